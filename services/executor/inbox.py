@@ -1,0 +1,152 @@
+"""The door: executions in, replies and usage out.
+
+In:    polls of `weir.executions`.
+Out:   one task per execution; its reply and its usage event, both acknowledged before the record is finished.
+Never: a rule; `run.py` walks, `steps/` act.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+
+from services.executor.run import run
+from services.executor.scene import Scene, Surroundings
+from services.executor.settings import ExecutorSettings
+from services.executor.shelf import Shelf
+from shared.contracts import codec
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.reply import ReplyRecord, error_reply
+from shared.contracts.traceparent import TraceContext
+from shared.contracts.usage import UsageEvent
+from shared.errors import BadRecord, TimedOut, WeirError, WorkflowFailed
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.intake import Intake
+from shared.kafka.record import Record
+from shared.names import actions, spans, topics
+from shared.names.reasons import Reason
+from shared.project.canary import CANARY
+from shared.runtime.tasks import Tasks
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import context_of, failed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorParts:
+    """What the door works with; built in `wire.py`."""
+
+    settings: ExecutorSettings
+    surroundings: Surroundings
+    shelf: Shelf
+    intake: Intake
+    answers: Answers
+    usage: UsageEnvelopes
+    dead_letters: DeadLetters
+    metrics: Metrics
+    tasks: Tasks
+
+
+class Stage:
+    """Runs every execution of this instance; the intake bounds how many at once."""
+
+    def __init__(self, parts: ExecutorParts) -> None:
+        """Ready when the intake starts."""
+        self._parts = parts
+
+    def handle(self, records: Sequence[Record]) -> None:
+        """Start all executions of a poll."""
+        for record in records:
+            try:
+                execution = ExecutionRecord.from_headers(codec.header_map(record.headers), record.value)
+            except BadRecord as exc:
+                self._parts.intake.finish_after([record], [self._parts.dead_letters.bury(record, str(exc))])
+            else:
+                self._parts.tasks.spawn(self._perform(record, execution), execution.request_id)
+
+    async def _perform(self, record: Record, execution: ExecutionRecord) -> None:
+        parts, clock = self._parts, self._parts.surroundings.clock
+        started_us, now_ms = clock.elapsed_us(), clock.now_ms()
+        trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
+        queue_us = max(0, (now_ms - record.timestamp) * 1000)
+        with parts.surroundings.tracing.span(
+                spans.process(topics.EXECUTIONS), trace, SpanKind.CONSUMER,
+                _attributes(execution, record, queue_us) if trace.sampled else None) as span:
+            trace = context_of(span, trace) or trace
+            scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, scope=_scope(execution))
+            reply, reason = await self._outcome(scene)
+            if span is not None:
+                span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tasks})
+                if reply.status >= 500:
+                    failed(span, str(reason))
+        timing = {**execution.timing, "executor-queue": queue_us, "executor": clock.elapsed_us() - started_us}
+        self._finish(record, scene, ReplyRecord(
+            request_id=reply.request_id, status=reply.status, body=reply.body, headers=reply.headers, timing=timing,
+            content_type=reply.content_type, traceparent=str(trace)), reason)
+
+    async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason]:
+        execution = scene.execution
+        try:
+            if execution.deadline_ms <= self._parts.surroundings.clock.now_ms():
+                self._parts.metrics.expired.inc()
+                raise TimedOut("the deadline had passed before the workflow could start")
+            plan = await self._parts.shelf.plan(execution.project, execution.version, execution.operation)
+            scene.scope["config"] = plan.config
+            scene.scope["trigger"]["body"] = _body(execution)
+            return await run(plan, scene, self._parts.settings.max_reply_bytes), Reason.OK
+        except WeirError as error:
+            return error_reply(error, execution.request_id), error.reason
+        except Exception:
+            log.exception("execution %s failed", execution.request_id,
+                          extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
+            failure = WorkflowFailed("an error inside the executor; its log has the request id")
+            return error_reply(failure, execution.request_id), failure.reason
+
+    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, reason: Reason) -> None:
+        parts, execution = self._parts, scene.execution
+        effects: list[asyncio.Future[None]] = []
+        if execution.reply_to is not None:
+            effects.extend(parts.answers.send(execution.reply_to, reply, record))
+        parts.metrics.requests.labels(execution.project, execution.operation, str(reason)).inc()
+        if execution.project != CANARY.name:
+            parts.metrics.tasks.labels(execution.project).inc(scene.tasks)
+            effects.append(parts.usage.add(UsageEvent(
+                kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
+                project=execution.project, operation=execution.operation, client=execution.client,
+                source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tasks,
+                bytes_in=len(execution.body), bytes_out=len(reply.body), timing=reply.timing,
+                trace_id=scene.trace.trace_id, origin=str(execution.origin))))
+        parts.intake.finish_after([record], effects)
+
+
+def _scope(execution: ExecutionRecord) -> dict[str, Any]:
+    return {"trigger": dict(execution.trigger), "steps": {},
+            "execution": {"id": execution.request_id, "operation": execution.operation,
+                          "project": execution.project, "version": execution.version}}
+
+
+def _body(execution: ExecutionRecord) -> Any:
+    media = (execution.content_type or "application/json").partition(";")[0].strip().lower()
+    if not execution.body:
+        return None
+    if media.endswith("json"):
+        try:
+            return codec.load(execution.body, "the request body")
+        except BadRecord as exc:
+            raise WorkflowFailed(str(exc)) from exc
+    return execution.body.decode(errors="replace")
+
+
+def _attributes(execution: ExecutionRecord, record: Record, queue_us: int) -> dict[str, str | int]:
+    return {
+        spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
+        spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
+        spans.MESSAGING_OFFSET: record.offset, spans.REQUEST_ID: execution.request_id,
+        spans.PROJECT: execution.project, spans.OPERATION: execution.operation, spans.CLIENT: execution.client,
+        spans.QUEUE_US: queue_us}

@@ -1,0 +1,22 @@
+"""Settings of the executor service.
+
+In:    `WEIR_EXECUTOR_*`.
+Out:   `ExecutorSettings`.
+Never: settings of a workflow.
+"""
+
+from pydantic import PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ExecutorSettings(BaseSettings):
+    """Environment: WEIR_EXECUTOR_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_EXECUTOR_", frozen=True, extra="ignore")
+
+    max_in_flight: PositiveInt = 1_000
+    max_reply_bytes: PositiveInt = 900_000
+    max_response_bytes: PositiveInt = 900_000
+    http_connections: PositiveInt = 200
+    # a version that policy knows and this process has not read yet arrives within this time
+    version_wait_ms: PositiveInt = 2_000

@@ -1,0 +1,65 @@
+"""The plans of all project versions that an execution may name.
+
+In:    what the config topic says.
+Out:   `plan`, compiled when it is first asked for and kept.
+Never: a newer version than the one that policy has decided with.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from services.executor.plan import Plan, compile_plans
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Entity, ProjectVersion
+from shared.errors import Unavailable
+from shared.project.canary import CANARY
+from shared.project.config_values import resolve_config
+from shared.project.model import Project
+
+_KEPT_VERSIONS = 4
+_LOOK_AGAIN_S = 0.02
+
+
+class Shelf:
+    """Plans by project and version; the newest few versions of a project stay compiled."""
+
+    def __init__(self, environment: Mapping[str, str], version_wait_ms: int) -> None:
+        """`environment` gives the config values that projects read from it."""
+        self._environment, self._tries = environment, max(1, int(version_wait_ms / 1000 / _LOOK_AGAIN_S))
+        self._catalogue = Catalogue()
+        self._plans: dict[str, dict[int, dict[str, Plan]]] = {CANARY.name: {1: compile_plans(CANARY, {})}}
+
+    def take(self, entities: Sequence[Entity]) -> None:
+        """Take in what the config topic says; the newest version is compiled at once."""
+        for entity in entities:
+            self._catalogue.put(entity)
+        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
+            newest = self._catalogue.newest(name)
+            if newest is not None:
+                self._compile(newest)
+
+    async def plan(self, project: str, version: int, operation: str) -> Plan:
+        """The plan that policy meant. Raises Unavailable when this version does not arrive in time."""
+        for _ in range(self._tries):
+            found = self._find(project, version)
+            if found is not None and operation in found:
+                return found[operation]
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        raise Unavailable(f"version {version} of project {project!r} has not arrived here yet",
+                          headers={"Retry-After": "1"})
+
+    def _find(self, project: str, version: int) -> dict[str, Plan] | None:
+        kept = self._plans.get(project, {}).get(version)
+        if kept is not None:
+            return kept
+        entity = self._catalogue.version(project, version)
+        return self._compile(entity) if entity is not None else None
+
+    def _compile(self, version: ProjectVersion) -> dict[str, Plan]:
+        project = Project.model_validate(version.document)
+        plans = compile_plans(project, resolve_config(project, self._environment))
+        kept = self._plans.setdefault(version.project, {})
+        kept[version.version] = plans
+        for old in sorted(kept)[:-_KEPT_VERSIONS]:
+            del kept[old]
+        return plans

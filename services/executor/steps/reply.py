@@ -1,0 +1,26 @@
+"""The `reply` step: the workflow's answer.
+
+In:    a reply name, or a status; headers and body with expressions.
+Out:   `Replied`, which ends the walk.
+Never: a check against the schemas; the walk does that for every kind of reply.
+"""
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Replied
+from shared.project.expressions import compile_value
+from shared.project.steps import ReplySettings
+
+
+class ReplyStep:
+    """Renders headers and body."""
+
+    def __init__(self, settings: ReplySettings) -> None:
+        """Compiles the expressions once."""
+        self._name, self._status = settings.name, settings.status
+        self._headers = {name: compile_value(value) for name, value in settings.headers.items()}
+        self._body = compile_value(settings.body)
+
+    async def run(self, scene: Scene) -> Replied:
+        """The answer. Raises WorkflowFailed."""
+        return Replied(name=self._name, status=self._status, body=self._body.render(scene.scope),
+                       headers={name: str(value.render(scene.scope)) for name, value in self._headers.items()})

@@ -1,0 +1,70 @@
+"""Composition root of the executor: builds every object once, states the order of start and stop.
+
+In:    settings.
+Out:   a `Service`.
+Never: a rule.
+"""
+
+import os
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+
+from services.executor.inbox import ExecutorParts, Stage
+from services.executor.scene import Surroundings
+from services.executor.settings import ExecutorSettings
+from services.executor.shelf import Shelf
+from shared.clock import SystemClock
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.follower import ConfigFollower
+from shared.kafka.intake import Intake, Subscription
+from shared.kafka.outbox import Outbox
+from shared.kafka.spans import SpanExport
+from shared.names import topics
+from shared.runtime.health import Health, HealthServer
+from shared.runtime.service import Service
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.service import ServiceSettings
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
+
+GROUP = "weir-executor"
+
+
+class HttpClient:
+    """The one session for outside calls: no cookies kept, no proxy from the environment."""
+
+    def __init__(self, connections: int) -> None:
+        """`connections` bounds the pool."""
+        self.session = ClientSession(connector=TCPConnector(limit=connections), cookie_jar=DummyCookieJar(),
+                                     auto_decompress=True)
+
+    async def start(self) -> None:
+        """Nothing: connections open when they are needed."""
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self.session.close()
+
+
+async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
+    """Build the service inside the running loop."""
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    tracing, http = Tracing("executor", service.instance), HttpClient(own.http_connections)
+    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    envelopes = UsageEnvelopes(side_outbox, metrics)
+    dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
+    shelf = Shelf(os.environ, own.version_wait_ms)
+    intake = Intake(kafka, tasks, metrics, Subscription(
+        group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
+    intake.handler = Stage(ExecutorParts(
+        settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
+        dead_letters=dead_letters, metrics=metrics, tasks=tasks,
+        surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing,
+                                  max_response_bytes=own.max_response_bytes))).handle
+    health = Health("executor", metrics)
+    return Service(health=health, tasks=tasks, parts=(
+        HealthServer(health, service.bind_host, service.health_port), http, outbox, side_outbox, envelopes,
+        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, shelf.take), intake))

@@ -1,0 +1,43 @@
+"""Turn a reply or an error into status, headers and body.
+
+In:    a reply record, or one of our errors.
+Out:   `Answer`; every one carries `X-Request-Id`.
+Never: HTTP objects of a library.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+
+from shared.contracts.reply import ReplyRecord
+from shared.errors import WeirError, problem
+from shared.names import headers as H
+
+# a workflow may not set what the connection or the platform owns
+_NOT_FROM_WORKFLOWS = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te",
+                                 "trailer", "date", "server", "x-request-id", "content-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def of_reply(reply: ReplyRecord, request_id: str) -> Answer:
+    """The answer that came back through the cluster."""
+    headers = {name: value for name, value in reply.headers.items()
+               if name.lower() not in _NOT_FROM_WORKFLOWS and "\n" not in value and "\r" not in value}
+    headers[H.HTTP_REQUEST_ID] = request_id
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    return Answer(reply.status, headers, reply.body)
+
+
+def of_error(error: WeirError, request_id: str) -> Answer:
+    """The problem+json answer of an error that the edge itself has met."""
+    headers = {**error.headers, H.HTTP_REQUEST_ID: request_id, "Content-Type": H.PROBLEM_JSON}
+    return Answer(error.status, headers, orjson.dumps(problem(error, request_id)))

@@ -1,0 +1,46 @@
+"""Prove that a request goes all the way, before anybody is told that we are ready.
+
+In:    the caller that real requests use.
+Out:   None when a real request went through policy and executor a moment ago, otherwise the reason.
+Never: usage: the canary project is not counted.
+"""
+
+import logging
+
+from shared.client.caller import Caller
+from shared.clock import Clock
+from shared.contracts import ids
+from shared.contracts.request import RequestRecord
+from shared.errors import WeirError
+from shared.names import actions, topics
+from shared.project.canary import CANARY
+
+log = logging.getLogger(__name__)
+_TIMEOUT_MS = 2_000
+_GOOD_FOR_MS = 1_000
+
+
+class Canary:
+    """A probe that asks at most once a second."""
+
+    def __init__(self, caller: Caller, clock: Clock) -> None:
+        """Nothing is known yet."""
+        self._caller, self._clock = caller, clock
+        self._good_until_ms = 0
+
+    async def __call__(self) -> str | None:
+        """None, or why the cluster cannot answer."""
+        now_ms = self._clock.now_ms()
+        if now_ms < self._good_until_ms:
+            return None
+        request = RequestRecord(request_id=ids.request_id(now_ms), project=CANARY.name,
+                                operation=CANARY.operations[0].name, deadline_ms=now_ms + _TIMEOUT_MS)
+        try:
+            reply = await self._caller.ask(topics.REQUESTS_EDGE, b"", request.addressed, _TIMEOUT_MS)
+        except WeirError as exc:
+            log.warning("the canary did not come back: %s", exc, extra={"action": actions.CANARY_FAILED})
+            return f"no request goes through policy and executor: {exc}"
+        if reply.status != 200:
+            return f"the canary request was answered {reply.status}"
+        self._good_until_ms = now_ms + _GOOD_FOR_MS
+        return None

@@ -1,0 +1,146 @@
+"""The door: an HTTP request in, an HTTP answer out.
+
+In:    requests of aiohttp's low-level server.
+Out:   records on the edge topic; answers.
+Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+
+from aiohttp import web
+from opentelemetry.trace import Span, SpanKind
+
+from services.ingress import admission, answer, translate
+from services.ingress.edge_usage import EdgeUsage
+from services.ingress.pages import Pages
+from services.ingress.routes import EdgeRoutes, Target
+from services.ingress.settings import IngressSettings
+from shared.client.caller import Caller, NotAcknowledged
+from shared.clock import Clock
+from shared.contracts import ids
+from shared.contracts.traceparent import TraceContext
+from shared.contracts.usage import Kind
+from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
+from shared.kafka.outbox import Outbox
+from shared.names import actions, spans, topics
+from shared.runtime.health import Health
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing, context_of, failed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeParts:
+    """What the door works with; built in `wire.py`."""
+
+    settings: IngressSettings
+    clock: Clock
+    routes: EdgeRoutes
+    caller: Caller
+    outbox: Outbox
+    usage: EdgeUsage
+    metrics: Metrics
+    tracing: Tracing
+    pages: Pages
+    health: Health
+    trace_ratio: float
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One request under way."""
+
+    request_id: str
+    trace: TraceContext
+    started_us: int
+    target: Target | None = None
+    span: Span | None = None
+    published: bool = False
+    bytes_in: int = 0
+
+
+class Door:
+    """Handles every HTTP request of this instance."""
+
+    def __init__(self, parts: EdgeParts) -> None:
+        """Open until `draining` is set."""
+        self._parts = parts
+        self.draining = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request, one answer; no error leaves this function."""
+        path, _, query = request.raw_path.partition("?")
+        if path.startswith("/-/") or request.method in ("GET", "HEAD"):
+            page = await self._parts.health.answer(path) or self._parts.pages.answer(path)
+            if page is not None:
+                return page
+        visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request), self._parts.clock.elapsed_us())
+        try:
+            result = await self._call(request, visit, path, query)
+        except WeirError as error:
+            result = self._refused(visit, error)
+        except Exception:
+            log.exception("request %s failed", visit.request_id,
+                          extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
+            result = self._refused(visit, WeirError("an error inside the gateway; the log has the request id"))
+        self._finish(visit, result)
+        return web.Response(status=result.status, headers=result.headers, body=result.body)
+
+    async def _call(self, request: web.BaseRequest, visit: _Visit, path: str, query: str) -> answer.Answer:
+        parts = self._parts
+        _, project, rest = [*path.split("/", 2), "", ""][:3]
+        visit.target = target = parts.routes.find(request.method, project, "/" + rest)
+        admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
+        body = await self._body(request, visit)
+        visit.span = parts.tracing.start(
+            f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
+            {spans.REQUEST_ID: visit.request_id, spans.PROJECT: project, spans.OPERATION: target.operation.name,
+             spans.HTTP_METHOD: request.method, spans.URL_PATH: path, spans.HTTP_ROUTE: target.operation.path})
+        timeout_ms = target.operation.timeout_ms
+        record = translate.to_record(
+            translate.HttpParts(method=request.method, path="/" + rest, query=query, body=body,
+                                headers=translate.clean_headers(request.headers.items()),
+                                client_ip=request.remote or ""),
+            target, visit.request_id, parts.clock.now_ms() + timeout_ms,
+            context_of(visit.span, visit.trace) or visit.trace)
+        visit.published = True
+        with parts.metrics.in_flight.track_inprogress():
+            reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
+                                           timeout_ms + parts.settings.grace_ms)
+        return answer.of_reply(reply, visit.request_id)
+
+    async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:
+        limit = self._parts.settings.max_body_bytes
+        admission.check_size(request.content_length or 0, limit)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge as exc:
+            raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
+        visit.bytes_in = len(body)
+        admission.check_size(len(body), limit)
+        return body
+
+    def _trace(self, request: web.BaseRequest) -> TraceContext:
+        came = TraceContext.parse(request.headers.get("traceparent"))
+        return came or TraceContext.new(sampled=random.random() < self._parts.trace_ratio)
+
+    def _refused(self, visit: _Visit, error: WeirError) -> answer.Answer:
+        unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
+        kind: Kind = "delivery" if visit.published and unclear else "request"
+        self._parts.usage.ended(kind, visit.target, visit.request_id, error, visit.trace, visit.bytes_in)
+        self._parts.metrics.requests.labels(
+            visit.target.project if visit.target else "", visit.target.operation.name if visit.target else "",
+            str(error.reason)).inc()
+        failed(visit.span, str(error))
+        return answer.of_error(error, visit.request_id)
+
+    def _finish(self, visit: _Visit, result: answer.Answer) -> None:
+        if visit.target is not None:
+            elapsed_us = self._parts.clock.elapsed_us() - visit.started_us
+            self._parts.metrics.seconds.labels(visit.target.project).observe(elapsed_us / 1e6)
+        if visit.span is not None:
+            visit.span.set_attribute(spans.HTTP_STATUS, result.status)
+            visit.span.end()

@@ -1,0 +1,60 @@
+"""Documents of an API: its OpenAPI description and a viewer for it, all from this machine.
+
+In:    the projects in force; the files of the Swagger UI bundle.
+Out:   `/<project>/openapi.json`, `/<project>/reference`, `/-/viewer/<file>`.
+Never: a content delivery network; an answer to a path that an operation of the project has.
+"""
+
+from importlib import resources
+
+import orjson
+from aiohttp import web
+from shared.project.openapi import openapi
+
+from services.ingress.routes import EdgeRoutes
+from shared.names.headers import JSON
+from shared.project.routes import Match
+
+_VIEWER = "/-/viewer/"
+_TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
+_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
+
+
+class Pages:
+    """Answers GET requests for documents."""
+
+    def __init__(self, routes: EdgeRoutes) -> None:
+        """The viewer's files are read once."""
+        self._routes = routes
+        folder = resources.files("swagger_ui_bundle").joinpath("vendor")
+        version = next(entry for entry in folder.iterdir() if entry.name.startswith("swagger-ui-"))
+        self._files = {name: version.joinpath(name).read_bytes() for name in _FILES}
+        self._page = resources.files(__package__).joinpath("reference.html").read_text()
+        self._documents: dict[tuple[str, int], bytes] = {}
+
+    def answer(self, path: str) -> web.Response | None:
+        """The document at a path, or None when it is none."""
+        if path.startswith(_VIEWER):
+            name = path.removeprefix(_VIEWER)
+            if name not in self._files:
+                return web.Response(status=404)
+            return web.Response(body=self._files[name], content_type=_TYPES[name.rpartition(".")[2]],
+                                headers={"Cache-Control": "max-age=86400"})
+        project, _, rest = path.removeprefix("/").partition("/")
+        if rest not in ("openapi.json", "reference"):
+            return None
+        served = self._routes.served(project)
+        if served is None or isinstance(served.routes.match("GET", "/" + rest), Match):
+            return None
+        if rest == "openapi.json":
+            return web.Response(body=self._document(project), content_type=JSON)
+        page = self._page.replace("{title}", served.project.title or project)
+        return web.Response(text=page, content_type="text/html")
+
+    def _document(self, project: str) -> bytes:
+        served = self._routes.served(project)
+        assert served is not None
+        key = (project, served.version)
+        if key not in self._documents:
+            self._documents[key] = orjson.dumps(openapi(served.project, f"/{project}"))
+        return self._documents[key]

@@ -1,0 +1,71 @@
+"""Which operation does a URL mean?
+
+In:    the newest project versions; method and raw path of a request.
+Out:   the operation and its path parameters, or a refusal; nothing was published then.
+Never: who calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Entity, ProjectVersion
+from shared.errors import MethodNotAllowed, OperationNotFound
+from shared.project.model import Operation, Project
+from shared.project.routes import Match, RouteTable
+from shared.project.routes import MethodNotAllowed as OtherMethods
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A project as the edge needs it."""
+
+    project: Project
+    version: int
+    routes: RouteTable
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes."""
+
+    project: str
+    operation: Operation
+    params: Mapping[str, str]
+
+
+class EdgeRoutes:
+    """Routes of all projects; replaced project by project when a new version comes."""
+
+    def __init__(self) -> None:
+        """No projects yet."""
+        self._catalogue = Catalogue()
+        self._served: dict[str, Served] = {}
+
+    def take(self, entities: Sequence[Entity]) -> None:
+        """Take in what the config topic says."""
+        for entity in entities:
+            self._catalogue.put(entity)
+        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
+            newest = self._catalogue.newest(name)
+            if newest is not None:
+                project = Project.model_validate(newest.document)
+                self._served[name] = Served(project, newest.version, RouteTable.of(project))
+
+    def served(self, project: str) -> Served | None:
+        """A project in force."""
+        return self._served.get(project)
+
+    def find(self, method: str, project: str, path: str) -> Target:
+        """The operation at a path. Raises OperationNotFound, MethodNotAllowed."""
+        served = self._served.get(project)
+        if served is None:
+            raise OperationNotFound(f"there is no project {project[:80]!r} here")
+        found = served.routes.match(method, path)
+        if isinstance(found, Match):
+            return Target(project, found.operation, found.params)
+        if isinstance(found, OtherMethods):
+            allow = ", ".join(found.allow)
+            raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})
+        raise OperationNotFound(f"project {project!r} has no operation at {path[:200]!r}; "
+                                f"/{project}/reference lists them")

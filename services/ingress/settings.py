@@ -1,0 +1,24 @@
+"""Settings of the ingress service.
+
+In:    `WEIR_INGRESS_*`.
+Out:   `IngressSettings`.
+Never: settings of a project.
+"""
+
+from pydantic import NonNegativeInt, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IngressSettings(BaseSettings):
+    """Environment: WEIR_INGRESS_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_INGRESS_", frozen=True, extra="ignore")
+
+    port: NonNegativeInt = 8080
+    # past this a caller is told at once, before anything is published
+    max_in_flight: PositiveInt = 2_048
+    max_body_bytes: PositiveInt = 900_000
+    # a partition of weir.replies of its own, for those who number their instances; without it one is leased
+    slot: NonNegativeInt | None = None
+    # an answer that is under way when the deadline passes still arrives
+    grace_ms: PositiveInt = 500

@@ -1,0 +1,79 @@
+"""Composition root of the ingress: builds every object once, states the order of start and stop.
+
+In:    settings.
+Out:   a `Service`.
+Never: a rule.
+"""
+
+from aiohttp import web
+
+from services.ingress.canary import Canary
+from services.ingress.edge_usage import EdgeUsage
+from services.ingress.inbox import Door, EdgeParts
+from services.ingress.pages import Pages
+from services.ingress.routes import EdgeRoutes
+from services.ingress.settings import IngressSettings
+from shared.client.caller import Caller
+from shared.client.pending import Pending
+from shared.client.replies import ReplyReader
+from shared.client.slot import Slot
+from shared.clock import SystemClock
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.follower import ConfigFollower
+from shared.kafka.outbox import Outbox
+from shared.kafka.spans import SpanExport
+from shared.names import topics
+from shared.runtime.health import Health
+from shared.runtime.service import Service
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
+from shared.settings.service import ServiceSettings
+from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
+
+
+class HttpServer:
+    """Listens last, when everything behind it is ready, and stops first."""
+
+    def __init__(self, door: Door, pending: Pending, host: str, port: int) -> None:
+        """Port 0 lets the system choose."""
+        self._door, self._pending, self._host, self._port = door, pending, host, port
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        self._runner = web.ServerRunner(web.Server(self._door.handle, access_log=None))
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
+
+    async def stop(self) -> None:
+        """Refuse new calls, let those under way end, close."""
+        self._door.draining = True
+        await self._pending.empty()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+async def build(service: ServiceSettings, own: IngressSettings) -> Service:
+    """Build the service inside the running loop."""
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    tracing = Tracing("ingress", service.instance)
+    store = Store(RedisSettings(), patient=True)
+    slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance, fixed=own.slot)
+    pending = Pending(own.max_in_flight, metrics)
+    replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, choose=slot.take)
+    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    envelopes = UsageEnvelopes(side_outbox, metrics)
+    routes = EdgeRoutes()
+    caller = Caller(outbox, pending, replies)
+    health = Health("ingress", metrics)
+    health.probe = Canary(caller, clock)
+    door = Door(EdgeParts(
+        settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
+        metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio))
+    return Service(health=health, tasks=tasks, parts=(
+        store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
+        ConfigFollower(kafka, tasks, metrics, routes.take), replies,
+        HttpServer(door, pending, service.bind_host, own.port)))

@@ -1,0 +1,35 @@
+"""Does the request fit the operation's schemas?
+
+In:    parameters, headers, body.
+Out:   the case's trigger, with values coerced as the schemas say; 400 with every error, 413, 415.
+Never: a look at the body of an operation that declares none.
+"""
+
+from services.policy.case import Case
+from shared.errors import InputInvalid, MediaTypeUnsupported, Refused
+from shared.names.headers import JSON
+
+
+def input_fits(case: Case) -> Refused | None:
+    """Refuse what does not fit; otherwise say what the workflow will see."""
+    guarded, request = case.guarded, case.request
+    if guarded is None:
+        return None
+    if guarded.inputs.reads_body and request.body and not _is_json(request.content_type):
+        return MediaTypeUnsupported(f"operation {case.operation!r} reads {JSON}, not {request.content_type[:80]}"
+                                    if request.content_type else f"send the body with content-type {JSON}")
+    headers = request.http.headers if request.http is not None else {}
+    checked = guarded.inputs.check(case.path_params, case.query, headers, request.body)
+    if checked.errors:
+        errors = [{"in": error.where, "pointer": error.pointer, "message": error.message}
+                  for error in checked.errors]
+        return InputInvalid(f"{len(errors)} value{'s' if len(errors) > 1 else ''} of the request "
+                            "do not fit; `errors` lists each", members={"errors": errors})
+    case.trigger = {"path": checked.path, "query": checked.query, "headers": headers, "client": case.client,
+                    "method": guarded.operation.method, "ip": request.http.client_ip if request.http else ""}
+    return None
+
+
+def _is_json(content_type: str | None) -> bool:
+    media = (content_type or JSON).partition(";")[0].strip().lower()
+    return media == JSON or media.endswith("+json")

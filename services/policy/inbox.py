@@ -1,0 +1,176 @@
+"""The door: request records in, decisions out.
+
+In:    polls of both request topics.
+Out:   executions, refusals, usage events, dead letters.
+Never: a rule; `decide.py` and `checks/` have them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opentelemetry.trace import Span, SpanKind
+
+from services.policy.book import PolicyBook
+from services.policy.case import Case
+from services.policy.decide import Decision, decide
+from services.policy.settings import PolicySettings
+from shared.clock import Clock
+from shared.contracts import ids
+from shared.contracts.codec import header_map
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.origin import Origin
+from shared.contracts.reply import error_reply
+from shared.contracts.request import RequestRecord, secret_headers_in
+from shared.contracts.traceparent import TraceContext
+from shared.contracts.usage import UsageEvent
+from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.intake import Intake
+from shared.kafka.outbox import Outbox
+from shared.kafka.record import Record
+from shared.names import actions, spans, topics
+from shared.names.reasons import Reason
+from shared.project.canary import CANARY
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing, context_of, failed
+
+log = logging.getLogger(__name__)
+Effects = list[asyncio.Future[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyParts:
+    """What the door works with; built in `wire.py`."""
+
+    settings: PolicySettings
+    clock: Clock
+    book: PolicyBook
+    intake: Intake
+    outbox: Outbox
+    answers: Answers
+    usage: UsageEnvelopes
+    dead_letters: DeadLetters
+    metrics: Metrics
+    tracing: Tracing
+
+
+class Bench:
+    """Handles every record of this instance, poll by poll."""
+
+    def __init__(self, parts: PolicyParts) -> None:
+        """Ready when the intake starts."""
+        self._parts = parts
+
+    def handle(self, records: Sequence[Record]) -> None:
+        """Decide all records of a poll; they are finished when every effect is acknowledged."""
+        effects: Effects = []
+        for record in records:
+            try:
+                effects.extend(self._one(record))
+            except BadRecord as exc:
+                effects.append(self._parts.dead_letters.bury(record, str(exc)))
+            except Exception as exc:
+                log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
+                effects.append(self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}"))
+        self._parts.intake.finish_after(records, effects)
+
+    def _one(self, record: Record) -> Effects:
+        parts = self._parts
+        started_us, now_ms = parts.clock.elapsed_us(), parts.clock.now_ms()
+        headers = header_map(record.headers)
+        request = RequestRecord.from_headers(headers, record.value, edge=record.topic == topics.REQUESTS_EDGE)
+        if request.reply_to is not None and not request.reply_to.allowed_by(parts.settings.reply_prefixes):
+            raise BadRecord(f"reply topic {request.reply_to.topic!r} is not allowed; topics that start with one of "
+                            f"{', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
+        trace = TraceContext.parse(request.traceparent) or TraceContext.new(sampled=False)
+        case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
+        span = parts.tracing.start(spans.process(record.topic), trace, SpanKind.CONSUMER, {
+            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
+            spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
+            spans.MESSAGING_OFFSET: record.offset})
+        ruling = self._rule(case, secret_headers_in(headers), context_of(span, trace))
+        timing = {"policy-queue": max(0, (now_ms - record.timestamp) * 1000),
+                  "policy": parts.clock.elapsed_us() - started_us}
+        hearing = _Hearing(case, record, request.request_id or ids.request_id(now_ms), context_of(span, trace) or trace,
+                           timing)
+        if span is not None:
+            self._describe(span, hearing, ruling)
+        return self._admit(hearing) if ruling.refusal is None else self._refuse(hearing, ruling.refusal)
+
+    def _rule(self, case: Case, secrets: Sequence[str], trace: TraceContext | None) -> Decision:
+        if secrets:
+            return Decision(CredentialsInvalid(
+                f"the record carries a raw secret in {', '.join(secrets)}; send `weir-token-digest` instead, and "
+                "replace that secret: it stood in a topic"), 0)
+        if len(case.request.body) > self._parts.settings.max_body_bytes:
+            return Decision(BodyTooLarge(f"the body has {len(case.request.body)} bytes, the limit is "
+                                         f"{self._parts.settings.max_body_bytes} (WEIR_POLICY_MAX_BODY_BYTES)"), 0)
+        with self._parts.tracing.span(spans.POLICY_DECIDE, trace) as span:
+            ruling = decide(case)
+            if span is not None:
+                span.set_attribute(spans.REASON, str(ruling.reason))
+        return ruling
+
+    def _describe(self, span: Span, hearing: "_Hearing", ruling: Decision) -> None:
+        span.set_attributes({
+            spans.REQUEST_ID: hearing.request_id, spans.PROJECT: hearing.case.request.project,
+            spans.OPERATION: hearing.case.operation, spans.CLIENT: hearing.case.client,
+            spans.REASON: str(ruling.reason), spans.QUEUE_US: hearing.timing["policy-queue"]})
+        if ruling.refusal is not None and ruling.refusal.status >= 500:
+            failed(span, str(ruling.refusal))
+        span.end()
+
+    def _admit(self, hearing: "_Hearing") -> Effects:
+        case, request = hearing.case, hearing.case.request
+        assert case.guarded is not None
+        assert case.project is not None
+        deadline_ms = request.deadline_ms or case.now_ms + case.guarded.operation.timeout_ms
+        execution = ExecutionRecord(
+            request_id=hearing.request_id, project=case.project.name, version=case.project.version,
+            operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
+            deadline_ms=deadline_ms, trigger=case.trigger, timing=hearing.timing, reply_to=request.reply_to,
+            idempotency_key=request.idempotency_key, content_type=request.content_type,
+            traceparent=str(hearing.trace), tracestate=request.tracestate, body=request.body)
+        return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+
+    def _refuse(self, hearing: "_Hearing", error: WeirError) -> Effects:
+        parts, case = self._parts, hearing.case
+        reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace))
+        effects: Effects = []
+        if case.request.reply_to is not None:
+            effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
+        if error.reason is Reason.TIMEOUT:
+            parts.metrics.expired.inc()
+        project = case.project.name if case.project is not None else ""
+        parts.metrics.requests.labels(project, case.operation, str(error.reason)).inc()
+        if project == CANARY.name:
+            return effects
+        effects.append(parts.usage.add(UsageEvent(
+            kind="request", id=hearing.request_id, time=case.now_ms, project=project, operation=case.operation,
+            client=case.client, source=hearing.source, status=error.status, reason=str(error.reason),
+            bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
+            trace_id=hearing.trace.trace_id, origin=str(hearing.origin))))
+        return effects
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """A case with what surrounds it: its record, ids and times."""
+
+    case: Case
+    record: Record
+    request_id: str
+    trace: TraceContext
+    timing: dict[str, int]
+
+    @property
+    def source(self) -> str:
+        return "edge" if self.record.topic == topics.REQUESTS_EDGE else "internal"
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.record.topic, self.record.partition, self.record.offset)

@@ -1,0 +1,21 @@
+"""Settings of the policy service.
+
+In:    `WEIR_POLICY_*`.
+Out:   `PolicySettings`.
+Never: limits of a project; those are the project's own.
+"""
+
+from pydantic import PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PolicySettings(BaseSettings):
+    """Environment: WEIR_POLICY_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_POLICY_", frozen=True, extra="ignore")
+
+    # enough to keep several batches under way, few enough to be redelivered quickly after a kill
+    max_open_records: PositiveInt = 2_000
+    # where answers may be written: a topic's name, or a prefix that ends in a dot
+    reply_prefixes: tuple[str, ...] = ("weir.replies", "replies.")
+    max_body_bytes: PositiveInt = 900_000

@@ -1,0 +1,48 @@
+"""Composition root of policy: builds every object once, states the order of start and stop.
+
+In:    settings.
+Out:   a `Service`.
+Never: a rule.
+"""
+
+from services.policy.book import PolicyBook
+from services.policy.inbox import Bench, PolicyParts
+from services.policy.settings import PolicySettings
+from shared.clock import SystemClock
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.follower import ConfigFollower
+from shared.kafka.intake import Intake, Subscription
+from shared.kafka.outbox import Outbox
+from shared.kafka.spans import SpanExport
+from shared.names import topics
+from shared.runtime.health import Health, HealthServer
+from shared.runtime.service import Service
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.service import ServiceSettings
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
+
+GROUP = "weir-policy"
+
+
+async def build(service: ServiceSettings, own: PolicySettings) -> Service:
+    """Build the service inside the running loop."""
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    tracing, book = Tracing("policy", service.instance), PolicyBook()
+    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    envelopes = UsageEnvelopes(side_outbox, metrics)
+    dead_letters = DeadLetters(side_outbox, metrics, clock, "policy")
+    intake = Intake(kafka, tasks, metrics, Subscription(
+        group=GROUP, instance=service.instance, topics=(topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL),
+        max_open=own.max_open_records))
+    intake.handler = Bench(PolicyParts(
+        settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
+        answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
+        tracing=tracing)).handle
+    health = Health("policy", metrics)
+    return Service(health=health, tasks=tasks, parts=(
+        HealthServer(health, service.bind_host, service.health_port), outbox, side_outbox, envelopes,
+        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, book.take), intake))

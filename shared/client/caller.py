@@ -1,0 +1,57 @@
+"""Publish a request and wait for its answer.
+
+In:    a topic, a request's value, a function that writes its headers for a reply address.
+Out:   the reply record; Overloaded, Unavailable or TimedOut.
+Never: a published request past the bound; a wait past the deadline.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from shared.client.pending import Pending
+from shared.client.replies import ReplyReader
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import ReplyAddress
+from shared.errors import TimedOut, Unavailable
+from shared.kafka.faults import SendFailed
+from shared.kafka.outbox import Outbox
+
+WriteHeaders = Callable[[ReplyAddress], Sequence[tuple[str, bytes]]]
+
+
+class NotAcknowledged(Unavailable):
+    """The broker did not acknowledge in time: the request may or may not run."""
+
+
+class Caller:
+    """The meeting point of an outbox and a reply reader."""
+
+    def __init__(self, outbox: Outbox, pending: Pending, replies: ReplyReader) -> None:
+        """The parts are started and stopped by whoever built them."""
+        self._outbox, self._pending, self._replies = outbox, pending, replies
+
+    async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int) -> ReplyRecord:
+        """One request, one answer. Raises Overloaded, Unavailable, TimedOut."""
+        if self._outbox.stalled:
+            raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
+                              headers={"Retry-After": "2"})
+        correlation_id, answer = self._pending.add()
+        try:
+            address = ReplyAddress(correlation_id=correlation_id, topic=self._replies.topic,
+                                   partition=self._replies.partition)
+            sent = self._outbox.send(topic, value, write_headers(address))
+            sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await answer
+        except SendFailed as exc:
+            raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
+        except TimeoutError:
+            raise TimedOut(f"no answer within {timeout_ms} ms") from None
+        finally:
+            self._pending.drop(correlation_id)
+
+    def _not_sent(self, correlation_id: bytes, done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self._pending.fail(correlation_id, NotAcknowledged(
+                f"the broker did not acknowledge the request: {error}", headers={"Retry-After": "2"}))

@@ -1,0 +1,75 @@
+"""The client for internal services: calls an operation over `weir.requests.internal`, no HTTP involved.
+
+In:    Kafka settings, a reply topic of the service's own, a token digest (`weir token create` prints it).
+Out:   `WeirClient.call` -> `ReplyRecord`.
+Never: a raw token on a topic.
+
+    async with WeirClient(KafkaSettings(), reply_topic="replies.billing", token_digest="...") as weir:
+        reply = await weir.call("employee-directory", "get-employee", params={"id": "e-100"})
+"""
+
+import asyncio
+from typing import Any, Self
+
+import orjson
+
+from shared.client.caller import Caller
+from shared.client.pending import Pending
+from shared.client.replies import ReplyReader
+from shared.clock import SystemClock
+from shared.contracts import ids
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.request import RequestRecord
+from shared.kafka.outbox import Outbox
+from shared.names import headers as H
+from shared.names import topics
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
+
+DEFAULT_TIMEOUT_MS = 30_000
+
+
+class WeirClient:
+    """Many calls at once over one connection. The reply topic must exist and match an allowed prefix (`replies.`)."""
+
+    def __init__(self, settings: KafkaSettings, *, reply_topic: str, token_digest: str | None = None,
+                 reply_partition: int = 0, max_in_flight: int = 4096) -> None:
+        """`reply_partition` must be read by this instance alone."""
+        self._settings, self._reply_topic, self._digest = settings, reply_topic, token_digest
+        self._reply_partition, self._limit = reply_partition, max_in_flight
+        self._clock = SystemClock()
+
+    async def __aenter__(self) -> Self:
+        """Connect; answers can be received once this returns."""
+        metrics, self._tasks = Metrics(), Tasks()
+        pending = Pending(self._limit, metrics)
+        self._outbox = Outbox(self._settings)
+        self._replies = ReplyReader(self._settings, self._tasks, pending, topic=self._reply_topic,
+                                    choose=self._own_partition)
+        self._caller = Caller(self._outbox, pending, self._replies)
+        await asyncio.gather(self._outbox.start(), self._replies.start())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._outbox.stop()
+        await self._tasks.stop()
+        await self._replies.stop()
+
+    async def call(self, project: str, operation: str, *, params: dict[str, Any] | None = None, body: Any = None,
+                   timeout_ms: int = DEFAULT_TIMEOUT_MS, traceparent: str | None = None) -> ReplyRecord:
+        """Call an operation by its name; `body` is sent as JSON. Raises Overloaded, Unavailable, TimedOut.
+
+        A refusal is an answer like any other: look at `status`.
+        """
+        now_ms = self._clock.now_ms()
+        payload = b"" if body is None else orjson.dumps(body)
+        request = RequestRecord(
+            request_id=ids.request_id(now_ms), project=project, operation=operation, params=params or {},
+            deadline_ms=now_ms + timeout_ms, token_digest=self._digest,
+            content_type=H.JSON if payload else None, traceparent=traceparent)
+        return await self._caller.ask(topics.REQUESTS_INTERNAL, payload, request.addressed, timeout_ms)
+
+    async def _own_partition(self, _partitions: int) -> int:
+        return self._reply_partition

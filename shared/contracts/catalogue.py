@@ -1,0 +1,47 @@
+"""The fold of `weir.config`: what every service knows of projects, clients and tokens.
+
+In:    entities in the order of the topic.
+Out:   the newest version of each project, older ones for history, tokens by stored digest.
+Never: compiled things; each service compiles what it needs from what `put` says has changed.
+"""
+
+from shared.contracts.config import Client, Entity, ProjectVersion, Token
+
+
+class Catalogue:
+    """Grows by `put`; reading it needs no lock because one event loop owns it."""
+
+    def __init__(self) -> None:
+        """An empty catalogue."""
+        self._versions: dict[str, dict[int, ProjectVersion]] = {}
+        self.clients: dict[tuple[str, str], Client] = {}
+        self.tokens: dict[str, Token] = {}
+        self.tokens_by_digest: dict[str, Token] = {}
+
+    def put(self, entity: Entity) -> None:
+        """Take one entity in; the same one twice changes nothing."""
+        if isinstance(entity, ProjectVersion):
+            self._versions.setdefault(entity.project, {})[entity.version] = entity
+        elif isinstance(entity, Client):
+            self.clients[entity.project, entity.name] = entity
+        else:
+            self.tokens[entity.id] = entity
+            for digest in entity.digests.values():
+                self.tokens_by_digest[digest] = entity
+
+    def projects(self) -> list[str]:
+        """Names of all projects, sorted."""
+        return sorted(self._versions)
+
+    def newest(self, project: str) -> ProjectVersion | None:
+        """The version in force."""
+        versions = self._versions.get(project)
+        return versions[max(versions)] if versions else None
+
+    def history(self, project: str) -> list[ProjectVersion]:
+        """All kept versions, oldest first."""
+        return [version for _, version in sorted(self._versions.get(project, {}).items())]
+
+    def version(self, project: str, number: int) -> ProjectVersion | None:
+        """One kept version."""
+        return self._versions.get(project, {}).get(number)

@@ -1,0 +1,98 @@
+"""Entities on the compacted topic `weir.config`, one record each.
+
+In:    what the admin API was told.
+Out:   `ProjectVersion`, `Client`, `Token` and their keys, both ways.
+Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
+
+| key | value |
+| --- | --- |
+| `project/<name>/<version>` | {version, document, files, author, time, note} |
+| `client/<project>/<name>` | {project, name, roles, time} |
+| `token/<id>` | {id, project, client, digests, created, expires, revoked} |
+
+A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.contracts import codec
+from shared.errors import BadRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectVersion:
+    """`document` is the canonical project model as JSON; `files` are the owner's files, for export and diff."""
+
+    project: str
+    version: int
+    document: dict[str, Any]
+    files: dict[str, str]
+    time: int
+    author: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"project/{self.project}/{self.version}".encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A named caller of one project."""
+
+    project: str
+    name: str
+    time: int
+    roles: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"client/{self.project}/{self.name}".encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """`digests`: stored digest per request topic, hex. Times in unix ms; `expires` None lives until revoked."""
+
+    id: str
+    project: str
+    client: str
+    digests: dict[str, str]
+    created: int
+    expires: int | None = None
+    revoked: int | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"token/{self.id}".encode()
+
+
+Entity = ProjectVersion | Client | Token
+_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token]] = {
+    "project": ProjectVersion, "client": Client, "token": Token}
+
+
+def to_value(entity: Entity) -> bytes:
+    """The record's value."""
+    return orjson.dumps(entity)
+
+
+def from_record(key: bytes | None, value: bytes) -> Entity:
+    """Read one record. Raises BadRecord."""
+    kind = (key or b"").partition(b"/")[0].decode(errors="replace")
+    if kind not in _KINDS:
+        raise BadRecord(f"config record with unknown key {(key or b'')[:80]!r}")
+    doc = codec.load_object(value, "config record")
+    try:
+        entity = _KINDS[kind](**doc)
+    except TypeError as exc:
+        raise BadRecord(f"config record {key!r}: {exc}") from exc
+    if entity.key != key:
+        raise BadRecord(f"config record {key!r} holds {entity.key!r}")
+    return entity

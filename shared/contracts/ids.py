@@ -1,0 +1,48 @@
+"""Ids that Weir makes: request ids and correlation ids.
+
+In:    a time in milliseconds, random bytes.
+Out:   UUIDv7 text (RFC 9562, 5.7); correlation ids of 32 hex characters (16 bytes).
+Never: a clock.
+"""
+
+import os
+import re
+import uuid
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def request_id(now_ms: int) -> str:
+    """A new UUIDv7: sorts by time, unique without coordination."""
+    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a caller's own request id has the form of a UUID."""
+    return _UUID.fullmatch(text) is not None
+
+
+class CorrelationIds:
+    """Correlation ids of one instance: an 8-byte nonce and an 8-byte counter, as hex."""
+
+    def __init__(self, nonce: bytes | None = None) -> None:
+        """`nonce` is 8 bytes; random when left out."""
+        self._nonce = (os.urandom(8) if nonce is None else nonce).hex().encode()
+        self._next = 0
+
+    @property
+    def nonce(self) -> bytes:
+        """16 hex characters that open every id of this instance."""
+        return self._nonce
+
+    def new(self) -> bytes:
+        """The next id."""
+        self._next += 1
+        return b"%s%016x" % (self._nonce, self._next)
+
+    def is_own(self, correlation_id: bytes) -> bool:
+        """Whether an id was made by this instance."""
+        return correlation_id.startswith(self._nonce)

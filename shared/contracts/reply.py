@@ -1,0 +1,63 @@
+"""An answer on `weir.replies`, or on a caller's own reply topic.
+
+In:    the outcome of a request.
+Out:   `ReplyRecord`, both ways.
+Never: the address: that is `ReplyAddress`, whose dialect decides under which key the correlation id goes back.
+
+Value: the reply body, raw. Headers: the correlation id, `weir-request-id`, `weir-status` (decimal), `weir-headers`
+JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `traceparent`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import orjson
+
+from shared.contracts import codec
+from shared.errors import BadRecord, WeirError, problem
+from shared.names import headers as H
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRecord:
+    """One answer. Timing: microseconds per hop, queue times under `<hop>-queue`."""
+
+    request_id: str
+    status: int
+    body: bytes = b""
+    content_type: str | None = H.JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    timing: dict[str, int] = field(default_factory=dict)
+    traceparent: str | None = None
+
+    def to_headers(self) -> list[tuple[str, bytes]]:
+        """The record's headers but for the correlation id."""
+        out = [(H.REQUEST_ID, self.request_id.encode()), (H.STATUS, b"%d" % self.status)]
+        if self.headers:
+            out.append((H.REPLY_HEADERS, orjson.dumps(self.headers)))
+        if self.timing:
+            out.append((H.TIMING, orjson.dumps(self.timing)))
+        if self.content_type is not None:
+            out.append((H.CONTENT_TYPE, self.content_type.encode()))
+        if self.traceparent is not None:
+            out.append((H.TRACEPARENT, self.traceparent.encode()))
+        return out
+
+    @classmethod
+    def from_headers(cls, headers: codec.HeaderMap, body: bytes | None) -> Self:
+        """Read a record. Raises BadRecord."""
+        status = codec.integer(headers, H.STATUS)
+        if status is None or not 100 <= status <= 599:
+            raise BadRecord(f"header {H.STATUS} is not an HTTP status: {status}")
+        return cls(request_id=codec.text(headers, H.REQUEST_ID) or "", status=status, body=body or b"",
+                   content_type=codec.text(headers, H.CONTENT_TYPE),
+                   headers=codec.json_object(headers, H.REPLY_HEADERS) or {},
+                   timing=codec.json_object(headers, H.TIMING) or {}, traceparent=codec.text(headers, H.TRACEPARENT))
+
+
+def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,
+                traceparent: str | None = None) -> ReplyRecord:
+    """The problem+json answer of an error."""
+    return ReplyRecord(request_id=request_id, status=error.status, content_type=H.PROBLEM_JSON,
+                       body=orjson.dumps(problem(error, request_id), default=str), headers=dict(error.headers),
+                       timing=timing or {}, traceparent=traceparent)

@@ -1,0 +1,50 @@
+"""Access tokens: their text, and the digests that stand for them.
+
+In:    random bytes, a token's text, a topic name.
+Out:   text of a new token; digests.
+Never: a raw token stored or published: it is shown once, to whoever asked for it.
+
+Text: `weir_` + 43 characters base64url (256 bits) + 6 characters base64url (CRC-32 of what stands before), so that a
+typing error is told from an unknown token without a look-up. A caller's token travels as SHA-256 over a domain prefix
+per request topic, so a digest read from one topic is of no use on another. What is stored is a SHA-256 of that digest:
+who reads the config topic cannot call either.
+"""
+
+import base64
+import hashlib
+import secrets
+import zlib
+
+PREFIX = "weir_"
+# stands in for a digest when a token came whose checksum does not fit
+MALFORMED = "malformed"
+_BODY_CHARS = 43
+_CHECK_CHARS = 6
+
+
+def new_token() -> str:
+    """A fresh token; 256 random bits."""
+    body = PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    return body + _check(body)
+
+
+def looks_right(token: str) -> bool:
+    """Whether prefix, length and checksum fit; says nothing about whether the token is known."""
+    if not token.isascii() or not token.startswith(PREFIX):
+        return False
+    body = token[:-_CHECK_CHARS]
+    return len(body) == len(PREFIX) + _BODY_CHARS and secrets.compare_digest(_check(body), token[-_CHECK_CHARS:])
+
+
+def _check(body: str) -> str:
+    return base64.urlsafe_b64encode(zlib.crc32(body.encode()).to_bytes(4)).rstrip(b"=").decode()
+
+
+def topic_digest(token: str, topic: str) -> str:
+    """What stands for a token on a request topic: 64 hex characters."""
+    return hashlib.sha256(topic.encode() + b"\0" + token.encode()).hexdigest()
+
+
+def stored_digest(digest: str) -> str:
+    """What the config topic keeps of a topic digest: 64 hex characters."""
+    return hashlib.sha256(digest.encode()).hexdigest()

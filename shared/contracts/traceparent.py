@@ -1,0 +1,39 @@
+"""The W3C trace context header.
+
+In:    a `traceparent` value, from a caller or a record; anything at all may stand in it.
+Out:   `TraceContext`, or None for a malformed one (the recommendation says: start anew, never fail).
+Never: spans; `shared/telemetry` makes those.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Self
+
+_FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """Wire: `00-<32 hex trace id>-<16 hex span id>-<2 hex flags>`; flag bit 0 says sampled."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+
+    @classmethod
+    def parse(cls, value: str | None) -> Self | None:
+        """Read a header; None when it is absent or malformed."""
+        found = _FORM.fullmatch(value) if value else None
+        if found is None or (found[4] and value is not None and value.startswith("00")):
+            return None
+        return cls(found[1], found[2], bool(int(found[3], 16) & 1))
+
+    @classmethod
+    def new(cls, *, sampled: bool) -> Self:
+        """A fresh trace."""
+        return cls(os.urandom(16).hex(), os.urandom(8).hex(), sampled)
+
+    def __str__(self) -> str:
+        """The header value."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"

@@ -1,0 +1,187 @@
+"""Every error that a caller can meet, as one tree; the class fixes its code, status, blame and whether to retry.
+
+    WeirError
+    ├── BadRecord              a record that is no request at all: dead letter
+    ├── Refused                the caller gets an answer; nothing ran
+    │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
+    │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
+    │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
+    │   └── Overloaded, OperationDisabled, Unavailable 503
+    └── Failed                 something ran and did not end well
+        ├── WorkflowFailed, ReplyInvalid 500
+        ├── UpstreamFailed 502
+        └── TimedOut 504
+
+In:    nothing.
+Out:   the classes, and `problem` which writes the RFC 9457 body.
+Never: HTTP, Kafka, a status chosen at the place where an error is raised.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+from shared.names.reasons import Reason
+
+PROBLEM_TYPES = "https://weir.dev/problems"
+
+
+class Blame(StrEnum):
+    """Whose fault an error is."""
+
+    CALLER = "caller"
+    OWNER = "owner"
+    OUTSIDE = "outside"
+    PLATFORM = "platform"
+
+
+class Retry(StrEnum):
+    """Whether the same call may go through later."""
+
+    NEVER = "never"
+    LATER = "later"
+
+
+class WeirError(Exception):
+    """Root of the tree. `str(error)` is the `detail` that the caller reads."""
+
+    reason: ClassVar[Reason] = Reason.WORKFLOW_FAILED
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    blame: ClassVar[Blame] = Blame.PLATFORM
+    retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None,
+                 members: Mapping[str, object] | None = None) -> None:
+        """`headers` go beside the answer (Allow, Retry-After); `members` are further members of the problem body."""
+        super().__init__(detail)
+        self.headers: Mapping[str, str] = headers or {}
+        self.members: Mapping[str, object] = members or {}
+
+
+class BadRecord(WeirError):
+    """A record that cannot be read as what its topic carries; it becomes a dead letter."""
+
+    title, status, blame = "Unreadable record", 400, Blame.CALLER
+    reason = Reason.INPUT_INVALID
+
+
+class Refused(WeirError):
+    """The call was not let in: nothing ran and no task is charged."""
+
+    blame = Blame.CALLER
+
+
+class InputInvalid(Refused):
+    """The request does not fit the operation's schemas; `errors` lists every misfit with its JSON pointer."""
+
+    reason, title, status = Reason.INPUT_INVALID, "The request does not fit the operation's schemas", 400
+
+
+class CredentialsMissing(Refused):
+    """The operation needs a token and none came."""
+
+    reason, title, status = Reason.CREDENTIALS_MISSING, "Credentials are missing", 401
+
+
+class CredentialsInvalid(Refused):
+    """A token came that is not one of the project's."""
+
+    reason, title, status = Reason.CREDENTIALS_INVALID, "Credentials are not valid", 401
+
+
+class CredentialsExpired(Refused):
+    """A token came that was valid once."""
+
+    reason, title, status = Reason.CREDENTIALS_EXPIRED, "Credentials have expired", 401
+
+
+class OperationNotFound(Refused):
+    """No operation has this project, method and path."""
+
+    reason, title, status = Reason.OPERATION_NOT_FOUND, "No such operation", 404
+
+
+class MethodNotAllowed(Refused):
+    """The path exists under other methods; `Allow` names them."""
+
+    reason, title, status = Reason.METHOD_NOT_ALLOWED, "Method not allowed", 405
+
+
+class BodyTooLarge(Refused):
+    """The body is larger than the bound."""
+
+    reason, title, status = Reason.BODY_TOO_LARGE, "The request body is too large", 413
+
+
+class MediaTypeUnsupported(Refused):
+    """The operation reads JSON and something else came."""
+
+    reason, title, status = Reason.MEDIA_TYPE_UNSUPPORTED, "Unsupported media type", 415
+
+
+class Overloaded(Refused):
+    """A bound on requests in flight is reached."""
+
+    reason, title, status = Reason.OVERLOADED, "Too many requests in flight", 503
+    blame, retry = Blame.PLATFORM, Retry.LATER
+
+
+class OperationDisabled(Refused):
+    """The owner has switched the operation off."""
+
+    reason, title, status = Reason.OPERATION_DISABLED, "The operation is disabled", 503
+    blame, retry = Blame.OWNER, Retry.LATER
+
+
+class Unavailable(Refused):
+    """A part of the platform that the call needs is away."""
+
+    reason, title, status = Reason.UNAVAILABLE, "Temporarily unavailable", 503
+    blame, retry = Blame.PLATFORM, Retry.LATER
+
+
+class Failed(WeirError):
+    """The call was let in and something ran."""
+
+
+class WorkflowFailed(Failed):
+    """A workflow ended without an answer, or a step of it failed for a reason inside the project."""
+
+    reason, title, status = Reason.WORKFLOW_FAILED, "The workflow failed", 500
+    blame = Blame.OWNER
+
+
+class ReplyInvalid(Failed):
+    """The workflow's reply does not fit the operation's reply schemas."""
+
+    reason, title, status = Reason.REPLY_INVALID, "The reply does not fit the operation's schemas", 500
+    blame = Blame.OWNER
+
+
+class UpstreamFailed(Failed):
+    """An outside system did not answer, or answered with an error."""
+
+    reason, title, status = Reason.UPSTREAM_FAILED, "An outside system failed", 502
+    blame, retry = Blame.OUTSIDE, Retry.LATER
+
+
+class TimedOut(Failed):
+    """The deadline passed before there was an answer."""
+
+    reason, title, status = Reason.TIMEOUT, "The operation timed out", 504
+    blame, retry = Blame.OUTSIDE, Retry.LATER
+
+
+def problem(error: WeirError, request_id: str) -> dict[str, object]:
+    """The problem+json body (RFC 9457) of an error, with Weir's members `code`, `request_id`, `retry`."""
+    return {
+        "type": f"{PROBLEM_TYPES}/{error.reason}",
+        "title": error.title,
+        "status": error.status,
+        "detail": str(error),
+        "code": str(error.reason),
+        "request_id": request_id,
+        "retry": str(error.retry),
+        **error.members,
+    }

@@ -1,0 +1,49 @@
+"""Write answers to where callers wait for them.
+
+In:    a reply, the address, the record that it answers.
+Out:   a record on the reply topic, in the caller's dialect.
+Never: a stopped service because a caller named a reply topic or partition that does not exist: such an answer is
+logged, and the request becomes a dead letter.
+"""
+
+import asyncio
+import logging
+
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import ReplyAddress
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.faults import SendFailed
+from shared.kafka.outbox import Outbox
+from shared.kafka.record import Record
+from shared.names import actions, topics
+
+log = logging.getLogger(__name__)
+
+
+class Answers:
+    """Used by whoever ends a request."""
+
+    def __init__(self, outbox: Outbox, dead_letters: DeadLetters) -> None:
+        """Both are started elsewhere."""
+        self._outbox, self._dead_letters = outbox, dead_letters
+
+    def send(self, address: ReplyAddress, reply: ReplyRecord, record: Record) -> list[asyncio.Future[None]]:
+        """Publish; returns what has to be acknowledged before the record is done."""
+        headers = [*address.answer_headers(), *reply.to_headers()]
+        try:
+            sent = self._outbox.send(address.topic, reply.body, headers, partition=address.partition)
+        except SendFailed as exc:
+            return [self._dead_letters.bury(record, f"the answer could not be sent: {exc}")]
+        if address.topic == topics.REPLIES:
+            return [sent]
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent.add_done_callback(lambda done: self._settle(done, settled, address, record))
+        return [settled]
+
+    def _settle(self, done: asyncio.Future[None], settled: asyncio.Future[None], address: ReplyAddress,
+                record: Record) -> None:
+        error = done.exception()
+        if error is not None:
+            log.warning("answer to %s is lost: %s", address.topic, error, extra={"action": actions.REPLY_LOST})
+            self._dead_letters.bury(record, f"the answer to {address.topic} could not be sent: {error}")
+        settled.set_result(None)

@@ -1,0 +1,35 @@
+"""Move a record that cannot be used out of the way, with its bytes, its place and the error.
+
+In:    a consumed record and what was wrong.
+Out:   a record on `weir.dead-letters`.
+Never: a stop of the partition; a secret in the copy.
+"""
+
+import asyncio
+import logging
+
+from shared.clock import Clock
+from shared.contracts.dead_letter import DeadLetter
+from shared.contracts.origin import Origin
+from shared.kafka.outbox import Outbox
+from shared.kafka.record import Record
+from shared.names import actions, topics
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class DeadLetters:
+    """Writes dead letters for one service."""
+
+    def __init__(self, outbox: Outbox, metrics: Metrics, clock: Clock, service: str) -> None:
+        """`service` is named in each letter."""
+        self._outbox, self._metrics, self._clock, self._service = outbox, metrics, clock, service
+
+    def bury(self, record: Record, error: str) -> asyncio.Future[None]:
+        """Publish the letter; the future is done when it is acknowledged."""
+        letter = DeadLetter(origin=Origin(record.topic, record.partition, record.offset), service=self._service,
+                            error=error, time_ms=self._clock.now_ms())
+        self._metrics.dead.labels(record.topic).inc()
+        log.warning("record %s is dead: %s", letter.origin, error, extra={"action": actions.RECORD_DEAD})
+        return self._outbox.send(topics.DEAD_LETTERS, record.value, letter.to_headers(record.headers), key=record.key)

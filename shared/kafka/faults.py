@@ -1,0 +1,39 @@
+"""The one door through which errors of the Kafka client come in.
+
+In:    aiokafka's errors, asyncio's time-outs.
+Out:   `KafkaUnavailable` (try again), `SendFailed` (this batch is lost), one sentence each.
+Never: aiokafka.errors imported anywhere else.
+"""
+
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
+
+from shared.errors import Blame, Retry, WeirError
+from shared.names.reasons import Reason
+
+CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
+
+
+class KafkaUnavailable(WeirError):
+    """The broker does not answer; it may later."""
+
+    reason, title, status = Reason.UNAVAILABLE, "Kafka does not answer", 503
+    blame, retry = Blame.PLATFORM, Retry.LATER
+
+
+class SendFailed(WeirError):
+    """A batch was not acknowledged; its records may or may not be in the topic."""
+
+    reason, title, status = Reason.UNAVAILABLE, "A record could not be published", 503
+    blame, retry = Blame.PLATFORM, Retry.LATER
+
+
+class OutboxFull(SendFailed):
+    """More records wait for the broker than the bound allows; nothing was published."""
+
+
+def translate(error: BaseException, doing: str) -> WeirError:
+    """A foreign error as one of ours; `doing` says what was tried, with the address or topic."""
+    if isinstance(error, (KafkaConnectionError, NodeNotReadyError, TimeoutError, OSError)):
+        return KafkaUnavailable(f"{doing}: the broker does not answer ({type(error).__name__}); "
+                                "is it up, and is WEIR_KAFKA_BOOTSTRAP its address?")
+    return SendFailed(f"{doing}: {type(error).__name__}: {error}")

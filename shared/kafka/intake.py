@@ -1,0 +1,168 @@
+"""Read request-like topics as a static member of a group, with bounded open work and exact commits.
+
+In:    topics, a handler for each poll.
+Out:   polls to the handler; commits of the highest offset below which all is finished.
+Never: a rule about the records; a bare `commit()`.
+
+The handler takes records and says later, through `finished`, which ones are done and their effects acknowledged.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from shared.kafka import connect
+from shared.kafka.faults import CLIENT_ERRORS
+from shared.kafka.offsets import OffsetTracker
+from shared.kafka.record import Record
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Who reads what. `max_open`: how many records may be unfinished before polling pauses."""
+
+    group: str
+    instance: str
+    topics: Sequence[str]
+    max_open: int
+
+
+class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One consumer, its partitions' trackers, and the loop between them."""
+
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics, subscription: Subscription) -> None:
+        """Reads once started; `handler` has to be set before."""
+        self._settings, self._tasks, self._metrics = settings, tasks, metrics
+        self._subscription = subscription
+        self._consumer: AIOKafkaConsumer | None = None
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._room, self._idle = asyncio.Event(), asyncio.Event()
+        self._stopping = False
+        self._loops: list[asyncio.Task[Any]] = []
+        self.handler: Callable[[Sequence[Record]], None] = _nobody
+
+    async def start(self) -> None:
+        """Join the group and begin to hand records to the handler. Raises KafkaUnavailable."""
+        self._consumer = await connect.group_consumer(
+            self._settings, self._subscription.group, self._subscription.instance)
+        self._consumer.subscribe(topics=list(self._subscription.topics), listener=self)
+        self._room.set()
+        self._idle.set()
+        self._loops = [self._tasks.spawn(self._poll(self._consumer), f"poll {self._subscription.group}"),
+                       self._tasks.spawn(self._commit_now_and_then(), f"commit {self._subscription.group}")]
+
+    async def stop(self) -> None:
+        """Take no more records, wait until the open ones are finished, commit, leave."""
+        self._stopping = True
+        self._room.set()
+        if self._consumer is None:
+            return
+        await self._idle.wait()
+        await self._tasks.end(*self._loops)
+        await self._commit()
+        await self._consumer.stop()
+
+    def finished(self, records: Iterable[Record]) -> None:
+        """These records are done; records of a partition that has moved on are ignored."""
+        by_partition: dict[TopicPartition, list[int]] = {}
+        for record in records:
+            by_partition.setdefault(TopicPartition(record.topic, record.partition), []).append(record.offset)
+        for partition, offsets in by_partition.items():
+            tracker = self._trackers.get(partition)
+            if tracker is not None:
+                tracker.finished(offsets)
+        self._look_around()
+
+    def finish_after(self, records: Sequence[Record], effects: Iterable[asyncio.Future[None]]) -> None:
+        """The records are done once all effects are acknowledged; an effect that fails takes the service down.
+
+        A restarted service is handed the records again, which is better than to go on with an effect lost.
+        """
+        open_effects = set(effects)
+        if not open_effects:
+            self.finished(records)
+
+        def ended(effect: asyncio.Future[None]) -> None:
+            open_effects.discard(effect)
+            error = None if effect.cancelled() else effect.exception()
+            if error is not None:
+                self._tasks.fail(error)
+            elif not open_effects:
+                self.finished(records)
+
+        for effect in tuple(open_effects):
+            effect.add_done_callback(ended)
+
+    def _look_around(self) -> None:
+        still_open = sum(tracker.open for tracker in self._trackers.values())
+        self._metrics.open.set(still_open)
+        _switch(self._room, on=still_open < self._subscription.max_open or self._stopping)
+        _switch(self._idle, on=still_open == 0)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        while not self._stopping:
+            await self._room.wait()
+            polled = await consumer.getmany(timeout_ms=1000)
+            if self._stopping:
+                return
+            records: list[Record] = []
+            for partition, found in polled.items():
+                tracker = self._trackers.get(partition)
+                if tracker is None:
+                    tracker = self._trackers[partition] = OffsetTracker()
+                tracker.fetched(record.offset for record in found)
+                self._metrics.consumed.labels(partition.topic).inc(len(found))
+                records.extend(found)
+            if records:
+                self._look_around()
+                self.handler(records)
+
+    async def _commit_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.commit_interval_ms / 1000)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        offsets = {partition: offset for partition, tracker in self._trackers.items()
+                   if (offset := tracker.take_committable()) is not None}
+        if not offsets or self._consumer is None:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except CLIENT_ERRORS as exc:
+            # what is not committed is delivered again; readers of the effects know repeats
+            log.warning("could not commit %s: %r", self._subscription.group, exc,
+                        extra={"action": actions.COMMIT_FAILED})
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Commit what is done, then forget the partitions: their open records go to another member."""
+        await self._commit()
+        for partition in revoked:
+            self._trackers.pop(partition, None)
+        self._look_around()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Start counting anew."""
+        for partition in assigned:
+            self._trackers[partition] = OffsetTracker()
+
+
+def _switch(event: asyncio.Event, *, on: bool) -> None:
+    if on:
+        event.set()
+    else:
+        event.clear()
+
+
+def _nobody(records: Sequence[Record]) -> None:
+    raise RuntimeError(f"no handler is set for {len(records)} records")

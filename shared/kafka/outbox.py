@@ -1,0 +1,159 @@
+"""Publish records in batches: one batch in flight per lane while the next one fills.
+
+In:    records, one at a time, from anywhere in the event loop.
+Out:   batches on topics; one future per batch, shared by its records, done when the broker has acknowledged.
+Never: a task per record; a wait that outlives `send_timeout_ms`.
+
+A lane is a topic, or one partition of it where the record names one. Without a named partition a whole batch goes to
+one partition, another one each time: spreading a small batch costs the broker more than it gains.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from shared.kafka import connect
+from shared.kafka.faults import CLIENT_ERRORS, OutboxFull, SendFailed, translate
+from shared.names import actions
+from shared.settings.kafka import KafkaSettings
+
+log = logging.getLogger(__name__)
+Headers = Sequence[tuple[str, bytes]]
+_LARGEST_RECORD = 1_000_000
+
+
+@dataclass(slots=True)
+class _Batch:
+    builder: Any
+    acknowledged: asyncio.Future[None]
+    records: int = 0
+
+
+@dataclass(slots=True)
+class _Lane:
+    topic: str
+    partition: int | None
+    waiting: deque[_Batch] = field(default_factory=deque)
+    busy: bool = False
+    since: float = 0.0
+    turn: int = 0
+
+
+class Outbox:
+    """A batching producer. `send` never waits; who needs certainty awaits the future it returns."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Not connected yet."""
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._lanes: dict[tuple[str, int | None], _Lane] = {}
+        self._records = 0
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaUnavailable."""
+        self._producer = await connect.producer(self._settings)
+
+    async def stop(self) -> None:
+        """Deliver what is waiting, as far as the broker lets us, then disconnect."""
+        if self._producer is None:
+            return
+        for lane in list(self._lanes.values()):
+            self._flush(lane)
+        while self._deliveries:
+            await asyncio.wait(self._deliveries)
+        await self._producer.stop()
+
+    def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
+             partition: int | None = None) -> asyncio.Future[None]:
+        """Take a record; the future is done when its batch is acknowledged, or fails with SendFailed.
+
+        Raises OutboxFull when too many records wait, SendFailed for a record that no batch can hold.
+        """
+        if self._records >= self._settings.outbox_max_records:
+            raise OutboxFull(f"{self._records} records wait for the broker (WEIR_KAFKA_OUTBOX_MAX_RECORDS)")
+        if value is not None and len(value) > _LARGEST_RECORD:
+            raise SendFailed(f"a record of {len(value)} bytes for {topic} is larger than {_LARGEST_RECORD}")
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane(topic, partition)
+        if not lane.waiting:
+            self._open(lane)
+            if not lane.busy:
+                asyncio.get_running_loop().call_soon(self._flush, lane)
+        batch = lane.waiting[-1]
+        if batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            batch = self._open(lane)
+            if batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                raise SendFailed(f"a record for {topic} does not fit an empty batch")
+        batch.records += 1
+        self._records += 1
+        return batch.acknowledged
+
+    def stalled_ms(self) -> int:
+        """For how long the slowest batch in flight has been waiting; 0 when none is."""
+        since = min((lane.since for lane in self._lanes.values() if lane.busy), default=None)
+        return 0 if since is None else int((time.monotonic() - since) * 1000)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the broker has not acknowledged for so long that callers should be told."""
+        return self.stalled_ms() > self._settings.stalled_after_ms
+
+    def _open(self, lane: _Lane) -> _Batch:
+        if self._producer is None:
+            raise SendFailed("the outbox is not started")
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # who does not wait for the acknowledgement must not cause 'exception was never retrieved'
+        acknowledged.add_done_callback(_look_at)
+        batch = _Batch(self._producer.create_batch(), acknowledged)
+        lane.waiting.append(batch)
+        return batch
+
+    def _flush(self, lane: _Lane) -> None:
+        if lane.busy or not lane.waiting:
+            return
+        lane.busy, lane.since = True, time.monotonic()
+        task = asyncio.get_running_loop().create_task(self._deliver(lane, lane.waiting.popleft()))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, lane: _Lane, batch: _Batch) -> None:
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_ms / 1000):
+                await self._publish(lane, batch)
+        except CLIENT_ERRORS as exc:
+            error = translate(exc, f"publishing {batch.records} records to {lane.topic}")
+            log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
+            batch.acknowledged.set_exception(error)
+        else:
+            batch.acknowledged.set_result(None)
+        finally:
+            self._records -= batch.records
+            lane.busy = False
+            if lane.waiting:
+                self._flush(lane)
+            elif lane.partition is not None:
+                self._lanes.pop((lane.topic, lane.partition), None)
+
+    async def _publish(self, lane: _Lane, batch: _Batch) -> None:
+        if self._producer is None:
+            raise SendFailed("the outbox is not started")
+        partition = lane.partition
+        if partition is None:
+            partitions = sorted(await self._producer.partitions_for(lane.topic))
+            lane.turn += 1
+            partition = partitions[lane.turn % len(partitions)]
+        batch.builder.close()
+        await (await self._producer.send_batch(batch.builder, lane.topic, partition=partition))
+
+
+def _look_at(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,29 @@
+"""The `action` of every log line: stable, so that lines can be counted and searched.
+
+In:    nothing.
+Out:   constants.
+Never: a log line without one.
+"""
+
+SERVICE_STARTING = "service-starting"
+SERVICE_READY = "service-ready"
+SERVICE_STOPPING = "service-stopping"
+SERVICE_STOPPED = "service-stopped"
+SERVICE_FAILED = "service-failed"
+TASK_FAILED = "task-failed"
+CONFIG_APPLIED = "config-applied"
+CONFIG_UNREADABLE = "config-unreadable"
+RECORD_DEAD = "record-dead"
+REPLY_LOST = "reply-lost"
+COMMIT_FAILED = "commit-failed"
+SEND_STALLED = "send-stalled"
+LEASE_TAKEN = "lease-taken"
+LEASE_LOST = "lease-lost"
+KAFKA_RETRY = "kafka-retry"
+REQUEST_FAILED = "request-failed"
+PROJECT_APPLIED = "project-applied"
+TOKEN_CREATED = "token-created"
+TOKEN_REVOKED = "token-revoked"
+CLIENT_CREATED = "client-created"
+CANARY_FAILED = "canary-failed"
+LIBRARY = "library"

@@ -1,0 +1,65 @@
+"""Record header keys, and the HTTP headers that the cluster itself reads or writes.
+
+In:    nothing.
+Out:   constants; the wire form behind each key is documented in `shared/contracts`.
+Never: encoding or decoding.
+"""
+
+# request
+REQUEST_ID = "weir-request-id"
+PROJECT = "weir-project"
+OPERATION = "weir-operation"
+METHOD = "weir-method"
+PATH = "weir-path"
+PARAMS = "weir-params"
+HTTP = "weir-http"
+DEADLINE = "weir-deadline"
+CORRELATION_ID = "weir-correlation-id"
+REPLY_TOPIC = "weir-reply-topic"
+REPLY_PARTITION = "weir-reply-partition"
+TOKEN_DIGEST = "weir-token-digest"
+IDEMPOTENCY_KEY = "idempotency-key"
+CONTENT_TYPE = "content-type"
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+
+# execution: what policy found out
+VERSION = "weir-version"
+CLIENT = "weir-client"
+SOURCE = "weir-source"
+ORIGIN = "weir-origin"
+TRIGGER = "weir-trigger"
+
+# reply
+STATUS = "weir-status"
+REPLY_HEADERS = "weir-headers"
+TIMING = "weir-timing"
+
+# usage envelope
+PRODUCER = "weir-producer"
+SEQUENCE = "weir-sequence"
+
+# dead letter: where the record stood and why it could not be used
+DEAD_TOPIC = "weir-dead-topic"
+DEAD_PARTITION = "weir-dead-partition"
+DEAD_OFFSET = "weir-dead-offset"
+DEAD_SERVICE = "weir-dead-service"
+DEAD_ERROR = "weir-dead-error"
+DEAD_TIME = "weir-dead-time"
+
+# other people's dialects
+SPRING_CORRELATION_ID = "kafka_correlationId"
+SPRING_REPLY_TOPIC = "kafka_replyTopic"
+SPRING_REPLY_PARTITION = "kafka_replyPartition"
+PLAIN_CORRELATION_ID = "correlation_id"
+PLAIN_REPLY_TO = "reply_to"
+
+# headers whose raw value is a secret: never published, never forwarded, never logged (lower case)
+SECRET_HEADERS = frozenset({
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
+    "x-auth-token", "webhook-signature",
+})
+
+HTTP_REQUEST_ID = "X-Request-Id"
+PROBLEM_JSON = "application/problem+json"
+JSON = "application/json"

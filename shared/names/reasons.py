@@ -1,0 +1,30 @@
+"""The stable reason codes of answers, usage events and metrics.
+
+In:    nothing.
+Out:   `Reason`; its value is the `code` member of a problem+json answer.
+Never: statuses or texts; those stand in `shared/errors.py`.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request ended as it did. `OK` is the one that is no refusal."""
+
+    OK = "ok"
+    INPUT_INVALID = "input-invalid"
+    CREDENTIALS_MISSING = "credentials-missing"
+    CREDENTIALS_INVALID = "credentials-invalid"
+    CREDENTIALS_EXPIRED = "credentials-expired"
+    OPERATION_NOT_FOUND = "operation-not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    BODY_TOO_LARGE = "body-too-large"
+    MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
+    WORKFLOW_FAILED = "workflow-failed"
+    REPLY_INVALID = "reply-invalid"
+    UPSTREAM_FAILED = "upstream-failed"
+    OVERLOADED = "overloaded"
+    OPERATION_DISABLED = "operation-disabled"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    CALLER_GONE = "caller-gone"

@@ -1,0 +1,25 @@
+"""Durations as owners write them: `500ms`, `30s`, `5m`, `1h`.
+
+In:    text with a unit.
+Out:   milliseconds, and the text again.
+Never: a number without a unit: nobody could tell what it means.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_FORM = re.compile(r"(\d{1,9})(ms|s|m|h)")
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+
+
+def to_ms(value: object) -> int:
+    """Milliseconds of a duration. Raises ValueError."""
+    found = _FORM.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("a duration is a number with a unit: 500ms, 30s, 5m, 1h")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+Duration = Annotated[int, BeforeValidator(to_ms), PlainSerializer(lambda ms: f"{ms}ms", return_type=str)]

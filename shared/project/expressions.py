@@ -1,0 +1,122 @@
+"""JSONata between `{%` and `%}` in any value of a workflow.
+
+In:    a JSON value, once; then a scope per execution.
+Out:   `Template`: compiled once, rendered many times.
+Never: a change of type on the way: a text that is one whole expression gives what the expression gives.
+
+Scope: trigger {body, query, path, headers, method, client, ip}, steps, config, execution.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from jlens import Expression, JlensError
+
+from shared.errors import WorkflowFailed
+
+Scope = Mapping[str, Any]
+Render = Callable[[Scope], Any]
+_EXPRESSION = re.compile(r"\{%(.*?)%\}", re.DOTALL)
+_STEP_READ = re.compile(r"\bsteps\.([A-Za-z_][A-Za-z0-9_]*)")
+
+# bounds of one evaluation; a workflow that needs more should do less in one expression
+TIMEOUT_S = 1.0
+MAX_DEPTH = 200
+MAX_RESULT_BYTES = 2_000_000
+
+
+class BadExpression(ValueError):
+    """An expression that does not compile; `position` is a character offset in its text, or None."""
+
+    def __init__(self, text: str, message: str, position: int | None) -> None:
+        """`text` is the expression without its braces."""
+        super().__init__(message)
+        self.text, self.position = text, position
+
+
+class Template:
+    """A value with its expressions compiled."""
+
+    __slots__ = ("constant", "reads", "render")
+
+    def __init__(self, render: Render, reads: frozenset[str], *, constant: bool) -> None:
+        """`reads`: ids of the steps whose output it refers to by `steps.<id>`."""
+        self.render, self.reads, self.constant = render, reads, constant
+
+
+def expressions_in(value: Any) -> list[str]:
+    """All expressions of a value, depth first."""
+    if isinstance(value, str):
+        return [found.strip() for found in _EXPRESSION.findall(value)]
+    if isinstance(value, Mapping):
+        return [found for item in value.values() for found in expressions_in(item)]
+    if isinstance(value, list | tuple):
+        return [found for item in value for found in expressions_in(item)]
+    return []
+
+
+def compile_value(value: Any) -> Template:
+    """Compile a value. Raises BadExpression."""
+    sources = expressions_in(value)
+    reads = frozenset(name for source in sources for name in _STEP_READ.findall(source))
+    return Template(_renderer(value, bool(sources)), reads, constant=not sources)
+
+
+def compile_condition(text: str) -> Template:
+    """Compile the value of `if`: an expression, with or without its braces. Raises BadExpression."""
+    return compile_value(text if _EXPRESSION.search(text) else f"{{% {text} %}}")
+
+
+def _renderer(value: Any, has_expressions: bool) -> Render:
+    if not has_expressions:
+        return lambda scope: value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return _object({name: compile_value(item).render for name, item in value.items()})
+    return _array([compile_value(item).render for item in value])
+
+
+def _object(members: Mapping[str, Render]) -> Render:
+    return lambda scope: {name: render(scope) for name, render in members.items()}
+
+
+def _array(items: list[Render]) -> Render:
+    return lambda scope: [render(scope) for render in items]
+
+
+def _text(text: str) -> Render:
+    whole = _EXPRESSION.fullmatch(text.strip())
+    if whole is not None and text.count("{%") == 1:
+        return _evaluation(whole[1])
+    parts: list[str | Render] = []
+    end = 0
+    for found in _EXPRESSION.finditer(text):
+        parts += [text[end:found.start()], _evaluation(found[1])]
+        end = found.end()
+    parts.append(text[end:])
+    return lambda scope: "".join(part if isinstance(part, str) else _as_text(part(scope)) for part in parts)
+
+
+def _evaluation(source: str) -> Render:
+    source = source.strip()
+    try:
+        compiled = Expression(source)
+    except JlensError as exc:
+        raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
+
+    def evaluate(scope: Scope) -> Any:
+        try:
+            return compiled.evaluate(scope, timeout=TIMEOUT_S, max_depth=MAX_DEPTH, max_result_size=MAX_RESULT_BYTES)
+        except JlensError as exc:
+            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}") from exc
+
+    return evaluate
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()

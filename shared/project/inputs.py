@@ -1,0 +1,159 @@
+"""Does a request fit an operation's schemas, and does a reply?
+
+In:    an operation, once; then the parts of a request or a reply.
+Out:   every misfit with its JSON pointer, and the values coerced to the types that the schemas name.
+Never: the first misfit only; a long value echoed back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from jsonschema_rs import Draft202012Validator
+
+from shared.project.model import Operation, Schema
+
+_MAX_ERRORS = 50
+_MAX_MESSAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class InputError:
+    """`where`: body, query, path or headers; `pointer`: RFC 6901, empty for the whole."""
+
+    where: str
+    pointer: str
+    message: str
+
+
+@dataclass(slots=True)
+class Checked:
+    """Coerced values for the trigger; `errors` is empty when all fits."""
+
+    path: dict[str, Any] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
+    errors: list[InputError] = field(default_factory=list)
+
+
+class _Part:
+    """One schema, compiled, with the scalar types of its properties for coercion."""
+
+    def __init__(self, where: str, schema: Schema) -> None:
+        self._where = where
+        self._validator = Draft202012Validator(schema, validate_formats=True)
+        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+        self._types = {name: _types(sub) for name, sub in properties.items()}
+        self._items = {name: _types(sub.get("items", {})) for name, sub in properties.items() if isinstance(sub, dict)}
+
+    def coerce(self, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Texts of a URL as the types that the schema names; what does not convert stays a text and then misfits."""
+        return {name: [_coerced(text, self._items.get(name, ())) for text in texts]
+                if "array" in self._types.get(name, ()) else _coerced(texts[-1], self._types.get(name, ()))
+                for name, texts in values.items() if texts}
+
+    def errors(self, value: Any) -> list[InputError]:
+        """Every misfit."""
+        if self._validator.is_valid(value):
+            return []
+        found = []
+        for error in self._validator.iter_errors(value):
+            found.append(InputError(self._where, _pointer(error.instance_path), _message(error)))
+            if len(found) >= _MAX_ERRORS:
+                break
+        return found
+
+
+class InputValidator:
+    """The input schemas of one operation, compiled."""
+
+    def __init__(self, parts: Mapping[str, _Part]) -> None:
+        """`parts`: by where they apply."""
+        self._parts = parts
+        self.reads_body = "body" in parts
+
+    @classmethod
+    def of(cls, operation: Operation) -> "InputValidator":
+        """Compile; the schemas are known to be schemas."""
+        schemas = {"path": operation.input.path, "query": operation.input.query, "headers": operation.input.headers,
+                   "body": operation.input.body}
+        return cls({where: _Part(where, schema) for where, schema in schemas.items() if schema is not None})
+
+    def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
+              body: bytes) -> Checked:
+        """Check all parts of a request."""
+        checked = Checked(path=dict(path), query={name: values[-1] if len(values) == 1 else list(values)
+                                                  for name, values in query.items() if values})
+        if (part := self._parts.get("path")) is not None:
+            checked.path = part.coerce({name: [value] for name, value in path.items()})
+            checked.errors += part.errors(checked.path)
+        if (part := self._parts.get("query")) is not None:
+            checked.query = part.coerce(query)
+            checked.errors += part.errors(checked.query)
+        if (part := self._parts.get("headers")) is not None:
+            checked.errors += part.errors(dict(headers))
+        if (part := self._parts.get("body")) is not None:
+            checked.errors += _body_errors(part, body)
+        return checked
+
+
+class ReplyValidator:
+    """The reply schemas of one operation, compiled."""
+
+    def __init__(self, operation: Operation, parts: Mapping[str, _Part]) -> None:
+        """`parts`: body schemas by reply name."""
+        self._operation, self._parts = operation, parts
+
+    @classmethod
+    def of(cls, operation: Operation) -> "ReplyValidator":
+        """Compile; the schemas are known to be schemas."""
+        return cls(operation, {name: _Part("body", reply.body) for name, reply in operation.replies.items()
+                               if reply.body is not None})
+
+    def status_of(self, name: str) -> int:
+        """The status of a reply by its name; 200 for one without any."""
+        return self._operation.reply_status(name) or 200
+
+    def check(self, name: str, body: Any) -> list[InputError]:
+        """Every misfit of a reply's body; a reply without a schema fits."""
+        part = self._parts.get(name)
+        return [] if part is None else part.errors(body)
+
+
+def _body_errors(part: _Part, body: bytes) -> list[InputError]:
+    if not body:
+        return part.errors(None)
+    try:
+        return part.errors(orjson.loads(body))
+    except orjson.JSONDecodeError as exc:
+        return [InputError("body", "", f"the body is not JSON: {exc}")]
+
+
+def _types(schema: Any) -> tuple[str, ...]:
+    named = schema.get("type", ()) if isinstance(schema, dict) else ()
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def _coerced(text: str, types: Sequence[str]) -> Any:
+    if "string" in types:
+        return text
+    if "boolean" in types and text in ("true", "false"):
+        return text == "true"
+    if "null" in types and text == "":
+        return None
+    for name, kind in (("integer", int), ("number", float)):
+        if name in types:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _message(error: Any) -> str:
+    text = str(error.message)
+    return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "..."

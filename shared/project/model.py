@@ -1,0 +1,141 @@
+"""The project: what its owner writes, typed.
+
+In:    mappings from YAML files or from the canonical JSON document; both have the same shape.
+Out:   frozen models; `model_dump(mode="json", by_alias=True)` gives the canonical document back.
+Never: positions in files (`load.py`), rules that look at more than one object (`check.py`).
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
+
+from shared.project.durations import Duration
+from shared.project.steps import STEP_SETTINGS, Method, Status, StepSettings
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
+StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
+Schema = dict[str, Any] | bool
+
+MAX_TIMEOUT_MS = 300_000
+REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "internal_error": 500}
+_PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ConfigValue(_Model):
+    """A value that workflows read as `config.<name>`; `env` names a variable that overrides the default."""
+
+    default: Any = None
+    env: str | None = None
+
+
+class InputSchemas(_Model):
+    """JSON Schemas (2020-12) of what an operation takes: objects by parameter name, and the body."""
+
+    path: Schema | None = None
+    query: Schema | None = None
+    headers: Schema | None = None
+    body: Schema | None = None
+
+
+class ReplySchema(_Model):
+    """One declared reply of an operation; the status of the four well-known names need not be said."""
+
+    status: Status | None = Field(default=None, ge=200, le=599)
+    description: str = ""
+    headers: Schema | None = None
+    body: Schema | None = None
+
+
+class Operation(_Model):
+    """Method and path, what goes in and comes out, and the workflow that runs."""
+
+    name: Name
+    method: Method
+    path: Path
+    workflow: Name
+    mode: Literal["request_response"] = "request_response"
+    title: str = ""
+    summary: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    public: bool = False
+    enabled: bool = True
+    timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
+    input: InputSchemas = InputSchemas()
+    replies: dict[str, ReplySchema] = Field(default_factory=dict)
+
+    @property
+    def path_parameters(self) -> frozenset[str]:
+        """Names between braces in the path template."""
+        return frozenset(_PARAMETER.findall(self.path))
+
+    def reply_status(self, name: str) -> int | None:
+        """The status of a reply by its name; None when neither the operation nor the well-known names have it."""
+        declared = self.replies.get(name)
+        if declared is not None and declared.status is not None:
+            return declared.status
+        return REPLY_STATUS.get(name)
+
+
+class Step(_Model):
+    """One configured action. In a file: `id`, optionally `if`, and one key that names the kind."""
+
+    id: StepId
+    kind: str
+    if_: str | None = Field(default=None, alias="if")
+    settings: SerializeAsAny[StepSettings]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or "settings" in raw:
+            return raw
+        kinds = [key for key in raw if key in STEP_SETTINGS]
+        if len(kinds) != 1:
+            raise ValueError(f"a step has exactly one of {', '.join(STEP_SETTINGS)}; this one has "
+                             f"{', '.join(kinds) or 'none'}")
+        rest = {key: value for key, value in raw.items() if key != kinds[0]}
+        return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(raw[kinds[0]] or {})}
+
+    @model_serializer
+    def _to_file(self) -> dict[str, Any]:
+        settings = self.settings.model_dump(mode="json", by_alias=True)
+        condition = {} if self.if_ is None else {"if": self.if_}
+        return {"id": self.id, **condition, self.kind: settings}
+
+
+class Workflow(_Model):
+    """Ordered steps; the trigger is the request."""
+
+    name: Name
+    title: str = ""
+    description: str = ""
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+class ClientDef(_Model):
+    """A named caller that the project itself declares."""
+
+    name: Name
+    roles: tuple[Name, ...] = ()
+
+
+class Project(_Model):
+    """All files of a project in one."""
+
+    name: Name
+    title: str = ""
+    version: str = ""
+    description: str = ""
+    auth: Literal["token", "deny"] = "token"
+    config: dict[str, ConfigValue] = Field(default_factory=dict)
+    operations: tuple[Operation, ...] = ()
+    workflows: dict[str, Workflow] = Field(default_factory=dict)
+    roles: tuple[Name, ...] = ()
+    clients: tuple[ClientDef, ...] = ()

@@ -1,0 +1,69 @@
+"""Liveness, readiness and metrics over HTTP, the same on every service.
+
+In:    the state of the process, its metrics.
+Out:   `/-/live`, `/-/ready` (200 or 503, with the reason), `/-/metrics`.
+Never: business; the ingress and control mount `answer` on their own ports.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+
+from shared.names.headers import JSON
+from shared.telemetry.metrics import Metrics
+
+LIVE, READY, METRICS = "/-/live", "/-/ready", "/-/metrics"
+Probe = Callable[[], Awaitable[str | None]]
+
+
+class Health:
+    """`not_ready_because` is None once the service can do its work."""
+
+    def __init__(self, service: str, metrics: Metrics) -> None:
+        """Starts out as not ready."""
+        self._service = service
+        self._metrics = metrics
+        self.not_ready_because: str | None = "starting"
+        self.probe: Probe | None = None
+
+    async def answer(self, path: str) -> web.Response | None:
+        """Answer one of the three paths; None for any other."""
+        if path == METRICS:
+            return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        if path == LIVE:
+            return _state(200, self._service, None)
+        if path == READY:
+            reason = self.not_ready_because
+            if reason is None and self.probe is not None:
+                reason = await self.probe()
+            return _state(503 if reason else 200, self._service, reason)
+        return None
+
+
+def _state(status: int, service: str, reason: str | None) -> web.Response:
+    body = {"service": service, "status": "ok" if reason is None else "not ready", "reason": reason}
+    return web.Response(status=status, body=orjson.dumps(body), content_type=JSON)
+
+
+class HealthServer:
+    """A small server of its own, for services that serve no other HTTP."""
+
+    def __init__(self, health: Health, host: str, port: int) -> None:
+        """Port 0 lets the system choose."""
+        self._health, self._host, self._port = health, host, port
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._health.answer(request.path) or web.Response(status=404)

@@ -1,0 +1,108 @@
+"""The life of a service process: start, signals, drain, stop.
+
+In:    a coroutine that builds the service inside the loop.
+Out:   an exit code: 0 drained, 1 failed.
+Never: what the parts are.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import uvloop
+
+from shared.names import actions
+from shared.runtime.health import Health
+from shared.runtime.tasks import Tasks
+from shared.settings.service import ServiceSettings
+from shared.telemetry import logs
+
+log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something with a beginning and an end."""
+
+    async def start(self) -> None:
+        """Be of use once this returns."""
+
+    async def stop(self) -> None:
+        """Finish what is under way, then let go. Called even when `start` failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Parts in starting order; they stop in the reverse order."""
+
+    parts: Sequence[Part]
+    health: Health
+    tasks: Tasks
+
+
+def run_service(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> int:
+    """Run one process until a signal or a failed task; the exit code says whether it drained."""
+    logs.configure(name, settings.instance, settings.log_level)
+    return uvloop.run(_live(name, settings, build))
+
+
+async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log.info("%s is starting", name, extra={"action": actions.SERVICE_STARTING})
+    service = await build()
+    started: list[Part] = []
+    try:
+        for part in service.parts:
+            started.append(part)
+            if not await _unless_stopped(part.start(), stop):
+                break
+        if not stop.is_set():
+            service.health.not_ready_because = None
+            log.info("%s is ready", name, extra={"action": actions.SERVICE_READY})
+        code = await _until_over(stop, service.tasks)
+    except Exception as exc:
+        log.exception("%s failed: %s", name, exc, extra={"action": actions.SERVICE_FAILED})
+        sys.stderr.flush()
+        code = 1
+    service.health.not_ready_because = "stopping"
+    await _stop(name, started, service.tasks, settings.drain_ms / 1000)
+    return code
+
+
+async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
+    """Await `work`, or give it up when the stop signal comes first."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    task.result()
+    return True
+
+
+async def _until_over(stop: asyncio.Event, tasks: Tasks) -> int:
+    stopped = asyncio.ensure_future(stop.wait())
+    ends: set[asyncio.Future[Any]] = {stopped, tasks.failed}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    return 1 if tasks.failed.done() else 0
+
+
+async def _stop(name: str, parts: Sequence[Part], tasks: Tasks, drain_s: float) -> None:
+    log.info("%s is stopping", name, extra={"action": actions.SERVICE_STOPPING})
+    for part in reversed(parts):
+        try:
+            await asyncio.wait_for(part.stop(), drain_s)
+        except Exception as exc:
+            # one part that does not stop must not keep the others from letting go
+            log.warning("%s did not stop: %r", type(part).__name__, exc, extra={"action": actions.SERVICE_FAILED})
+    await tasks.stop()
+    log.info("%s has stopped", name, extra={"action": actions.SERVICE_STOPPED})

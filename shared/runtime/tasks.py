@@ -1,0 +1,57 @@
+"""Background tasks whose failure is not lost.
+
+In:    coroutines that run as long as the service.
+Out:   `Tasks.failed`, a future that ends the service when one of them dies.
+Never: a bare `asyncio.create_task` elsewhere: its exception would vanish.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from shared.names import actions
+
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """Owns background tasks; made inside the running loop."""
+
+    def __init__(self) -> None:
+        """No tasks yet."""
+        self._running: set[asyncio.Task[Any]] = set()
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run in the background; if it raises, the service goes down with that error."""
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        error = task.exception()
+        log.error("background task %s failed: %r", task.get_name(), error, exc_info=error,
+                  extra={"action": actions.TASK_FAILED, "task": task.get_name()})
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Take the service down with this error; the first one counts."""
+        if not self.failed.done():
+            self.failed.set_result(error)
+
+    async def end(self, *tasks: asyncio.Task[Any] | None) -> None:
+        """Cancel tasks and wait for them; None stands for one that never began."""
+        begun = [task for task in tasks if task is not None]
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End all that still run."""
+        await self.end(*self._running)

@@ -1,0 +1,21 @@
+"""All that we ever tell a Redis client.
+
+In:    `WEIR_REDIS_*`.
+Out:   `RedisSettings`.
+Never: clients.
+"""
+
+from pydantic import Field, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RedisSettings(BaseSettings):
+    """Environment: WEIR_REDIS_<FIELD>. The URL may hold a password, so it is never shown."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore")
+
+    url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
+    # a store that answers later than this is treated as away, so that it delays nobody
+    timeout_ms: PositiveInt = 50
+    # counters of usage may wait longer than a caller
+    patient_timeout_ms: PositiveInt = 5_000

@@ -1,0 +1,25 @@
+"""What every service process is told about itself.
+
+In:    `WEIR_*`.
+Out:   `ServiceSettings`.
+Never: settings of one hop; those stand in the hop's own `settings.py`.
+"""
+
+import socket
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Environment: WEIR_<FIELD>. `instance` is stable over restarts; it is the static member id in consumer groups."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
+
+    instance: str = Field(default_factory=lambda: f"{socket.gethostname()}-0", min_length=1, max_length=200)
+    bind_host: str = "127.0.0.1"
+    health_port: NonNegativeInt = 0
+    state_dir: str = ".weir"
+    drain_ms: PositiveInt = 10_000
+    log_level: str = "INFO"
+    trace_ratio: float = Field(default=0.01, ge=0, le=1)

@@ -1,0 +1,1 @@
+"""Lua scripts, one file each; `shared/store/redis.py` loads them by name."""
