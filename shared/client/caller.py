@@ -6,7 +6,7 @@ Never: a published request past the bound; a wait past the deadline.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
@@ -16,7 +16,7 @@ from shared.errors import TimedOut, Unavailable
 from shared.kafka.faults import SendFailed
 from shared.kafka.outbox import Outbox
 
-WriteHeaders = Callable[[ReplyAddress], Sequence[tuple[str, bytes]]]
+WriteHeaders = Callable[[ReplyAddress], list[tuple[str, bytes]]]
 
 
 class NotAcknowledged(Unavailable):

@@ -8,7 +8,6 @@ Never: a raw token on a topic.
         reply = await weir.call("employee-directory", "get-employee", params={"id": "e-100"})
 """
 
-import asyncio
 from typing import Any, Self
 
 import orjson
@@ -46,9 +45,10 @@ class WeirClient:
         pending = Pending(self._limit, metrics)
         self._outbox = Outbox(self._settings)
         self._replies = ReplyReader(self._settings, self._tasks, pending, topic=self._reply_topic,
-                                    choose=self._own_partition)
+                                    outbox=self._outbox, choose=self._own_partition)
         self._caller = Caller(self._outbox, pending, self._replies)
-        await asyncio.gather(self._outbox.start(), self._replies.start())
+        await self._outbox.start()
+        await self._replies.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

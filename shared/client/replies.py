@@ -17,6 +17,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import correlation_of_reply
 from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
+from shared.kafka.outbox import Outbox
 from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -27,10 +28,10 @@ log = logging.getLogger(__name__)
 class ReplyReader:
     """`choose` gets the number of partitions and returns ours."""
 
-    def __init__(self, settings: KafkaSettings, tasks: Tasks, pending: Pending, *, topic: str,
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, pending: Pending, *, topic: str, outbox: Outbox,
                  choose: Callable[[int], Awaitable[int]]) -> None:
-        """Reads once started."""
-        self._settings, self._tasks, self._pending = settings, tasks, pending
+        """Reads once started; the outbox, started before, knows how many partitions the topic has."""
+        self._settings, self._tasks, self._pending, self._outbox = settings, tasks, pending, outbox
         self._choose = choose
         self._consumer: AIOKafkaConsumer | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -39,11 +40,8 @@ class ReplyReader:
 
     async def start(self) -> None:
         """Return once the position at the end of our partition is known. Raises Unavailable."""
+        self.partition = await self._choose(len(await self._outbox.partitions(self.topic)))
         self._consumer = consumer = await connect.lone_consumer(self._settings)
-        consumer.subscribe([self.topic])
-        partitions = await _partitions(consumer, self.topic)
-        consumer.unsubscribe()
-        self.partition = await self._choose(partitions)
         ours = TopicPartition(self.topic, self.partition)
         consumer.assign([ours])
         await consumer.seek_to_end(ours)
@@ -71,11 +69,3 @@ class ReplyReader:
         except BadRecord as exc:
             log.warning("unreadable reply: %s", exc, extra={"action": actions.REPLY_LOST})
             self._pending.fail(correlation_id, Unavailable(f"the answer could not be read: {exc}"))
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
-    await consumer.topics()
-    found = consumer.partitions_for_topic(topic)
-    if not found:
-        raise Unavailable(f"topic {topic} does not exist; `weir up` creates it, or see deploy/kafka")
-    return len(found)

@@ -12,19 +12,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from shared.errors import WeirError
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, OutboxFull, SendFailed, translate
 from shared.names import actions
 from shared.settings.kafka import KafkaSettings
 
 log = logging.getLogger(__name__)
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
 _LARGEST_RECORD = 1_000_000
 
 
@@ -96,6 +96,15 @@ class Outbox:
         self._records += 1
         return batch.acknowledged
 
+    async def partitions(self, topic: str) -> list[int]:
+        """The partitions of a topic. Raises KafkaUnavailable or SendFailed when the broker does not know it."""
+        if self._producer is None:
+            raise SendFailed("the outbox is not started")
+        try:
+            return sorted(await self._producer.partitions_for(topic))
+        except CLIENT_ERRORS as exc:
+            raise translate(exc, f"looking for the topic {topic}; `weir up` creates it") from exc
+
     def stalled_ms(self) -> int:
         """For how long the slowest batch in flight has been waiting; 0 when none is."""
         since = min((lane.since for lane in self._lanes.values() if lane.busy), default=None)
@@ -128,8 +137,9 @@ class Outbox:
         try:
             async with asyncio.timeout(self._settings.send_timeout_ms / 1000):
                 await self._publish(lane, batch)
-        except CLIENT_ERRORS as exc:
-            error = translate(exc, f"publishing {batch.records} records to {lane.topic}")
+        except (*CLIENT_ERRORS, WeirError) as exc:
+            error = exc if isinstance(exc, WeirError) else translate(
+                exc, f"publishing {batch.records} records to {lane.topic}")
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
             batch.acknowledged.set_exception(error)
         else:
@@ -147,7 +157,7 @@ class Outbox:
             raise SendFailed("the outbox is not started")
         partition = lane.partition
         if partition is None:
-            partitions = sorted(await self._producer.partitions_for(lane.topic))
+            partitions = await self.partitions(lane.topic)
             lane.turn += 1
             partition = partitions[lane.turn % len(partitions)]
         batch.builder.close()

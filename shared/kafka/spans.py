@@ -41,7 +41,7 @@ class SpanExport:
         payload, dropped = self._tracing.take()
         if payload is not None:
             try:
-                self._outbox.send(topics.SPANS, payload, ())
+                self._outbox.send(topics.SPANS, payload, [])
             except SendFailed:
                 dropped += 1
         if dropped:
