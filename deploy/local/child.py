@@ -1,0 +1,65 @@
+"""One supervised process: start, restart with back-off, stop.
+
+In:    a command, an environment, a log file.
+Out:   a process of its own session; the word that it ended.
+Never: a pipe: what it prints goes to a file, or a full pipe would hang it.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+_LARGEST_LOG = 50 * 1024 * 1024
+_BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+# a process that lived this long has recovered: its next end is a first one again
+HEALTHY_S = 30.0
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait before start number `failures` + 1: none after the first end, then longer and longer."""
+    return _BACKOFF_S[min(max(failures - 1, 0), len(_BACKOFF_S) - 1)]
+
+
+async def start(argv: list[str], env: dict[str, str], log: Path) -> asyncio.subprocess.Process:
+    """Start a process that dies with us, whatever kills us."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _open_log(log) as out:
+        return await asyncio.create_subprocess_exec(
+            *argv, env={**os.environ, **env}, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True, preexec_fn=_die_with_parent if sys.platform == "linux" else None)
+
+
+async def stop(process: asyncio.subprocess.Process, patience_s: float) -> None:
+    """Ask it to end; make it end when it does not."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), patience_s)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log, shortened."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:400] if lines else ""
+
+
+def _open_log(log: Path) -> IO[bytes]:
+    if log.exists() and log.stat().st_size > _LARGEST_LOG:
+        log.replace(log.with_suffix(".old.log"))
+    return log.open("ab")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

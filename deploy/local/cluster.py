@@ -1,0 +1,128 @@
+"""What the local cluster consists of.
+
+In:    ports and addresses from the environment, how many of each service.
+Out:   one `ProcessPlan` per process, in starting order.
+Never: a process started; `supervisor.py` does that.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import Field, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.local.broker import Broker
+from deploy.local.faults import LocalFault
+from deploy.local.valkey import Valkey
+
+SERVICES = ("policy", "executor", "analytics", "control", "ingress")
+# first health port of each service; instance n listens n ports further
+_HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
+_MOST_INSTANCES = 20
+STUB = Path("examples/employee-directory/stub_hr.py")
+
+
+class LocalSettings(BaseSettings):
+    """Environment: WEIR_<FIELD>. Addresses that are set name an outside broker or store; then none is started."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
+
+    state_dir: Path = Path(".weir")
+    kafka_bootstrap: str | None = None
+    redis_url: str | None = Field(default=None, repr=False)
+    kafka_port: PositiveInt = 9092
+    redis_port: PositiveInt = 6380
+    ingress_port: PositiveInt = 8080
+    control_port: PositiveInt = 8081
+    stub_hr_port: PositiveInt = 8090
+    health_port_base: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPlan:
+    """One process. `ready_url` None: ready when its port answers; `ports`: number -> (purpose, setting)."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    ready_url: str | None = None
+    ports: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPlan:
+    """Everything to run. `bootstrap` and `redis_url` are what services are told."""
+
+    state_dir: Path
+    bootstrap: str
+    redis_url: str = field(repr=False)
+    broker: Broker | None
+    store: Valkey | None
+    services: list[ProcessPlan]
+    ingress_url: str
+    control_url: str
+
+    def ports(self) -> dict[int, tuple[str, str]]:
+        """All ports that have to be free."""
+        ports = {number: use for plan in self.services for number, use in plan.ports.items()}
+        if self.broker is not None:
+            ports[self.broker.port] = ("Kafka", "WEIR_KAFKA_PORT, or name an outside broker with WEIR_KAFKA_BOOTSTRAP")
+            ports[self.broker.controller_port] = ("Kafka's controller", "WEIR_KAFKA_PORT")
+        if self.store is not None:
+            ports[self.store.port] = ("Valkey", "WEIR_REDIS_PORT, or name an outside Redis with WEIR_REDIS_URL")
+        return ports
+
+
+def parse_scale(text: str) -> dict[str, int]:
+    """`policy=2,executor=3` as a mapping. Raises LocalFault."""
+    scale = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, count = part.partition("=")
+        if name not in SERVICES or not count.isdigit() or not 1 <= int(count) <= _MOST_INSTANCES:
+            raise LocalFault(f"--scale {part!r}: expected one of {', '.join(SERVICES)}, `=`, and a number from 1 to "
+                             f"{_MOST_INSTANCES}, as in policy=2,executor=2")
+        scale[name] = int(count)
+    if scale.get("control", 1) > 1:
+        raise LocalFault("--scale control: there is one writer of the configuration, so one control process")
+    return scale
+
+
+def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *, example: bool) -> ClusterPlan:
+    """The processes of a cluster with these settings."""
+    state = settings.state_dir.resolve()
+    broker = None if settings.kafka_bootstrap else Broker(state / "kafka", settings.kafka_port, jars)
+    store = None if settings.redis_url else Valkey(state / "valkey", settings.redis_port)
+    bootstrap = settings.kafka_bootstrap or (broker.bootstrap if broker else "")
+    redis_url = settings.redis_url or (store.url if store else "")
+    common = {"WEIR_KAFKA_BOOTSTRAP": bootstrap, "WEIR_REDIS_URL": redis_url, "WEIR_STATE_DIR": str(state),
+              "WEIR_INGRESS_PORT": str(settings.ingress_port), "WEIR_CONTROL_PORT": str(settings.control_port),
+              "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}"}
+    services = [_service(settings, name, number, common)
+                for name in SERVICES for number in range(scale.get(name, 1))]
+    if example and STUB.exists():
+        services.append(_stub(settings.stub_hr_port))
+    return ClusterPlan(state_dir=state, bootstrap=bootstrap, redis_url=redis_url, broker=broker, store=store,
+                       services=services, ingress_url=f"http://127.0.0.1:{settings.ingress_port}",
+                       control_url=f"http://127.0.0.1:{settings.control_port}")
+
+
+def _service(settings: LocalSettings, name: str, number: int, common: Mapping[str, str]) -> ProcessPlan:
+    health = _HEALTH_PORTS[name] + number + settings.health_port_base
+    ports = {health: (f"the health of {name}", "WEIR_HEALTH_PORT_BASE")}
+    if name == "ingress":
+        ports[settings.ingress_port] = ("the API", "WEIR_INGRESS_PORT")
+    if name == "control":
+        ports[settings.control_port] = ("the admin API", "WEIR_CONTROL_PORT")
+    return ProcessPlan(
+        name=f"{name}-{number}", argv=[sys.executable, "-m", f"services.{name}"], port=health, ports=ports,
+        env={**common, "WEIR_INSTANCE": f"{name}-{number}", "WEIR_HEALTH_PORT": str(health)},
+        ready_url=f"http://127.0.0.1:{health}/-/ready")
+
+
+def _stub(port: int) -> ProcessPlan:
+    return ProcessPlan(name="stub-hr", argv=[sys.executable, str(STUB), "--port", str(port)], port=port,
+                       ports={port: ("the example's HR system", "WEIR_STUB_HR_PORT")},
+                       ready_url=f"http://127.0.0.1:{port}/-/ready")

@@ -1,0 +1,70 @@
+"""Make the cluster's topics.
+
+In:    `names/topics.py`, a broker.
+Out:   every topic with at least its partitions.
+Never: a topic made by accident, by a client that asked for one that is not there.
+
+Runs by itself, too: `python -m shared.kafka.topics`.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+
+from shared.errors import WeirError
+from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, SendFailed, translate
+from shared.names.topics import TOPICS, Topic
+from shared.settings.kafka import KafkaSettings
+
+_TOPIC_EXISTS = 36
+_PAUSE_S = 0.2
+
+
+async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, replication: int = 1,
+                        timeout_s: float = 60) -> list[str]:
+    """Create what is missing and add partitions where there are too few; returns the names of new topics.
+
+    A broker that has just started answers in time or not at all: it is asked again until `timeout_s`.
+    Raises KafkaUnavailable, SendFailed.
+    """
+    wanted = list(topics)
+    error: WeirError = KafkaUnavailable(f"no broker answers at {bootstrap}")
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                try:
+                    return await _ensure(bootstrap, wanted, replication)
+                except CLIENT_ERRORS as exc:
+                    error = translate(exc, f"making topics at {bootstrap}")
+                    await asyncio.sleep(_PAUSE_S)
+    except TimeoutError:
+        raise error from None
+
+
+async def _ensure(bootstrap: str, topics: list[Topic], replication: int) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        there = {found["topic"]: len(found["partitions"])
+                 for found in await admin.describe_topics([topic.name for topic in topics])
+                 if not found["error_code"]}
+        new = [topic for topic in topics if topic.name not in there]
+        if new:
+            answer = await admin.create_topics([
+                NewTopic(topic.name, topic.partitions, replication, topic_configs=dict(topic.configs))
+                for topic in new])
+            for name, code, message in answer.topic_errors:
+                if code not in (0, _TOPIC_EXISTS):
+                    raise SendFailed(f"topic {name} could not be made: {message} (code {code})")
+        more = {topic.name: NewPartitions(topic.partitions) for topic in topics
+                if there.get(topic.name, topic.partitions) < topic.partitions}
+        if more:
+            await admin.create_partitions(more)
+        return [topic.name for topic in new]
+    finally:
+        await admin.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(ensure_topics(KafkaSettings().bootstrap))

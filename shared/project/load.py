@@ -1,0 +1,170 @@
+"""A project from its files: every problem at once, each with its place.
+
+In:    relative file name -> text.
+Out:   `Loaded`: the project, or problems.
+Never: an exception, whatever the texts are; a file system.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from shared.project.check import Checked, check_project
+from shared.project.model import ClientDef, Operation, Project, Workflow
+from shared.project.places import Key, Problem, Source, read
+from shared.project.steps import STEP_SETTINGS
+
+HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
+WORKFLOWS = "workflows/"
+_HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "config"})
+_ACCESS_KEYS = frozenset({"roles", "clients"})
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`project` is None when there are problems."""
+
+    project: Project | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    problems: list[Problem] = field(default_factory=list)
+    checked: Checked = field(default_factory=Checked)
+
+
+def is_project_file(name: str) -> bool:
+    """Whether a file belongs to a project's definition; others (a README, a stub) may lie beside it."""
+    return name in (HEADER, OPERATIONS, ACCESS) or (
+        name.startswith(WORKFLOWS) and name.endswith(".yaml") and name.count("/") == 1)
+
+
+def load_project(files: Mapping[str, str]) -> Loaded:
+    """Read and check all files of a project."""
+    reading = _Reading()
+    sources = {name: read(name, text) for name, text in sorted(files.items()) if is_project_file(name)}
+    for source in sources.values():
+        reading.problems += source.problems
+    header = sources.get(HEADER)
+    if header is None:
+        reading.problems.append(Problem(HEADER, 1, 1, "file-missing", f"a project has a {HEADER} with its name"))
+        header = Source(HEADER, {"name": "unnamed"})
+    document = {"name": "unnamed", **_mapping(header, _HEADER_KEYS, reading)}
+    if OPERATIONS in sources:
+        _operations(sources[OPERATIONS], reading)
+    if ACCESS in sources:
+        document |= _access(sources[ACCESS], reading)
+    for name, source in sources.items():
+        if name.startswith(WORKFLOWS):
+            _workflow(source, name.removeprefix(WORKFLOWS).removesuffix(".yaml"), reading)
+    project = _model(Project, document, header, (), reading)
+    if project is not None:
+        reading.checked.config = frozenset(project.config)
+    reading.problems += check_project(reading.checked)
+    if reading.problems or project is None:
+        return Loaded(None, tuple(sorted(set(reading.problems))))
+    return Loaded(project.model_copy(update={
+        "operations": tuple(operation for operation, _, _ in reading.checked.operations),
+        "workflows": {workflow.name: workflow for workflow, _ in reading.checked.workflows}}), ())
+
+
+def _mapping(source: Source, keys: frozenset[str], reading: _Reading) -> dict[str, Any]:
+    if source.data is None:
+        return {}
+    if not isinstance(source.data, dict):
+        reading.problems.append(source.problem((), "shape", f"{source.file} is a mapping with {_list(keys)}"))
+        return {}
+    for key in source.data:
+        if key not in keys:
+            reading.problems.append(source.problem((str(key),), "unknown-key",
+                                                   f"unknown key {key!r}; {source.file} has {_list(keys)}"))
+    return {key: value for key, value in source.data.items() if key in keys}
+
+
+def _operations(source: Source, reading: _Reading) -> None:
+    found = _mapping(source, frozenset({"operations"}), reading).get("operations")
+    if not isinstance(found, list):
+        if not source.problems:
+            reading.problems.append(source.problem(("operations",), "shape", "`operations` is a list"))
+        return
+    for index, raw in enumerate(found):
+        path = ("operations", index)
+        operation = _model(Operation, raw, source, path, reading)
+        if operation is not None:
+            reading.checked.operations.append((operation, source, path))
+        elif isinstance(raw, dict):
+            reading.checked.used_workflows.add(str(raw.get("workflow")))
+
+
+def _workflow(source: Source, stem: str, reading: _Reading) -> None:
+    if source.problems:
+        reading.checked.known_workflows.add(stem)
+        return
+    raw = source.data
+    name = raw.get("name", stem) if isinstance(raw, dict) else stem
+    reading.checked.known_workflows.add(str(name))
+    workflow = _model(Workflow, {"name": stem, **raw} if isinstance(raw, dict) else raw, source, (), reading)
+    if workflow is not None:
+        reading.checked.workflows.append((workflow, source))
+
+
+def _access(source: Source, reading: _Reading) -> dict[str, Any]:
+    found = _mapping(source, _ACCESS_KEYS, reading)
+    clients = found.get("clients") or []
+    if isinstance(clients, list):
+        for index, raw in enumerate(clients):
+            _model(ClientDef, raw, source, ("clients", index), reading)
+    shell = {"name": "unnamed", "roles": found.get("roles") or []}
+    if _model(Project, shell, source, (), reading) is None:
+        return {}
+    return {key: value for key, value in found.items() if value is not None} if not reading.problems else {}
+
+
+def _model(kind: type[M], raw: Any, source: Source, base: tuple[Key, ...], reading: _Reading) -> M | None:
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False, include_context=False):
+            path = (*base, *_in_file(error["loc"], raw))
+            code = "unknown-key" if error["type"] == "extra_forbidden" else "shape"
+            reading.problems.append(source.problem(path, code, _sentence(error, kind)))
+    except RecursionError:
+        reading.problems.append(source.problem(base, "shape", "nested too deeply"))
+    return None
+
+
+def _in_file(loc: tuple[Key, ...], raw: Any) -> tuple[Key, ...]:
+    """A pydantic location as keys of the file: the settings of a step stand under the key of its kind."""
+    path: list[Key] = []
+    here = raw
+    for key in loc:
+        if isinstance(here, dict) and key not in here:
+            kind = next((kind for kind in STEP_SETTINGS if isinstance(here.get(kind), dict)), None)
+            if kind is None or key not in here[kind]:
+                break
+            path.append(kind)
+            here = here[kind]
+        path.append(key)
+        if isinstance(here, dict) or (isinstance(here, list) and isinstance(key, int) and key < len(here)):
+            here = here[key]
+        else:
+            here = None
+    return tuple(path)
+
+
+def _sentence(error: Any, kind: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {error['loc'][-1]!r} in {kind.__name__.lower()}"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {text}" if where else text
+
+
+def _list(keys: frozenset[str]) -> str:
+    return ", ".join(sorted(keys))
+
+

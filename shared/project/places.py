@@ -1,0 +1,104 @@
+"""YAML with the place of every value.
+
+In:    the text of one file.
+Out:   plain data, and line and column for a path into it.
+Never: an exception for a wrong file: what is wrong comes back as a `Problem`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+_MAX_CHARS = 1_000_000
+_MAX_NODES = 100_000
+_MAX_DEPTH = 60
+Key = str | int
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something wrong in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        """One line, as compilers write it."""
+        return f"{self.file}:{self.line}:{self.column}: {self.message} [{self.code}]"
+
+
+@dataclass(slots=True)
+class Source:
+    """One file: its data, and where each part of it stands."""
+
+    file: str
+    data: Any = None
+    places: dict[tuple[Key, ...], Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Sequence[Key], code: str, message: str) -> Problem:
+        """A problem at a path, or at the nearest part above it that the file has."""
+        keys = tuple(path)
+        while keys and keys not in self.places:
+            keys = keys[:-1]
+        line, column = self.places.get(keys, (1, 1))
+        return Problem(self.file, line, column, code, message)
+
+
+def read(file: str, text: str) -> Source:
+    """Parse one file."""
+    source = Source(file)
+    if len(text) > _MAX_CHARS:
+        source.problems.append(source.problem((), "file-too-large", f"a file may have {_MAX_CHARS} characters"))
+        return source
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+        source.data = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        what = " ".join(str(exc.problem or exc.context or "not YAML").split())
+        source.problems.append(Problem(file, line, column, "yaml", what))
+        return source
+    except (YAMLError, ValueError, TypeError, RecursionError, OverflowError) as exc:
+        # tags and numbers that no constructor takes; nesting beyond any use
+        source.problems.append(Problem(file, 1, 1, "yaml", f"not usable YAML: {str(exc).splitlines()[0][:200]}"))
+        source.data = None
+        return source
+    if node is not None:
+        _note(node, source.places)
+    deepest = max(source.places, key=len, default=())
+    if len(deepest) > _MAX_DEPTH:
+        source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
+        source.data = None
+    return source
+
+
+def _note(root: Node, places: dict[tuple[Key, ...], Place]) -> None:
+    """The place of a mapping's member is that of its key: that is where a person looks."""
+    places[()] = _place(root)
+    waiting: list[tuple[Node, tuple[Key, ...]]] = [(root, ())]
+    while waiting and len(places) < _MAX_NODES:
+        node, path = waiting.pop()
+        if isinstance(node, MappingNode):
+            for key_node, value_node in node.value:
+                inner = (*path, str(key_node.value))
+                places[inner] = _place(key_node)
+                waiting.append((value_node, inner))
+        elif isinstance(node, SequenceNode):
+            for index, item in enumerate(node.value):
+                inner = (*path, index)
+                places[inner] = _place(item)
+                waiting.append((item, inner))
+
+
+def _place(node: Node) -> Place:
+    return node.start_mark.line + 1, node.start_mark.column + 1
