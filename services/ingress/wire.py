@@ -23,7 +23,7 @@ from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
-from shared.runtime.health import Health
+from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -74,6 +74,7 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
         metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio))
     return Service(health=health, tasks=tasks, parts=(
+        HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
         ConfigFollower(kafka, tasks, metrics, routes.take), replies,
         HttpServer(door, pending, service.bind_host, own.port)))

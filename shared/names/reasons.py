@@ -27,4 +27,5 @@ class Reason(StrEnum):
     OPERATION_DISABLED = "operation-disabled"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
-    CALLER_GONE = "caller-gone"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"

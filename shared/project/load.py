@@ -149,11 +149,14 @@ def _in_file(loc: tuple[Key, ...], raw: Any) -> tuple[Key, ...]:
             path.append(kind)
             here = here[kind]
         path.append(key)
-        if isinstance(here, dict) or (isinstance(here, list) and isinstance(key, int) and key < len(here)):
-            here = here[key]
-        else:
-            here = None
+        here = _inside(here, key)
     return tuple(path)
+
+
+def _inside(here: Any, key: Key) -> Any:
+    if isinstance(here, dict):
+        return here.get(key)
+    return here[key] if isinstance(here, list) and isinstance(key, int) and key < len(here) else None
 
 
 def _sentence(error: Any, kind: type[BaseModel]) -> str:

@@ -1,0 +1,80 @@
+"""Commands on clients and tokens.
+
+In:    names.
+Out:   clients, tokens; a token's text once, when it is made.
+Never: a token's text a second time.
+"""
+
+from typing import Annotated
+
+import typer
+
+from services.console.cli import admin, output
+from services.console.cli.output import AsJson
+from shared.project.durations import to_ms
+
+ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
+ClientName = Annotated[str, typer.Argument(help="Name of the client.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the groups."""
+    client = typer.Typer(no_args_is_help=True, help="Clients of a project.")
+    client.command(name="create")(create_client)
+    client.command(name="list")(list_clients)
+    app.add_typer(client, name="client")
+    token = typer.Typer(no_args_is_help=True, help="Tokens of clients.")
+    token.command(name="create")(create_token)
+    token.command(name="list")(list_tokens)
+    token.command(name="revoke")(revoke_token)
+    app.add_typer(token, name="token")
+
+
+def create_client(project: ProjectName, name: ClientName,
+                  role: Annotated[list[str] | None, typer.Option(help="A role; may be given several times.")] = None,
+                  as_json: AsJson = False) -> None:
+    """Make a client."""
+    answer = admin.ask("POST", f"/projects/{project}/clients", {"name": name, "roles": role or []})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"client {name} of {project} is there; `weir token create {project} {name}` gives it a token")
+
+
+def list_clients(project: ProjectName, as_json: AsJson = False) -> None:
+    """List the clients of a project."""
+    output.rows(admin.ask("GET", f"/projects/{project}/clients"), ("name", "roles", "time"), as_json=as_json)
+
+
+def create_token(project: ProjectName, client: ClientName,
+                 expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
+                 as_json: AsJson = False) -> None:
+    """Make a token; its text is shown this once."""
+    try:
+        life_s = None if expires is None else max(1, to_ms(expires) // 1000)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--expires") from None
+    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens", {"expires_in_s": life_s})
+    if as_json:
+        output.document(answer)
+        return
+    output.say(f"token            {answer['token']}")
+    output.say(f"internal digest  {answer['internal_digest']}")
+    output.say(f"id               {answer['id']}")
+    output.say("The token is not shown again. The digest is for the header weir-token-digest on the internal topic.")
+
+
+def list_tokens(project: ProjectName, as_json: AsJson = False) -> None:
+    """List the tokens of a project, without their secrets."""
+    output.rows(admin.ask("GET", f"/projects/{project}/tokens"), ("id", "client", "created", "expires", "revoked"),
+                as_json=as_json)
+
+
+def revoke_token(token_id: Annotated[str, typer.Argument(help="Id of the token, from `weir token list`.")],
+                 as_json: AsJson = False) -> None:
+    """Revoke a token; in force everywhere within a second."""
+    answer = admin.ask("POST", f"/tokens/{token_id}/revoke", {})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"token {token_id} of {answer['client']} is revoked")

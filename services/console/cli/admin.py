@@ -1,0 +1,86 @@
+"""The admin API, as commands see it.
+
+In:    a method, a path, a body.
+Out:   the answer's JSON, or a `Failure` that says what control said.
+Never: a retry: the person decides.
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from services.console.cli.failure import Failure
+
+TIMEOUT_S = 15
+
+
+def state_dir() -> Path:
+    """Where the local cluster keeps its state."""
+    return Path(os.environ.get("WEIR_STATE_DIR", ".weir"))
+
+
+def control_url() -> str:
+    """Where control answers."""
+    port = os.environ.get("WEIR_CONTROL_PORT", "8081")
+    return os.environ.get("WEIR_CONTROL_URL", f"http://127.0.0.1:{port}").rstrip("/")
+
+
+def ingress_url() -> str:
+    """Where the API answers."""
+    port = os.environ.get("WEIR_INGRESS_PORT", "8080")
+    return os.environ.get("WEIR_INGRESS_URL", f"http://127.0.0.1:{port}").rstrip("/")
+
+
+def ask(method: str, path: str, body: Any = None) -> Any:
+    """Call the admin API below `/v1`. Raises Failure."""
+    status, _, raw = send(method, f"{control_url()}/v1{path}", _token(), body)
+    answer = json.loads(raw) if raw else None
+    if status >= 400:
+        raise Failure(explain(answer, status))
+    return answer
+
+
+def send(method: str, url: str, token: str | None, body: Any = None) -> tuple[int, dict[str, str], bytes]:
+    """One HTTP call: status, headers, body. Raises Failure when nobody answers."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data is not None else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    # no proxy of the environment stands between this machine and itself
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as exc:
+        return exc.code, dict(exc.headers), exc.read()
+    except (OSError, ValueError) as exc:
+        raise Failure(f"nobody answers at {url.split('/v1')[0]} ({getattr(exc, 'reason', exc)}); "
+                      "is the cluster up? `weir status` shows it, `weir up` starts it") from None
+
+
+def explain(answer: Any, status: int) -> str:
+    """A problem answer as text, with every error in it."""
+    if not isinstance(answer, dict):
+        return f"answered {status}"
+    lines = [str(answer.get("detail", f"answered {status}"))]
+    for error in answer.get("errors", ()):
+        place = (f"{error['file']}:{error['line']}:{error['column']}" if "file" in error
+                 else f"{error.get('in', '')} {error.get('pointer', '')}".strip())
+        lines.append(f"  {place}: {error.get('message', '')}")
+    return "\n".join(lines)
+
+
+def _token() -> str:
+    configured = os.environ.get("WEIR_CONTROL_ADMIN_TOKEN")
+    if configured:
+        return configured
+    path = state_dir() / "admin-token"
+    try:
+        return path.read_text().strip()
+    except OSError as exc:
+        raise Failure(f"no admin token at {path} ({exc.strerror}); start the cluster with `weir up`, or set "
+                      "WEIR_STATE_DIR or WEIR_CONTROL_ADMIN_TOKEN") from None

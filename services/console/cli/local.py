@@ -1,0 +1,144 @@
+"""Commands on the local cluster: up, down, status, doctor.
+
+In:    the state folder.
+Out:   a running cluster, or one sentence and an exit code that say why not.
+Never: processes of anybody else.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from deploy.local import cluster, doctor, jars
+from deploy.local.faults import DidNotStart
+from deploy.local.state import ClusterState
+from deploy.local.supervisor import Supervisor, is_ready
+from services.console.cli import first_steps, output
+from services.console.cli.failure import Failure
+from services.console.cli.output import AsJson
+
+_DOWN_S = 40.0
+_DETACHED_S = 300.0
+Scale = Annotated[str, typer.Option(help="How many of each service, as in policy=2,executor=2.")]
+Example = Annotated[bool, typer.Option(help="Load the example project and its stub HR system.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command(name="doctor")(look_at_machine)
+
+
+def up(detach: Annotated[bool, typer.Option("--detach", help="Return once the cluster is ready.")] = False,
+       scale: Scale = "", example: Example = True) -> None:
+    """Bring the cluster up; Ctrl-C or `weir down` takes it down."""
+    settings, sizes = cluster.LocalSettings(), cluster.parse_scale(scale)
+    if detach:
+        _detach(settings.state_dir, scale, example=example)
+        return
+    began = time.monotonic()
+    found = [] if settings.kafka_bootstrap else jars.ensure(_progress)
+    plan = cluster.plan(settings, found, sizes, example=example)
+
+    async def when_ready() -> None:
+        steps = await first_steps.load_example(plan) if example else []
+        output.say(f"Weir is ready in {time.monotonic() - began:.0f} s: API {plan.ingress_url}, admin API "
+                   f"{plan.control_url}, Kafka {plan.bootstrap}")
+        if steps:
+            output.say("Try:")
+            for step in steps:
+                output.say(f"  {step}")
+
+    asyncio.run(Supervisor(plan, output.say).run(when_ready))
+
+
+def down() -> None:
+    """Take the cluster down; nothing of it keeps running."""
+    folder = cluster.LocalSettings().state_dir
+    known = ClusterState.load(folder)
+    if known is None or not known.supervisor.is_alive():
+        output.say("no cluster is running")
+        return
+    os.kill(known.supervisor.pid, signal.SIGTERM)
+    try:
+        psutil.Process(known.supervisor.pid).wait(_DOWN_S)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        raise Failure(f"the supervisor (pid {known.supervisor.pid}) did not stop within {_DOWN_S:g} s; "
+                      f"its log is {folder / 'logs' / 'supervisor.log'}") from None
+    output.say("the cluster is down")
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show every process of the cluster; exit code 0 when all are ready."""
+    known = ClusterState.load(cluster.LocalSettings().state_dir)
+    if known is None or not known.supervisor.is_alive():
+        raise Failure("no cluster is running here; `weir up` starts one")
+    rows = asyncio.run(_look(known))
+    output.rows(rows, ("name", "state", "pid", "restarts", "log"), as_json=as_json)
+    if known.state != "ready" or any(row["state"] != "ready" for row in rows):
+        raise typer.Exit(1)
+
+
+def look_at_machine(as_json: AsJson = False) -> None:
+    """Say what is wrong with this machine, if anything; exit code 0 when nothing is."""
+    findings = doctor.examine(cluster.LocalSettings())
+    output.rows([{"check": one.check, "ok": "yes" if one.ok else "no", "finding": one.finding} for one in findings],
+                ("check", "ok", "finding"), as_json=as_json)
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)
+
+
+async def _look(known: ClusterState) -> list[dict[str, object]]:
+    answers = await asyncio.gather(*(_answers(process.ready_url) for process in known.processes))
+    return [{"name": process.name, "pid": process.pid, "restarts": process.restarts, "log": process.log,
+             "state": "down" if not process.is_alive() else "ready" if ready else "not ready"}
+            for process, ready in zip(known.processes, answers, strict=True)]
+
+
+async def _answers(url: str | None) -> bool:
+    return True if url is None else await is_ready(url, 0)
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stdout.isatty():
+        output.console.print(f"fetching Apache Kafka: {done} of {of} jars", end="\r" if done < of else "\n")
+    elif done in (1, of) or done % 10 == 0:
+        output.say(f"fetching Apache Kafka: {done} of {of} jars")
+
+
+def _detach(state_dir: Path, scale: str, *, example: bool) -> None:
+    log = state_dir / "logs" / "supervisor.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        out = log.open("ab")
+    except OSError as exc:
+        raise Failure(f"the state folder {state_dir} cannot be written ({exc.strerror}); "
+                      "choose another one with WEIR_STATE_DIR") from None
+    begin = log.stat().st_size
+    with out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.console.cli.main", "up", "--scale", scale,
+             "--example" if example else "--no-example"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    deadline = time.monotonic() + _DETACHED_S
+    while time.monotonic() < deadline:
+        said = log.read_bytes()[begin:].decode(errors="replace")
+        if process.poll() is not None:
+            raise DidNotStart((said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("weir: "))
+        if "Weir is ready" in said and (not example or "weir trace" in said):
+            output.say(said.rstrip())
+            return
+        time.sleep(0.1)
+    raise DidNotStart(f"the cluster was not ready within {_DETACHED_S:g} s; see {log}")

@@ -1,0 +1,102 @@
+"""Commands that look at what happened: call, usage, trace.
+
+In:    a project, an id.
+Out:   an answer, counts, a waterfall.
+Never: a change.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from services.console.cli import admin, output
+from services.console.cli.failure import Failure
+from services.console.cli.output import AsJson
+from services.console.cli.waterfall import waterfall
+from shared.project.durations import to_ms
+
+ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(call)
+    app.command()(usage)
+    app.command()(trace)
+
+
+def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Name of the operation.")],
+         param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; path or query.")] = None,
+         body: Annotated[str | None, typer.Option(help="JSON, or @file.")] = None,
+         token: Annotated[str | None, typer.Option(envvar="WEIR_TOKEN", help="Default: the demo token.")] = None,
+         ) -> None:
+    """Call an operation over HTTP and print its answer."""
+    found = [one for one in admin.ask("GET", f"/projects/{project}")["document"]["operations"]
+             if one["name"] == operation]
+    if not found:
+        raise Failure(f"project {project!r} has no operation {operation!r}")
+    params = dict(_pair(text) for text in param or ())
+    path = found[0]["path"]
+    for name in list(params):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(params.pop(name), safe=""))
+    query = f"?{urlencode(params)}" if params else ""
+    status, headers, raw = admin.send(found[0]["method"], f"{admin.ingress_url()}/{project}{path}{query}",
+                                      token or _demo_token(), _body(body))
+    output.say(f"{status}  X-Request-Id: {headers.get('X-Request-Id', '-')}")
+    output.say(raw.decode(errors="replace"))
+    if status >= 400:
+        raise typer.Exit(1)
+
+
+def usage(project: ProjectName,
+          since: Annotated[str, typer.Option(help="How far back, as in 1h.")] = "24h",
+          by: Annotated[str, typer.Option(help="Dimensions to keep apart.")] = "operation,client,status",
+          as_json: AsJson = False) -> None:
+    """Show what a project has been used for."""
+    try:
+        back_ms = to_ms(since)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--since") from None
+    now_ms = time.time_ns() // 1_000_000
+    query = urlencode({"since": max(0, now_ms - back_ms), "until": now_ms + 60_000, "by": by})
+    answer = admin.ask("GET", f"/projects/{project}/usage?{query}")
+    columns = [*filter(None, by.split(",")), "requests", "tasks", "bytes_in", "bytes_out"]
+    output.rows(answer["rows"], columns, as_json=as_json)
+
+
+def trace(request_id: Annotated[str, typer.Argument(help="Request id (X-Request-Id) or trace id.")],
+          as_json: AsJson = False) -> None:
+    """Show one request's way through the cluster."""
+    answer = admin.ask("GET", f"/traces/{quote(request_id, safe='')}")
+    if as_json:
+        output.document(answer)
+        return
+    output.say(f"trace {answer['trace_id']}")
+    for line in waterfall(answer["spans"]):
+        output.say(line)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Failure(f"--param {text!r}: expected name=value")
+    return name, value
+
+
+def _body(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, ValueError) as exc:
+        raise Failure(f"--body is not JSON: {exc}") from None
+
+
+def _demo_token() -> str | None:
+    path = admin.state_dir() / "demo-token"
+    return path.read_text().strip() if path.exists() else None

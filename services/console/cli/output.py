@@ -1,0 +1,49 @@
+"""How commands print.
+
+In:    rows, documents, times.
+Out:   a table for people, JSON with `--json`.
+Never: colours or boxes where the output is not a terminal.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+console = Console(soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line."""
+    console.print(text, markup=False, highlight=False)
+
+
+def document(doc: Any) -> None:
+    """JSON, indented."""
+    typer.echo(json.dumps(doc, indent=2, ensure_ascii=False))
+
+
+def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """A listing."""
+    if as_json:
+        document(list(found))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in found:
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
+    console.print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if column in ("time", "created", "expires", "revoked"):
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

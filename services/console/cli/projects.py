@@ -1,0 +1,119 @@
+"""Commands on projects: validate, apply, diff, versions, rollback, export.
+
+In:    a folder, or a project's name.
+Out:   problems with their places, versions, differences.
+Never: a cluster for `validate`.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.console.cli import admin, output
+from services.console.cli.failure import Failure
+from services.console.cli.output import AsJson
+from shared.project.load import is_project_file, load_project
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the project.")]
+Expected = Annotated[int | None, typer.Option(help="Refuse unless this version is in force.")]
+ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(validate)
+    app.command()(apply)
+    app.command()(diff)
+    app.command()(versions)
+    app.command()(rollback)
+    app.command()(export)
+    app.command(name="projects")(list_projects)
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """The files of a project by relative name. Raises Failure."""
+    if not folder.is_dir():
+        raise Failure(f"{folder} is not a folder; name the folder that holds the project's weir.yaml")
+    try:
+        return {name: path.read_text() for path in sorted(folder.rglob("*.yaml"))
+                if is_project_file(name := path.relative_to(folder).as_posix())}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Failure(f"a file below {folder} cannot be read: {exc}") from None
+
+
+def validate(folder: Folder, as_json: AsJson = False) -> None:
+    """Check a project's files; every problem with file, line and column."""
+    loaded = load_project(read_folder(folder))
+    if as_json:
+        output.document([{"file": problem.file, "line": problem.line, "column": problem.column, "code": problem.code,
+                          "message": problem.message} for problem in loaded.problems])
+    else:
+        for problem in loaded.problems:
+            output.say(f"{folder}/{problem}")
+    if loaded.project is None:
+        raise typer.Exit(1)
+    if not as_json:
+        output.say(f"{loaded.project.name}: {len(loaded.project.operations)} operations, "
+                   f"{len(loaded.project.workflows)} workflows, no problems")
+
+
+def apply(folder: Folder, expected_version: Expected = None,
+          note: Annotated[str, typer.Option(help="Why; kept with the version.")] = "", as_json: AsJson = False) -> None:
+    """Put a project in force."""
+    files = read_folder(folder)
+    loaded = load_project(files)
+    if loaded.project is None:
+        raise Failure("\n".join(["the project has problems; nothing was applied",
+                                 *(f"  {folder}/{problem}" for problem in loaded.problems)]))
+    answer = admin.ask("POST", f"/projects/{loaded.project.name}/versions",
+                       {"files": files, "expected_version": expected_version, "note": note})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"{answer['project']}: version {answer['version']} is in force"
+                   + ("" if answer["changed"] else "; nothing has changed"))
+
+
+def diff(folder: Folder) -> None:
+    """Show what `apply` would change."""
+    files = read_folder(folder)
+    loaded = load_project(files)
+    if loaded.project is None:
+        raise Failure(f"the project has {len(loaded.problems)} problems; `weir validate {folder}` lists them")
+    answer = admin.ask("POST", f"/projects/{loaded.project.name}/diff", {"files": files})
+    output.say(answer["diff"] or "no difference")
+
+
+def versions(project: ProjectName, as_json: AsJson = False) -> None:
+    """List a project's versions, oldest first; the last one is in force."""
+    output.rows(admin.ask("GET", f"/projects/{project}/versions"), ("version", "time", "operations", "note"),
+                as_json=as_json)
+
+
+def rollback(project: ProjectName, to: Annotated[int, typer.Argument(help="Version to go back to.")],
+             expected_version: Expected = None, as_json: AsJson = False) -> None:
+    """Write a new version with the content of an old one."""
+    answer = admin.ask("POST", f"/projects/{project}/rollback", {"to": to, "expected_version": expected_version})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"{project}: version {answer['version']} is in force, with the content of version {to}")
+
+
+def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+           version: Annotated[int | None, typer.Option(help="A version other than the one in force.")] = None) -> None:
+    """Write a project's files into a new folder."""
+    if folder.exists():
+        raise Failure(f"{folder} exists; name a folder that does not")
+    path = f"/projects/{project}" if version is None else f"/projects/{project}/versions/{version}"
+    for name, text in admin.ask("GET", path)["files"].items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    output.say(f"{project} is in {folder}")
+
+
+def list_projects(as_json: AsJson = False) -> None:
+    """List all projects with their versions in force."""
+    output.rows(admin.ask("GET", "/projects"), ("project", "version", "time", "operations"), as_json=as_json)

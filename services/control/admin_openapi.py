@@ -1,0 +1,50 @@
+"""The admin API's own OpenAPI 3.1 document, made from its routes.
+
+In:    `Route` declarations.
+Out:   the document.
+Never: a route described by hand.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from services.control.api import Route
+
+_PROBLEM = {"description": "Refused or failed", "content": {"application/problem+json": {
+    "schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
+    """OpenAPI 3.1 of these routes under `/v1`."""
+    paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {"Problem": {
+        "type": "object", "required": ["type", "title", "status", "detail", "code"],
+        "properties": {"type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+                       "detail": {"type": "string"}, "code": {"type": "string"}}}}
+    for route in routes:
+        paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0", "info": {"title": "Weir admin API", "version": "1"}, "paths": paths,
+        "components": {"schemas": schemas,
+                       "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"adminToken": []}],
+    }
+
+
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                  for name in re.findall(r"\{(\w+)\}", route.path)]
+    parameters += [{"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+                   for name, text in route.query.items()]
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__, "summary": route.summary, "parameters": parameters,
+        "responses": {str(route.status): {"description": "Done", "content": {"application/json": {}}},
+                      "default": _PROBLEM}}
+    if route.body is not None:
+        schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[route.body.__name__] = schema
+        operation["requestBody"] = {"required": True, "content": {"application/json": {
+            "schema": {"$ref": f"#/components/schemas/{route.body.__name__}"}}}}
+    return operation

@@ -1,0 +1,63 @@
+"""The admin API's routes as values, from which both the server and its OpenAPI document are made.
+
+In:    declarations of the resources.
+Out:   `Route`, `Call`, `Result`.
+Never: a route that the document does not have.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from services.control.registry import Registry
+from services.control.trace_store import TraceStore
+from shared.client.caller import Caller
+from shared.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the resources work with; built in `wire.py`."""
+
+    registry: Registry
+    traces: TraceStore
+    caller: Caller
+    clock: Clock
+    query_timeout_ms: int
+    max_project_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the admin API; `body` is an instance of the route's model."""
+
+    desk: Desk
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What goes back: JSON, with a status."""
+
+    body: Any
+    status: int = 200
+
+
+Handler = Callable[[Call], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation of the admin API. `path` is below `/v1`; `query`: name -> description."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    body: type[BaseModel] | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200

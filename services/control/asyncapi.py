@@ -1,0 +1,88 @@
+"""The topics as an AsyncAPI 3.0 document.
+
+In:    `names/topics.py`, the header names.
+Out:   the document: one channel per topic, its record's value and headers, who sends and who receives.
+Never: a topic or header that the code does not have.
+"""
+
+from typing import Any
+
+from shared.names import headers as H
+from shared.names import topics
+from shared.names.topics import TOPICS, Topic
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_REPLY_ADDRESS = {
+    H.CORRELATION_ID: {"type": "string", "description": "1 to 64 opaque bytes; comes back with the answer"},
+    H.REPLY_TOPIC: {**_TEXT, "description": "weir.replies, or a topic that starts with `replies.`"},
+    H.REPLY_PARTITION: _NUMBER,
+    H.SPRING_CORRELATION_ID: {**_TEXT, "description": "Spring's dialect: bytes"},
+    H.SPRING_REPLY_TOPIC: _TEXT,
+    H.SPRING_REPLY_PARTITION: {**_TEXT, "description": "Spring's dialect: 4 bytes, big-endian"},
+    H.PLAIN_CORRELATION_ID: {**_TEXT, "description": "FastStream's dialect, and others'"},
+    H.PLAIN_REPLY_TO: _TEXT,
+}
+_TRACE = {H.TRACEPARENT: {**_TEXT, "description": "W3C trace context"}, H.TRACESTATE: _TEXT}
+_REQUEST = {
+    H.REQUEST_ID: {"type": "string", "format": "uuid", "description": "Made by policy when it is absent"},
+    H.PROJECT: _TEXT, H.OPERATION: {**_TEXT, "description": "Name of the operation, or method and path instead"},
+    H.METHOD: _TEXT, H.PATH: {**_TEXT, "description": "Path below the project; a query may follow"},
+    H.PARAMS: {**_TEXT, "description": "JSON object: path and query parameters by name, beside weir-operation"},
+    H.DEADLINE: {**_NUMBER, "description": "Unix milliseconds"},
+    H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone; never the token itself"},
+    H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE,
+}
+_HEADERS: dict[str, dict[str, Any]] = {
+    topics.REQUESTS_INTERNAL: _REQUEST,
+    topics.REQUESTS_EDGE: {**_REQUEST, H.HTTP: {
+        **_TEXT, "description": "JSON {method, path, query, headers, client_ip}: what only the edge can know"}},
+    topics.EXECUTIONS: {
+        H.REQUEST_ID: _TEXT, H.PROJECT: _TEXT, H.VERSION: _NUMBER, H.OPERATION: _TEXT, H.CLIENT: _TEXT,
+        H.SOURCE: {"enum": ["edge", "internal"]}, H.ORIGIN: {**_TEXT, "description": "topic/partition/offset"},
+        H.DEADLINE: _NUMBER, H.TRIGGER: {**_TEXT, "description": "JSON: what the workflow sees"}, H.TIMING: _TEXT,
+        H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
+    topics.REPLIES: {
+        H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
+        H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value}"},
+        H.TIMING: {**_TEXT, "description": "JSON {hop: microseconds}"}, H.CONTENT_TYPE: _TEXT, H.TRACEPARENT: _TEXT},
+    topics.USAGE: {H.PRODUCER: _TEXT, H.SEQUENCE: _NUMBER},
+    topics.QUERIES: _REPLY_ADDRESS,
+    topics.DEAD_LETTERS: {H.DEAD_TOPIC: _TEXT, H.DEAD_PARTITION: _NUMBER, H.DEAD_OFFSET: _NUMBER,
+                          H.DEAD_SERVICE: _TEXT, H.DEAD_ERROR: _TEXT, H.DEAD_TIME: _NUMBER},
+}
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3.0 of all topics."""
+    operations: dict[str, Any] = {}
+    for topic in TOPICS:
+        name = _name(topic)
+        channel = {"$ref": f"#/channels/{name}"}
+        for action, parties in (("send", topic.writers), ("receive", topic.readers)):
+            operations[f"{action}-{name}"] = {"action": action, "channel": channel,
+                                              "summary": f"{action} by {', '.join(parties)}"}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Weir topics", "version": "1", "description":
+                 "Values are raw bytes, metadata stands in record headers. Whoever may write to "
+                 f"{topics.REQUESTS_INTERNAL} calls any operation without HTTP."},
+        "defaultContentType": "application/json",
+        "channels": {_name(topic): _channel(topic) for topic in TOPICS},
+        "operations": operations,
+        "components": {"messages": {_name(topic): _message(topic) for topic in TOPICS}},
+    }
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    name = _name(topic)
+    return {"address": topic.name, "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+            "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": "0.5.0"}}}
+
+
+def _message(topic: Topic) -> dict[str, Any]:
+    headers = {"type": "object", "properties": _HEADERS.get(topic.name, {})}
+    return {"name": _name(topic), "summary": topic.value, "headers": headers, "payload": {"description": topic.value}}
+
+
+def _name(topic: Topic) -> str:
+    return topic.name.replace(".", "-").replace("_", "-")

@@ -1,0 +1,69 @@
+"""Decide what a change of configuration writes. Pure.
+
+In:    the catalogue, what was asked for, the time.
+Out:   the entity to write, or a refusal.
+Never: Kafka, HTTP, a clock.
+"""
+
+import difflib
+from collections.abc import Mapping
+
+from services.control.faults import Conflict, NotFound
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import ProjectVersion
+from shared.errors import InputInvalid
+from shared.project.canary import RESERVED_PREFIX
+from shared.project.load import is_project_file, load_project
+
+
+def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expected: int | None,
+                 now_ms: int) -> ProjectVersion | None:
+    """The version that these files make; None when they are in force already. Raises InputInvalid, Conflict."""
+    kept = {file: text for file, text in files.items() if is_project_file(file)}
+    loaded = load_project(kept)
+    if loaded.project is None:
+        errors = [{"file": problem.file, "line": problem.line, "column": problem.column, "code": problem.code,
+                   "message": problem.message} for problem in loaded.problems]
+        raise InputInvalid(f"the project has {len(errors)} problem{'s' if len(errors) > 1 else ''}",
+                           members={"errors": errors})
+    if loaded.project.name != name:
+        raise InputInvalid(f"weir.yaml names the project {loaded.project.name!r}, the address says {name!r}")
+    if name.startswith(RESERVED_PREFIX):
+        raise InputInvalid(f"names that begin with {RESERVED_PREFIX!r} are Weir's own; choose another one")
+    newest = catalogue.newest(name)
+    _check_expected(newest, expected)
+    if newest is not None and newest.files == kept:
+        return None
+    return ProjectVersion(project=name, version=(newest.version if newest else 0) + 1, files=kept, time=now_ms,
+                          document=loaded.project.model_dump(mode="json", by_alias=True))
+
+
+def rollback(catalogue: Catalogue, name: str, to: int, expected: int | None, now_ms: int) -> ProjectVersion:
+    """A new version with the content of an old one. Raises NotFound, Conflict."""
+    newest, old = catalogue.newest(name), catalogue.version(name, to)
+    if newest is None or old is None:
+        raise NotFound(f"project {name!r} has no version {to}")
+    _check_expected(newest, expected)
+    return ProjectVersion(project=name, version=newest.version + 1, document=old.document, files=old.files,
+                          time=now_ms, note=f"rollback to version {to}")
+
+
+def diff(catalogue: Catalogue, name: str, files: Mapping[str, str]) -> str:
+    """Unified diff from the version in force to these files; empty when they are the same."""
+    newest = catalogue.newest(name)
+    before = newest.files if newest else {}
+    after = {file: text for file, text in files.items() if is_project_file(file)}
+    lines: list[str] = []
+    for file in sorted(before.keys() | after.keys()):
+        lines += difflib.unified_diff(
+            before.get(file, "").splitlines(keepends=True), after.get(file, "").splitlines(keepends=True),
+            f"{file} (version {newest.version})" if newest and file in before else "(none)",
+            file if file in after else "(none)")
+    return "".join(lines)
+
+
+def _check_expected(newest: ProjectVersion | None, expected: int | None) -> None:
+    current = newest.version if newest else 0
+    if expected is not None and expected != current:
+        raise Conflict(f"version {current} is in force, not {expected}; look at `weir diff`, then apply again",
+                       members={"current_version": current})

@@ -1,0 +1,109 @@
+"""The door: HTTP requests in, results of the resources out.
+
+In:    requests with the admin token.
+Out:   JSON, or problem+json.
+Never: a rule; the resources have them.
+"""
+
+import hmac
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from services.control.admin_openapi import admin_openapi
+from services.control.api import Call, Desk, Result, Route
+from shared.contracts import ids
+from shared.errors import (
+    BodyTooLarge,
+    CredentialsInvalid,
+    CredentialsMissing,
+    InputInvalid,
+    MethodNotAllowed,
+    OperationNotFound,
+    WeirError,
+    problem,
+)
+from shared.names import actions
+from shared.names.headers import HTTP_REQUEST_ID, JSON, PROBLEM_JSON
+from shared.runtime.health import Health
+
+log = logging.getLogger(__name__)
+_MAX_BODY_BYTES = 2_000_000
+
+
+class AdminDoor:
+    """The aiohttp application of the admin API."""
+
+    def __init__(self, desk: Desk, health: Health, routes: Sequence[Route], token: str) -> None:
+        """`token`: what callers send as a bearer token."""
+        self._desk, self._health, self._token = desk, health, token
+        self._document = orjson.dumps(admin_openapi(routes))
+        self.application = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._guard])
+        self.application.router.add_get("/openapi.json", self._openapi)
+        self.application.router.add_get("/-/{page}", self._page)
+        for route in routes:
+            self.application.router.add_route(route.method, f"/v1{route.path}", self._handler(route))
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Check the token, and turn every error into a problem."""
+        try:
+            if request.path.startswith("/v1"):
+                self._check_token(request)
+            response: web.StreamResponse = await handler(request)
+        except WeirError as error:
+            return self._problem(error)
+        except web.HTTPMethodNotAllowed as exc:
+            return self._problem(MethodNotAllowed(f"{request.path} takes {', '.join(sorted(exc.allowed_methods))}",
+                                                  headers={"Allow": ", ".join(sorted(exc.allowed_methods))}))
+        except web.HTTPRequestEntityTooLarge:
+            return self._problem(BodyTooLarge(f"the body is larger than {_MAX_BODY_BYTES} bytes"))
+        except web.HTTPNotFound:
+            return self._problem(OperationNotFound(f"nothing is at {request.path}; /openapi.json lists what is"))
+        except Exception:
+            log.exception("an admin request failed", extra={"action": actions.REQUEST_FAILED})
+            return self._problem(WeirError("an error inside control; its log says more"))
+        return response
+
+    def _check_token(self, request: web.Request) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise CredentialsMissing("send the admin token: `Authorization: Bearer ...`; it stands in the file "
+                                     "admin-token of the state folder", headers={"WWW-Authenticate": "Bearer"})
+        if not hmac.compare_digest(token.strip().encode(), self._token.encode()):
+            raise CredentialsInvalid("this is not the admin token", headers={"WWW-Authenticate": "Bearer"})
+
+    def _handler(self, route: Route) -> Any:
+        async def handle(request: web.Request) -> web.Response:
+            body = None if route.body is None else _body(route.body, await request.read())
+            result: Result = await route.handler(
+                Call(desk=self._desk, path=request.match_info, query=request.query, body=body))
+            return web.Response(status=result.status, body=orjson.dumps(result.body), content_type=JSON)
+        return handle
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._document, content_type=JSON)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        page = await self._health.answer(request.path)
+        if page is None:
+            raise web.HTTPNotFound
+        return page
+
+    def _problem(self, error: WeirError) -> web.Response:
+        request_id = ids.request_id(self._desk.clock.now_ms())
+        return web.Response(status=error.status, body=orjson.dumps(problem(error, request_id)),
+                            headers={**error.headers, HTTP_REQUEST_ID: request_id}, content_type=PROBLEM_JSON)
+
+
+def _body(model: type[BaseModel], raw: bytes) -> BaseModel:
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as exc:
+        errors = [{"in": "body", "pointer": "".join(f"/{part}" for part in error["loc"]), "message": error["msg"]}
+                  for error in exc.errors(include_url=False, include_context=False, include_input=False)]
+        raise InputInvalid("the body does not fit; `errors` lists what is wrong", members={"errors": errors}) from exc

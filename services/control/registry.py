@@ -1,0 +1,74 @@
+"""The one writer of the configuration.
+
+In:    entities to write.
+Out:   records on `weir.config`, in force here once `write` returns; a line each on `weir.audit`.
+Never: two changes at once: a lock is held from the look at the state to the moment the change has been read back.
+
+One control process runs per cluster. If two do, the later record under a key wins in the topic; the one that reads
+back a foreign record under its key answers 409 and nothing half-written remains, for one record is one change.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import orjson
+
+from services.control.faults import Conflict
+from shared.clock import Clock
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Client, Entity, ProjectVersion, to_value
+from shared.errors import Unavailable
+from shared.kafka.faults import KafkaUnavailable, SendFailed
+from shared.kafka.outbox import Outbox
+from shared.names import topics
+
+_READ_BACK_S = 5.0
+
+
+class Registry:
+    """The catalogue, and the way to change it."""
+
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+        """`take` has to be fed by a config follower."""
+        self.catalogue = Catalogue()
+        self._outbox, self._clock = outbox, clock
+        self._lock = asyncio.Lock()
+        self._read_back: dict[bytes, asyncio.Future[Entity]] = {}
+
+    def take(self, entities: Sequence[Entity]) -> None:
+        """Take in what the config topic says."""
+        for entity in entities:
+            self.catalogue.put(entity)
+            waiting = self._read_back.pop(entity.key, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(entity)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Callable[[Entity, str], "asyncio.Future[None]"]]:
+        """Hold the state still; yields `write(entity, what)`, to be awaited."""
+        async with self._lock:
+            yield lambda entity, what: asyncio.ensure_future(self._write(entity, what))
+
+    async def _write(self, entity: Entity, what: str) -> None:
+        read_back: asyncio.Future[Entity] = asyncio.get_running_loop().create_future()
+        self._read_back[entity.key] = read_back
+        try:
+            await self._outbox.send(topics.CONFIG, to_value(entity), [], key=entity.key, partition=0)
+            async with asyncio.timeout(_READ_BACK_S):
+                there = await read_back
+        except (SendFailed, KafkaUnavailable, TimeoutError) as exc:
+            raise Unavailable(f"the change could not be written ({exc or 'not read back in time'}); "
+                              "look at the state before you try again") from exc
+        finally:
+            self._read_back.pop(entity.key, None)
+        if there != entity:
+            raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
+        self._audit(entity, what)
+
+    def _audit(self, entity: Entity, what: str) -> None:
+        subject = entity.version if isinstance(entity, ProjectVersion) else (
+            entity.name if isinstance(entity, Client) else entity.id)
+        line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": entity.project,
+                "subject": subject}
+        self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=entity.project.encode())

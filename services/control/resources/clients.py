@@ -1,0 +1,126 @@
+"""Clients of a project and their tokens.
+
+In:    names and roles.
+Out:   clients; a new token's text, once.
+Never: a token's text or digest in a listing.
+"""
+
+import uuid
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from services.control.api import Call, Result, Route
+from services.control.faults import Conflict, NotFound
+from shared.contracts import token as tokens
+from shared.contracts.config import Client, Token
+from shared.names import topics
+from shared.project.model import Name
+
+_TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
+
+
+class NewClient(BaseModel):
+    """A client to make."""
+
+    name: Name
+    roles: list[Name] = Field(default_factory=list)
+
+
+class NewToken(BaseModel):
+    """How long the token lives; without a number until it is revoked."""
+
+    expires_in_s: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+
+
+async def create_client(call: Call) -> Result:
+    """Make a client; 409 when it is there."""
+    desk, project = call.desk, _project(call)
+    async with desk.registry.changing() as write:
+        if call.body.name in _known_clients(call, project):
+            raise Conflict(f"project {project!r} has a client {call.body.name!r} already")
+        client = Client(project=project, name=call.body.name, roles=call.body.roles, time=desk.clock.now_ms())
+        await write(client, "create client")
+    return Result(_client(client), 201)
+
+
+async def list_clients(call: Call) -> Result:
+    """All clients of a project."""
+    project = _project(call)
+    return Result([_client(client) for _, client in sorted(_known_clients(call, project).items())])
+
+
+async def create_token(call: Call) -> Result:
+    """Make a token; its text is in this answer and nowhere else."""
+    desk, project, client = call.desk, _project(call), call.path["client"]
+    if client not in _known_clients(call, project):
+        raise NotFound(f"project {project!r} has no client {client!r}; `weir client create` makes one")
+    text, now_ms = tokens.new_token(), desk.clock.now_ms()
+    digests = {topic: tokens.topic_digest(text, topic) for topic in _TOPICS}
+    life_s = call.body.expires_in_s
+    token = Token(id=str(uuid.uuid4()), project=project, client=client, created=now_ms,
+                  expires=None if life_s is None else now_ms + life_s * 1000,
+                  digests={topic: tokens.stored_digest(digest) for topic, digest in digests.items()})
+    async with desk.registry.changing() as write:
+        await write(token, "create token")
+    return Result({**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}, 201)
+
+
+async def list_tokens(call: Call) -> Result:
+    """All tokens of a project, without their secrets."""
+    project = _project(call)
+    found = call.desk.registry.catalogue.tokens.values()
+    return Result([_token(token) for token in sorted(found, key=lambda token: token.created)
+                   if token.project == project])
+
+
+async def revoke_token(call: Call) -> Result:
+    """Revoke a token; a revoked one stays so."""
+    desk = call.desk
+    async with desk.registry.changing() as write:
+        token = desk.registry.catalogue.tokens.get(call.path["token"])
+        if token is None:
+            raise NotFound(f"there is no token {call.path['token']!r}; `weir token list` shows their ids")
+        if token.revoked is None:
+            token = Token(id=token.id, project=token.project, client=token.client, digests=token.digests,
+                          created=token.created, expires=token.expires, revoked=desk.clock.now_ms())
+            await write(token, "revoke token")
+    return Result(_token(token))
+
+
+def _project(call: Call) -> str:
+    name = call.path["project"]
+    if call.desk.registry.catalogue.newest(name) is None:
+        raise NotFound(f"there is no project {name!r}; `weir apply` makes one")
+    return name
+
+
+def _known_clients(call: Call, project: str) -> dict[str, Client]:
+    """Clients that the project's files declare, and those made one by one."""
+    catalogue = call.desk.registry.catalogue
+    newest = catalogue.newest(project)
+    documents = newest.document.get("clients", ()) if newest is not None else ()
+    declared = {raw["name"]: Client(project=project, name=raw["name"], roles=list(raw.get("roles", ())),
+                                    time=newest.time if newest is not None else 0) for raw in documents}
+    return declared | {name: client for (owner, name), client in catalogue.clients.items() if owner == project}
+
+
+def _client(client: Client) -> dict[str, object]:
+    return {"project": client.project, "name": client.name, "roles": client.roles, "time": client.time}
+
+
+def _token(token: Token) -> dict[str, object]:
+    return {"id": token.id, "project": token.project, "client": token.client, "created": token.created,
+            "expires": token.expires, "revoked": token.revoked}
+
+
+ROUTES = (
+    Route(method="GET", path="/projects/{project}/clients", summary="List clients", handler=list_clients),
+    Route(method="POST", path="/projects/{project}/clients", summary="Make a client", handler=create_client,
+          body=NewClient, status=201),
+    Route(method="GET", path="/projects/{project}/tokens", summary="List tokens, without their secrets",
+          handler=list_tokens),
+    Route(method="POST", path="/projects/{project}/clients/{client}/tokens", summary="Make a token",
+          handler=create_token, body=NewToken, status=201),
+    Route(method="POST", path="/tokens/{token}/revoke", summary="Revoke a token", handler=revoke_token),
+)

@@ -1,0 +1,135 @@
+"""Projects and their versions.
+
+In:    files of a project.
+Out:   versions in force, history, differences, documents.
+Never: a change without a look at the version that the caller expects.
+"""
+
+from pydantic import BaseModel, Field
+
+from services.control import changes
+from services.control.api import Call, Result, Route
+from services.control.faults import NotFound
+from shared.contracts.config import ProjectVersion
+from shared.errors import BodyTooLarge
+from shared.project.model import Project
+from shared.project.openapi import openapi
+
+
+class Apply(BaseModel):
+    """A project's files, and the version that the caller believes to be in force (0: none)."""
+
+    files: dict[str, str]
+    expected_version: int | None = None
+    author: str = Field(default="", max_length=200)
+    note: str = Field(default="", max_length=1000)
+
+
+class Rollback(BaseModel):
+    """Which version to go back to."""
+
+    to: int = Field(ge=1)
+    expected_version: int | None = None
+
+
+class Files(BaseModel):
+    """A project's files."""
+
+    files: dict[str, str]
+
+
+async def list_projects(call: Call) -> Result:
+    """All projects with their versions in force."""
+    catalogue = call.desk.registry.catalogue
+    return Result([_brief(_newest(call, name)) for name in catalogue.projects()])
+
+
+async def apply(call: Call) -> Result:
+    """Write a new version; 200 when these files are in force already."""
+    desk, body, name = call.desk, call.body, call.path["project"]
+    size = sum(len(text.encode()) for text in body.files.values())
+    if size > desk.max_project_bytes:
+        raise BodyTooLarge(f"the files have {size} bytes together, the limit is {desk.max_project_bytes} "
+                           "(WEIR_CONTROL_MAX_PROJECT_BYTES)")
+    async with desk.registry.changing() as write:
+        version = changes.next_version(desk.registry.catalogue, name, body.files, body.expected_version,
+                                       desk.clock.now_ms())
+        if version is None:
+            return Result({**_brief(_newest(call, name)), "changed": False})
+        version = ProjectVersion(project=name, version=version.version, document=version.document,
+                                 files=version.files, time=version.time, author=body.author, note=body.note)
+        await write(version, "apply")
+    return Result({**_brief(version), "changed": True}, 201)
+
+
+async def show(call: Call) -> Result:
+    """The version in force."""
+    return Result(_whole(_newest(call, call.path["project"])))
+
+
+async def versions(call: Call) -> Result:
+    """All kept versions, oldest first."""
+    _newest(call, call.path["project"])
+    return Result([_brief(version) for version in call.desk.registry.catalogue.history(call.path["project"])])
+
+
+async def version(call: Call) -> Result:
+    """One kept version with its files."""
+    name, number = call.path["project"], call.path["version"]
+    found = call.desk.registry.catalogue.version(name, int(number)) if number.isdigit() else None
+    if found is None:
+        raise NotFound(f"project {name!r} has no version {number}")
+    return Result(_whole(found))
+
+
+async def roll_back(call: Call) -> Result:
+    """Write a new version with the content of an old one."""
+    desk, name = call.desk, call.path["project"]
+    async with desk.registry.changing() as write:
+        version = changes.rollback(desk.registry.catalogue, name, call.body.to, call.body.expected_version,
+                                   desk.clock.now_ms())
+        await write(version, "rollback")
+    return Result(_brief(version), 201)
+
+
+async def diff(call: Call) -> Result:
+    """What would change."""
+    return Result({"diff": changes.diff(call.desk.registry.catalogue, call.path["project"], call.body.files)})
+
+
+async def document(call: Call) -> Result:
+    """The project's OpenAPI description."""
+    newest = _newest(call, call.path["project"])
+    return Result(openapi(Project.model_validate(newest.document), f"/{newest.project}"))
+
+
+def _newest(call: Call, name: str) -> ProjectVersion:
+    found = call.desk.registry.catalogue.newest(name)
+    if found is None:
+        raise NotFound(f"there is no project {name!r}; `weir apply` makes one")
+    return found
+
+
+def _brief(version: ProjectVersion) -> dict[str, object]:
+    return {"project": version.project, "version": version.version, "time": version.time, "author": version.author,
+            "note": version.note, "operations": len(version.document.get("operations", ()))}
+
+
+def _whole(version: ProjectVersion) -> dict[str, object]:
+    return {**_brief(version), "files": version.files, "document": version.document}
+
+
+ROUTES = (
+    Route(method="GET", path="/projects", summary="List projects", handler=list_projects),
+    Route(method="GET", path="/projects/{project}", summary="Show the version in force", handler=show),
+    Route(method="GET", path="/projects/{project}/versions", summary="List versions", handler=versions),
+    Route(method="POST", path="/projects/{project}/versions", summary="Apply a new version", handler=apply, body=Apply,
+          status=201),
+    Route(method="GET", path="/projects/{project}/versions/{version}", summary="Show one version", handler=version),
+    Route(method="POST", path="/projects/{project}/rollback", summary="Go back to an old version", handler=roll_back,
+          body=Rollback, status=201),
+    Route(method="POST", path="/projects/{project}/diff", summary="Compare files with the version in force",
+          handler=diff, body=Files),
+    Route(method="GET", path="/projects/{project}/openapi.json", summary="OpenAPI description of a project",
+          handler=document),
+)

@@ -1,0 +1,25 @@
+"""Settings of the control service.
+
+In:    `WEIR_CONTROL_*`.
+Out:   `ControlSettings`.
+Never: settings of a project.
+"""
+
+from pydantic import NonNegativeInt, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ControlSettings(BaseSettings):
+    """Environment: WEIR_CONTROL_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_CONTROL_", frozen=True, extra="ignore")
+
+    port: NonNegativeInt = 8081
+    # without one, a token is made once and kept in <state dir>/admin-token
+    admin_token: SecretStr | None = None
+    query_timeout_ms: PositiveInt = 5_000
+    max_in_flight: PositiveInt = 256
+    # the built-in trace store is for one machine; a collector reads the spans topic for more
+    max_traces: PositiveInt = 20_000
+    # a project's files together; one version is one record
+    max_project_bytes: PositiveInt = 450_000

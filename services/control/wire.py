@@ -1,0 +1,74 @@
+"""Composition root of control: builds every object once, states the order of start and stop.
+
+In:    settings.
+Out:   a `Service`.
+Never: a rule.
+"""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from services.control.admin_token import admin_token
+from services.control.api import Desk, Route
+from services.control.inbox import AdminDoor
+from services.control.registry import Registry
+from services.control.resources import clients, documents, projects, traces, usage
+from services.control.settings import ControlSettings
+from services.control.trace_store import TraceFollower, TraceStore
+from shared.client.caller import Caller
+from shared.client.pending import Pending
+from shared.client.replies import ReplyReader
+from shared.client.slot import Slot
+from shared.clock import SystemClock
+from shared.kafka.follower import ConfigFollower
+from shared.kafka.outbox import Outbox
+from shared.names import topics
+from shared.runtime.health import Health, HealthServer
+from shared.runtime.service import Service
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
+from shared.settings.service import ServiceSettings
+from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
+
+ROUTES: tuple[Route, ...] = (*projects.ROUTES, *clients.ROUTES, *usage.ROUTES, *traces.ROUTES, *documents.ROUTES)
+
+
+class AdminServer:
+    """Listens last, stops first."""
+
+    def __init__(self, application: web.Application, host: str, port: int) -> None:
+        """Port 0 lets the system choose."""
+        self._runner = web.AppRunner(application, access_log=None)
+        self._host, self._port = host, port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def stop(self) -> None:
+        """Let calls under way end, close."""
+        await self._runner.cleanup()
+
+
+async def build(service: ServiceSettings, own: ControlSettings) -> Service:
+    """Build the service inside the running loop."""
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    configured = own.admin_token.get_secret_value() if own.admin_token is not None else None
+    token = admin_token(configured, Path(service.state_dir))
+    store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
+    registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces)
+    pending = Pending(own.max_in_flight, metrics)
+    slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance)
+    replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
+    health = Health("control", metrics)
+    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), clock=clock,
+                query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
+    door = AdminDoor(desk, health, ROUTES, token)
+    return Service(health=health, tasks=tasks, parts=(
+        HealthServer(health, service.bind_host, service.health_port), store, outbox,
+        ConfigFollower(kafka, tasks, metrics, registry.take), replies, TraceFollower(kafka, tasks, trace_store),
+        AdminServer(door.application, service.bind_host, own.port)))

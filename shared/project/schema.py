@@ -1,0 +1,56 @@
+"""The published JSON Schema of a project's files, for editors and for people.
+
+In:    the model.
+Out:   one schema per file, under `$defs`.
+Never: a rule that the model does not have.
+"""
+
+from typing import Any
+
+from shared.project.model import ClientDef, Operation, Project, Workflow
+from shared.project.steps import STEP_SETTINGS
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def project_schema() -> dict[str, Any]:
+    """`$defs` has `weir.yaml`, `operations.yaml`, `access.yaml` and `workflows/*.yaml`."""
+    definitions: dict[str, Any] = {}
+    header = _schema(Project, definitions)
+    for other in ("operations", "workflows", "roles", "clients"):
+        header["properties"].pop(other)
+    workflow = _schema(Workflow, definitions)
+    workflow["required"] = ["steps"]
+    definitions["Step"] = _step(definitions)
+    roles = {"type": "array", "items": {"type": "string"}}
+    return {"$schema": _DRAFT, "title": "A Weir project", "$defs": {
+        **definitions, "weir.yaml": header, "workflows/*.yaml": workflow,
+        "operations.yaml": _object({"operations": {"type": "array", "items": _schema(Operation, definitions)}},
+                                   ["operations"]),
+        "access.yaml": _object({"roles": roles, "clients": {"type": "array", "items": _schema(ClientDef, definitions)}},
+                               [])}}
+
+
+def _schema(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions.update(schema.pop("$defs", {}))
+    return _with_durations(schema)
+
+
+def _step(definitions: dict[str, Any]) -> dict[str, Any]:
+    """In a file a step has exactly one key that names its kind."""
+    kinds = {kind: _schema(settings, definitions) for kind, settings in STEP_SETTINGS.items()}
+    return {**_object({"id": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}, "if": {"type": "string"}, **kinds},
+                      ["id"]), "oneOf": [{"required": [kind]} for kind in kinds]}
+
+
+def _with_durations(schema: dict[str, Any]) -> dict[str, Any]:
+    """Durations are texts in a file, whatever the model makes of them."""
+    if "timeout" in schema.get("properties", {}):
+        schema["properties"]["timeout"] = {"type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h)$",
+                                           "description": "A number with a unit: 500ms, 30s, 5m"}
+    return schema
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
