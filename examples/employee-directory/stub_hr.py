@@ -7,6 +7,7 @@ Never: part of Weir; it stands for what a company already has.
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -66,7 +67,7 @@ async def ready(_: web.Request) -> web.Response:
 
 
 @web.middleware
-async def remember(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+async def remember(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     """Keep what came in, so that tests can see what the workflows sent."""
     calls = request.app[SEEN]
     calls.append({"path": request.path, "traceparent": request.headers.get("traceparent", "")})

@@ -54,6 +54,17 @@ class Store:
         except (RedisError, OSError, TimeoutError) as exc:
             raise StoreUnavailable(f"script {script}: {type(exc).__name__}: {exc}") from exc
 
+    async def hashes(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        """Whole hashes, in one round trip. Raises StoreUnavailable."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hgetall(key)
+                found: list[dict[bytes, bytes]] = await pipe.execute()
+                return found
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise StoreUnavailable(f"HGETALL of {len(keys)} keys: {type(exc).__name__}: {exc}") from exc
+
     async def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
         await self.command("PING")

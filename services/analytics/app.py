@@ -1,0 +1,94 @@
+"""The faust app: one agent per topic, concurrency 1.
+
+In:    `weir.usage`, `weir.queries`.
+Out:   each message to one of two functions, in order per partition.
+Never: a topic made by faust, a web server, a table; an offset committed before its message was handled.
+
+Kafka's committed offsets follow the store's, not the other way round: before the streams resume after a rebalance, the
+offsets of the ledger are committed, so that a crash between the two neither loses nor repeats an envelope. The app is
+built by a function and run by our own runtime, which gives it the same health, logs and exit codes as every service.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from shared.kafka.record import Record
+from shared.names import topics
+from shared.settings.kafka import KafkaSettings
+
+GROUP = "weir-analytics"
+Handle = Callable[[Record], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handlers:
+    """Where messages go. `offsets`: partition of the usage topic -> offset of the last envelope that is counted."""
+
+    count: Handle
+    answer: Handle
+    offsets: Callable[[], Awaitable[dict[int, int]]]
+    failed: Callable[[BaseException], None]
+
+
+@dataclass(slots=True)
+class _Message:
+    """A faust message as a record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Any
+
+
+def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Handlers) -> faust.App:
+    """The app, not started."""
+    app = faust.App(
+        GROUP, broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
+        store="memory://", datadir=f"{state_dir}/faust-{instance}", web_enabled=False,
+        topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
+        consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
+        broker_session_timeout=kafka.session_timeout_ms / 1000,
+        broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
+        stream_wait_empty=False)
+
+    async def drain(stream: Any, handle: Handle) -> None:
+        async for event in stream.events():
+            try:
+                await handle(_record(event.message))
+            except Exception as exc:
+                # faust would acknowledge the message and go on; the service must come back to it instead
+                handlers.failed(exc)
+                raise
+
+    @app.agent(app.topic(topics.USAGE, value_type=bytes), name="count", concurrency=1)
+    async def count(stream: Any) -> None:
+        await drain(stream, handlers.count)
+
+    @app.agent(app.topic(topics.QUERIES, value_type=bytes), name="answer", concurrency=1)
+    async def answer(stream: Any) -> None:
+        await drain(stream, handlers.answer)
+
+    @app.on_rebalance_complete.connect
+    async def follow_the_ledger(*_: Any, **__: Any) -> None:
+        counted = await handlers.offsets()
+        ours = {tp: counted[tp.partition] + 1 for tp in app.consumer.assignment()
+                if tp.topic == topics.USAGE and tp.partition in counted}
+        if ours:
+            await app.consumer._commit({  # type: ignore[attr-defined]  # not in faust's interface, in every driver
+                TP(tp.topic, tp.partition): offset for tp, offset in ours.items()})
+
+    return app
+
+
+def _record(message: Any) -> Record:
+    headers = message.headers
+    pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or ())
+    return _Message(message.topic, message.partition, message.offset, int(message.timestamp * 1000), message.key,
+                    message.value, pairs)

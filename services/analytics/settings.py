@@ -1,0 +1,20 @@
+"""Settings of the analytics service.
+
+In:    `WEIR_ANALYTICS_*`.
+Out:   `AnalyticsSettings`.
+Never: detectors' thresholds; those are a project's own.
+"""
+
+from pydantic import PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AnalyticsSettings(BaseSettings):
+    """Environment: WEIR_ANALYTICS_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_ANALYTICS_", frozen=True, extra="ignore")
+
+    # how long a request record's place is remembered; the request topics keep a day
+    seen_hours: PositiveInt = 26
+    store_retry_s: PositiveFloat = 0.5
+    max_query_buckets: PositiveInt = 3_000

@@ -1,0 +1,73 @@
+"""Composition root of analytics: builds every object once, states the order of start and stop.
+
+In:    settings.
+Out:   a `Service`.
+Never: a rule.
+"""
+
+import faust
+
+from services.analytics.app import Handlers, build_app
+from services.analytics.inbox import AnalyticsParts, Counter
+from services.analytics.ledger import Ledger
+from services.analytics.queries import Queries
+from services.analytics.settings import AnalyticsSettings
+from shared.clock import SystemClock
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.outbox import Outbox
+from shared.runtime.health import Health, HealthServer
+from shared.runtime.service import Service
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
+from shared.settings.service import ServiceSettings
+from shared.store.redis import Store, StoreUnavailable
+from shared.telemetry.metrics import Metrics
+
+
+class Streams:
+    """The faust app as a part of the service."""
+
+    def __init__(self, app: faust.App) -> None:
+        """Built, not started."""
+        self._app = app
+
+    async def start(self) -> None:
+        """Join the group; messages come from now on."""
+        self._app.finalize()
+        await self._app.start()
+
+    async def stop(self) -> None:
+        """Finish the message under way, leave."""
+        await self._app.stop()
+
+
+async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
+    """Build the service inside the running loop."""
+    kafka, metrics, tasks = KafkaSettings(), Metrics(), Tasks()
+    store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
+    dead_letters = DeadLetters(outbox, metrics, SystemClock(), "analytics")
+    ledger = Ledger(store, own.seen_hours)
+    counter = Counter(AnalyticsParts(
+        settings=own, ledger=ledger, queries=Queries(ledger, own.max_query_buckets),
+        answers=Answers(outbox, dead_letters), dead_letters=dead_letters))
+
+    async def offsets() -> dict[int, int]:
+        counter.forget_places()
+        return await ledger.offsets()
+
+    app = build_app(kafka, service.instance, service.state_dir, Handlers(
+        count=counter.count, answer=counter.answer, offsets=offsets, failed=tasks.fail))
+    health = Health("analytics", metrics)
+    health.probe = lambda: _probe(store)
+    return Service(health=health, tasks=tasks, parts=(
+        HealthServer(health, service.bind_host, service.health_port), store, outbox, Streams(app)))
+
+
+async def _probe(store: Store) -> str | None:
+    try:
+        await store.ping()
+    except StoreUnavailable as exc:
+        return f"the store is away: {exc}"
+    return None
