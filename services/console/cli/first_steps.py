@@ -29,7 +29,7 @@ async def load_example(plan: ClusterPlan) -> list[str]:
     state = _relative(plan.state_dir)
     return [
         f'curl -H "Authorization: Bearer $(cat {state}/demo-token)" {plan.ingress_url}/{_PROJECT}/employees/e-100',
-        f"echo -n | kcat -b {plan.bootstrap} -P -t {REQUESTS_INTERNAL} -H weir-project={_PROJECT} "
+        f"echo '{{}}' | kcat -b {plan.bootstrap} -P -t {REQUESTS_INTERNAL} -H weir-project={_PROJECT} "
         "-H weir-method=GET -H weir-path=/employees/e-101 "
         f'-H "weir-token-digest=$(cat {state}/demo-digest)" -H weir-correlation-id=1 '
         f"-H weir-reply-topic={_REPLIES.name} && kcat -b {plan.bootstrap} -C -t {_REPLIES.name} -o -1 -c 1 "

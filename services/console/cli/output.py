@@ -6,6 +6,7 @@ Never: colours or boxes where the output is not a terminal.
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-console = Console(soft_wrap=True)
+_WIDE = 240
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ Never: a call after the deadline; a response of unbounded size; a status that wa
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import orjson
@@ -15,11 +16,13 @@ from yarl import URL
 
 from services.executor.scene import Scene
 from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
-from shared.names import spans
+from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
 from shared.project.steps import HttpSettings
 from shared.telemetry.tracing import context_of
+
+log = logging.getLogger(__name__)
 
 
 class HttpStep:
@@ -46,14 +49,15 @@ class HttpStep:
                 async with asyncio.timeout(timeout_s):
                     answer = await self._call(scene, url, headers, wanted["body"])
             except TimeoutError:
-                raise TimedOut(f"{self._settings.method} {url.origin()}{url.path} did not answer within "
-                               f"{int(timeout_s * 1000)} ms") from None
+                raise TimedOut(f"the outside system did not answer within {int(timeout_s * 1000)} ms") from None
             except (ClientError, OSError) as exc:
-                raise UpstreamFailed(f"{self._settings.method} {url.origin()}{url.path}: "
-                                     f"{type(exc).__name__}: {exc}") from exc
+                log.warning("%s %s: %s", self._settings.method, url.with_query(None), exc, extra={
+                    "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
+                # the address is the owner's business, not the caller's
+                raise UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})") from exc
             if span is not None:
                 span.set_attribute(spans.HTTP_STATUS, answer["status"])
-            self._check(answer["status"], url)
+            self._check(answer["status"])
         return answer
 
     async def _call(self, scene: Scene, url: URL, headers: dict[str, str], body: Any) -> dict[str, Any]:
@@ -68,11 +72,11 @@ class HttpStep:
             answer_headers = {key.lower(): value for key, value in response.headers.items()}
             return {"status": response.status, "headers": answer_headers, "body": _parsed(response, raw)}
 
-    def _check(self, status: int, url: URL) -> None:
+    def _check(self, status: int) -> None:
         expected = self._settings.expect
         if status in expected if expected else 200 <= status < 300:
             return
-        raise UpstreamFailed(f"{self._settings.method} {url.origin()}{url.path} answered {status}")
+        raise UpstreamFailed(f"the outside system answered {status}")
 
 
 def _url(text: Any, query: Any) -> URL:

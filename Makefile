@@ -1,0 +1,42 @@
+# `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop test lint bench chaos clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+run: $(READY) ## bring the whole cluster up, load the example; Ctrl-C stops it
+	@$(VENV)/bin/weir up
+
+stop: $(READY) ## stop a running cluster
+	@$(VENV)/bin/weir down
+
+test: $(READY) ## all tests, against a real broker and a real store
+	@$(VENV)/bin/python -m pytest
+
+lint: $(READY) ## style, types, import rules
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+bench: $(READY) ## measure Weir beside the bare transport; asserts nothing
+	@$(VENV)/bin/python -m tests.bench
+
+chaos: $(READY) ## kill each service under load, see what is lost
+	@$(VENV)/bin/python -m pytest tests/chaos -s
+
+clean: ## remove the virtual environment and caches, not the state
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Weir needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(VENV)/bin/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing pinned packages; the first time takes a minute"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

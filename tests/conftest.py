@@ -1,0 +1,48 @@
+"""Fixtures of all tests: one cluster per session, names of its own per test."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiohttp import ClientSession
+
+from shared.kafka.outbox import Outbox
+from shared.settings.kafka import KafkaSettings
+from tests.support import platform as platforms
+from tests.support.platform import Platform
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running cluster with the example loaded."""
+    running = platforms.start(tmp_path_factory.mktemp("weir"))
+    yield running
+    platforms.stop(running)
+
+
+@pytest.fixture(scope="session")
+def kafka(platform: Platform) -> KafkaSettings:
+    """Settings for clients of the cluster's broker."""
+    return KafkaSettings(bootstrap=platform.bootstrap)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncIterator[ClientSession]:
+    """A client for the cluster's HTTP faces."""
+    async with ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def outbox(kafka: KafkaSettings) -> AsyncIterator[Outbox]:
+    """A started outbox."""
+    sender = Outbox(kafka)
+    await sender.start()
+    yield sender
+    await sender.stop()

@@ -1,0 +1,1 @@
+"""Fakes, the cluster under test, load. Never imports a conftest."""

@@ -1,0 +1,121 @@
+"""A whole cluster for a test session: real broker, real store, real services, under the real supervisor."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.ports import is_free
+from deploy.local.state import ClusterState
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "employee-directory"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Addresses of a running cluster."""
+
+    state_dir: Path
+    bootstrap: str
+    redis_url: str
+    ingress: str
+    control: str
+    stub_hr: str
+    env: dict[str, str]
+
+    @property
+    def demo_token(self) -> str:
+        return (self.state_dir / "demo-token").read_text()
+
+    @property
+    def demo_digest(self) -> str:
+        return (self.state_dir / "demo-digest").read_text()
+
+    @property
+    def admin_token(self) -> str:
+        return (self.state_dir / "admin-token").read_text()
+
+    def weir(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command line against this cluster."""
+        done = subprocess.run([sys.executable, "-m", "services.console.cli.main", *arguments], cwd=ROOT, text=True,
+                              env={**os.environ, **self.env}, capture_output=True, timeout=90, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"weir {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the admin API."""
+        request = urllib.request.Request(
+            f"{self.control}/v1{path}", method=method, data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def processes(self) -> dict[str, Any]:
+        """The supervisor's word on each process, by name."""
+        known = ClusterState.load(self.state_dir)
+        return {process.name: process for process in known.processes} if known else {}
+
+    def is_green(self) -> bool:
+        """Whether every process is ready, as `weir status` sees it."""
+        return self.weir("status", check=False).returncode == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct ports that are free now, from a range of their own: a parallel test of somebody else may ask too."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(21_000, 31_000)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found
+
+
+def free_run(length: int) -> int:
+    """First of `length` free ports in a row."""
+    while True:
+        first = random.randrange(31_000, 39_000)
+        if all(is_free(first + offset) for offset in range(length)):
+            return first
+
+
+def start(state_dir: Path, *arguments: str) -> Platform:
+    """Bring a cluster up with ports of its own; `stop` takes it down."""
+    kafka = free_run(2)
+    redis, ingress, control, stub = free_ports(4)
+    base = random.randrange(200, 300) * 100 + 5_000
+    env = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
+           "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
+           "WEIR_HEALTH_PORT_BASE": str(base)}
+    platform = Platform(
+        state_dir=state_dir, bootstrap=f"127.0.0.1:{kafka}", redis_url=f"redis://127.0.0.1:{redis}/0",
+        ingress=f"http://127.0.0.1:{ingress}", control=f"http://127.0.0.1:{control}",
+        stub_hr=f"http://127.0.0.1:{stub}", env=env)
+    platform.weir("up", "--detach", *arguments)
+    return platform
+
+
+def stop(platform: Platform) -> None:
+    """Take a cluster down."""
+    platform.weir("down")
+
+
+async def eventually(look: Any, *, within_s: float = 10.0, every_s: float = 0.1) -> Any:
+    """The first true value of `look()`; fails when there is none in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = look()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {within_s} s: {look}"
+        await asyncio.sleep(every_s)
