@@ -88,6 +88,9 @@ def _note(root: Node, places: dict[tuple[Key, ...], Place]) -> None:
     waiting: list[tuple[Node, tuple[Key, ...]]] = [(root, ())]
     while waiting and len(places) < _MAX_NODES:
         node, path = waiting.pop()
+        if len(path) > _MAX_DEPTH:
+            # an anchor may contain itself; whoever reads the places sees that this is too deep
+            continue
         if isinstance(node, MappingNode):
             for key_node, value_node in node.value:
                 inner = (*path, str(key_node.value))

@@ -19,7 +19,7 @@ import typer
 
 from deploy.local import cluster, doctor, jars
 from deploy.local.faults import DidNotStart
-from deploy.local.state import ClusterState
+from deploy.local.state import ClusterState, ProcessState
 from deploy.local.supervisor import Supervisor, is_ready
 from services.console.cli import first_steps, output
 from services.console.cli.failure import Failure
@@ -101,14 +101,15 @@ def look_at_machine(as_json: AsJson = False) -> None:
 
 
 async def _look(known: ClusterState) -> list[dict[str, object]]:
-    answers = await asyncio.gather(*(_answers(process.ready_url) for process in known.processes))
+    answers = await asyncio.gather(*(_answers(process) for process in known.processes))
     return [{"name": process.name, "pid": process.pid, "restarts": process.restarts, "log": process.log,
              "state": "down" if not process.is_alive() else "ready" if ready else "not ready"}
             for process, ready in zip(known.processes, answers, strict=True)]
 
 
-async def _answers(url: str | None) -> bool:
-    return True if url is None else await is_ready(url, 0)
+async def _answers(process: ProcessState) -> bool:
+    """Broker and store have no page to ask; the supervisor has seen whether their port answers."""
+    return process.state == "up" if process.ready_url is None else await is_ready(process.ready_url, 0)
 
 
 def _progress(done: int, of: int) -> None:

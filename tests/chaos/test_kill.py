@@ -1,0 +1,97 @@
+"""Kill each process under a light load: every answered request is counted, and all is well again soon.
+
+WEIR_CHAOS_ROUNDS repeats the whole round (`make chaos` sets it).
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from tests.support.platform import PROJECT, Platform, eventually
+
+ROUNDS = int(os.environ.get("WEIR_CHAOS_ROUNDS", "1"))
+CALLERS = 8
+PAUSE_S = 0.05
+GREEN_S = 10.0
+
+
+@dataclass
+class Load:
+    """What callers saw. `lost`: the connection broke, or an answer never came."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    lost: int = 0
+    over: bool = False
+
+    @property
+    def sent(self) -> int:
+        return self.statuses.total() + self.lost
+
+
+async def caller(platform: Platform, load: Load, token: str) -> None:
+    url = f"{platform.ingress}/{PROJECT}/employees?limit=1"
+    async with ClientSession(timeout=ClientTimeout(total=15)) as http:
+        while not load.over:
+            try:
+                async with http.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
+                    await answer.read()
+                    load.statuses[answer.status] += 1
+            except (ClientError, TimeoutError):
+                load.lost += 1
+            await asyncio.sleep(PAUSE_S)
+
+
+@pytest.fixture
+async def load(platform: Platform) -> AsyncIterator[tuple[Load, str]]:
+    """Callers of a client of their own, so that the counts are theirs alone."""
+    client = f"chaos-{os.urandom(4).hex()}"
+    platform.admin("POST", f"/projects/{PROJECT}/clients", {"name": client})
+    token = platform.admin("POST", f"/projects/{PROJECT}/clients/{client}/tokens", {})["token"]
+    await asyncio.sleep(1)
+    running = Load()
+    callers = [asyncio.create_task(caller(platform, running, token)) for _ in range(CALLERS)]
+    yield running, client
+    running.over = True
+    await asyncio.gather(*callers)
+
+
+def counted(platform: Platform, client: str) -> Counter[int]:
+    rows = platform.admin("GET", f"/projects/{PROJECT}/usage?by=client,status")["rows"]
+    return Counter({row["status"]: row["requests"] for row in rows if row["client"] == client})
+
+
+@pytest.mark.parametrize("victim", [
+    "policy-0", "executor-0", "analytics-0", "control-0", "ingress-0", "valkey", "kafka"])
+async def test_killed_process_loses_no_answered_request(
+        platform: Platform, load: tuple[Load, str], victim: str) -> None:
+    running, client = load
+    for _ in range(ROUNDS):
+        await asyncio.sleep(1)
+        before = platform.processes()[victim]
+        os.kill(before.pid, signal.SIGKILL)
+        begin = time.monotonic()
+        await eventually(lambda before=before: platform.processes()[victim].pid != before.pid, within_s=GREEN_S)
+        await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=GREEN_S, every_s=0.3)
+        print(f"\n{victim}: green after {time.monotonic() - begin:.1f} s", end="")
+        answered = running.statuses[200]
+        await eventually(lambda answered=answered: running.statuses[200] > answered + 20, within_s=GREEN_S)
+    running.over = True
+    await asyncio.sleep(3)
+    print(f"; sent {running.sent}, answered {dict(running.statuses)}, lost {running.lost}", end="")
+
+    def settled() -> bool:
+        found = counted(platform, client)
+        return running.statuses[200] <= found[200] and found.total() <= running.sent
+
+    try:
+        await eventually(settled, within_s=10)
+    finally:
+        print(f"; counted {dict(counted(platform, client))}")
+    assert running.statuses[200] > 20
