@@ -15,19 +15,26 @@ def waterfall(spans: Sequence[Mapping[str, Any]]) -> list[str]:
     """Children under their parents, by start; a span whose parent is not there stands as a root."""
     if not spans:
         return ["no spans"]
+    ordered = sorted(spans, key=lambda span: span["start_us"])
     known = {span["span_id"] for span in spans}
     children: dict[str, list[Mapping[str, Any]]] = {}
-    for span in sorted(spans, key=lambda span: span["start_us"]):
-        parent = span["parent_id"] if span["parent_id"] in known else ""
-        children.setdefault(parent, []).append(span)
-    begin = min(span["start_us"] for span in spans)
+    for span in ordered:
+        children.setdefault(span["parent_id"], []).append(span)
+    begin = ordered[0]["start_us"]
     whole = max(1, max(span["end_us"] for span in spans) - begin)
     lines: list[str] = []
-    waiting = [(span, 0) for span in reversed(children.get("", []))]
-    while waiting:
-        span, depth = waiting.pop()
-        lines.append(_line(span, depth, begin, whole))
-        waiting += [(child, depth + 1) for child in reversed(children.get(span["span_id"], []))]
+    drawn: set[str] = set()
+    # spans that name each other as parents have no root; they follow, each as one
+    roots = [span for span in ordered if span["parent_id"] not in known]
+    for root in [*roots, *ordered]:
+        waiting = [(root, 0)]
+        while waiting:
+            span, depth = waiting.pop()
+            if span["span_id"] in drawn:
+                continue
+            drawn.add(span["span_id"])
+            lines.append(_line(span, depth, begin, whole))
+            waiting += [(child, depth + 1) for child in reversed(children.get(span["span_id"], []))]
     return lines
 
 

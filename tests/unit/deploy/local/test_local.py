@@ -1,0 +1,74 @@
+"""The parts of the local platform that need no process."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.local import child, cluster, jars, ports
+from deploy.local.cluster import LocalSettings, parse_scale
+from deploy.local.faults import LocalFault, PortTaken
+from deploy.local.state import ClusterState, ProcessState, myself
+
+
+def test_lock_names_every_jar_once_with_its_digest() -> None:
+    locked = jars.locked()
+    assert any((jar.artifact, jar.version) == ("kafka_2.13", "4.1.0") for jar in locked)
+    assert len({jar.file_name for jar in locked}) == len(locked)
+
+
+@pytest.mark.parametrize("line", ["a:b 00", "a:b:c 123", "nonsense"])
+def test_broken_lock_names_its_line(line: str) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        jars.parse_lock(f"# comment\n{line}\n")
+
+
+def test_scale_is_read_and_nonsense_is_refused() -> None:
+    assert parse_scale("policy=2, executor=3") == {"policy": 2, "executor": 3}
+    assert parse_scale("") == {}
+    for wrong in ("policy", "policy=0", "polcy=2", "policy=x", "control=2", "policy=999"):
+        with pytest.raises(LocalFault, match="--scale"):
+            parse_scale(wrong)
+
+
+def test_first_restart_is_at_once_and_later_ones_wait_longer() -> None:
+    waits = [child.backoff_s(failures) for failures in range(1, 12)]
+    assert waits[0] == 0
+    assert waits == sorted(waits)
+    assert waits[-1] <= 10
+
+
+def test_taken_port_is_told_with_its_setting() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match="WEIR_X"):
+            ports.check({port: ("tests", "WEIR_X")})
+    ports.check({port: ("tests", "WEIR_X")})
+
+
+def test_state_comes_back_as_it_went_and_a_broken_file_is_no_state(tmp_path: Path) -> None:
+    state = ClusterState(supervisor=myself("supervisor"), processes=[ProcessState(name="x", pid=1)])
+    state.save(tmp_path)
+    assert ClusterState.load(tmp_path) == state
+    assert state.supervisor.is_alive()
+    assert not ProcessState(name="x", pid=state.supervisor.pid, created=1.0).is_alive()
+    (tmp_path / "cluster.json").write_text("{")
+    assert ClusterState.load(tmp_path) is None
+
+
+def test_outside_broker_and_store_are_used_and_none_is_started(tmp_path: Path) -> None:
+    settings = LocalSettings(state_dir=tmp_path, kafka_bootstrap="kafka:9092", redis_url="redis://r:1/0")
+    made = cluster.plan(settings, [], {"policy": 2}, example=True)
+    assert (made.broker, made.store) == (None, None)
+    environments = [service.env for service in made.services if service.name.startswith("policy")]
+    assert [one["WEIR_INSTANCE"] for one in environments] == ["policy-0", "policy-1"]
+    assert all(one["WEIR_KAFKA_BOOTSTRAP"] == "kafka:9092" for one in environments)
+
+
+def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
+    scale = {"policy": 20, "executor": 20, "analytics": 20, "ingress": 20}
+    made = cluster.plan(LocalSettings(state_dir=tmp_path), [], scale, example=True)
+    health = [service.port for service in made.services]
+    assert len(set(health)) == len(health)

@@ -1,0 +1,118 @@
+"""What a change of configuration writes; the documents of control."""
+
+import re
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from services.control import changes
+from services.control.admin_openapi import admin_openapi
+from services.control.admin_token import admin_token
+from services.control.asyncapi import asyncapi
+from services.control.faults import Conflict, NotFound
+from services.control.trace_store import TraceStore
+from services.control.wire import ROUTES
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.traceparent import TraceContext
+from shared.errors import InputInvalid
+from shared.names import headers, topics
+from shared.telemetry.tracing import Tracing
+
+FILES = {
+    "weir.yaml": "name: shop\n",
+    "operations.yaml": "operations:\n  - {name: stock, method: GET, path: /stock, workflow: stock}\n",
+    "workflows/stock.yaml": "steps:\n  - {id: answer, reply: {body: 1}}\n"}
+
+
+def applied(catalogue: Catalogue, files: dict[str, str], expected: int | None = None) -> int:
+    version = changes.next_version(catalogue, "shop", files, expected, 5)
+    assert version is not None
+    catalogue.put(version)
+    return version.version
+
+
+def test_versions_count_up_and_the_same_files_change_nothing() -> None:
+    catalogue = Catalogue()
+    assert applied(catalogue, FILES, 0) == 1
+    assert changes.next_version(catalogue, "shop", {**FILES, "README.md": "x"}, 1, 5) is None
+    assert applied(catalogue, {**FILES, "weir.yaml": "name: shop\ntitle: Shop\n"}, 1) == 2
+
+
+def test_unexpected_version_is_a_conflict_that_names_the_one_in_force() -> None:
+    catalogue = Catalogue()
+    applied(catalogue, FILES)
+    with pytest.raises(Conflict) as refused:
+        changes.next_version(catalogue, "shop", FILES, 7, 5)
+    assert refused.value.members == {"current_version": 1}
+
+
+@pytest.mark.parametrize(("name", "files"), [
+    ("shop", {**FILES, "weir.yaml": "name: ["}), ("other", FILES),
+    ("weir-x", {**FILES, "weir.yaml": "name: weir-x\n"})], ids=["broken", "other name", "reserved"])
+def test_project_that_cannot_be_applied_is_refused(name: str, files: dict[str, str]) -> None:
+    with pytest.raises(InputInvalid):
+        changes.next_version(Catalogue(), name, files, None, 5)
+
+
+def test_rollback_is_a_new_version_with_old_content() -> None:
+    catalogue = Catalogue()
+    applied(catalogue, FILES)
+    applied(catalogue, {**FILES, "weir.yaml": "name: shop\ntitle: Shop\n"})
+    back = changes.rollback(catalogue, "shop", 1, 2, 9)
+    assert (back.version, back.files) == (3, FILES)
+    with pytest.raises(NotFound):
+        changes.rollback(catalogue, "shop", 9, None, 9)
+
+
+def test_diff_shows_changed_new_and_removed_files() -> None:
+    catalogue = Catalogue()
+    applied(catalogue, FILES)
+    text = changes.diff(catalogue, "shop", {"weir.yaml": "name: shop\ntitle: x\n", "access.yaml": "roles: []\n"})
+    assert "+title: x" in text
+    assert "+roles: []" in text
+    assert "-steps:" in text
+    assert changes.diff(catalogue, "shop", FILES) == ""
+
+
+def test_admin_document_is_valid_and_has_every_route() -> None:
+    document = admin_openapi(ROUTES)
+    validate(document)
+    assert {f"/v1{route.path}" for route in ROUTES} == set(document["paths"])
+
+
+def test_topics_document_has_every_topic_and_only_real_headers() -> None:
+    document = asyncapi()
+    assert {channel["address"] for channel in document["channels"].values()} == {topic.name for topic in topics.TOPICS}
+    real = {value for name, value in vars(headers).items() if name.isupper() and isinstance(value, str)}
+    for message in document["components"]["messages"].values():
+        assert set(message["headers"]["properties"]) <= real
+    for reference in re.findall(r"'\$ref': '#/([^']+)'", str(document)):
+        here: object = document
+        for part in reference.split("/"):
+            assert isinstance(here, dict)
+            here = here[part]
+
+
+def test_admin_token_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    made = admin_token(None, folder)
+    assert admin_token(None, folder) == made
+    assert admin_token("configured", folder) == "configured"
+    assert (folder / "admin-token").stat().st_mode & 0o077 == 0
+
+
+def test_trace_store_finds_by_either_id_and_forgets_the_oldest() -> None:
+    store, tracing = TraceStore(max_traces=2), Tracing("t", "t")
+    contexts = [TraceContext.new(sampled=True) for _ in range(3)]
+    for number, context in enumerate(contexts):
+        with tracing.span("process", context, attributes={"weir.request.id": f"r{number}"}):
+            pass
+        payload, _ = tracing.take()
+        assert payload is not None
+        store.add(payload)
+    assert store.find("r0") is None
+    assert store.find(contexts[0].trace_id) is None
+    found = store.find("r2")
+    assert found is not None
+    assert (found[0], found[1][0].name, found[1][0].service) == (contexts[2].trace_id, "process", "weir-t")

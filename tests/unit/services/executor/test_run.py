@@ -1,0 +1,168 @@
+"""The walk over a plan, and the steps."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from services.executor.plan import compile_plans
+from services.executor.run import run
+from services.executor.scene import Scene, Surroundings
+from shared.clock import SystemClock
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.origin import Origin
+from shared.contracts.traceparent import TraceContext
+from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.project.model import Project
+from shared.telemetry.tracing import Tracing
+
+ANSWER = {"id": "answer", "reply": {"body": "{% steps %}"}}
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[TestServer]:
+    """An outside system."""
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response({"method": request.method, "query": dict(request.query), "body": await request.text(),
+                                  "traceparent": request.headers.get("traceparent", "")})
+
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(5)
+        return web.Response()
+
+    async def big(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 2000)
+
+    async def lie(_: web.Request) -> web.Response:
+        return web.Response(body=b"{", content_type="application/json")
+
+    application = web.Application()
+    application.router.add_route("*", "/echo", echo)
+    application.router.add_get("/slow", slow)
+    application.router.add_get("/big", big)
+    application.router.add_get("/lie", lie)
+    async with TestServer(application) as server:
+        yield server
+
+
+async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
+                  trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None) -> tuple[Any, Scene]:
+    project = Project.model_validate({
+        "name": "p", "workflows": {"w": {"name": "w", "steps": steps}},
+        "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
+    execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
+                                origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
+    async with ClientSession() as http:
+        scene = Scene(
+            surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"),
+                                      max_response_bytes=1000),
+            execution=execution, trace=TraceContext.new(sampled=False),
+            scope={"trigger": trigger or {}, "steps": {}, "config": config or {}, "execution": {"id": "r"}})
+        plan = compile_plans(project, config or {})["o"]
+        try:
+            return await run(plan, scene, 1000), scene
+        except WeirError as error:
+            return error, scene
+
+
+async def test_steps_run_in_order_and_each_counts_as_one_task() -> None:
+    reply, scene = await perform([
+        {"id": "a", "transform": {"value": 1}}, {"id": "b", "transform": {"value": "{% steps.a + 1 %}"}}, ANSWER])
+    assert (reply.status, reply.body, scene.tasks) == (200, b'{"a":1,"b":2}', 4)
+
+
+async def test_step_whose_condition_fails_is_skipped_and_costs_nothing() -> None:
+    reply, scene = await perform([
+        {"id": "a", "if": "trigger.x = 1", "transform": {"value": 1}},
+        {"id": "b", "if": "{% trigger.x = 2 %}", "transform": {"value": 2}}, ANSWER], trigger={"x": 2})
+    assert (reply.body, scene.tasks) == (b'{"b":2}', 3)
+
+
+async def test_workflow_that_ends_without_a_reply_fails() -> None:
+    error, scene = await perform([{"id": "a", "transform": {"value": 1}}])
+    assert isinstance(error, WorkflowFailed)
+    assert scene.tasks == 2
+
+
+async def test_expression_that_fails_names_its_step() -> None:
+    error, _ = await perform([{"id": "a", "transform": {"value": "{% $number('x') %}"}}, ANSWER])
+    assert isinstance(error, WorkflowFailed)
+    assert error.members["step"] == "a"
+
+
+async def test_endless_expression_is_stopped() -> None:
+    endless = "{% ($f := function($x) {$f($x)}; $f(1)) %}"
+    error, _ = await perform([{"id": "a", "transform": {"value": endless}}, ANSWER])
+    assert isinstance(error, WorkflowFailed)
+
+
+@pytest.mark.parametrize(("operation", "reply", "status"), [
+    ({}, {"body": 1}, 200), ({}, {"name": "forbidden"}, 403), ({}, {"name": "success", "status": 299}, 299),
+    ({"replies": {"made": {"status": 201}}}, {"name": "made"}, 201)],
+    ids=["plain", "well-known", "own status", "declared"])
+async def test_reply_has_the_status_of_its_name(operation: dict[str, Any], reply: dict[str, Any], status: int) -> None:
+    made, _ = await perform([{"id": "a", "reply": reply}], operation=operation)
+    assert made.status == status
+
+
+async def test_reply_that_does_not_fit_its_schema_is_not_sent() -> None:
+    error, _ = await perform([{"id": "a", "reply": {"body": {"n": "x"}}}], operation={
+        "replies": {"success": {"body": {"properties": {"n": {"type": "integer"}}}}}})
+    assert isinstance(error, ReplyInvalid)
+    assert "/n" in str(error)
+
+
+async def test_reply_larger_than_the_bound_is_not_sent() -> None:
+    error, _ = await perform([{"id": "a", "reply": {"body": "x" * 2000}}])
+    assert isinstance(error, ReplyInvalid)
+    assert "WEIR_EXECUTOR_MAX_REPLY_BYTES" in str(error)
+
+
+async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: TestServer) -> None:
+    reply, _ = await perform([
+        {"id": "call", "http": {"method": "POST", "url": "{% config.base %}/echo", "body": {"n": "{% trigger.n %}"},
+                                "query": {"a": "{% trigger.n %}", "none": "{% trigger.none %}"}}},
+        {"id": "answer", "reply": {"body": "{% steps.call.body %}"}}],
+        trigger={"n": 5}, config={"base": str(outside.make_url("")).rstrip("/")})
+    body = orjson.loads(reply.body)
+    assert body["query"] == {"a": "5"}
+    assert body["body"] == '{"n":5}'
+    assert body["traceparent"].startswith("00-")
+
+
+@pytest.mark.parametrize(("path", "kind"), [
+    ("/nowhere", UpstreamFailed), ("/big", UpstreamFailed), ("/lie", UpstreamFailed), ("/slow", TimedOut)])
+async def test_outside_system_that_misbehaves_fails_the_call(outside: TestServer, path: str, kind: type) -> None:
+    error, _ = await perform([{"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"}}, ANSWER])
+    assert isinstance(error, kind)
+    assert str(outside.port) not in str(error)
+
+
+async def test_expected_status_is_no_failure(outside: TestServer) -> None:
+    reply, _ = await perform([
+        {"id": "call", "http": {"url": str(outside.make_url("/nowhere")), "expect": [404]}},
+        {"id": "answer", "reply": {"body": "{% steps.call.status %}"}}])
+    assert reply.body == b"404"
+
+
+async def test_nothing_starts_after_the_deadline(outside: TestServer) -> None:
+    error, scene = await perform([{"id": "call", "http": {"url": str(outside.make_url("/echo"))}}, ANSWER], left_ms=-1)
+    assert isinstance(error, TimedOut)
+    assert scene.tasks == 1
+
+
+async def test_operation_ends_at_its_deadline_whatever_the_step_allows(outside: TestServer) -> None:
+    began = time.monotonic()
+    error, _ = await perform([{"id": "call", "http": {"url": str(outside.make_url("/slow"))}}, ANSWER], left_ms=200)
+    assert isinstance(error, TimedOut)
+    assert time.monotonic() - began < 2
+
+
+async def test_url_that_is_no_url_is_the_workflows_fault() -> None:
+    error, _ = await perform([{"id": "call", "http": {"url": "{% trigger.nothing %}"}}, ANSWER])
+    assert isinstance(error, WorkflowFailed)

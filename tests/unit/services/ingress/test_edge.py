@@ -1,0 +1,104 @@
+"""HTTP in and out, without HTTP: translation, answers, admission."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingress import admission, answer, translate
+from services.ingress.routes import EdgeRoutes, Target
+from shared.contracts import token as tokens
+from shared.contracts.config import ProjectVersion
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.traceparent import TraceContext
+from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
+from shared.names import topics
+from shared.names.headers import SECRET_HEADERS
+from shared.project.model import Operation
+
+OPERATION = Operation.model_validate({"name": "get", "method": "GET", "path": "/a/{id}", "workflow": "w"})
+TARGET = Target("p", OPERATION, {"id": "1"})
+TRACE = TraceContext.new(sampled=False)
+
+
+def parts(headers: list[tuple[str, str]]) -> translate.HttpParts:
+    return translate.HttpParts(method="GET", path="/a/1", query="x=1&x=&y=%20", client_ip="1.2.3.4", body=b"",
+                               headers=translate.clean_headers(headers))
+
+
+@given(st.sampled_from(sorted(SECRET_HEADERS)), st.booleans())
+def test_no_secret_of_a_caller_is_in_the_record(header: str, upper: bool) -> None:
+    secret = tokens.new_token()
+    name = header.upper() if upper else header
+    record = translate.to_record(parts([(name, f"Bearer {secret}"), ("Accept", "x")]), TARGET, "r", 1, TRACE)
+    assert secret.encode() not in b"".join(value for _, value in record.to_headers())
+    assert record.http is not None
+    assert record.http.headers == {"accept": "x"}
+
+
+def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
+    secret = tokens.new_token()
+    record = translate.to_record(parts([("Authorization", f"bearer {secret}")]), TARGET, "r", 1, TRACE)
+    assert record.token_digest == tokens.topic_digest(secret, topics.REQUESTS_EDGE)
+    assert record.token_digest != tokens.topic_digest(secret, topics.REQUESTS_INTERNAL)
+
+
+@pytest.mark.parametrize(("header", "digest"), [
+    ("Bearer weir_x", tokens.MALFORMED), ("Bearer", tokens.MALFORMED), ("Basic abc", None)])
+def test_what_is_no_token_is_told_from_no_token_at_all(header: str, digest: str | None) -> None:
+    assert translate.token_digest({"authorization": header}) == digest
+
+
+def test_query_and_path_travel_as_they_came() -> None:
+    record = translate.to_record(parts([]), TARGET, "r", 1, TRACE)
+    assert record.http is not None
+    assert record.http.query == {"x": ["1", ""], "y": [" "]}
+    assert record.params == {"id": "1"}
+
+
+def test_headers_that_are_no_utf8_do_not_break_the_record() -> None:
+    headers = translate.clean_headers([("X-A", "caf\udce9"), ("X-A", "b")])
+    assert headers == {"x-a": "caf\ufffd, b"}
+
+
+def test_workflow_can_neither_split_the_answer_nor_own_the_connection() -> None:
+    made = answer.of_reply(ReplyRecord(request_id="r", status=200, body=b"1", headers={
+        "X-A": "1", "X-B": "1\r\nSet-Cookie: x", "Content-Length": "7", "Connection": "close"}), "r")
+    assert made.headers == {"X-A": "1", "X-Request-Id": "r", "Content-Type": "application/json"}
+
+
+def test_error_becomes_problem_json_with_its_headers() -> None:
+    made = answer.of_error(Unavailable("away", headers={"Retry-After": "2"}), "r")
+    assert (made.status, made.headers["Retry-After"], made.headers["Content-Type"]) == (
+        503, "2", "application/problem+json")
+    assert json.loads(made.body) | {"type": ""} == {
+        "type": "", "title": "Temporarily unavailable", "status": 503, "detail": "away", "code": "unavailable",
+        "request_id": "r", "retry": "later"}
+
+
+def test_admission_refuses_before_anything_is_published() -> None:
+    admission.check_open(draining=False, stalled=False)
+    admission.check_size(10, 10)
+    with pytest.raises(Unavailable):
+        admission.check_open(draining=True, stalled=False)
+    with pytest.raises(Unavailable):
+        admission.check_open(draining=False, stalled=True)
+    with pytest.raises(BodyTooLarge):
+        admission.check_size(11, 10)
+
+
+def test_routes_follow_the_newest_version() -> None:
+    routes = EdgeRoutes()
+    workflows = {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}
+    for version, path in ((1, "/old"), (2, "/new")):
+        document = {"name": "p", "workflows": workflows, "operations": [
+            {"name": "o", "method": "GET", "path": path, "workflow": "w"}]}
+        routes.take([ProjectVersion(project="p", version=version, document=document, files={}, time=0)])
+    assert routes.find("GET", "p", "/new").operation.name == "o"
+    with pytest.raises(OperationNotFound):
+        routes.find("GET", "p", "/old")
+    with pytest.raises(MethodNotAllowed):
+        routes.find("POST", "p", "/new")
+    with pytest.raises(OperationNotFound):
+        routes.find("GET", "weir-canary", "/ping")

@@ -1,0 +1,121 @@
+"""Which requests may run: every refusal, and the order of the questions."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.policy.book import PolicyBook
+from services.policy.case import Case
+from services.policy.decide import Decision, decide
+from shared.contracts import token as tokens
+from shared.contracts.config import ProjectVersion, Token
+from shared.contracts.request import HttpFacts, RequestRecord
+from shared.names import topics
+from shared.names.reasons import Reason
+
+NOW = 1_000_000
+TEXT = tokens.new_token()
+DIGEST = tokens.topic_digest(TEXT, topics.REQUESTS_INTERNAL)
+REPLY = [{"id": "answer", "reply": {"body": 1}}]
+DOCUMENT = {
+    "name": "p", "workflows": {"w": {"name": "w", "steps": REPLY}},
+    "operations": [
+        {"name": "get", "method": "GET", "path": "/things/{id}", "workflow": "w",
+         "input": {"path": {"properties": {"id": {"type": "integer"}}},
+                   "query": {"properties": {"tag": {"type": "array", "items": {"type": "integer"}}}}}},
+        {"name": "make", "method": "POST", "path": "/things", "workflow": "w",
+         "input": {"body": {"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}}}},
+        {"name": "open", "method": "GET", "path": "/open", "workflow": "w", "public": True},
+        {"name": "off", "method": "GET", "path": "/off", "workflow": "w", "enabled": False}]}
+
+
+def book(**token: Any) -> PolicyBook:
+    made = PolicyBook()
+    stored = {topics.REQUESTS_INTERNAL: tokens.stored_digest(DIGEST)}
+    made.take([ProjectVersion(project="p", version=3, document=DOCUMENT, files={}, time=0),
+               Token(**{"id": "t", "project": "p", "client": "c", "digests": stored, "created": 0, **token})])
+    return made
+
+
+def rule(request: dict[str, Any], known: PolicyBook | None = None) -> tuple[Decision, Case]:
+    case = Case(request=RequestRecord(**{"project": "p", "token_digest": DIGEST, **request}),
+                topic=topics.REQUESTS_INTERNAL, book=known or book(), now_ms=NOW)
+    return decide(case), case
+
+
+ENDS = [
+    ({"operation": "get", "params": {"id": 5}}, Reason.OK),
+    ({"method": "GET", "path": "/things/5?tag=1&tag=2"}, Reason.OK),
+    ({"operation": "open", "token_digest": None}, Reason.OK),
+    ({"operation": "make", "body": b'{"a":1}'}, Reason.OK),
+    ({"operation": "get", "project": "q"}, Reason.OPERATION_NOT_FOUND),
+    ({"operation": "gte"}, Reason.OPERATION_NOT_FOUND),
+    ({"method": "GET", "path": "/thinks"}, Reason.OPERATION_NOT_FOUND),
+    ({"method": "PUT", "path": "/things"}, Reason.METHOD_NOT_ALLOWED),
+    ({"operation": "off"}, Reason.OPERATION_DISABLED),
+    ({"operation": "get", "token_digest": None}, Reason.CREDENTIALS_MISSING),
+    ({"operation": "get", "token_digest": "malformed"}, Reason.CREDENTIALS_INVALID),
+    ({"operation": "get", "token_digest": "0" * 64}, Reason.CREDENTIALS_INVALID),
+    ({"operation": "open", "token_digest": "0" * 64}, Reason.CREDENTIALS_INVALID),
+    ({"operation": "get", "params": {"id": "x"}}, Reason.INPUT_INVALID),
+    ({"operation": "make", "body": b"{"}, Reason.INPUT_INVALID),
+    ({"operation": "make", "body": b""}, Reason.INPUT_INVALID),
+    ({"operation": "make", "body": b"x", "content_type": "text/plain"}, Reason.MEDIA_TYPE_UNSUPPORTED),
+    ({"operation": "get", "deadline_ms": NOW}, Reason.TIMEOUT),
+]
+
+
+@pytest.mark.parametrize(("request_", "reason"), ENDS,
+                         ids=[f"{reason} {number}" for number, (_, reason) in enumerate(ENDS)])
+def test_each_request_ends_for_its_own_reason(request_: dict[str, Any], reason: Reason) -> None:
+    assert rule(request_)[0].reason is reason
+
+
+@pytest.mark.parametrize(("token", "reason"), [
+    ({"revoked": NOW}, Reason.CREDENTIALS_INVALID), ({"revoked": NOW + 1}, Reason.OK),
+    ({"expires": NOW}, Reason.CREDENTIALS_EXPIRED), ({"expires": NOW + 1}, Reason.OK),
+    ({"project": "other"}, Reason.CREDENTIALS_INVALID)],
+    ids=["revoked", "revoked later", "expired", "expires later", "of another project"])
+def test_token_counts_only_while_and_where_it_is_valid(token: dict[str, Any], reason: Reason) -> None:
+    assert rule({"operation": "get", "params": {"id": 1}}, book(**token))[0].reason is reason
+
+
+@given(st.booleans(), st.booleans(), st.booleans())
+def test_first_refusal_in_the_public_order_wins(late: bool, unknown: bool, anonymous: bool) -> None:
+    decision, _ = rule({"operation": "none" if unknown else "get", "params": {"id": "x"},
+                        "deadline_ms": 1 if late else None, "token_digest": None if anonymous else DIGEST})
+    expected = (Reason.TIMEOUT if late else Reason.OPERATION_NOT_FOUND if unknown
+                else Reason.CREDENTIALS_MISSING if anonymous else Reason.INPUT_INVALID)
+    assert decision.reason is expected
+
+
+def test_admitted_case_knows_client_version_and_coerced_values() -> None:
+    decision, case = rule({"method": "GET", "path": "/things/5?tag=1&tag=2&free=x"})
+    assert (decision.version, case.client) == (3, "c")
+    assert case.trigger["path"] == {"id": 5}
+    assert case.trigger["query"] == {"tag": [1, 2], "free": "x"}
+
+
+def test_name_and_path_of_an_operation_find_the_same() -> None:
+    assert rule({"operation": "get", "params": {"id": 5, "tag": [1]}})[1].trigger["path"] == rule(
+        {"method": "GET", "path": "/things/5?tag=1"})[1].trigger["path"]
+
+
+def test_query_of_the_edge_is_taken_from_the_edges_facts() -> None:
+    facts = HttpFacts(method="GET", path="/things/5", query={"tag": ["7"]}, client_ip="10.0.0.1")
+    _, case = rule({"operation": "get", "params": {"id": "5"}, "http": facts})
+    assert (case.trigger["query"], case.trigger["ip"]) == ({"tag": [7]}, "10.0.0.1")
+
+
+def test_newest_version_is_the_one_in_force() -> None:
+    known = book()
+    known.take([ProjectVersion(project="p", version=4, document={**DOCUMENT, "operations": []}, files={}, time=0)])
+    assert rule({"operation": "get"}, known)[0].reason is Reason.OPERATION_NOT_FOUND
+    assert rule({"operation": "get"}, known)[0].version == 4
+
+
+def test_canary_is_open_without_any_configuration() -> None:
+    decision, _ = rule({"project": "weir-canary", "operation": "ping", "token_digest": None}, PolicyBook())
+    assert decision.reason is Reason.OK
