@@ -1,0 +1,212 @@
+"""Outbox, intake, follower, reply reader and slots on the real broker and store."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.client.pending import Pending
+from shared.client.replies import ReplyReader
+from shared.client.slot import Slot
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.usage import UsageEvent
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.faults import SendFailed
+from shared.kafka.intake import Intake, Subscription
+from shared.kafka.outbox import Outbox
+from shared.kafka.record import Record
+from shared.kafka.topics import ensure_topics
+from shared.names.topics import Topic
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
+from tests.support.platform import Platform, eventually
+
+
+@pytest.fixture
+async def topic(platform: Platform, name: str) -> str:
+    """A topic of the test's own, with two partitions."""
+    await ensure_topics(platform.bootstrap, [Topic(name=name, value="", writers=(), readers=(), partitions=2)])
+    return name
+
+
+async def read_all(platform: Platform, topic: str) -> list[Record]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=platform.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    partitions = [TopicPartition(topic, number) for number in (0, 1)]
+    consumer.assign(partitions)
+    ends, found = await consumer.end_offsets(partitions), []
+    while [one for one in partitions if await consumer.position(one) < ends[one]]:
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            found += records
+    await consumer.stop()
+    return found
+
+
+async def test_records_of_one_moment_share_a_batch_and_a_partition(
+        platform: Platform, outbox: Outbox, topic: str) -> None:
+    sent = [outbox.send(topic, str(number).encode(), [("n", b"%d" % number)]) for number in range(50)]
+    assert len(set(sent)) == 1
+    await sent[0]
+    records = await read_all(platform, topic)
+    assert sorted(int(record.value or b"") for record in records) == list(range(50))
+    assert len({record.partition for record in records}) == 1
+
+
+async def test_batches_that_are_full_are_followed_by_others(platform: Platform, outbox: Outbox, topic: str) -> None:
+    sent = {outbox.send(topic, b"x" * 200_000, []) for _ in range(20)}
+    assert len(sent) > 1
+    await asyncio.gather(*sent)
+    assert len(await read_all(platform, topic)) == 20
+
+
+async def test_record_too_large_for_any_batch_is_refused_at_once(outbox: Outbox, topic: str) -> None:
+    with pytest.raises(SendFailed):
+        outbox.send(topic, b"x" * 1_100_000, [])
+
+
+async def test_topic_or_partition_that_does_not_exist_fails_alone(kafka: KafkaSettings, topic: str, name: str) -> None:
+    outbox = Outbox(kafka.model_copy(update={"send_timeout_ms": 1_500}))
+    await outbox.start()
+    bad = [outbox.send(f"{name}-none", b"x", []), outbox.send(topic, b"x", [], partition=77)]
+    good = outbox.send(topic, b"x", [])
+    await good
+    for failing in bad:
+        with pytest.raises(Exception, match=r"publishing|looking"):
+            await failing
+    await outbox.stop()
+
+
+async def test_paused_broker_stalls_the_outbox_and_nothing_is_lost(
+        platform: Platform, outbox: Outbox, topic: str) -> None:
+    broker = platform.processes()["kafka"].pid
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        sent = outbox.send(topic, b"x", [])
+        await eventually(lambda: outbox.stalled, within_s=5)
+        assert not sent.done()
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    await asyncio.wait_for(sent, 10)
+    assert not outbox.stalled
+    assert len(await read_all(platform, topic)) == 1
+
+
+class Taker:
+    """An intake whose records are finished when the test says so."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, group: str, *, max_open: int = 100) -> None:
+        self.tasks, self.seen = Tasks(), list[Record]()
+        self.intake = Intake(kafka, self.tasks, Metrics(), Subscription(
+            group=group, instance=f"{group}-0", topics=[topic], max_open=max_open))
+        self.intake.handler = self._take
+
+    def _take(self, records: Sequence[Record]) -> None:
+        self.seen += records
+
+    async def die(self) -> None:
+        """End as a killed process does: nothing is committed, and a static member does not leave its group."""
+        await self.tasks.stop()
+        assert self.intake._consumer is not None
+        await self.intake._consumer.stop()
+
+
+@pytest.fixture
+async def fill(outbox: Outbox, topic: str) -> None:
+    """Twenty records on partition 0."""
+    await asyncio.gather(*{outbox.send(topic, b"%d" % number, [], partition=0) for number in range(20)})
+
+
+@pytest.mark.usefixtures("fill")
+async def test_what_was_not_finished_is_delivered_again_and_the_rest_is_not(
+        kafka: KafkaSettings, topic: str, name: str) -> None:
+    first = Taker(kafka, topic, name)
+    await first.intake.start()
+    await eventually(lambda: len(first.seen) == 20)
+    first.intake.finished(first.seen[:5] + first.seen[6:10])
+    await asyncio.sleep(0.6)
+    await first.die()
+    second = Taker(kafka, topic, name)
+    began = time.monotonic()
+    await second.intake.start()
+    await eventually(lambda: second.seen, within_s=8)
+    took = time.monotonic() - began
+    assert [int(record.value or b"") for record in second.seen] == list(range(5, 20))
+    assert took < 3, "a static member has its partitions back at once"
+    second.intake.finished(second.seen)
+    await second.intake.stop()
+    await second.tasks.stop()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_polling_pauses_while_too_much_is_open(
+        outbox: Outbox, kafka: KafkaSettings, topic: str, name: str) -> None:
+    taker = Taker(kafka, topic, name, max_open=10)
+    await taker.intake.start()
+    await eventually(lambda: len(taker.seen) >= 10)
+    held = len(taker.seen)
+    await outbox.send(topic, b"more", [], partition=0)
+    await asyncio.sleep(0.5)
+    assert len(taker.seen) == held
+    taker.intake.finished(taker.seen)
+    await eventually(lambda: taker.seen[-1].value == b"more")
+    taker.intake.finished(taker.seen[held:])
+    await taker.intake.stop()
+    await taker.tasks.stop()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_lost_effect_takes_the_service_down(kafka: KafkaSettings, topic: str, name: str) -> None:
+    taker = Taker(kafka, topic, name)
+    await taker.intake.start()
+    await eventually(lambda: len(taker.seen) == 20)
+    effect: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    taker.intake.finish_after(taker.seen, [effect])
+    effect.set_exception(SendFailed("lost"))
+    assert isinstance(await asyncio.wait_for(taker.tasks.failed, 2), SendFailed)
+    await taker.die()
+
+
+async def test_reply_right_after_start_is_not_missed(kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:
+    await outbox.send(topic, b"old", [], partition=1)
+    tasks, pending = Tasks(), Pending(10, Metrics())
+    reader = ReplyReader(kafka, tasks, pending, topic=topic, outbox=outbox, choose=second)
+    await reader.start()
+    correlation_id, answer = pending.add()
+    address = ReplyAddress(correlation_id=correlation_id, topic=topic, partition=reader.partition)
+    reply = ReplyRecord(request_id="r", status=200, body=b"new")
+    outbox.send(topic, reply.body, [*address.answer_headers(), *reply.to_headers()], partition=1)
+    assert (await asyncio.wait_for(answer, 5)).body == b"new"
+    await reader.stop()
+
+
+async def second(partitions: int) -> int:
+    return partitions - 1
+
+
+async def test_each_owner_has_a_slot_and_gets_its_own_again(platform: Platform, name: str) -> None:
+    store, tasks = Store(RedisSettings(url=platform.redis_url), patient=True), Tasks()
+    slots = [Slot(store, tasks, topic=name, owner=owner) for owner in ("a", "b", "a")]
+    assert [await slot.take(2) for slot in slots] == [0, 1, 0]
+    assert await Slot(store, tasks, topic=name, owner="c", fixed=1).take(2) == 1
+    await tasks.stop()
+    await store.stop()
+
+
+async def test_usage_events_go_out_together_and_soon(platform: Platform, kafka: KafkaSettings) -> None:
+    outbox = Outbox(kafka)
+    await outbox.start()
+    envelopes = UsageEnvelopes(outbox, Metrics())
+    event = UsageEvent(kind="delivery", id="x", time=1, project="", operation="", client="", source="edge", status=504,
+                       reason="timeout")
+    sent = {envelopes.add(event) for _ in range(10)}
+    assert len(sent) == 1
+    await asyncio.wait_for(sent.pop(), 2)
+    await outbox.stop()
