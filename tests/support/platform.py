@@ -79,19 +79,19 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def free_run(length: int) -> int:
-    """First of `length` free ports in a row."""
+def free_run(length: int, low: int, high: int) -> int:
+    """First of `length` free ports in a row; below 32768, where no outgoing connection takes one by chance."""
     while True:
-        first = random.randrange(31_000, 39_000)
+        first = random.randrange(low, high)
         if all(is_free(first + offset) for offset in range(length)):
             return first
 
 
 def start(state_dir: Path, *arguments: str) -> Platform:
     """Bring a cluster up with ports of its own; `stop` takes it down."""
-    kafka = free_run(2)
+    kafka = free_run(2, 31_000, 32_700)
     redis, ingress, control, stub = free_ports(4)
-    base = random.randrange(200, 300) * 100 + 5_000
+    base = free_run(100, 11_000, 20_000) - 9_100
     env = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
            "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
            "WEIR_HEALTH_PORT_BASE": str(base)}

@@ -1,0 +1,189 @@
+"""Measure: aiohttp echo, bare three-hop echo, Weir refusing, Weir answering; interleaved, in one run.
+
+Prints requests/s, p50, p99, the ratio to the bare echo, and CPU µs per request of each process. JSON beside it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform as machine
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from shared.kafka.topics import ensure_topics
+from tests.bench import floor, wrk
+from tests.support import platform as platforms
+from tests.support.platform import ROOT, Platform
+
+BODY = json.dumps({"name": "Ada Byron", "email": "ada@example.com", "department": "engineering", "level": 3})
+PROJECT = {
+    "weir.yaml": "name: bench\n",
+    "operations.yaml": """
+operations:
+  - name: echo
+    method: POST
+    path: /echo
+    workflow: echo
+    input:
+      body:
+        type: object
+        required: [name, email, department]
+        properties:
+          name: { type: string, minLength: 1 }
+          email: { type: string }
+          department: { type: string }
+          level: { type: integer }
+""",
+    "access.yaml": "clients: [{ name: load }]\n",
+    "workflows/echo.yaml": """
+steps:
+  - id: shape
+    transform:
+      value: { name: "{% trigger.body.name %}", level: "{% trigger.body.level %}" }
+  - id: answer
+    reply: { body: "{% steps.shape %}" }
+"""}
+BARE = "bare three-hop echo"
+WARM_UP_S = 1.0
+RESULTS = ROOT / ".weir" / "bench"
+
+
+@dataclass
+class Row:
+    """One thing to measure: where, with which headers, by which processes."""
+
+    name: str
+    url: str
+    headers: list[str]
+    processes: dict[str, psutil.Process]
+    wanted: int = 200
+    results: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Run the whole measurement."""
+    arguments = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=4)
+    arguments.add_argument("--rounds", type=int, default=2)
+    arguments.add_argument("--connections", type=int, nargs="+", default=[1, 64, 256])
+    arguments.add_argument("--json", type=Path, default=RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = platforms.start(Path(folder), "--no-example")
+        started: list[subprocess.Popen[bytes]] = []
+        try:
+            rows = prepare(cluster, started)
+            for _ in range(options.rounds):
+                for connections in options.connections:
+                    for row in rows:
+                        row.results.setdefault(connections, []).append(measure(row, connections, options.seconds))
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+            platforms.stop(cluster)
+    report(rows, options.connections)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps({row.name: row.results for row in rows}, indent=1))
+    print(f"results: {options.json}")
+
+
+def prepare(cluster: Platform, started: list[subprocess.Popen[bytes]]) -> list[Row]:
+    """Start the floor's processes beside the cluster, load the project."""
+    asyncio.run(ensure_topics(cluster.bootstrap, floor.TOPICS))
+    echo_port, edge_port = platforms.free_ports(2)
+    parts = {role: start(cluster, started, role, *rest) for role, *rest in (
+        ("echo", str(echo_port)), ("edge", str(edge_port)), ("hop",), ("worker",))}
+    cluster.admin("POST", "/projects/bench/versions", {"files": PROJECT})
+    token = cluster.admin("POST", "/projects/bench/clients/load/tokens", {})["token"]
+    known = {name: psutil.Process(process.pid) for name, process in cluster.processes().items()}
+    broker = {"kafka": known["kafka"]}
+    services = {name.removesuffix("-0"): process for name, process in known.items()
+                if name in ("ingress-0", "policy-0", "executor-0", "analytics-0", "valkey")} | broker
+    json_body = "Content-Type: application/json"
+    url = f"{cluster.ingress}/bench/echo"
+    time.sleep(3)
+    return [
+        Row("aiohttp echo", f"http://127.0.0.1:{echo_port}/", [], {"echo": parts["echo"]}),
+        Row(BARE, f"http://127.0.0.1:{edge_port}/", [],
+            {"edge": parts["edge"], "hop": parts["hop"], "worker": parts["worker"]} | broker),
+        Row("Weir, refused (401)", url, [json_body], services, wanted=401),
+        Row("Weir, answered", url, [json_body, f"Authorization: Bearer {token}"], services),
+    ]
+
+
+def start(cluster: Platform, started: list[subprocess.Popen[bytes]], *role: str) -> psutil.Process:
+    """One process of the floor."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.floor", *role], cwd=ROOT,
+                               env={**os.environ, "WEIR_KAFKA_BOOTSTRAP": cluster.bootstrap})
+    started.append(process)
+    return psutil.Process(process.pid)
+
+
+def measure(row: Row, connections: int, seconds: float) -> dict[str, Any]:
+    """Warm up, then load; CPU of each process over the loaded time."""
+    drive(row, connections, WARM_UP_S)
+    before, began = {name: cpu_s(process) for name, process in row.processes.items()}, time.monotonic()
+    result = drive(row, connections, seconds)
+    requests = result["rps"] * (time.monotonic() - began) or 1
+    result["cpu_us"] = {name: (cpu_s(process) - before[name]) * 1e6 / requests
+                        for name, process in row.processes.items()}
+    return result
+
+
+def drive(row: Row, connections: int, seconds: float) -> dict[str, Any]:
+    """One load, by wrk where it is installed, otherwise by our own generator in a process of its own."""
+    if wrk.available():
+        return wrk.drive(row.url, connections, seconds, "POST", BODY, row.headers)
+    done = subprocess.run([sys.executable, "-m", "tests.bench.load", row.url, str(connections), str(seconds), "POST",
+                           BODY, *row.headers], cwd=ROOT, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    result["statuses"] = {int(status): count for status, count in result["statuses"].items()}
+    return result
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """User and system time so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def report(rows: list[Row], connections: list[int]) -> None:
+    """A table per number of connections, medians over the rounds."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(f"{machine.platform()}, {psutil.cpu_count()} cores, Python {machine.python_version()}, load by "
+                  f"{'wrk' if wrk.available() else 'our own generator'}")
+    for count in connections:
+        table = Table(title=f"{count} connections", box=None, title_justify="left")
+        for column in ("row", "requests/s", "p50 ms", "p99 ms", "of bare", "CPU µs per request", "not as wanted"):
+            table.add_column(column, justify="left" if column in ("row", "CPU µs per request") else "right")
+        bare = median(next(row for row in rows if row.name == BARE), count, "rps")
+        for row in rows:
+            wrong = sum(number for result in row.results[count] for status, number in result["statuses"].items()
+                        if status != row.wanted)
+            cpu = {name: statistics.median(result["cpu_us"][name] for result in row.results[count])
+                   for name in row.processes}
+            table.add_row(row.name, f"{median(row, count, 'rps'):.0f}", f"{median(row, count, 'p50'):.2f}",
+                          f"{median(row, count, 'p99'):.2f}", f"{median(row, count, 'rps') / bare:.2f}",
+                          "  ".join(f"{name} {value:.0f}" for name, value in cpu.items()), str(wrong))
+        console.print(table)
+
+
+def median(row: Row, connections: int, figure: str) -> float:
+    """Median of a figure over the rounds."""
+    return statistics.median(result[figure] for result in row.results[connections])
+
+
+if __name__ == "__main__":
+    main()
