@@ -1,6 +1,6 @@
 """A small HR system for the example: people in memory, one slow page, one broken page.
 
-In:    HTTP on 127.0.0.1.
+In:    HTTP.
 Out:   JSON.
 Never: part of Weir; it stands for what a company already has.
 """
@@ -67,7 +67,8 @@ async def ready(_: web.Request) -> web.Response:
 
 
 @web.middleware
-async def remember(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+async def remember(request: web.Request,
+                   handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     """Keep what came in, so that tests can see what the workflows sent."""
     calls = request.app[SEEN]
     calls.append({"path": request.path, "traceparent": request.headers.get("traceparent", "")})
@@ -87,5 +88,7 @@ def app() -> web.Application:
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--host", default="127.0.0.1")
     arguments.add_argument("--port", type=int, default=8090)
-    web.run_app(app(), host="127.0.0.1", port=arguments.parse_args().port, print=None)
+    chosen = arguments.parse_args()
+    web.run_app(app(), host=chosen.host, port=chosen.port, print=None)

@@ -1,0 +1,54 @@
+"""The containers run what the code says: the same services, settings and broker."""
+
+import re
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from deploy.local.cluster import SERVICES
+from tests.support import settings_manual
+from tests.support.platform import ROOT
+
+COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
+PROPERTIES = dict(line.split("=", 1) for line in (ROOT / "deploy/local/server.properties").read_text().splitlines()
+                  if "=" in line and not line.startswith("#"))
+PLACES = {"controller.quorum.bootstrap.servers", "listeners", "advertised.listeners", "log.dirs"}
+
+
+def test_every_hop_runs_and_nothing_else_does() -> None:
+    services = COMPOSE["services"]
+    assert set(services) - {"kafka", "valkey", "topics", "stub-hr"} == set(SERVICES)
+    for name in SERVICES:
+        assert services[name]["command"] == ["python", "-m", f"services.{name}"]
+        assert (ROOT / "services" / name / "__main__.py").exists()
+        assert services[name]["environment"]["WEIR_INSTANCE"] == f"{name}-0"
+        assert services[name]["healthcheck"]
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_variables_are_fields_of_settings(name: str) -> None:
+    known = settings_manual.variables() | {"WEIR_EXAMPLE_HR_URL"}
+    environment = COMPOSE["services"][name].get("environment", {})
+    assert {variable for variable in environment if variable.startswith("WEIR_")} <= known
+    assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", DOCKERFILE)) <= known
+
+
+def test_broker_has_the_settings_of_the_local_one() -> None:
+    environment = COMPOSE["services"]["kafka"]["environment"]
+    wanted = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in PROPERTIES.items()
+              if name not in PLACES}
+    assert {name: environment.get(name) for name in wanted} == wanted
+    assert COMPOSE["services"]["kafka"]["image"] == "apache/kafka:4.1.0"
+
+
+def test_topics_come_from_the_codes_own_list_before_any_service_starts() -> None:
+    assert COMPOSE["services"]["topics"]["command"] == ["python", "-m", "shared.kafka.topics"]
+    for name in SERVICES:
+        assert COMPOSE["services"][name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+def test_ports_are_open_to_this_machine_alone() -> None:
+    ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
+    assert sorted(ports) == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8081"]

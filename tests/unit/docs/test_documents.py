@@ -1,0 +1,32 @@
+"""Documents agree with the code, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.names import topics
+from tests.support import settings_manual
+from tests.support.platform import ROOT
+
+ELSEWHERE = {".venv", ".weir", ".pytest_cache"}
+PAGES = [path for path in ROOT.rglob("*.md") if not ELSEWHERE & set(path.relative_to(ROOT).parts)]
+
+
+def test_manual_of_settings_is_what_the_classes_say() -> None:
+    assert (ROOT / "docs/settings.md").read_text().strip() == settings_manual.manual().strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_pages_name_only_topics_and_variables_that_exist(page: Path) -> None:
+    text = page.read_text()
+    known = {topic.name for topic in topics.TOPICS}
+    named = set(re.findall(r"`(weir\.[a-z.-]+[a-z])`", text)) - {"weir.yaml"}
+    assert named <= known | {"weir.connectors"}
+    assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", text)) <= settings_manual.variables() | {"WEIR_EXAMPLE_HR_URL"}
