@@ -7,6 +7,7 @@ Never: a pipe: what it prints goes to a file, or a full pipe would hang it.
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 _LARGEST_LOG = 50 * 1024 * 1024
+_LAST_LINES = 200
+_ERROR_WORDS = ('"level":"error"', " ERROR ", " FATAL ", "Error:", "Exception:")
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 # a process that lived this long has recovered: its next end is a first one again
 HEALTHY_S = 30.0
@@ -47,12 +50,19 @@ async def stop(process: asyncio.subprocess.Process, patience_s: float) -> None:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log, shortened."""
+    """The last line of a log that tells of an error, or else its last line; shortened, without stack frames."""
     try:
-        lines = log.read_text(errors="replace").strip().splitlines()
+        lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
     except OSError:
         return ""
-    return lines[-1][:400] if lines else ""
+    said = [line for line in lines if line and not line[0].isspace()]
+    told = [line for line in said if any(word in line for word in _ERROR_WORDS)]
+    line = (told or said or [""])[-1]
+    try:
+        message = json.loads(line)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = line
+    return str(message)[:400]
 
 
 def _open_log(log: Path) -> IO[bytes]:

@@ -18,7 +18,7 @@ import psutil
 import typer
 
 from deploy.local import cluster, doctor, jars
-from deploy.local.faults import DidNotStart
+from deploy.local.faults import DidNotStart, LocalFault, NoWriteRight
 from deploy.local.state import ClusterState, ProcessState
 from deploy.local.supervisor import Supervisor, is_ready
 from services.console.cli import first_steps, output
@@ -125,8 +125,8 @@ def _detach(state_dir: Path, scale: str, *, example: bool) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         out = log.open("ab")
     except OSError as exc:
-        raise Failure(f"the state folder {state_dir} cannot be written ({exc.strerror}); "
-                      "choose another one with WEIR_STATE_DIR") from None
+        raise NoWriteRight(f"the state folder {state_dir} cannot be written ({exc.strerror}); "
+                           "choose another one with WEIR_STATE_DIR") from None
     begin = log.stat().st_size
     with out:
         process = subprocess.Popen(
@@ -137,7 +137,9 @@ def _detach(state_dir: Path, scale: str, *, example: bool) -> None:
     while time.monotonic() < deadline:
         said = log.read_bytes()[begin:].decode(errors="replace")
         if process.poll() is not None:
-            raise DidNotStart((said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("weir: "))
+            fault = LocalFault((said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("weir: "))
+            fault.exit_code = process.returncode or LocalFault.exit_code
+            raise fault
         if "Weir is ready" in said and (not example or "weir trace" in said):
             output.say(said.rstrip())
             return

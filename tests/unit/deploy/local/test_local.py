@@ -38,6 +38,16 @@ def test_first_restart_is_at_once_and_later_ones_wait_longer() -> None:
     assert waits[-1] <= 10
 
 
+@pytest.mark.parametrize(("text", "words"), [
+    ("2026 INFO fine\n2026 ERROR no luck (X)\n\tat a.b.C(C.java:1)\n2026 INFO bye\n", "2026 ERROR no luck (X)"),
+    ('{"level":"info","message":"a"}\n{"level":"error","message":"no broker"}\n{"level":"info","message":"b"}\n',
+     "no broker"),
+    ("one\ntwo\n", "two"), ("", "")], ids=["java", "json", "plain", "empty"])
+def test_last_words_are_the_error_and_no_stack_frame(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "x.log").write_text(text)
+    assert child.last_words(tmp_path / "x.log") == words
+
+
 def test_taken_port_is_told_with_its_setting() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
