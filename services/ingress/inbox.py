@@ -30,6 +30,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of, failed
 
 log = logging.getLogger(__name__)
+SERVER = "weir"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,8 @@ class Door:
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(visit, WeirError("an error inside the gateway; the log has the request id"))
         self._finish(visit, result)
-        return web.Response(status=result.status, headers=result.headers, body=result.body)
+        # aiohttp would name itself and its version
+        return web.Response(status=result.status, headers={**result.headers, "Server": SERVER}, body=result.body)
 
     async def _call(self, request: web.BaseRequest, visit: _Visit, path: str, query: str) -> answer.Answer:
         parts = self._parts
@@ -107,9 +109,8 @@ class Door:
             target, visit.request_id, parts.clock.now_ms() + timeout_ms,
             context_of(visit.span, visit.trace) or visit.trace)
         visit.published = True
-        with parts.metrics.in_flight.track_inprogress():
-            reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
-                                           timeout_ms + parts.settings.grace_ms)
+        reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
+                                       timeout_ms + parts.settings.grace_ms)
         return answer.of_reply(reply, visit.request_id)
 
     async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:

@@ -1,7 +1,7 @@
 """Publish a request and wait for its answer.
 
 In:    a topic, a request's value, a function that writes its headers for a reply address.
-Out:   the reply record; Overloaded, Unavailable or TimedOut.
+Out:   the reply record; Overloaded, Unavailable, BodyTooLarge or TimedOut.
 Never: a published request past the bound; a wait past the deadline.
 """
 
@@ -12,8 +12,8 @@ from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
-from shared.errors import TimedOut, Unavailable
-from shared.kafka.faults import SendFailed
+from shared.errors import BodyTooLarge, TimedOut, Unavailable
+from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 
 WriteHeaders = Callable[[ReplyAddress], list[tuple[str, bytes]]]
@@ -31,7 +31,7 @@ class Caller:
         self._outbox, self._pending, self._replies = outbox, pending, replies
 
     async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int) -> ReplyRecord:
-        """One request, one answer. Raises Overloaded, Unavailable, TimedOut."""
+        """One request, one answer. Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
         if self._outbox.stalled:
             raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
                               headers={"Retry-After": "2"})
@@ -43,6 +43,8 @@ class Caller:
             sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
             async with asyncio.timeout(timeout_ms / 1000):
                 return await answer
+        except RecordTooLarge as exc:
+            raise BodyTooLarge(f"body and headers together are too large: {exc}") from exc
         except SendFailed as exc:
             raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
         except TimeoutError:

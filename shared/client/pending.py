@@ -23,6 +23,8 @@ class Pending:
         self._limit, self._metrics = limit, metrics
         self._ids = ids or CorrelationIds()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord]] = {}
+        # read when somebody asks, not counted with every request
+        metrics.in_flight.set_function(lambda: len(self._waiting))
 
     def __len__(self) -> int:
         """How many requests wait."""

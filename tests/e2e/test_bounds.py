@@ -1,0 +1,100 @@
+"""An ingress of its own with small bounds: overload, a stopping instance, a broker that does not answer."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.support.platform import PROJECT, ROOT, Platform, eventually, free_ports
+
+BOUND = 3
+
+
+@dataclass
+class Small:
+    """A process, and where it answers."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    headers: dict[str, str]
+
+
+@pytest.fixture
+async def small(platform: Platform, http: ClientSession, tmp_path: Path) -> AsyncIterator[Small]:
+    """An ingress beside the cluster's own that lets three requests in at once."""
+    port, health = free_ports(2)
+    process = launch(tmp_path / "ingress.log", {
+        "WEIR_KAFKA_BOOTSTRAP": platform.bootstrap, "WEIR_REDIS_URL": platform.redis_url,
+        "WEIR_INSTANCE": f"small-{port}", "WEIR_INGRESS_PORT": str(port), "WEIR_HEALTH_PORT": str(health),
+        "WEIR_INGRESS_MAX_IN_FLIGHT": str(BOUND), "WEIR_STATE_DIR": str(tmp_path)})
+    url = f"http://127.0.0.1:{port}/{PROJECT}"
+    await eventually(lambda: answers(http, f"http://127.0.0.1:{health}/-/ready"), within_s=15)
+    yield Small(process, url, {"Authorization": f"Bearer {platform.demo_token}"})
+    process.kill()
+    process.wait()
+
+
+def launch(log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    with log.open("wb") as out:
+        return subprocess.Popen([sys.executable, "-m", "services.ingress"], cwd=ROOT, stdout=out, stderr=out,
+                                env={**os.environ, **env})
+
+
+async def answers(http: ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+async def ask(http: ClientSession, small: Small, path: str) -> tuple[int, str, float]:
+    """Status, code, seconds."""
+    began = time.monotonic()
+    async with http.get(small.url + path, headers=small.headers) as answer:
+        body = await answer.json(content_type=None)
+        return answer.status, body.get("code", "") if answer.status >= 400 else "", time.monotonic() - began
+
+
+async def test_request_past_the_bound_is_refused_fast_and_the_others_go_on(http: ClientSession, small: Small) -> None:
+    found = await asyncio.gather(*(ask(http, small, "/reports/yearly") for _ in range(BOUND + 7)))
+    assert sorted(code for _, code, _ in found) == ["overloaded"] * 7 + ["timeout"] * BOUND
+    assert max(seconds for _, code, seconds in found if code == "overloaded") < 0.5
+    assert (await ask(http, small, "/employees/e-100"))[0] == 200
+
+
+async def test_stopping_instance_answers_what_is_under_way_and_ends_well(http: ClientSession, small: Small) -> None:
+    under_way = asyncio.create_task(ask(http, small, "/reports/yearly"))
+    await asyncio.sleep(0.3)
+    small.process.send_signal(signal.SIGTERM)
+    assert (await under_way)[1] == "timeout"
+    assert await asyncio.to_thread(small.process.wait, 10) == 0
+
+
+async def test_broker_that_does_not_answer_means_a_fast_503_and_recovers_by_itself(
+        platform: Platform, http: ClientSession, small: Small) -> None:
+    broker = platform.processes()["kafka"].pid
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        first = asyncio.create_task(ask(http, small, "/employees/e-100"))
+        await asyncio.sleep(2.5)
+        status, code, seconds = await ask(http, small, "/employees/e-101")
+        assert (status, code) == (503, "unavailable")
+        assert seconds < 0.5
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert (await first)[0] in (200, 504)
+
+    async def well() -> bool:
+        return (await ask(http, small, "/employees/e-101"))[0] == 200
+
+    await eventually(well, within_s=10)
+    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=15, every_s=0.3)
