@@ -27,7 +27,7 @@ bench: $(READY) ## measure Weir beside the bare transport; asserts nothing
 	@$(VENV)/bin/python -m tests.bench
 
 chaos: $(READY) ## kill each service under load, see what is lost
-	@$(VENV)/bin/python -m pytest tests/chaos -s
+	@WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-3} $(VENV)/bin/python -m pytest tests/chaos -s
 
 clean: ## remove the virtual environment and caches, not the state
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

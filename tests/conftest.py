@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aiohttp import ClientSession
+from hypothesis import settings
 
 from shared.kafka.outbox import Outbox
 from shared.settings.kafka import KafkaSettings
 from tests.support import platform as platforms
 from tests.support.platform import Platform
+
+# machines differ and tests share theirs: how long one example takes is no promise of ours
+settings.register_profile("weir", deadline=None)
+settings.load_profile("weir")
 
 
 @pytest.fixture(scope="session")

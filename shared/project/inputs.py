@@ -5,6 +5,8 @@ Out:   every misfit with its JSON pointer, and the values coerced to the types t
 Never: the first misfit only; a long value echoed back.
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +16,11 @@ import orjson
 from shared.project.model import Operation, Schema
 from shared.project.schemas import compile_schema
 
+# JSON's grammar of numbers (RFC 8259, 6), not Python's, which takes `1_0` and digits of other scripts
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+# what a record can carry as a JSON integer
+_LARGEST_INTEGER = 2**63 - 1
 _MAX_ERRORS = 50
 _MAX_MESSAGE = 200
 
@@ -141,12 +148,10 @@ def _coerced(text: str, types: Sequence[str]) -> Any:
         return text == "true"
     if "null" in types and text == "":
         return None
-    for name, kind in (("integer", int), ("number", float)):
-        if name in types:
-            try:
-                return kind(text)
-            except ValueError:
-                continue
+    if "integer" in types and _INTEGER.fullmatch(text) and abs(int(text)) <= _LARGEST_INTEGER:
+        return int(text)
+    if "number" in types and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text
 
 
