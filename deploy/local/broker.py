@@ -52,7 +52,8 @@ class Broker:
         (self.folder / "log4j2.properties").write_text(log)
         if (data / "meta.properties").exists():
             return
-        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+        # an id that begins with a dash would be read as an option
+        cluster_id = "w" + base64.urlsafe_b64encode(os.urandom(16)).decode()[1:22]
         done = subprocess.run(
             [*self._java(), "kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id,
              "--config", str(self._settings)],

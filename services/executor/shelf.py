@@ -34,9 +34,7 @@ class Shelf:
         for entity in entities:
             self._catalogue.put(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            newest = self._catalogue.newest(name)
-            if newest is not None:
-                self._compile(newest)
+            self._catalogue.compile_newest(name, self._compile)
 
     async def plan(self, project: str, version: int, operation: str) -> Plan:
         """The plan that policy meant. Raises Unavailable when this version does not arrive in time."""

@@ -24,6 +24,12 @@ class Served:
     version: int
     routes: RouteTable
 
+    @classmethod
+    def of(cls, version: ProjectVersion) -> "Served":
+        """A version of the config topic. Raises whatever is wrong with its document."""
+        project = Project.model_validate(version.document)
+        return cls(project, version.version, RouteTable.of(project))
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -47,10 +53,9 @@ class EdgeRoutes:
         for entity in entities:
             self._catalogue.put(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            newest = self._catalogue.newest(name)
-            if newest is not None:
-                project = Project.model_validate(newest.document)
-                self._served[name] = Served(project, newest.version, RouteTable.of(project))
+            served = self._catalogue.compile_newest(name, Served.of)
+            if served is not None:
+                self._served[name] = served
 
     def served(self, project: str) -> Served | None:
         """A project in force."""

@@ -34,6 +34,11 @@ class GuardedProject:
     operations: Mapping[str, GuardedOperation]
 
     @classmethod
+    def of(cls, version: ProjectVersion) -> "GuardedProject":
+        """A version of the config topic. Raises whatever is wrong with its document."""
+        return cls.compile(Project.model_validate(version.document), version.version)
+
+    @classmethod
     def compile(cls, project: Project, version: int) -> "GuardedProject":
         """Compile routes and schemas once per version."""
         return cls(project.name, version, RouteTable.of(project), {
@@ -54,9 +59,9 @@ class PolicyBook:
         for entity in entities:
             self._catalogue.put(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            newest = self._catalogue.newest(name)
-            if newest is not None:
-                self._projects[name] = GuardedProject.compile(Project.model_validate(newest.document), newest.version)
+            compiled = self._catalogue.compile_newest(name, GuardedProject.of)
+            if compiled is not None:
+                self._projects[name] = compiled
 
     def project(self, name: str) -> GuardedProject | None:
         """The project's version in force."""

@@ -29,6 +29,7 @@ from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.faults import RecordTooLarge
 from shared.kafka.intake import Intake
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
@@ -84,8 +85,8 @@ class Bench:
         headers = header_map(record.headers)
         request = RequestRecord.from_headers(headers, record.value, edge=record.topic == topics.REQUESTS_EDGE)
         if request.reply_to is not None and not request.reply_to.allowed_by(parts.settings.reply_prefixes):
-            raise BadRecord(f"reply topic {request.reply_to.topic!r} is not allowed; topics that start with one of "
-                            f"{', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
+            raise BadRecord(f"reply topic {request.reply_to.topic[:200]!r} is not allowed; topics that start with "
+                            f"one of {', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
         trace = TraceContext.parse(request.traceparent) or TraceContext.new(sampled=False)
         case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
         span = parts.tracing.start(spans.process(record.topic), trace, SpanKind.CONSUMER, {
@@ -99,7 +100,12 @@ class Bench:
                            timing)
         if span is not None:
             self._describe(span, hearing, ruling)
-        return self._admit(hearing) if ruling.refusal is None else self._refuse(hearing, ruling.refusal)
+        if ruling.refusal is not None:
+            return self._refuse(hearing, ruling.refusal)
+        try:
+            return self._admit(hearing)
+        except RecordTooLarge as exc:
+            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
     def _rule(self, case: Case, secrets: Sequence[str], trace: TraceContext | None) -> Decision:
         if secrets:
@@ -128,13 +134,14 @@ class Bench:
         case, request = hearing.case, hearing.case.request
         assert case.guarded is not None
         assert case.project is not None
-        deadline_ms = request.deadline_ms or case.now_ms + case.guarded.operation.timeout_ms
+        latest_ms = case.now_ms + case.guarded.operation.timeout_ms
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
-            deadline_ms=deadline_ms, trigger=case.trigger, timing=hearing.timing, reply_to=request.reply_to,
-            idempotency_key=request.idempotency_key, content_type=request.content_type,
-            traceparent=str(hearing.trace), tracestate=request.tracestate, body=request.body)
+            deadline_ms=min(request.deadline_ms or latest_ms, latest_ms), trigger=case.trigger,
+            timing=hearing.timing, reply_to=request.reply_to, idempotency_key=request.idempotency_key,
+            content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
+            body=request.body)
         return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
 
     def _refuse(self, hearing: "_Hearing", error: WeirError) -> Effects:

@@ -5,7 +5,15 @@ Out:   the newest version of each project, older ones for history, tokens by sto
 Never: compiled things; each service compiles what it needs from what `put` says has changed.
 """
 
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
 from shared.contracts.config import Client, Entity, ProjectVersion, Token
+from shared.names import actions
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Catalogue:
@@ -37,6 +45,20 @@ class Catalogue:
         """The version in force."""
         versions = self._versions.get(project)
         return versions[max(versions)] if versions else None
+
+    def compile_newest(self, project: str, compile_version: Callable[[ProjectVersion], T]) -> T | None:
+        """The newest version that compiles; one that does not is said and forgotten, and the one before it serves.
+
+        A version that a later release has written must not keep a service of this release from starting.
+        """
+        while (newest := self.newest(project)) is not None:
+            try:
+                return compile_version(newest)
+            except Exception as exc:
+                log.error("version %d of project %s is passed over: %s", newest.version, project, exc,
+                          extra={"action": actions.CONFIG_UNREADABLE})
+                del self._versions[project][newest.version]
+        return None
 
     def history(self, project: str) -> list[ProjectVersion]:
         """All kept versions, oldest first."""

@@ -15,6 +15,7 @@ from shared.errors import BadRecord
 HeaderPairs = Sequence[tuple[str, bytes]]
 HeaderMap = Mapping[str, bytes]
 JsonObject = dict[str, Any]
+MAX_NAME = 200
 
 
 def header_map(pairs: Sequence[tuple[str, bytes | None]]) -> HeaderMap:
@@ -38,6 +39,14 @@ def required(headers: HeaderMap, key: str) -> str:
     value = text(headers, key)
     if not value:
         raise BadRecord(f"header {key} is missing; every record on this topic carries it")
+    return value
+
+
+def name(headers: HeaderMap, key: str) -> str:
+    """A required header that names something; bounded, because names go into answers, events and logs."""
+    value = required(headers, key)
+    if len(value) > MAX_NAME:
+        raise BadRecord(f"header {key} has {len(value)} characters, at most {MAX_NAME} make a name")
     return value
 
 

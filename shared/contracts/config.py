@@ -13,7 +13,8 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -74,6 +75,9 @@ class Token:
 
 
 Entity = ProjectVersion | Client | Token
+_TYPES: dict[Any, tuple[type, ...]] = {
+    str: (str,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
+    dict[str, Any]: (dict,)}
 _KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token]] = {
     "project": ProjectVersion, "client": Client, "token": Token}
 
@@ -93,6 +97,10 @@ def from_record(key: bytes | None, value: bytes) -> Entity:
         entity = _KINDS[kind](**doc)
     except TypeError as exc:
         raise BadRecord(f"config record {key!r}: {exc}") from exc
+    for member in fields(entity):
+        value_is = getattr(entity, member.name)
+        if not isinstance(value_is, _TYPES[member.type]) or isinstance(value_is, bool):
+            raise BadRecord(f"config record {key!r}: {member.name} must not be a {type(value_is).__name__}")
     if entity.key != key:
         raise BadRecord(f"config record {key!r} holds {entity.key!r}")
     return entity

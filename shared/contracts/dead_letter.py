@@ -5,7 +5,7 @@ Out:   its headers; the value is the original value, byte for byte.
 Never: a secret: the values of headers that hold one are replaced before the record goes to rest.
 
 Headers: the original ones, then `weir-dead-topic`, `-partition`, `-offset` (the place), `-service`, `-error`,
-`-time` (unix ms).
+`-time` (unix ms); `-cut` instead of the original ones, and no value, where the record leaves no room for them.
 """
 
 from collections.abc import Sequence

@@ -63,9 +63,9 @@ class ExecutionRecord:
     def from_headers(cls, headers: codec.HeaderMap, body: bytes | None) -> Self:
         """Read a record. Raises BadRecord."""
         return cls(
-            request_id=codec.required(headers, H.REQUEST_ID), project=codec.required(headers, H.PROJECT),
-            version=codec.integer(headers, H.VERSION) or 0, operation=codec.required(headers, H.OPERATION),
-            client=codec.text(headers, H.CLIENT) or "", source=codec.required(headers, H.SOURCE),
+            request_id=codec.name(headers, H.REQUEST_ID), project=codec.name(headers, H.PROJECT),
+            version=codec.integer(headers, H.VERSION) or 0, operation=codec.name(headers, H.OPERATION),
+            client=(codec.text(headers, H.CLIENT) or "")[:codec.MAX_NAME], source=codec.name(headers, H.SOURCE),
             origin=Origin.from_headers(headers), deadline_ms=codec.integer(headers, H.DEADLINE) or 0,
             trigger=codec.json_object(headers, H.TRIGGER) or {}, timing=codec.json_object(headers, H.TIMING) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY),

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from shared.contracts import codec
+from shared.contracts.ids import is_request_id
 from shared.contracts.reply_address import ReplyAddress
 from shared.errors import BadRecord
 from shared.names import headers as H
@@ -100,10 +101,15 @@ class RequestRecord:
         operation, method, path = (codec.text(headers, key) for key in (H.OPERATION, H.METHOD, H.PATH))
         if not operation and not (method and path):
             raise BadRecord(f"the record names no operation: set {H.OPERATION}, or {H.METHOD} and {H.PATH}")
+        if operation:
+            operation = codec.name(headers, H.OPERATION)
+        request_id = codec.text(headers, H.REQUEST_ID)
+        if request_id is not None and not is_request_id(request_id):
+            raise BadRecord(f"header {H.REQUEST_ID} is not a UUID: {request_id[:80]!r}; leave it out to get one")
         http = codec.json_object(headers, H.HTTP) if edge else None
         return cls(
-            project=codec.required(headers, H.PROJECT), body=body or b"", operation=operation, method=method, path=path,
-            request_id=codec.text(headers, H.REQUEST_ID), params=codec.json_object(headers, H.PARAMS) or {},
+            project=codec.name(headers, H.PROJECT), body=body or b"", operation=operation, method=method, path=path,
+            request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
             http=HttpFacts.from_json(http) if http is not None else None,
             deadline_ms=codec.integer(headers, H.DEADLINE), reply_to=ReplyAddress.from_headers(headers),
             token_digest=codec.text(headers, H.TOKEN_DIGEST),

@@ -12,7 +12,7 @@ import logging
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.kafka.dead_letters import DeadLetters
-from shared.kafka.faults import SendFailed
+from shared.kafka.faults import NoSuchPartition, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
 from shared.names import actions, topics
@@ -34,8 +34,6 @@ class Answers:
             sent = self._outbox.send(address.topic, reply.body, headers, partition=address.partition)
         except SendFailed as exc:
             return [self._dead_letters.bury(record, f"the answer could not be sent: {exc}")]
-        if address.topic == topics.REPLIES:
-            return [sent]
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sent.add_done_callback(lambda done: self._settle(done, settled, address, record))
         return [settled]
@@ -43,6 +41,10 @@ class Answers:
     def _settle(self, done: asyncio.Future[None], settled: asyncio.Future[None], address: ReplyAddress,
                 record: Record) -> None:
         error = done.exception()
+        if error is not None and address.topic == topics.REPLIES and not isinstance(error, NoSuchPartition):
+            # the cluster's own callers wait there: the request is better redelivered than left without an answer
+            settled.set_exception(error)
+            return
         if error is not None:
             log.warning("answer to %s is lost: %s", address.topic, error, extra={"action": actions.REPLY_LOST})
             self._dead_letters.bury(record, f"the answer to {address.topic} could not be sent: {error}")

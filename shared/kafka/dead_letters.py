@@ -3,6 +3,8 @@
 In:    a consumed record and what was wrong.
 Out:   a record on `weir.dead-letters`.
 Never: a stop of the partition; a secret in the copy.
+
+A record at the broker's limit has no room for the headers of a letter: then the letter names its place alone.
 """
 
 import asyncio
@@ -11,12 +13,15 @@ import logging
 from shared.clock import Clock
 from shared.contracts.dead_letter import DeadLetter
 from shared.contracts.origin import Origin
+from shared.kafka.faults import RecordTooLarge
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
 from shared.names import actions, topics
+from shared.names import headers as H
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+_MAX_ERROR = 2_000
 
 
 class DeadLetters:
@@ -29,7 +34,11 @@ class DeadLetters:
     def bury(self, record: Record, error: str) -> asyncio.Future[None]:
         """Publish the letter; the future is done when it is acknowledged."""
         letter = DeadLetter(origin=Origin(record.topic, record.partition, record.offset), service=self._service,
-                            error=error, time_ms=self._clock.now_ms())
+                            error=error[:_MAX_ERROR], time_ms=self._clock.now_ms())
         self._metrics.dead.labels(record.topic).inc()
-        log.warning("record %s is dead: %s", letter.origin, error, extra={"action": actions.RECORD_DEAD})
-        return self._outbox.send(topics.DEAD_LETTERS, record.value, letter.to_headers(record.headers), key=record.key)
+        log.warning("record %s is dead: %s", letter.origin, letter.error, extra={"action": actions.RECORD_DEAD})
+        try:
+            return self._outbox.send(topics.DEAD_LETTERS, record.value, letter.to_headers(record.headers),
+                                     key=record.key)
+        except RecordTooLarge:
+            return self._outbox.send(topics.DEAD_LETTERS, None, letter.to_headers([(H.DEAD_CUT, b"true")]))

@@ -27,6 +27,14 @@ class SendFailed(WeirError):
     blame, retry = Blame.PLATFORM, Retry.LATER
 
 
+class RecordTooLarge(SendFailed):
+    """No batch can hold the record, whenever it is sent; nothing was published."""
+
+
+class NoSuchPartition(SendFailed):
+    """The topic does not have the partition that the record names; nothing was published."""
+
+
 class OutboxFull(SendFailed):
     """More records wait for the broker than the bound allows; nothing was published."""
 

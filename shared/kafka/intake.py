@@ -19,6 +19,7 @@ from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
+from shared.kafka.unreadable import read_around
 from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -46,6 +47,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._subscription = subscription
         self._consumer: AIOKafkaConsumer | None = None
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._places: dict[TopicPartition, int] = {}
         self._room, self._idle = asyncio.Event(), asyncio.Event()
         self._stopping = False
         self._loops: list[asyncio.Task[Any]] = []
@@ -67,7 +69,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._room.set()
         if self._consumer is None:
             return
-        await self._idle.wait()
+        # after a failure the open records may never be finished; they are delivered again
+        idle: asyncio.Future[Any] = asyncio.ensure_future(self._idle.wait())
+        ends: set[asyncio.Future[Any]] = {idle, self._tasks.failed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
         await self._tasks.end(*self._loops)
         await self._commit()
         await self._consumer.stop()
@@ -112,7 +118,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         while not self._stopping:
             await self._room.wait()
-            polled = await consumer.getmany(timeout_ms=1000)
+            polled = await self._fetch(consumer)
             if self._stopping:
                 return
             records: list[Record] = []
@@ -121,11 +127,20 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 if tracker is None:
                     tracker = self._trackers[partition] = OffsetTracker()
                 tracker.fetched(record.offset for record in found)
+                if found:
+                    self._places[partition] = found[-1].offset + 1
                 self._metrics.consumed.labels(partition.topic).inc(len(found))
                 records.extend(found)
             if records:
                 self._look_around()
                 self.handler(records)
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+        try:
+            polled: dict[TopicPartition, list[Record]] = await consumer.getmany(timeout_ms=1000)
+            return polled
+        except UnicodeDecodeError:
+            return await read_around(consumer, self._places, self._settings.max_poll_records)
 
     async def _commit_now_and_then(self) -> None:
         while True:
@@ -149,6 +164,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._commit()
         for partition in revoked:
             self._trackers.pop(partition, None)
+            self._places.pop(partition, None)
         self._look_around()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

@@ -17,27 +17,25 @@ class OffsetTracker:
     def __init__(self) -> None:
         """Nothing fetched yet."""
         self._fetched: deque[int] = deque()
-        self._finished: set[int] = set()
+        self._open: set[int] = set()
         self._committable: int | None = None
 
     def fetched(self, offsets: Iterable[int]) -> None:
         """Offsets of a poll, ascending; each is open until it is finished."""
-        self._fetched.extend(offsets)
+        new = tuple(offsets)
+        self._fetched.extend(new)
+        self._open.update(new)
 
     def finished(self, offsets: Iterable[int]) -> None:
-        """Offsets whose work is done, effects acknowledged; one that was never fetched is ignored."""
-        self._finished.update(offsets)
-        while self._fetched and self._fetched[0] in self._finished:
-            offset = self._fetched.popleft()
-            self._finished.discard(offset)
-            self._committable = offset + 1
-        if not self._fetched:
-            self._finished.clear()
+        """Offsets whose work is done, effects acknowledged; one that is not open is ignored."""
+        self._open.difference_update(offsets)
+        while self._fetched and self._fetched[0] not in self._open:
+            self._committable = self._fetched.popleft() + 1
 
     @property
     def open(self) -> int:
         """How many fetched offsets are not finished."""
-        return len(self._fetched) - len(self._finished)
+        return len(self._open)
 
     def take_committable(self) -> int | None:
         """The offset to commit since the last call, or None."""

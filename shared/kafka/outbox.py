@@ -19,13 +19,18 @@ from aiokafka import AIOKafkaProducer
 
 from shared.errors import WeirError
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, OutboxFull, SendFailed, translate
+from shared.kafka.faults import CLIENT_ERRORS, NoSuchPartition, OutboxFull, RecordTooLarge, SendFailed, translate
 from shared.names import actions
 from shared.settings.kafka import KafkaSettings
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, bytes]]
-_LARGEST_RECORD = 1_000_000
+# a broker takes batches of 1 048 588 bytes unless told otherwise; a batch has 61 bytes beside its records
+_LARGEST_RECORD = 1_048_500
+# at most so many bytes are lengths, deltas and attributes of a record, and lengths of one header
+_RECORD_BYTES, _HEADER_BYTES = 40, 10
+# a character of a header's name takes up to four bytes
+_NAME_BYTES = 4
 
 
 @dataclass(slots=True)
@@ -74,12 +79,13 @@ class Outbox:
              partition: int | None = None) -> asyncio.Future[None]:
         """Take a record; the future is done when its batch is acknowledged, or fails with SendFailed.
 
-        Raises OutboxFull when too many records wait, SendFailed for a record that no batch can hold.
+        Raises OutboxFull when too many records wait, RecordTooLarge for a record that no batch can hold.
         """
         if self._records >= self._settings.outbox_max_records:
             raise OutboxFull(f"{self._records} records wait for the broker (WEIR_KAFKA_OUTBOX_MAX_RECORDS)")
-        if value is not None and len(value) > _LARGEST_RECORD:
-            raise SendFailed(f"a record of {len(value)} bytes for {topic} is larger than {_LARGEST_RECORD}")
+        size = _size(key, value, headers)
+        if size > _LARGEST_RECORD:
+            raise RecordTooLarge(f"a record of {size} bytes for {topic[:200]} is larger than {_LARGEST_RECORD}")
         lane = self._lanes.get((topic, partition))
         if lane is None:
             lane = self._lanes[topic, partition] = _Lane(topic, partition)
@@ -89,9 +95,9 @@ class Outbox:
                 asyncio.get_running_loop().call_soon(self._flush, lane)
         batch = lane.waiting[-1]
         if batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            # an empty batch takes any record, whatever its size; that is why sizes are looked at before
             batch = self._open(lane)
-            if batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                raise SendFailed(f"a record for {topic} does not fit an empty batch")
+            batch.builder.append(timestamp=None, key=key, value=value, headers=headers)
         batch.records += 1
         self._records += 1
         return batch.acknowledged
@@ -156,12 +162,20 @@ class Outbox:
         if self._producer is None:
             raise SendFailed("the outbox is not started")
         partition = lane.partition
+        partitions = await self.partitions(lane.topic)
         if partition is None:
-            partitions = await self.partitions(lane.topic)
             lane.turn += 1
             partition = partitions[lane.turn % len(partitions)]
+        elif partition not in partitions:
+            raise NoSuchPartition(f"publishing to {lane.topic}: it has no partition {partition}")
         batch.builder.close()
         await (await self._producer.send_batch(batch.builder, lane.topic, partition=partition))
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """What a record takes at the most."""
+    return _RECORD_BYTES + len(key or b"") + len(value or b"") + sum(
+        _HEADER_BYTES + _NAME_BYTES * len(name) + len(content) for name, content in headers)
 
 
 def _look_at(future: asyncio.Future[None]) -> None:

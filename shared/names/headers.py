@@ -46,6 +46,10 @@ DEAD_OFFSET = "weir-dead-offset"
 DEAD_SERVICE = "weir-dead-service"
 DEAD_ERROR = "weir-dead-error"
 DEAD_TIME = "weir-dead-time"
+# the record itself is not in the letter, it was too large: it stands at its place
+DEAD_CUT = "weir-dead-cut"
+# stands in for the headers of a record that the Kafka client cannot read; says why
+UNREADABLE = "weir-unreadable"
 
 # other people's dialects
 SPRING_CORRELATION_ID = "kafka_correlationId"

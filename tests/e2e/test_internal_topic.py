@@ -169,3 +169,12 @@ async def dead_letter(platform: Platform, value: bytes) -> dict[str, bytes]:
     finally:
         await consumer.stop()
     raise AssertionError("no dead letter")
+
+
+async def test_caller_cannot_have_more_time_than_the_operation(
+        platform: Platform, outbox: Outbox, replies: str, reader: AIOKafkaConsumer) -> None:
+    headers = [(key, b"/reports/yearly" if key == H.PATH else value) for key, value in call_of(platform)]
+    await outbox.send(topics.REQUESTS_INTERNAL, b"", [
+        *headers, (H.DEADLINE, b"9999999999999"), (H.CORRELATION_ID, b"1"), (H.REPLY_TOPIC, replies.encode())])
+    answer = await asyncio.wait_for(reader.getone(), 10)
+    assert dict(answer.headers)[H.STATUS] == b"504"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import UsageEvent
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.faults import SendFailed
+from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
@@ -67,9 +68,21 @@ async def test_batches_that_are_full_are_followed_by_others(platform: Platform, 
     assert len(await read_all(platform, topic)) == 20
 
 
-async def test_record_too_large_for_any_batch_is_refused_at_once(outbox: Outbox, topic: str) -> None:
-    with pytest.raises(SendFailed):
-        outbox.send(topic, b"x" * 1_100_000, [])
+@pytest.mark.parametrize("over", [0, 1])
+async def test_largest_record_is_what_the_broker_takes_and_one_byte_more_is_refused_at_once(
+        platform: Platform, outbox: Outbox, topic: str, over: int) -> None:
+    headers = [("h", b"y" * 100_000)]
+    # what is reckoned for the lengths and deltas of a record with one header of one letter
+    value = b"x" * (1_048_500 - 100_000 - 54 + over)
+    small = outbox.send(topic, b"small", [])
+    if over:
+        with pytest.raises(RecordTooLarge):
+            outbox.send(topic, value, headers)
+    else:
+        await outbox.send(topic, value, headers)
+    await small
+    await outbox.send(topic, b"after", [])
+    assert len(await read_all(platform, topic)) == 3 - over
 
 
 async def test_topic_or_partition_that_does_not_exist_fails_alone(kafka: KafkaSettings, topic: str, name: str) -> None:
@@ -172,6 +185,40 @@ async def test_lost_effect_takes_the_service_down(kafka: KafkaSettings, topic: s
     effect.set_exception(SendFailed("lost"))
     assert isinstance(await asyncio.wait_for(taker.tasks.failed, 2), SendFailed)
     await taker.die()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_service_that_has_failed_does_not_wait_for_records_that_nobody_will_finish(
+        kafka: KafkaSettings, topic: str, name: str) -> None:
+    taker = Taker(kafka, topic, name)
+    await taker.intake.start()
+    await eventually(lambda: len(taker.seen) == 20)
+    taker.tasks.fail(SendFailed("lost"))
+    await asyncio.wait_for(taker.intake.stop(), 3)
+    await taker.tasks.stop()
+
+
+@pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat writes header names that no Python client can")
+@pytest.mark.usefixtures("fill")
+async def test_record_that_the_client_cannot_read_hides_no_other_record(
+        platform: Platform, outbox: Outbox, kafka: KafkaSettings, topic: str, name: str) -> None:
+    for partition in ("0", "1"):
+        for odd in (b"\xff=x", b"\xfe\xff=x"):
+            kcat = await asyncio.create_subprocess_exec("kcat", "-b", platform.bootstrap, "-P", "-t", topic, "-p",
+                                                        partition, "-H", odd, stdin=asyncio.subprocess.PIPE)
+            await kcat.communicate(b"odd\n")
+        await asyncio.gather(*{outbox.send(topic, b"%d" % number, [], partition=int(partition))
+                               for number in range(20, 30)})
+    taker = Taker(kafka, topic, name)
+    await taker.intake.start()
+    await eventually(lambda: len(taker.seen) >= 44)
+    places = [(record.partition, record.offset) for record in taker.seen]
+    assert sorted(places) == [(0, offset) for offset in range(32)] + [(1, offset) for offset in range(12)]
+    unreadable = [(record.partition, record.offset) for record in taker.seen if record.value is None]
+    assert sorted(unreadable) == [(0, 20), (0, 21), (1, 0), (1, 1)]
+    taker.intake.finished(taker.seen)
+    await taker.intake.stop()
+    await taker.tasks.stop()
 
 
 async def test_reply_right_after_start_is_not_missed(kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:

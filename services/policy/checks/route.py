@@ -50,5 +50,5 @@ def _by_path(case: Case, project: GuardedProject) -> Refused | None:
         return None
     if isinstance(found, OtherMethods):
         allow = ", ".join(found.allow)
-        return MethodNotAllowed(f"{path} takes {allow}, not {method}", headers={"Allow": allow})
-    return OperationNotFound(f"project {project.name!r} has no operation at {path}")
+        return MethodNotAllowed(f"{path[:200]} takes {allow}, not {method[:20]}", headers={"Allow": allow})
+    return OperationNotFound(f"project {project.name!r} has no operation at {path[:200]}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,16 @@ def test_query_of_the_edge_is_taken_from_the_edges_facts() -> None:
     facts = HttpFacts(method="GET", path="/things/5", query={"tag": ["7"]}, client_ip="10.0.0.1")
     _, case = rule({"operation": "get", "params": {"id": "5"}, "http": facts})
     assert (case.trigger["query"], case.trigger["ip"]) == ({"tag": [7]}, "10.0.0.1")
+
+
+@pytest.mark.parametrize("text", ["1_0", "%D9%A3", "%205%20", "%2B5"])
+def test_text_that_is_no_json_number_is_no_number(text: str) -> None:
+    assert rule({"method": "GET", "path": f"/things/{text}"})[0].reason is Reason.INPUT_INVALID
+
+
+def test_integer_that_no_record_can_carry_is_refused() -> None:
+    decision, case = rule({"method": "GET", "path": f"/things/{2**70}"})
+    assert decision.reason is Reason.INPUT_INVALID or orjson.dumps(case.trigger)
 
 
 def test_newest_version_is_the_one_in_force() -> None:

@@ -43,10 +43,10 @@ facts = st.builds(HttpFacts, method=named, path=texts,
                   headers=st.dictionaries(texts, texts, max_size=3), client_ip=texts)
 optional = st.none() | st.text(string.printable, min_size=1, max_size=10)
 requests = st.builds(
-    RequestRecord, project=named, body=st.binary(max_size=20), request_id=optional, operation=named, method=optional,
-    path=optional, params=st.dictionaries(texts, plain, max_size=2), http=st.none() | facts,
-    deadline_ms=st.none() | numbers, reply_to=st.none() | addresses(), token_digest=optional, idempotency_key=optional,
-    content_type=optional, traceparent=optional, tracestate=optional)
+    RequestRecord, project=named, body=st.binary(max_size=20), request_id=st.none() | st.uuids().map(str),
+    operation=named, method=optional, path=optional, params=st.dictionaries(texts, plain, max_size=2),
+    http=st.none() | facts, deadline_ms=st.none() | numbers, reply_to=st.none() | addresses(), token_digest=optional,
+    idempotency_key=optional, content_type=optional, traceparent=optional, tracestate=optional)
 executions = st.builds(
     ExecutionRecord, request_id=named, project=named, version=numbers, operation=named, client=texts, source=named,
     origin=origins, deadline_ms=numbers, trigger=st.dictionaries(texts, plain, max_size=2), timing=timings,
@@ -110,7 +110,8 @@ def test_config_entity_comes_back_as_it_went(entity: config.Entity) -> None:
 
 
 keys = st.sampled_from([key for key, _ in RequestRecord(
-    project="p", operation="o", request_id="r", method="m", path="/", params={"a": 1}, deadline_ms=1, token_digest="t",
+    project="p", operation="o", request_id="01890a5d-ac96-774b-bcce-b302099a8057", method="m", path="/",
+    params={"a": 1}, deadline_ms=1, token_digest="t",
     http=HttpFacts(method="GET", path="/"), traceparent="x",
     reply_to=ReplyAddress(correlation_id=b"c", topic="t", partition=1)).to_headers()] + [
         "kafka_replyTopic", "kafka_correlationId", "kafka_replyPartition", "reply_to", "correlation_id", "weir-status",

@@ -1,0 +1,69 @@
+"""Get past records that the Kafka client itself cannot read.
+
+In:    a consumer whose poll has failed, the place where each of its partitions stands.
+Out:   the records up to the unreadable one, and an `Unreadable` in its place.
+Never: a record lost: the failed poll may have taken some from other partitions, so all are read again.
+
+Kafka allows any bytes as the name of a header; aiokafka decodes names as UTF-8 and fails the whole poll, without
+saying on which partition.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.kafka.record import Record
+from shared.names import actions
+from shared.names import headers as H
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Unreadable:
+    """A record of which the place is all that is known."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = field(default=((H.UNREADABLE, b"a header name is not UTF-8"),))
+
+
+async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int],
+                      limit: int) -> dict[TopicPartition, list[Record]]:
+    """Read each partition from its place, one record at a time, at most `limit` records or to its first `Unreadable`.
+
+    A partition without a place is read from what is committed, or from its beginning.
+    """
+    polled: dict[TopicPartition, list[Record]] = {}
+    assigned = sorted(consumer.assignment())
+    for partition in assigned:
+        place = places.get(partition, await consumer.committed(partition))
+        if place is None:
+            await consumer.seek_to_beginning(partition)
+        else:
+            consumer.seek(partition, place)
+    for partition in assigned:
+        polled[partition] = await _one_by_one(consumer, partition, limit)
+    return polled
+
+
+async def _one_by_one(consumer: AIOKafkaConsumer, partition: TopicPartition, limit: int) -> list[Record]:
+    end = (await consumer.end_offsets([partition]))[partition]
+    records: list[Record] = []
+    while len(records) < limit and await consumer.position(partition) < end:
+        try:
+            records += (await consumer.getmany(partition, timeout_ms=1000, max_records=1)).get(partition, [])
+        except UnicodeDecodeError:
+            offset = await consumer.position(partition)
+            log.warning("record %s/%d/%d cannot be read: a header name is not UTF-8", partition.topic,
+                        partition.partition, offset, extra={"action": actions.RECORD_DEAD})
+            consumer.seek(partition, offset + 1)
+            records.append(Unreadable(partition.topic, partition.partition, offset))
+            break
+    return records

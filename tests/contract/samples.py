@@ -1,0 +1,138 @@
+"""One sample of every record class, as it was when its golden record was written.
+
+A golden record is never rewritten: a class that changes gets a new sample and a new file, and old files must still
+decode. `python -m tests.contract.samples` writes the files that are missing.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.contracts import config
+from shared.contracts.codec import header_map
+from shared.contracts.dead_letter import DeadLetter
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.origin import Origin
+from shared.contracts.query import UsageQuery
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import Dialect, ReplyAddress
+from shared.contracts.request import HttpFacts, RequestRecord
+from shared.contracts.usage import Envelope, UsageEvent
+
+GOLDEN = Path(__file__).parent / "golden"
+REQUEST_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ORIGIN = Origin("weir.requests.edge", 3, 42)
+OWN = ReplyAddress(correlation_id=b"00112233445566770000000000000001", topic="weir.replies", partition=5)
+SPRING = ReplyAddress(correlation_id=bytes(range(16)), topic="replies.orders", partition=258, dialect=Dialect.SPRING)
+PLAIN = ReplyAddress(correlation_id=b"order-7", topic="replies.orders", dialect=Dialect.PLAIN)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A record as a topic holds it."""
+
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    key: bytes | None = None
+
+    def to_doc(self) -> dict[str, Any]:
+        """As JSON, bytes in base64."""
+        return {"key": None if self.key is None else _text(self.key), "value": _text(self.value),
+                "headers": [[key, _text(value)] for key, value in self.headers]}
+
+    @classmethod
+    def from_doc(cls, doc: Any) -> "Wire":
+        """From JSON."""
+        return cls(base64.b64decode(doc["value"]), [(key, base64.b64decode(value)) for key, value in doc["headers"]],
+                   None if doc["key"] is None else base64.b64decode(doc["key"]))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _request(**more: Any) -> RequestRecord:
+    return RequestRecord(**{
+        "request_id": REQUEST_ID, "project": "employee-directory", "body": b'{"a":1}', "deadline_ms": 1_700_000_030_000,
+        "token_digest": "ab" * 32, "idempotency_key": "k-1", "content_type": "application/json",
+        "traceparent": TRACEPARENT, "tracestate": "vendor=1", **more})
+
+
+SAMPLES: dict[str, Any] = {
+    "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
+        method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
+    "request-internal-by-name": _request(
+        operation="get-employee", params={"id": "e-100", "n": [1, 2]}, reply_to=SPRING),
+    "request-internal-by-path": _request(method="GET", path="/employees?limit=1", reply_to=PLAIN),
+    "execution": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, reply_to=OWN, idempotency_key="k-1",
+        trigger={"path": {"id": "e-100"}, "query": {"limit": 5}, "headers": {}, "client": "hr-app", "ip": "::1"},
+        timing={"policy-queue": 900, "policy": 120}, content_type="application/json", traceparent=TRACEPARENT,
+        tracestate="vendor=1", body=b'{"a":1}'),
+    "reply": ReplyRecord(
+        request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},
+        timing={"policy": 120, "executor": 5000}, traceparent=TRACEPARENT),
+    "usage": Envelope(producer="0011223344556677", sequence=12, events=(
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="hr-app", source="edge", status=200, reason="ok", tasks=4,
+                   bytes_in=7, bytes_out=90, timing={"policy": 120}, trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+                   origin=str(ORIGIN)),
+        UsageEvent(kind="delivery", id=REQUEST_ID, time=1_700_000_000_001, project="", operation="", client="",
+                   source="edge", status=504, reason="timeout"))),
+    "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
+                        by=("client", "status")),
+    "config-project": config.ProjectVersion(
+        project="shop", version=3, document={"name": "shop", "operations": []}, files={"weir.yaml": "name: shop # ü\n"},
+        time=1_700_000_000_000, author="ada", note="first"),
+    "config-client": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000),
+    "config-token": config.Token(id="t-1", project="shop", client="till", digests={"weir.requests.edge": "cd" * 32},
+                                 created=1_700_000_000_000, expires=1_800_000_000_000, revoked=None),
+    "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
+}
+
+
+def encode(sample: Any) -> Wire:
+    """A sample in its wire form."""
+    if isinstance(sample, Envelope):
+        return Wire(*sample.to_record())
+    if isinstance(sample, UsageQuery):
+        return Wire(sample.to_json(), OWN.to_headers())
+    if isinstance(sample, DeadLetter):
+        return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
+    if isinstance(sample, ReplyRecord):
+        return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
+    if isinstance(sample, config.ProjectVersion | config.Client | config.Token):
+        return Wire(config.to_value(sample), [], sample.key)
+    return Wire(sample.body, sample.to_headers())
+
+
+def decode(name: str, wire: Wire) -> Any:
+    """The record that a golden file holds, read by today's code."""
+    headers = header_map(wire.headers)
+    if name.startswith("request"):
+        return RequestRecord.from_headers(headers, wire.value, edge="edge" in name)
+    if name.startswith("config"):
+        return config.from_record(wire.key, wire.value)
+    readers: dict[str, Any] = {
+        "execution": lambda: ExecutionRecord.from_headers(headers, wire.value),
+        "reply": lambda: ReplyRecord.from_headers(headers, wire.value),
+        "usage": lambda: Envelope.from_record(wire.value, headers),
+        "query": lambda: UsageQuery.from_json(wire.value),
+    }
+    return readers[name]()
+
+
+def write_missing() -> list[str]:
+    """Write golden files that are not there yet; returns their names."""
+    made = [name for name in SAMPLES if not (GOLDEN / f"{name}.json").exists()]
+    for name in made:
+        (GOLDEN / f"{name}.json").write_text(json.dumps(encode(SAMPLES[name]).to_doc(), indent=1) + "\n")
+    return made
+
+
+if __name__ == "__main__":
+    print("\n".join(write_missing()))

@@ -1,0 +1,60 @@
+"""Requests over a raw connection that no HTTP library would send: each gets an answer that says whose fault it is."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.support.platform import PROJECT, Platform
+
+
+async def speak(platform: Platform, request: bytes) -> tuple[int, bytes]:
+    """Status and body of the answer to raw bytes."""
+    host, port = platform.ingress.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    await writer.drain()
+    raw = await asyncio.wait_for(reader.read(), 15)
+    writer.close()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def get(platform: Platform, target: bytes, *lines: bytes, method: bytes = b"GET", body: bytes = b"") -> bytes:
+    head = [method + b" " + target + b" HTTP/1.1", b"Host: x", b"Connection: close",
+            b"Authorization: Bearer " + platform.demo_token.encode(), *lines]
+    return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(("target", "statuses"), [
+    (b"/employees/\xff\xfe", {400, 404}), (b"/employees?limit=\xff", {400}),
+    (b"/employees?department=\xed\xa0\x80", {200, 400}),
+    (b"/employees?department=%ff%00", {200, 400}), (b"/employees/%ff", {400}), (b"/employees/%00", {400}),
+    (b"/employees/e-100%2F..", {400}), (b"//employees", {404}), (b"/employees?limit=1e999", {400}),
+    (b"/employees?limit=" + b"9" * 5_000, {400}),
+    (b"/employees?" + b"a=b&" * 1_500, {200, 400}), (b"/" + b"x/" * 3_000, {404})],
+    ids=["bytes in the path", "bytes in the query", "surrogate", "encoded bytes", "encoded byte in the path", "zero",
+         "encoded slash", "empty segment", "infinite number", "endless number",
+         "many parameters", "deep path"])
+async def test_odd_url_is_the_callers_fault_and_never_an_inner_error(
+        platform: Platform, target: bytes, statuses: set[int]) -> None:
+    status, body = await speak(platform, get(platform, b"/" + PROJECT.encode() + target))
+    assert status in statuses, body
+
+
+async def test_headers_as_large_as_the_edge_takes_them_with_a_large_body_are_answered(platform: Platform) -> None:
+    body = json.dumps({"name": "x" * 890_000}).encode()
+    filler = [b"x-filler-%d: " % number + b"f" * 8_000 for number in range(25)]
+    status, answer = await speak(platform, get(
+        platform, b"/" + PROJECT.encode() + b"/employees", *filler, b"Content-Type: application/json",
+        b"Content-Length: %d" % len(body), method=b"POST", body=body))
+    assert status in {400, 413, 431}, answer
+
+
+@pytest.mark.parametrize("line", [
+    b"traceparent: \xff", b"tracestate: \xff\xfe", b"Idempotency-Key: \xff", b"Content-Type: \xff/\xfe",
+    b"Authorization: Bearer \xff", b"X-Odd: \xff", b"Accept: a\r\nAccept: b", b"Traceparent: 00-" + b"0" * 52],
+    ids=lambda line: line[:12].decode("latin-1"))
+async def test_odd_header_does_not_break_a_call(platform: Platform, line: bytes) -> None:
+    status, body = await speak(platform, get(platform, f"/{PROJECT}/employees?limit=1".encode(), line))
+    assert status in {200, 400, 401}, body
