@@ -11,6 +11,7 @@ Never: an invented correlation id: without one there is no address.
 | plain | `correlation_id` | `reply_to` | none |
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,7 @@ from shared.errors import BadRecord
 from shared.names import headers as H
 
 MAX_CORRELATION_BYTES = 64
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 MAX_PARTITION = 2**31 - 1
 
 
@@ -68,7 +70,7 @@ class ReplyAddress:
                 if not 1 <= len(correlation_id) <= MAX_CORRELATION_BYTES:
                     raise BadRecord(f"header {correlation_key} must have 1 to {MAX_CORRELATION_BYTES} bytes, "
                                     f"it has {len(correlation_id)}; without it the answer could not be matched")
-                return cls(correlation_id=correlation_id, topic=required(headers, topic_key),
+                return cls(correlation_id=correlation_id, topic=_topic(headers, topic_key),
                            partition=_partition(headers, dialect), dialect=dialect)
         return None
 
@@ -80,6 +82,14 @@ class ReplyAddress:
     def answer_headers(self) -> list[tuple[str, bytes]]:
         """The correlation id under the key that the caller looks for."""
         return [(_KEYS[self.dialect][0], self.correlation_id)]
+
+
+def _topic(headers: HeaderMap, key: str) -> str:
+    """Kafka's own rule: a client that is asked for another name asks the broker for it again and again."""
+    topic = required(headers, key)
+    if _TOPIC.fullmatch(topic) is None:
+        raise BadRecord(f"header {key} is no topic name: 1 to 249 letters, digits, dots, dashes and underscores")
+    return topic
 
 
 def _partition(headers: HeaderMap, dialect: Dialect) -> int | None:
