@@ -19,7 +19,7 @@ test: $(READY) ## all tests, against a real broker and a real store
 	@$(VENV)/bin/python -m pytest
 
 lint: $(READY) ## style, types, import rules
-	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff check --no-cache .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 

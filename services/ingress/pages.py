@@ -9,10 +9,10 @@ from importlib import resources
 
 import orjson
 from aiohttp import web
-from shared.project.openapi import openapi
 
 from services.ingress.routes import EdgeRoutes
 from shared.names.headers import JSON
+from shared.project.openapi import openapi
 from shared.project.routes import Match
 
 _VIEWER = "/-/viewer/"
