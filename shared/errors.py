@@ -4,6 +4,7 @@
     ├── BadRecord              a record that is no request at all: dead letter
     ├── Refused                the caller gets an answer; nothing ran
     │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
+    │   ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   └── Overloaded, OperationDisabled, Unavailable 503
@@ -47,7 +48,7 @@ class WeirError(Exception):
 
     reason: ClassVar[Reason] = Reason.WORKFLOW_FAILED
     title: ClassVar[str] = "Internal error"
-    status: ClassVar[int] = 500
+    status: int = 500
     blame: ClassVar[Blame] = Blame.PLATFORM
     retry: ClassVar[Retry] = Retry.NEVER
 
@@ -94,6 +95,17 @@ class CredentialsExpired(Refused):
     """A token came that was valid once."""
 
     reason, title, status = Reason.CREDENTIALS_EXPIRED, "Credentials have expired", 401
+
+
+class AccessRejected(Refused):
+    """A policy of the project's owner refuses the call; the owner may have chosen another status."""
+
+    reason, title, status = Reason.ACCESS_REJECTED, "Access is rejected", 403
+
+    def __init__(self, detail: str, *, status: int | None = None, policy: str | None = None) -> None:
+        """`policy`: the name of the one that refuses; None when none accepts."""
+        super().__init__(detail, members={} if policy is None else {"policy": policy})
+        self.status = status or type(self).status
 
 
 class OperationNotFound(Refused):

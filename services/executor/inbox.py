@@ -121,7 +121,7 @@ class Stage:
                 project=execution.project, operation=execution.operation, client=execution.client,
                 source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tasks,
                 bytes_in=len(execution.body), bytes_out=len(reply.body), timing=reply.timing,
-                trace_id=scene.trace.trace_id, origin=str(execution.origin))))
+                trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed))))
         parts.intake.finish_after([record], effects)
 
 

@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from services.ingress import admission, answer, translate
 from services.ingress.edge_usage import EdgeUsage
+from services.ingress.origin import client_ip, hops
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
@@ -25,6 +26,7 @@ from shared.contracts.usage import Kind
 from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
+from shared.project.access.networks import Networks
 from shared.runtime.health import Health
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of, failed
@@ -48,6 +50,7 @@ class EdgeParts:
     pages: Pages
     health: Health
     trace_ratio: float
+    proxies: Networks
 
 
 @dataclass(slots=True)
@@ -105,13 +108,23 @@ class Door:
         record = translate.to_record(
             translate.HttpParts(method=request.method, path="/" + rest, query=query, body=body,
                                 headers=translate.clean_headers(request.headers.items()),
-                                client_ip=request.remote or ""),
+                                client_ip=self._client_ip(request)),
             target, visit.request_id, parts.clock.now_ms() + timeout_ms,
             context_of(visit.span, visit.trace) or visit.trace)
         visit.published = True
         reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
                                        timeout_ms + parts.settings.grace_ms)
         return answer.of_reply(reply, visit.request_id)
+
+    def _client_ip(self, request: web.BaseRequest) -> str:
+        parts = self._parts
+        if not parts.settings.trusted_proxies:
+            return request.remote or ""
+        if parts.settings.forwarded_by == "forwarded":
+            chain = [element.get("for", "") for element in request.forwarded]
+        else:
+            chain = hops(",".join(request.headers.getall("X-Forwarded-For", ())))
+        return client_ip(request.remote or "", chain, parts.proxies)
 
     async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes

@@ -5,8 +5,16 @@ Out:   `IngressSettings`.
 Never: settings of a project.
 """
 
-from pydantic import NonNegativeInt, PositiveInt
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, NonNegativeInt, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.project.access.networks import network_of
+
+
+def _network(text: str) -> str:
+    return str(network_of(text))
 
 
 class IngressSettings(BaseSettings):
@@ -18,6 +26,10 @@ class IngressSettings(BaseSettings):
     # past this a caller is told at once, before anything is published
     max_in_flight: PositiveInt = 2_048
     max_body_bytes: PositiveInt = 900_000
+    # networks whose word on the caller's address is believed: load balancers, reverse proxies
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    # the one header that those proxies write; another one would be the caller's own
+    forwarded_by: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     # a partition of weir.replies of its own, for those who number their instances; without it one is leased
     slot: NonNegativeInt | None = None
     # an answer that is under way when the deadline passes still arrives

@@ -23,6 +23,7 @@ from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
+from shared.project.access.networks import Networks
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -72,7 +73,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     health.probe = Canary(caller, clock)
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
-        metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio))
+        metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
+        proxies=Networks(own.trusted_proxies)))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),

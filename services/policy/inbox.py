@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import Span, SpanKind
 
-from services.policy.book import PolicyBook
-from services.policy.case import Case
-from services.policy.decide import Decision, decide
 from services.policy.settings import PolicySettings
 from shared.clock import Clock
 from shared.contracts import ids
@@ -25,6 +22,9 @@ from shared.contracts.reply import error_reply
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
+from shared.decision.book import PolicyBook
+from shared.decision.case import Case
+from shared.decision.decide import Decision, decide
 from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
@@ -118,7 +118,11 @@ class Bench:
         with self._parts.tracing.span(spans.POLICY_DECIDE, trace) as span:
             ruling = decide(case)
             if span is not None:
-                span.set_attribute(spans.REASON, str(ruling.reason))
+                span.set_attributes({spans.REASON: str(ruling.reason), spans.OBSERVED: ",".join(case.observed)})
+                if ruling.refusal is not None and (policy := ruling.refusal.members.get("policy")):
+                    span.set_attribute(spans.POLICY, str(policy))
+        for outcome in case.observed:
+            self._parts.metrics.observed.labels(case.request.project, outcome).inc()
         return ruling
 
     def _describe(self, span: Span, hearing: "_Hearing", ruling: Decision) -> None:
@@ -139,7 +143,8 @@ class Bench:
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=min(request.deadline_ms or latest_ms, latest_ms), trigger=case.trigger,
-            timing=hearing.timing, reply_to=request.reply_to, idempotency_key=request.idempotency_key,
+            timing=hearing.timing, observed=tuple(case.observed), reply_to=request.reply_to,
+            idempotency_key=request.idempotency_key,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
         return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
@@ -160,7 +165,7 @@ class Bench:
             kind="request", id=hearing.request_id, time=case.now_ms, project=project, operation=case.operation,
             client=case.client, source=hearing.source, status=error.status, reason=str(error.reason),
             bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
-            trace_id=hearing.trace.trace_id, origin=str(hearing.origin))))
+            trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed)))
         return effects
 
 

@@ -5,10 +5,10 @@ Out:   a `Service`.
 Never: a rule.
 """
 
-from services.policy.book import PolicyBook
 from services.policy.inbox import Bench, PolicyParts
 from services.policy.settings import PolicySettings
 from shared.clock import SystemClock
+from shared.decision.book import PolicyBook
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes

@@ -7,7 +7,8 @@ Never: credentials of any kind: they end at policy.
 Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-version` (decimal), `weir-operation`,
 `weir-client` (empty for a public call), `weir-source` (edge | internal), `weir-origin`, `weir-deadline`,
 `weir-trigger` JSON {method, path, query, headers, client, ip} with values already coerced by the input schemas,
-`weir-timing` JSON {hop: microseconds}, the reply address, `idempotency-key`, `content-type`, trace context.
+`weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas), the reply
+address, `idempotency-key`, `content-type`, trace context.
 """
 
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class ExecutionRecord:
     deadline_ms: int
     trigger: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, int] = field(default_factory=dict)
+    observed: tuple[str, ...] = ()
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -51,6 +53,8 @@ class ExecutionRecord:
             (H.DEADLINE, b"%d" % self.deadline_ms), (H.TRIGGER, orjson.dumps(self.trigger)),
             (H.TIMING, orjson.dumps(self.timing)),
         ]
+        if self.observed:
+            out.append((H.OBSERVED, ",".join(self.observed).encode()))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
                            (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate)):
             if value is not None:
@@ -68,6 +72,7 @@ class ExecutionRecord:
             client=(codec.text(headers, H.CLIENT) or "")[:codec.MAX_NAME], source=codec.name(headers, H.SOURCE),
             origin=Origin.from_headers(headers), deadline_ms=codec.integer(headers, H.DEADLINE) or 0,
             trigger=codec.json_object(headers, H.TRIGGER) or {}, timing=codec.json_object(headers, H.TIMING) or {},
+            observed=tuple(filter(None, (codec.text(headers, H.OBSERVED) or "").split(","))),
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY),
             content_type=codec.text(headers, H.CONTENT_TYPE), traceparent=codec.text(headers, H.TRACEPARENT),
             tracestate=codec.text(headers, H.TRACESTATE), body=body or b"")

@@ -8,7 +8,8 @@ Value of an envelope: JSON array of events. Headers: `weir-producer` (hex nonce 
 `weir-sequence` (decimal, from 0, per producer).
 
 An event of kind `request` says how a request ended, exactly one per request; a `delivery` event says what only the
-ingress knows about it (a wait that ran out, a caller gone). `origin` is the place of the request record
+ingress knows about it (a wait that ran out, a caller gone). `observed` lists what policies that only
+report would have done, as `<policy>:<outcome>`. `origin` is the place of the request record
 (`topic/partition/offset`), by which a repeated event is known; null for requests that ended at the edge.
 """
 
@@ -47,6 +48,7 @@ class UsageEvent:
     timing: dict[str, int] = field(default_factory=dict)
     trace_id: str | None = None
     origin: str | None = None
+    observed: list[str] = field(default_factory=list)
 
     @classmethod
     def from_doc(cls, doc: Any) -> Self:
@@ -62,6 +64,9 @@ class UsageEvent:
                 raise BadRecord(f"usage event: {name} is not a number from 0 to 2^53")
         if doc["kind"] not in ("request", "delivery"):
             raise BadRecord(f"usage event: kind {doc['kind'][:20]!r} is not request or delivery")
+        observed = doc.get("observed", [])
+        if not isinstance(observed, list) or not all(isinstance(outcome, str) for outcome in observed):
+            raise BadRecord("usage event: observed is not a list of texts")
         if doc.get("origin") is not None:
             Origin.parse(str(doc["origin"]))
         known = {name: doc[name] for name in cls.__slots__ if name in doc}

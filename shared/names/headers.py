@@ -28,6 +28,7 @@ VERSION = "weir-version"
 CLIENT = "weir-client"
 SOURCE = "weir-source"
 ORIGIN = "weir-origin"
+OBSERVED = "weir-observed"
 TRIGGER = "weir-trigger"
 
 # reply

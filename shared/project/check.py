@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from shared.project.check_access import check_access
 from shared.project.expressions import BadExpression, compile_condition, compile_value, expressions_in
-from shared.project.model import REPLY_STATUS, Operation, Step, Workflow
+from shared.project.model import REPLY_STATUS, Access, Operation, Step, Workflow
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 from shared.project.steps import ReplySettings
@@ -28,11 +29,14 @@ class Checked:
     known_workflows: set[str] = field(default_factory=set)
     used_workflows: set[str] = field(default_factory=set)
     config: frozenset[str] | None = None
+    access: tuple[Access, Source] | None = None
 
 
 def check_project(checked: Checked) -> list[Problem]:
     """All problems."""
-    return [*_operations(checked), *_duplicate_workflows(checked),
+    access = () if checked.access is None else check_access(
+        *checked.access, [operation for operation, _, _ in checked.operations])
+    return [*_operations(checked), *_duplicate_workflows(checked), *access,
             *(problem for workflow, source in checked.workflows for problem in _workflow(workflow, source, checked))]
 
 

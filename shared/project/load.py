@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.project.check import Checked, check_project
-from shared.project.model import ClientDef, Operation, Project, Workflow
+from shared.project.model import Access, Operation, Project, Workflow
 from shared.project.places import Key, Problem, Source, read
 from shared.project.steps import STEP_SETTINGS
 
 HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
 WORKFLOWS = "workflows/"
 _HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "config"})
-_ACCESS_KEYS = frozenset({"roles", "clients"})
+_ACCESS_KEYS = frozenset(Access.model_fields)
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -114,14 +114,11 @@ def _workflow(source: Source, stem: str, reading: _Reading) -> None:
 
 def _access(source: Source, reading: _Reading) -> dict[str, Any]:
     found = _mapping(source, _ACCESS_KEYS, reading)
-    clients = found.get("clients") or []
-    if isinstance(clients, list):
-        for index, raw in enumerate(clients):
-            _model(ClientDef, raw, source, ("clients", index), reading)
-    shell = {"name": "unnamed", "roles": found.get("roles") or []}
-    if _model(Project, shell, source, (), reading) is None:
+    access = _model(Access, {key: value for key, value in found.items() if value is not None}, source, (), reading)
+    if access is None:
         return {}
-    return {key: value for key, value in found.items() if value is not None} if not reading.problems else {}
+    reading.checked.access = access, source
+    return {name: getattr(access, name) for name in Access.model_fields}
 
 
 def _model(kind: type[M], raw: Any, source: Source, base: tuple[Key, ...], reading: _Reading) -> M | None:

@@ -8,12 +8,13 @@ Never: positions in files (`load.py`), rules that look at more than one object (
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
+from pydantic import Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
 
+from shared.project.access.policies import Network, Policy
+from shared.project.base import Model, Name
 from shared.project.durations import Duration
 from shared.project.steps import STEP_SETTINGS, Method, Status, StepSettings
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
 Schema = dict[str, Any] | bool
@@ -23,18 +24,14 @@ REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "interna
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class ConfigValue(_Model):
+class ConfigValue(Model):
     """A value that workflows read as `config.<name>`; `env` names a variable that overrides the default."""
 
     default: Any = None
     env: str | None = None
 
 
-class InputSchemas(_Model):
+class InputSchemas(Model):
     """JSON Schemas (2020-12) of what an operation takes: objects by parameter name, and the body."""
 
     path: Schema | None = None
@@ -43,7 +40,7 @@ class InputSchemas(_Model):
     body: Schema | None = None
 
 
-class ReplySchema(_Model):
+class ReplySchema(Model):
     """One declared reply of an operation; the status of the four well-known names need not be said."""
 
     status: Status | None = Field(default=None, ge=200, le=599)
@@ -52,7 +49,7 @@ class ReplySchema(_Model):
     body: Schema | None = None
 
 
-class Operation(_Model):
+class Operation(Model):
     """Method and path, what goes in and comes out, and the workflow that runs."""
 
     name: Name
@@ -83,7 +80,7 @@ class Operation(_Model):
         return REPLY_STATUS.get(name)
 
 
-class Step(_Model):
+class Step(Model):
     """One configured action. In a file: `id`, optionally `if`, and one key that names the kind."""
 
     id: StepId
@@ -110,7 +107,7 @@ class Step(_Model):
         return {"id": self.id, **condition, self.kind: settings}
 
 
-class Workflow(_Model):
+class Workflow(Model):
     """Ordered steps; the trigger is the request."""
 
     name: Name
@@ -119,15 +116,24 @@ class Workflow(_Model):
     steps: tuple[Step, ...] = Field(min_length=1)
 
 
-class ClientDef(_Model):
+class ClientDef(Model):
     """A named caller that the project itself declares."""
 
     name: Name
     roles: tuple[Name, ...] = ()
 
 
-class Project(_Model):
-    """All files of a project in one."""
+class Access(Model):
+    """The file `access.yaml`: who there is, and what they may do. `networks`: lists of CIDR that rules name."""
+
+    roles: tuple[Name, ...] = ()
+    clients: tuple[ClientDef, ...] = ()
+    networks: dict[Name, tuple[Network, ...]] = Field(default_factory=dict)
+    policies: tuple[Policy, ...] = ()
+
+
+class Project(Access):
+    """All files of a project in one. `auth`: a valid token may call everything, or only what a policy accepts."""
 
     name: Name
     title: str = ""
@@ -137,5 +143,3 @@ class Project(_Model):
     config: dict[str, ConfigValue] = Field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)
-    roles: tuple[Name, ...] = ()
-    clients: tuple[ClientDef, ...] = ()

@@ -7,7 +7,7 @@ Never: a rule that the model does not have.
 
 from typing import Any
 
-from shared.project.model import ClientDef, Operation, Project, Workflow
+from shared.project.model import Access, Operation, Project, Workflow
 from shared.project.steps import STEP_SETTINGS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,18 +17,16 @@ def project_schema() -> dict[str, Any]:
     """`$defs` has `weir.yaml`, `operations.yaml`, `access.yaml` and `workflows/*.yaml`."""
     definitions: dict[str, Any] = {}
     header = _schema(Project, definitions)
-    for other in ("operations", "workflows", "roles", "clients"):
+    for other in ("operations", "workflows", *Access.model_fields):
         header["properties"].pop(other)
     workflow = _schema(Workflow, definitions)
     workflow["required"] = ["steps"]
     definitions["Step"] = _step(definitions)
-    roles = {"type": "array", "items": {"type": "string"}}
     return {"$schema": _DRAFT, "title": "A Weir project", "$defs": {
         **definitions, "weir.yaml": header, "workflows/*.yaml": workflow,
         "operations.yaml": _object({"operations": {"type": "array", "items": _schema(Operation, definitions)}},
                                    ["operations"]),
-        "access.yaml": _object({"roles": roles, "clients": {"type": "array", "items": _schema(ClientDef, definitions)}},
-                               [])}}
+        "access.yaml": _schema(Access, definitions)}}
 
 
 def _schema(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Metrics:
         self.dead = Counter(M.DEAD_LETTERS, "Records moved to the dead letters", ["topic"], registry=self.registry)
         self.expired = Counter(M.EXPIRED, "Requests dropped because their deadline had passed",
                                registry=self.registry)
+        self.observed = Counter(M.OBSERVED, "What policies that only report would have done", ["project", "outcome"],
+                                registry=self.registry)
         self.tasks = Counter(M.TASKS, "Tasks run", ["project"], registry=self.registry)
         self.usage_events = Counter(M.USAGE_EVENTS, "Usage events", ["kind"], registry=self.registry)
         self.config_offset = Gauge(M.CONFIG_OFFSET, "Next offset of the config topic", registry=self.registry)

@@ -61,6 +61,8 @@ def _request(**more: Any) -> RequestRecord:
         "traceparent": TRACEPARENT, "tracestate": "vendor=1", **more})
 
 
+# samples that today's code writes differently; their old files must still decode
+SUPERSEDED = frozenset({"usage"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -73,6 +75,9 @@ SAMPLES: dict[str, Any] = {
         trigger={"path": {"id": "e-100"}, "query": {"limit": 5}, "headers": {}, "client": "hr-app", "ip": "::1"},
         timing={"policy-queue": 900, "policy": 120}, content_type="application/json", traceparent=TRACEPARENT,
         tracestate="vendor=1", body=b'{"a":1}'),
+    "execution-observed": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, observed=("office-only:reject", "staff:accept")),
     "reply": ReplyRecord(
         request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},
         timing={"policy": 120, "executor": 5000}, traceparent=TRACEPARENT),
@@ -83,6 +88,10 @@ SAMPLES: dict[str, Any] = {
                    origin=str(ORIGIN)),
         UsageEvent(kind="delivery", id=REQUEST_ID, time=1_700_000_000_001, project="", operation="", client="",
                    source="edge", status=504, reason="timeout"))),
+    "usage-observed": Envelope(producer="0011223344556677", sequence=13, events=(
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="hr-app", source="edge", status=200, reason="ok",
+                   observed=["office-only:reject"], origin=str(ORIGIN)),)),
     "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
                         by=("client", "status")),
     "config-project": config.ProjectVersion(
@@ -117,13 +126,14 @@ def decode(name: str, wire: Wire) -> Any:
         return RequestRecord.from_headers(headers, wire.value, edge="edge" in name)
     if name.startswith("config"):
         return config.from_record(wire.key, wire.value)
+    kind = name.partition("-")[0]
     readers: dict[str, Any] = {
         "execution": lambda: ExecutionRecord.from_headers(headers, wire.value),
         "reply": lambda: ReplyRecord.from_headers(headers, wire.value),
         "usage": lambda: Envelope.from_record(wire.value, headers),
         "query": lambda: UsageQuery.from_json(wire.value),
     }
-    return readers[name]()
+    return readers[kind]()
 
 
 def write_missing() -> list[str]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.contract.samples import GOLDEN, SAMPLES, Wire, decode, encode
+from tests.contract.samples import GOLDEN, SAMPLES, SUPERSEDED, Wire, decode, encode
 
 FILES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 DECODED = [name for name in FILES if name != "dead-letter"]
@@ -23,7 +23,7 @@ def test_golden_record_still_means_what_it_meant(name: str) -> None:
     assert decode(name, golden(name)) == SAMPLES[name]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sorted(set(FILES) - SUPERSEDED))
 def test_wire_form_of_today_is_the_golden_one(name: str) -> None:
     today, once = encode(SAMPLES[name]), golden(name)
     assert (today.value, today.key) == (once.value, once.key)

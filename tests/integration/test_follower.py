@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from services.policy.book import PolicyBook
 from shared.contracts import config
 from shared.contracts.config import Client, Entity, ProjectVersion
+from shared.decision.book import PolicyBook
 from shared.kafka import follower as module
 from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox

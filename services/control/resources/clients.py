@@ -15,7 +15,7 @@ from services.control.faults import Conflict, NotFound
 from shared.contracts import token as tokens
 from shared.contracts.config import Client, Token
 from shared.names import topics
-from shared.project.model import Name
+from shared.project.base import Name
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
 

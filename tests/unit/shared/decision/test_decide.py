@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.policy.book import PolicyBook
-from services.policy.case import Case
-from services.policy.decide import Decision, decide
 from shared.contracts import token as tokens
 from shared.contracts.config import ProjectVersion, Token
 from shared.contracts.request import HttpFacts, RequestRecord
+from shared.decision.book import PolicyBook
+from shared.decision.case import Case
+from shared.decision.decide import Decision, decide
 from shared.names import topics
 from shared.names.reasons import Reason
 

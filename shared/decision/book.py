@@ -7,9 +7,11 @@ Never: a change in place while a call is being decided: one event loop, one book
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion, Token
+from shared.project.access.rules import CompiledPolicy, compile_networks, compile_policy
 from shared.project.canary import CANARY
 from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
@@ -18,10 +20,12 @@ from shared.project.routes import RouteTable
 
 @dataclass(frozen=True, slots=True)
 class GuardedOperation:
-    """One operation and its compiled input schemas."""
+    """One operation, its compiled input schemas, and the policies that speak of it, in file order."""
 
     operation: Operation
     inputs: InputValidator
+    rejects: tuple[CompiledPolicy, ...] = ()
+    accepts: tuple[CompiledPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class GuardedProject:
     version: int
     routes: RouteTable
     operations: Mapping[str, GuardedOperation]
+    roles: Mapping[str, frozenset[str]]
+    denies: bool = False
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "GuardedProject":
@@ -40,10 +46,20 @@ class GuardedProject:
 
     @classmethod
     def compile(cls, project: Project, version: int) -> "GuardedProject":
-        """Compile routes and schemas once per version."""
+        """Compile routes, schemas and policies once per version. Raises BadRule."""
+        lists = compile_networks(project.networks)
+        policies = [compile_policy(policy, lists) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
-            operation.name: GuardedOperation(operation, InputValidator.of(operation))
-            for operation in project.operations})
+            operation.name: _guard(operation, policies) for operation in project.operations},
+            {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny")
+
+
+def _guard(operation: Operation, policies: Sequence[CompiledPolicy]) -> GuardedOperation:
+    speaking = [compiled for compiled in policies
+                if any(fnmatchcase(operation.name, glob) for glob in compiled.policy.operations)]
+    by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
+                 for action in ("reject", "accept")}
+    return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"])
 
 
 class PolicyBook:
@@ -66,6 +82,14 @@ class PolicyBook:
     def project(self, name: str) -> GuardedProject | None:
         """The project's version in force."""
         return self._projects.get(name)
+
+    def roles(self, project: str, client: str) -> frozenset[str]:
+        """What a client may be: as it was made one by one, else as the project's files declare it."""
+        made = self._catalogue.clients.get((project, client))
+        if made is not None:
+            return frozenset(made.roles)
+        guarded = self._projects.get(project)
+        return guarded.roles.get(client, frozenset()) if guarded is not None else frozenset()
 
     def token(self, stored_digest: str) -> Token | None:
         """The token of a stored digest, whatever its state."""

@@ -5,8 +5,8 @@ Out:   the case's project, operation and parameters; 404, 405 or 503.
 Never: who calls.
 """
 
-from services.policy.book import GuardedProject
-from services.policy.case import Case
+from shared.decision.book import GuardedProject
+from shared.decision.case import Case
 from shared.errors import MethodNotAllowed, OperationDisabled, OperationNotFound, Refused
 from shared.project.routes import Match
 from shared.project.routes import MethodNotAllowed as OtherMethods

@@ -5,7 +5,7 @@ Out:   the case's trigger, with values coerced as the schemas say; 400 with ever
 Never: a look at the body of an operation that declares none.
 """
 
-from services.policy.case import Case
+from shared.decision.case import Case
 from shared.errors import InputInvalid, MediaTypeUnsupported, Refused
 from shared.names.headers import JSON
 

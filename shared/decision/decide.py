@@ -8,16 +8,17 @@ Never: I/O, a clock, logging.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.policy.case import Case
-from services.policy.checks.deadline import there_is_time
-from services.policy.checks.input import input_fits
-from services.policy.checks.route import operation_is_open
-from services.policy.checks.token import token_is_known
+from shared.decision.case import Case
+from shared.decision.checks.deadline import there_is_time
+from shared.decision.checks.input import input_fits
+from shared.decision.checks.policies import policies_let_in
+from shared.decision.checks.route import operation_is_open
+from shared.decision.checks.token import token_is_known
 from shared.errors import WeirError
 from shared.names.reasons import Reason
 
 CHECKS: tuple[Callable[[Case], WeirError | None], ...] = (
-    there_is_time, operation_is_open, token_is_known, input_fits)
+    there_is_time, operation_is_open, token_is_known, policies_let_in, input_fits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Out:   TimedOut when it has passed: nobody listens any more, so nothing may star
 Never: a default deadline; the operation's own timeout gives that, when the case is admitted.
 """
 
-from services.policy.case import Case
+from shared.decision.case import Case
 from shared.errors import TimedOut
 
 

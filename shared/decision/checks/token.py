@@ -5,8 +5,8 @@ Out:   the case's client; 401.
 Never: a raw token: what reaches policy is a digest that is good for one topic only.
 """
 
-from services.policy.case import Case
 from shared.contracts.token import MALFORMED, stored_digest
+from shared.decision.case import Case
 from shared.errors import CredentialsExpired, CredentialsInvalid, CredentialsMissing, Refused
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -32,5 +32,5 @@ def token_is_known(case: Case) -> Refused | None:
     if token.expires is not None and token.expires <= case.now_ms:
         return CredentialsExpired("the token has expired; ask the API's owner for a new one",
                                   headers=INVALID_CHALLENGE)
-    case.client = token.client
+    case.client, case.roles = token.client, case.book.roles(token.project, token.client)
     return None

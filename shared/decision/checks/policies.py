@@ -1,0 +1,37 @@
+"""Do the owner's policies let this call in?
+
+In:    the facts of the call, the policies that speak of its operation.
+Out:   AccessRejected, by the first policy in file order that rejects; what observing policies would have done.
+Never: limits; `limits.py` has them.
+
+Reject wins over accept. Where the project's default is to deny, some policy has to accept, unless the operation is
+public.
+"""
+
+from shared.decision.case import Case
+from shared.errors import AccessRejected
+
+
+def policies_let_in(case: Case) -> AccessRejected | None:
+    """Refuse what a policy rejects, and what none accepts where that is needed."""
+    guarded, project = case.guarded, case.project
+    if guarded is None or project is None:
+        return None
+    needs_accept = project.denies and not guarded.operation.public
+    if not guarded.rejects and not needs_accept:
+        return None
+    facts = case.facts()
+    for compiled in guarded.rejects:
+        if compiled.holds(facts):
+            policy = compiled.policy
+            if policy.enforced:
+                return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
+                                      status=policy.status, policy=policy.name)
+            case.observed.append(f"{policy.name}:reject")
+    if not needs_accept:
+        return None
+    accepting = [compiled.policy for compiled in guarded.accepts if compiled.holds(facts)]
+    if any(policy.enforced for policy in accepting):
+        return None
+    case.observed.extend(f"{policy.name}:accept" for policy in accepting)
+    return AccessRejected(f"no policy accepts this call of {case.operation!r}; the project denies what none accepts")

@@ -1,0 +1,86 @@
+"""CEL over the facts of a call.
+
+In:    an expression.
+Out:   a function of `Facts`, checked for types when it is compiled.
+Never: more than the library's iteration budget spent on one evaluation.
+
+Variables: client, roles, authenticated, operation, method, source, ip, header (map of text), query (map of lists of
+text), path (map of text), claim, body (JSON), size (bytes), now (timestamp).
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from shared.project.access.facts import MISSING, Facts
+
+_T = cel.Type
+_TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
+_READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
+    "client": (_T.STRING, lambda facts: facts.client),
+    "roles": (_T.List(_T.STRING), lambda facts: sorted(facts.roles)),
+    "authenticated": (_T.BOOL, lambda facts: facts.authenticated),
+    "operation": (_T.STRING, lambda facts: facts.operation),
+    "method": (_T.STRING, lambda facts: facts.method),
+    "source": (_T.STRING, lambda facts: facts.source),
+    "ip": (_T.STRING, lambda facts: facts.ip),
+    "header": (_TEXT_MAP, lambda facts: dict(facts.headers)),
+    "query": (_T.Map(_T.STRING, _T.List(_T.STRING)), lambda facts: dict(facts.query)),
+    "path": (_TEXT_MAP, lambda facts: dict(facts.path)),
+    "claim": (_T.Map(_T.STRING, _T.DYN), lambda facts: dict(facts.claims)),
+    "body": (_T.DYN, lambda facts: None if facts.document is MISSING else facts.document),
+    "size": (_T.INT, lambda facts: len(facts.body)),
+    "now": (_T.TIMESTAMP, lambda facts: datetime.fromtimestamp(facts.now_ms / 1000, UTC)),
+}
+_WORD = re.compile(r"[a-z]+")
+_WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+
+
+class BadCel(ValueError):
+    """Not a CEL expression of the type that is asked for."""
+
+
+class Undecided(Exception):
+    """An expression that has no value for this call: a key that is not there, a number divided by zero."""
+
+
+def compile_condition(text: str) -> Callable[[Facts], bool]:
+    """A condition; what it returns raises Undecided. Raises BadCel."""
+    evaluate = _compile(text, (_T.BOOL, _T.DYN), "true or false")
+
+    def holds(facts: Facts) -> bool:
+        value = evaluate(facts)
+        if not isinstance(value, bool):
+            raise Undecided(f"`{text[:100]}` is neither true nor false: {str(value)[:200]}")
+        return value
+    return holds
+
+
+@cache
+def _environment() -> cel.Env:
+    return cel.NewEnv(variables={name: kind for name, (kind, _) in _READ.items()})
+
+
+def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Facts], Any]:
+    try:
+        expression = _environment().compile(text)
+    except RuntimeError as exc:
+        found = _WHERE.search(str(exc))
+        raise BadCel(f"not CEL: {found[3]} (at {found[1]}:{found[2]} of the expression)" if found
+                     else f"not CEL: {str(exc)[:300]}") from None
+    kind = expression.return_type()
+    if kind not in kinds:
+        raise BadCel(f"the expression gives {kind.name().lower()}, and {what} is asked for")
+    # turning facts into CEL values is most of the cost
+    reads = [(name, read) for name, (_, read) in _READ.items() if name in _WORD.findall(text)]
+
+    def evaluate(facts: Facts) -> Any:
+        try:
+            return expression.eval(data={name: read(facts) for name, read in reads}).value()
+        except RuntimeError as exc:
+            raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
+    return evaluate

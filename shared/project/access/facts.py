@@ -1,0 +1,84 @@
+"""What rules look at.
+
+In:    a call, as far as it is known once the caller is.
+Out:   `Facts`; costly ones are worked out when a rule first asks.
+Never: an opinion.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+
+class Missing:
+    """Stands for a value that is not there; JSON's null is one that is."""
+
+
+MISSING = Missing()
+_UNREAD = Missing()
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """Header names are lower case; `ip` is empty for a caller that came over the internal topic."""
+
+    operation: str
+    method: str
+    now_ms: int
+    source: str = "internal"
+    client: str = ""
+    roles: frozenset[str] = frozenset()
+    ip: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    path: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+    authenticated: bool = False
+    _document: Any = _UNREAD
+    _address: Any = _UNREAD
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON; MISSING when there is none or it is not JSON."""
+        if self._document is _UNREAD:
+            try:
+                self._document = orjson.loads(self.body) if self.body else MISSING
+            except orjson.JSONDecodeError:
+                self._document = MISSING
+        return self._document
+
+    @property
+    def address(self) -> bytes | None:
+        """The address in network byte order, an IPv4 one that is mapped into IPv6 as IPv4; None without any."""
+        if self._address is _UNREAD:
+            self._address = packed(self.ip)
+        address: bytes | None = self._address
+        return address
+
+
+def packed(ip: str) -> bytes | None:
+    """An address in network byte order; None for what is no address."""
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).packed
+
+
+def part_of(document: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901), or MISSING."""
+    here = document
+    for token in pointer.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict) and key in here:
+            here = here[key]
+        elif isinstance(here, list) and key.isascii() and key.isdigit() and int(key) < len(here):
+            here = here[int(key)]
+        else:
+            return MISSING
+    return here

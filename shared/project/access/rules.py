@@ -1,0 +1,200 @@
+"""Rules, compiled.
+
+In:    a policy, and the lists of networks that its project names.
+Out:   `CompiledPolicy`: predicates over `Facts`.
+Never: I/O; an exception but `Undecided` when a rule is asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from shared.project.access.cel import BadCel, Undecided, compile_condition
+from shared.project.access.comparison import BadPattern, compile_comparison
+from shared.project.access.facts import MISSING, Facts, part_of
+from shared.project.access.networks import BadNetwork, Networks
+from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
+
+Predicate = Callable[[Facts], bool]
+Values = Callable[[Facts], Sequence[Any]]
+NetworkLists = Mapping[str, Networks]
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MAX_SHOWN = 100
+
+
+class BadRule(ValueError):
+    """A rule that cannot be compiled; `path` leads to its part that is wrong."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...]) -> None:
+        """`message` says what is wrong there."""
+        super().__init__(message)
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """`saw` tells a person what the rule looked at."""
+
+    kind: str
+    holds: Predicate
+    saw: Callable[[Facts], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy and its rules."""
+
+    policy: Policy
+    rules: tuple[CompiledRule, ...]
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether all rules hold. A rule without a value counts on the safe side: for a reject, against an accept."""
+        undecided = False
+        for rule in self.rules:
+            try:
+                if not rule.holds(facts):
+                    return False
+            except Undecided:
+                undecided = True
+        return not undecided or self.policy.action == "reject"
+
+
+def compile_networks(lists: Mapping[str, Sequence[str]]) -> dict[str, Networks]:
+    """The named lists of a project. Raises BadRule."""
+    compiled = {}
+    for name, networks in lists.items():
+        for index, network in enumerate(networks):
+            _networks([network], {}, ("networks", name, index))
+        compiled[name] = Networks(networks)
+    return compiled
+
+
+def compile_policy(policy: Policy, lists: NetworkLists) -> CompiledPolicy:
+    """Raises BadRule, its path beginning at the policy."""
+    rules = []
+    for index, rule in enumerate(policy.rules):
+        try:
+            rules.append(compile_rule(rule, lists))
+        except BadRule as exc:
+            raise BadRule(str(exc), ("rules", index, *exc.path)) from None
+    return CompiledPolicy(policy, tuple(rules))
+
+
+def compile_rule(rule: Rule, lists: NetworkLists) -> CompiledRule:
+    """Raises BadRule."""
+    kind, setting = rule.kind, getattr(rule, rule.kind)
+    if isinstance(setting, bool):
+        return CompiledRule(kind, lambda facts: facts.authenticated is setting,
+                            lambda facts: "authenticated" if facts.authenticated else "no valid credentials")
+    if isinstance(setting, str):
+        return _when(setting)
+    if isinstance(setting, Addresses):
+        return CompiledRule(kind, _address(setting, lists), lambda facts: facts.ip or "no address")
+    if isinstance(setting, Schedule):
+        return _time(setting)
+    return _compared(kind, setting)
+
+
+def _when(text: str) -> CompiledRule:
+    try:
+        holds = compile_condition(text)
+    except BadCel as exc:
+        raise BadRule(str(exc), ("when",)) from None
+
+    def saw(facts: Facts) -> str:
+        try:
+            return str(holds(facts)).lower()
+        except Undecided as exc:
+            return str(exc)
+    return CompiledRule(f"when {text[:_MAX_SHOWN]}", holds, saw)
+
+
+def _compared(kind: str, setting: Comparison) -> CompiledRule:
+    label, values, texts = _source(kind, setting)
+    try:
+        test = compile_comparison(setting, texts=texts)
+    except BadPattern as exc:
+        raise BadRule(str(exc), (kind, "matches")) from None
+    return CompiledRule(label, lambda facts: test(values(facts)),
+                        lambda facts: ", ".join(str(value)[:_MAX_SHOWN] for value in values(facts)) or "nothing")
+
+
+def _source(kind: str, setting: Comparison) -> tuple[str, Values, bool]:
+    """What a rule is called, where its values come from, and whether they are texts."""
+    if isinstance(setting, At):
+        pointer = setting.at
+        return f"body {pointer}", lambda facts: _spread(part_of(facts.document, pointer)), False
+    if isinstance(setting, Named):
+        name = setting.name
+        if kind == "claim":
+            pointer = name if name.startswith("/") else "/" + name.replace("~", "~0").replace("/", "~1")
+            return f"claim {name}", lambda facts: _spread(part_of(facts.claims, pointer)), False
+        if kind == "header":
+            key = name.lower()
+            return f"header {key}", lambda facts: (facts.headers[key],) if key in facts.headers else (), True
+        return f"query {name}", lambda facts: facts.query.get(name, ()), True
+    return kind, _PLAIN[kind], kind != "size"
+
+
+_PLAIN: dict[str, Values] = {
+    "role": lambda facts: sorted(facts.roles), "client": lambda facts: (facts.client,) if facts.client else (),
+    "method": lambda facts: (facts.method,), "size": lambda facts: (len(facts.body),)}
+
+
+def _spread(value: Any) -> Sequence[Any]:
+    """A list stands for its items."""
+    if value is MISSING:
+        return ()
+    return value if isinstance(value, list) else (value,)
+
+
+def _address(setting: Addresses, lists: NetworkLists) -> Predicate:
+    inside = [] if setting.in_ is None else _networks(setting.in_, lists, ("ip", "in"))
+    outside = [] if setting.not_in is None else _networks(setting.not_in, lists, ("ip", "not_in"))
+
+    def holds(facts: Facts) -> bool:
+        address = facts.address
+        return ((not inside or any(networks.holds(address) for networks in inside))
+                and not any(networks.holds(address) for networks in outside))
+    return holds
+
+
+def _networks(names: Sequence[str], lists: NetworkLists, path: tuple[str | int, ...]) -> list[Networks]:
+    literal = []
+    for index, name in enumerate(names):
+        if name not in lists:
+            try:
+                literal.append(name)
+                Networks([name])
+            except BadNetwork as exc:
+                known = f"; nor is it a list under `networks` ({', '.join(lists)})" if lists else ""
+                raise BadRule(f"{exc}{known}", (*path, index)) from None
+    found = [lists[name] for name in names if name in lists]
+    return [*found, Networks(literal)] if literal else found
+
+
+def _time(setting: Schedule) -> CompiledRule:
+    try:
+        zone = ZoneInfo(setting.zone)
+    except (KeyError, ValueError, OSError):
+        raise BadRule(f"there is no time zone {setting.zone!r}; write an IANA name: Europe/Berlin, UTC",
+                      ("time", "zone")) from None
+    start, end = _minutes(setting.from_), _minutes(setting.to)
+    days = frozenset(setting.days or _DAYS)
+
+    def holds(facts: Facts) -> bool:
+        local = datetime.fromtimestamp(facts.now_ms / 1000, zone)
+        minute, day = local.hour * 60 + local.minute, local.weekday()
+        if start < end:
+            return start <= minute < end and _DAYS[day] in days
+        return (minute >= start and _DAYS[day] in days) or (minute < end and _DAYS[day - 1] in days)
+
+    return CompiledRule("time", holds, lambda facts: f"{datetime.fromtimestamp(facts.now_ms / 1000, zone):%a %H:%M} "
+                                                     f"in {setting.zone}")
+
+
+def _minutes(clock: str) -> int:
+    hours, _, minutes = clock.partition(":")
+    return int(hours) * 60 + int(minutes)

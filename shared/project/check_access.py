@@ -1,0 +1,80 @@
+"""Rules over `access.yaml`: what names something that is not there, what can never match, what does not compile.
+
+In:    the file's model, its places, the project's operations.
+Out:   problems with their places.
+Never: YAML, files.
+"""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from shared.project.access.networks import Networks
+from shared.project.access.policies import Comparison, Policy, Rule
+from shared.project.access.rules import BadRule, compile_networks, compile_policy
+from shared.project.model import Access, Operation
+from shared.project.places import Key, Problem, Source
+
+
+def check_access(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
+    """All problems of the file."""
+    roles = frozenset(access.roles)
+    yield from _duplicates("client", [client.name for client in access.clients], source, "clients")
+    yield from _duplicates("policy", [policy.name for policy in access.policies], source, "policies")
+    for index, client in enumerate(access.clients):
+        for role in client.roles:
+            if role not in roles:
+                yield source.problem(("clients", index, "roles"), "dangling", _no_role(role, access))
+    lists: dict[str, Networks] = {}
+    try:
+        lists = compile_networks(access.networks)
+    except BadRule as exc:
+        yield source.problem(exc.path, "rule", str(exc))
+    for index, policy in enumerate(access.policies):
+        path: tuple[Key, ...] = ("policies", index)
+        try:
+            compile_policy(policy, lists)
+        except BadRule as exc:
+            yield source.problem((*path, *exc.path), "rule", str(exc))
+        yield from _operations(policy, operations, source, path)
+        for place, rule in enumerate(policy.rules):
+            for role in _named(rule.role):
+                if role not in roles:
+                    yield source.problem((*path, "rules", place, "role"), "dangling", _no_role(role, access))
+
+
+def _duplicates(what: str, names: Sequence[str], source: Source, key: str) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield source.problem((key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
+
+
+def _operations(policy: Policy, operations: Sequence[Operation], source: Source,
+                path: tuple[Key, ...]) -> Iterator[Problem]:
+    names = [operation.name for operation in operations]
+    for index, glob in enumerate(policy.operations):
+        if glob != "*" and not any(fnmatchcase(name, glob) for name in names):
+            what = "no operation matches" if set(glob) & set("*?[") else "there is no operation"
+            yield source.problem((*path, "operations", index), "dangling", f"{what} {glob!r}")
+    methods: set[str] = {operation.method for operation in operations
+               if any(fnmatchcase(operation.name, glob) for glob in policy.operations)}
+    for index, rule in enumerate(policy.rules):
+        if rule.method is not None and methods and not _could_be(rule, methods):
+            yield source.problem((*path, "rules", index, "method"), "never", "this can never hold: the operations of "
+                                 f"this policy have the method{'s' if len(methods) > 1 else ''} "
+                                 f"{', '.join(sorted(methods))}")
+
+
+def _could_be(rule: Rule, methods: set[str]) -> bool:
+    named = set(_named(rule.method))
+    return not named or bool(named & methods)
+
+
+def _named(comparison: Comparison | None) -> list[str]:
+    """The values that a comparison asks for by name."""
+    if comparison is None:
+        return []
+    return [str(value) for value in (*(comparison.in_ or ()), *(() if comparison.is_ is None else (comparison.is_,)))]
+
+
+def _no_role(role: str, access: Access) -> str:
+    return f"there is no role {role!r}; `roles` has {', '.join(access.roles) or 'none'}"

@@ -1,0 +1,190 @@
+"""Policies decide: every kind of rule, reject over accept, observe without effect."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.decision.decide import Decision, decide
+from shared.names.reasons import Reason
+from shared.project.access.facts import Facts, packed
+from shared.project.access.networks import Networks
+from shared.project.access.policies import Rule
+from shared.project.access.rules import compile_rule
+from tests.support.calls import NOW, book, case
+
+FACTS: dict[str, Any] = {
+    "operation": "make-thing", "method": "POST", "now_ms": NOW, "source": "edge", "client": "shop",
+    "roles": frozenset({"reader", "editor"}), "ip": "10.1.2.3", "authenticated": True,
+    "headers": {"x-tenant": "blue-7", "x-level": "5", "x-flag": "true"}, "query": {"tag": ["a", "b"], "empty": [""]},
+    "claims": {"scope": ["read", "write"], "org": {"id": 9}, "a/b": 1, "admin": False},
+    "body": b'{"amount": 12.5, "items": [{"sku": "x"}, {"sku": "y"}], "note": null, "one": 1}'}
+
+RULES: list[tuple[dict[str, Any], bool]] = [
+    ({"authenticated": True}, True), ({"authenticated": False}, False),
+    ({"role": "reader"}, True), ({"role": "owner"}, False), ({"role": ["owner", "editor"]}, True),
+    ({"role": {"is_not": "reader"}}, False), ({"role": {"not_in": ["owner"]}}, True),
+    ({"client": "shop"}, True), ({"client": {"starts_with": "sh"}}, True), ({"client": {"matches": "^s.*p$"}}, True),
+    ({"client": {"is_not": "shop"}}, False), ({"client": {"exists": True}}, True),
+    ({"ip": "10.0.0.0/8"}, True), ({"ip": "10.1.2.3"}, True), ({"ip": ["192.0.2.0/24", "2001:db8::/32"]}, False),
+    ({"ip": {"not_in": ["10.0.0.0/8"]}}, False), ({"ip": {"in": ["10.0.0.0/8"], "not_in": ["10.1.0.0/16"]}}, False),
+    ({"ip": "::ffff:10.0.0.0/104"}, True), ({"ip": "office"}, True), ({"ip": {"not_in": ["office"]}}, False),
+    ({"header": {"name": "X-Tenant", "is": "blue-7"}}, True),
+    ({"header": {"name": "x-tenant", "matches": "[0-9]$"}}, True),
+    ({"header": {"name": "x-level", "is": 5}}, True), ({"header": {"name": "x-level", ">": 4, "<": 6}}, True),
+    ({"header": {"name": "x-flag", "is": True}}, True), ({"header": {"name": "x-tenant", ">": 1}}, False),
+    ({"header": {"name": "x-none", "exists": False}}, True), ({"header": {"name": "x-none", "is_not": "a"}}, True),
+    ({"header": {"name": "x-none", "in": ["a"]}}, False), ({"header": {"name": "x-none", "matches": ".*"}}, False),
+    ({"query": {"name": "tag", "is": "b"}}, True), ({"query": {"name": "tag", "is_not": "b"}}, False),
+    ({"query": {"name": "empty", "exists": True}}, True), ({"query": {"name": "none", "exists": True}}, False),
+    ({"body": {"at": "/amount", ">": 12}}, True), ({"body": {"at": "/amount", "<=": 12}}, False),
+    ({"body": {"at": "/items/1/sku", "is": "y"}}, True), ({"body": {"at": "/items/2/sku", "exists": False}}, True),
+    ({"body": {"at": "/note", "exists": True}}, True), ({"body": {"at": "/one", "is": True}}, False),
+    ({"body": {"at": "/one", "is": 1.0}}, True), ({"body": {"at": "/amount", "starts_with": "1"}}, False),
+    ({"claim": {"name": "scope", "is": "write"}}, True), ({"claim": {"name": "/org/id", "is": 9}}, True),
+    ({"claim": {"name": "a/b", "is": 1}}, True), ({"claim": {"name": "admin", "is": False}}, True),
+    ({"method": "POST"}, True), ({"method": ["GET", "PUT"]}, False),
+    ({"size": {"<": 1000}}, True), ({"size": {">=": 1000}}, False),
+    ({"time": {"zone": "UTC", "days": ["sat"], "from": "21:00", "to": "22:00"}}, True),
+    ({"time": {"zone": "Europe/Berlin", "from": "21:00", "to": "22:00"}}, False),
+    ({"time": {"zone": "Asia/Tokyo", "days": ["sun"], "to": "08:00"}}, True),
+    ({"time": {"zone": "UTC", "days": ["fri"], "from": "21:00", "to": "06:00"}}, False),
+    ({"time": {"zone": "Pacific/Kiritimati", "days": ["sat"], "from": "22:00", "to": "12:00"}}, True),
+    ({"when": 'header["x-tenant"].startsWith("blue") && "reader" in roles && size < 100'}, True),
+    ({"when": 'body.amount > 12.0 && body.items.exists(i, i.sku == "y") && method == "POST"'}, True),
+    ({"when": 'now.getHours("UTC") == 21 && source == "edge" && claim.org.id == 9 && query["tag"][0] == "b"'}, False),
+]
+
+
+@pytest.mark.parametrize(("rule", "holds"), RULES, ids=[str(rule) for rule, _ in RULES])
+def test_each_kind_of_rule_holds_for_its_own_reason(rule: dict[str, Any], holds: bool) -> None:
+    compiled = compile_rule(Rule.model_validate(rule), {"office": Networks(["10.1.0.0/16"])})
+    assert compiled.holds(Facts(**FACTS)) is holds
+    assert compiled.saw(Facts(**FACTS))
+
+
+def test_rule_is_the_same_after_a_round_trip_through_its_document() -> None:
+    for rule, _ in RULES:
+        once = Rule.model_validate(rule)
+        assert Rule.model_validate(once.model_dump(mode="json", by_alias=True)) == once
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 2000])
+def test_body_that_is_not_json_has_no_parts(body: bytes) -> None:
+    rule = compile_rule(Rule.model_validate({"body": {"at": "", "exists": False}}), {})
+    assert rule.holds(Facts(**{**FACTS, "body": body}))
+
+
+@pytest.mark.parametrize("ip", ["", "unknown", "999.1.1.1", "10.0.0.0/8"])
+def test_caller_without_an_address_is_in_no_network(ip: str) -> None:
+    inside, outside = ({"ip": {key: ["0.0.0.0/0", "::/0"]}} for key in ("in", "not_in"))
+    facts = Facts(**{**FACTS, "ip": ip})
+    assert not compile_rule(Rule.model_validate(inside), {}).holds(facts)
+    assert compile_rule(Rule.model_validate(outside), {}).holds(facts)
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 32))
+def test_mapped_address_is_its_ipv4_address(address: Any, prefix: int) -> None:
+    networks = Networks([f"{address}/32", "203.0.113.0/24"])
+    assert networks.holds(packed(f"::ffff:{address}"))
+    assert networks.holds(packed(str(address)))
+
+
+def reject(name: str = "r", **more: Any) -> dict[str, Any]:
+    return {"name": name, "action": "reject", **more}
+
+
+def accept(name: str = "a", **more: Any) -> dict[str, Any]:
+    return {"name": name, "action": "accept", **more}
+
+
+def ruling(policies: list[dict[str, Any]], operation: str = "get-thing", auth: str = "token", **call: Any) -> Decision:
+    return decide(case(book(policies, auth=auth), operation, **call))
+
+
+def test_valid_token_may_call_everything_unless_the_project_denies() -> None:
+    assert ruling([]).reason is Reason.OK
+    assert ruling([], auth="deny").reason is Reason.ACCESS_REJECTED
+    assert ruling([accept(operations=["get-*"])], auth="deny").reason is Reason.OK
+    assert ruling([accept(operations=["get-*"])], "make-thing", auth="deny").reason is Reason.ACCESS_REJECTED
+
+
+def test_public_operation_needs_nobody_to_accept_it_but_can_be_rejected() -> None:
+    assert ruling([], "open", auth="deny", token=None).reason is Reason.OK
+    assert ruling([reject(rules=[{"authenticated": False}])], "open", token=None).reason is Reason.ACCESS_REJECTED
+    assert ruling([reject(rules=[{"authenticated": False}])], "open").reason is Reason.OK
+
+
+def test_first_reject_in_file_order_answers_with_its_own_status_and_message() -> None:
+    decision = ruling([accept(), reject("one", status=451, message="not here"), reject("two")])
+    assert decision.refusal is not None
+    assert (decision.refusal.status, str(decision.refusal)) == (451, "not here")
+    assert decision.refusal.members == {"policy": "one"}
+    assert decision.refusal.reason is Reason.ACCESS_REJECTED
+
+
+def test_policy_speaks_of_its_operations_only() -> None:
+    policies = [reject(operations=["make-*", "open"])]
+    assert ruling(policies).reason is Reason.OK
+    assert ruling(policies, "make-thing").reason is Reason.ACCESS_REJECTED
+
+
+def test_expression_without_a_value_counts_on_the_safe_side() -> None:
+    unknown = [{"when": 'header["x-absent"] == "a"'}]
+    assert ruling([reject(rules=unknown)]).reason is Reason.ACCESS_REJECTED
+    assert ruling([accept(rules=unknown)], auth="deny").reason is Reason.ACCESS_REJECTED
+    assert ruling([reject(rules=[*unknown, {"role": {"is_not": "reader"}}])]).reason is Reason.OK
+
+
+def test_client_made_one_by_one_has_its_own_roles() -> None:
+    known = book([])
+    assert (known.roles("p", "made"), known.roles("p", "nobody"), known.roles("q", "c")) == (
+        {"reader"}, frozenset(), frozenset())
+
+
+def test_observing_policy_reports_what_it_would_have_done() -> None:
+    looked = case(book([reject("watch", mode="observe")]))
+    assert decide(looked).reason is Reason.OK
+    assert looked.observed == ["watch:reject"]
+    denied = case(book([accept("trial", mode="observe")], auth="deny"))
+    assert decide(denied).reason is Reason.ACCESS_REJECTED
+    assert denied.observed == ["trial:accept"]
+
+
+SOME_RULES = st.lists(st.sampled_from([
+    {"role": "reader"}, {"role": {"is_not": "editor"}}, {"ip": "10.0.0.0/8"}, {"ip": {"not_in": ["10.1.0.0/16"]}},
+    {"method": "GET"}, {"header": {"name": "x", "exists": True}}, {"when": "header.x == 'y'"},
+    {"authenticated": True}]), max_size=3)
+POLICIES = st.lists(st.builds(
+    lambda action, rules, mode, globs: {"action": action, "rules": rules, "mode": mode, "operations": globs},
+    st.sampled_from(["accept", "reject"]), SOME_RULES, st.sampled_from(["enforce", "observe"]),
+    st.sampled_from([["*"], ["get-*"], ["make-thing", "open"]])), max_size=5).map(
+        lambda found: [{**policy, "name": f"p{index}"} for index, policy in enumerate(found)])
+CALLS = st.fixed_dictionaries({
+    "operation": st.sampled_from(["get-thing", "make-thing", "open"]),
+    "client_ip": st.sampled_from(["10.1.2.3", "::1"]),
+    "headers": st.sampled_from([{}, {"x": "y"}, {"x": "z"}])})
+AUTH = st.sampled_from(["token", "deny"])
+
+
+@given(POLICIES, CALLS, AUTH, st.randoms())
+def test_order_of_policies_never_changes_whether_a_call_is_let_in(
+        policies: list[dict[str, Any]], call: dict[str, Any], auth: str, random: Any) -> None:
+    shuffled = random.sample(policies, len(policies))
+    assert ruling(policies, auth=auth, **call).reason is ruling(shuffled, auth=auth, **call).reason
+
+
+@given(POLICIES, CALLS, AUTH)
+def test_observing_policies_never_change_an_outcome(
+        policies: list[dict[str, Any]], call: dict[str, Any], auth: str) -> None:
+    enforced = [policy for policy in policies if policy["mode"] == "enforce"]
+    left, right = ruling(policies, auth=auth, **call), ruling(enforced, auth=auth, **call)
+    assert (left.reason, str(left.refusal)) == (right.reason, str(right.refusal))
+
+
+@given(POLICIES, CALLS, AUTH, SOME_RULES)
+def test_one_more_reject_never_admits_more(
+        policies: list[dict[str, Any]], call: dict[str, Any], auth: str, rules: list[Any]) -> None:
+    more = ruling([*policies, reject("more", rules=rules)], auth=auth, **call)
+    assert more.reason is not Reason.OK or ruling(policies, auth=auth, **call).reason is Reason.OK

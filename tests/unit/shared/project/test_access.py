@@ -1,0 +1,92 @@
+"""Every mistake in access.yaml is told with its place."""
+
+import pytest
+
+from shared.project.load import load_project
+from shared.project.places import read
+from shared.project.schema import project_schema
+from shared.project.schemas import compile_schema
+
+FILES = {
+    "weir.yaml": "name: p\n",
+    "operations.yaml": "operations:\n  - {name: get-a, method: GET, path: /a, workflow: w}\n"
+                       "  - {name: put-a, method: PUT, path: /a, workflow: w}\n",
+    "workflows/w.yaml": "steps:\n  - id: answer\n    reply: {body: 1}\n"}
+POLICY = "policies:\n  - name: guard\n    action: reject\n"
+# text of access.yaml, code, line and column, part of the message
+CASES = [
+    (POLICY + "    operations: [get-b]\n", "dangling", (4, 18), "there is no operation 'get-b'"),
+    (POLICY + "    operations: [get-a, 'x-*']\n", "dangling", (4, 25), "no operation matches 'x-*'"),
+    (POLICY + "    rules:\n      - ip: 10.0.0.0/33\n", "rule", (5, 9), "is no network"),
+    (POLICY + "    rules:\n      - ip: [10.0.0.0/8, 10.0.0.1/8]\n", "rule", (5, 9), "the network is 10.0.0.0/8"),
+    (POLICY + "    rules:\n      - ip: {in: [office]}\n", "rule", (5, 19), "'office' is no network"),
+    (POLICY + "    rules:\n      - header: {name: x, matches: '(a'}\n", "rule", (5, 27), "missing )"),
+    (POLICY + "    rules:\n      - header: {name: x, matches: '(a{1000}){1000}'}\n", "rule", (5, 27), "repetition"),
+    (POLICY + "    rules:\n      - header: {name: x, matches: '(?=a)b'}\n", "rule", (5, 27), "perl operator"),
+    (POLICY + "    rules:\n      - time: {zone: Mars/Crater, to: '08:00'}\n", "rule", (5, 16), "no time zone"),
+    (POLICY + "    rules:\n      - time: {zone: UTC, to: '25:00'}\n", "shape", (5, 27), "to"),
+    (POLICY + "    rules:\n      - time: {zone: UTC, from: '08:00', to: '08:00'}\n", "shape", (5, 9), "never hold"),
+    (POLICY + "    rules:\n      - when: size + 'a' == 'b'\n", "rule", (5, 9), "no matching overload"),
+    (POLICY + "    rules:\n      - when: size\n", "rule", (5, 9), "gives int"),
+    (POLICY + "    rules:\n      - when: sise > 3\n", "rule", (5, 9), "undeclared reference to 'sise'"),
+    (POLICY + "    rules:\n      - when: size >\n", "rule", (5, 9), "Syntax error"),
+    (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
+    (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
+    (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
+    (POLICY + "    rules:\n      - rolle: a\n", "unknown-key", (5, 9), "unknown key 'rolle'"),
+    (POLICY + "    rules:\n      - header: {name: x}\n", "shape", (5, 9), "say what to compare with"),
+    (POLICY + "    rules:\n      - header: {name: x, '<': 1, '>': 1}\n", "shape", (5, 9), "nothing is above 1"),
+    (POLICY + "    rules:\n      - header: {name: x, exists: false, is: a}\n", "shape", (5, 9), "never hold"),
+    (POLICY + "    rules:\n      - method: POST\n", "never", (5, 9), "have the methods GET, PUT"),
+    (POLICY + "    status: 200\n", "shape", (4, 5), "400"),
+    (POLICY + "    status: wrong\n", "shape", (4, 5), "integer"),
+    (POLICY.replace("reject", "accept") + "    message: no\n", "shape", (2, 5), "belong to a policy that rejects"),
+    (POLICY.replace("reject", "refuse"), "shape", (3, 5), "'accept' or 'reject'"),
+    (POLICY + "  - {name: guard, action: accept}\n", "duplicate", (4, 6), "policy 'guard' stands twice"),
+    ("networks:\n  office: [10.0.0.0/8, x]\n", "rule", (2, 24), "'x' is no network"),
+    ("clients:\n  - {name: a, roles: [b]}\n", "dangling", (2, 15), "`roles` has none"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "where", "message"), CASES, ids=[case[3] for case in CASES])
+def test_each_mistake_is_told_with_its_place(text: str, code: str, where: tuple[int, int], message: str) -> None:
+    loaded = load_project({**FILES, "access.yaml": text})
+    assert loaded.project is None
+    found = [(problem.code, (problem.line, problem.column)) for problem in loaded.problems]
+    assert found == [(code, where)], loaded.problems
+    assert message in loaded.problems[0].message
+
+
+GOOD = """
+roles: [reader]
+clients:
+  - {name: a, roles: [reader]}
+networks:
+  office: [10.0.0.0/8, "2001:db8::/32"]
+policies:
+  - name: guard
+    action: reject
+    operations: ["*-a"]
+    status: 451
+    message: not from there
+    mode: observe
+    rules:
+      - role: [reader]
+      - ip: {not_in: [office, 192.0.2.1]}
+      - header: {name: x-a, "<": 5}
+      - body: {at: /a, is: true}
+      - time: {zone: Europe/Berlin, days: [mon], from: "22:00", to: "06:00"}
+      - when: size > 3
+  - name: all
+    action: accept
+"""
+
+
+def test_good_file_loads_and_fits_the_published_schema() -> None:
+    loaded = load_project({**FILES, "access.yaml": GOOD})
+    assert loaded.problems == ()
+    assert loaded.project is not None
+    assert [policy.name for policy in loaded.project.policies] == ["guard", "all"]
+    schema = project_schema()
+    validator = compile_schema({**schema, "$ref": "#/$defs/access.yaml"})
+    validator.validate(read("access.yaml", GOOD).data)
