@@ -7,6 +7,7 @@
     │   ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
+    │   ├── RateLimited 429
     │   └── Overloaded, OperationDisabled, Unavailable 503
     └── Failed                 something ran and did not end well
         ├── WorkflowFailed, ReplyInvalid 500
@@ -130,6 +131,13 @@ class MediaTypeUnsupported(Refused):
     """The operation reads JSON and something else came."""
 
     reason, title, status = Reason.MEDIA_TYPE_UNSUPPORTED, "Unsupported media type", 415
+
+
+class RateLimited(Refused):
+    """A limit of an accept policy is spent; `Retry-After` says how long to wait."""
+
+    reason, title, status = Reason.RATE_LIMITED, "Rate limit exceeded", 429
+    retry = Retry.LATER
 
 
 class Overloaded(Refused):

@@ -99,7 +99,8 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
     redis_url = settings.redis_url or (store.url if store else "")
     common = {"WEIR_KAFKA_BOOTSTRAP": bootstrap, "WEIR_REDIS_URL": redis_url, "WEIR_STATE_DIR": str(state),
               "WEIR_INGRESS_PORT": str(settings.ingress_port), "WEIR_CONTROL_PORT": str(settings.control_port),
-              "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}"}
+              "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
+              "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
     services = [_service(settings, name, number, common)
                 for name in SERVICES for number in range(scale.get(name, 1))]
     if example and STUB.exists():

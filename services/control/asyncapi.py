@@ -41,6 +41,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.SOURCE: {"enum": ["edge", "internal"]}, H.ORIGIN: {**_TEXT, "description": "topic/partition/offset"},
         H.DEADLINE: _NUMBER, H.TRIGGER: {**_TEXT, "description": "JSON: what the workflow sees"}, H.TIMING: _TEXT,
         H.OBSERVED: {**_TEXT, "description": "Outcomes of policies that only report: name:outcome, by commas"},
+        H.HOLDS: {**_TEXT, "description": "Keys of amounts that are given back when it ends, by commas"},
+        H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"},
         H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
     topics.REPLIES: {
         H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},

@@ -32,6 +32,7 @@ from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, failed
 
@@ -51,6 +52,7 @@ class ExecutorParts:
     dead_letters: DeadLetters
     metrics: Metrics
     tasks: Tasks
+    store: Store
 
 
 class Stage:
@@ -86,8 +88,12 @@ class Stage:
                 if reply.status >= 500:
                     failed(span, str(reason))
         timing = {**execution.timing, "executor-queue": queue_us, "executor": clock.elapsed_us() - started_us}
+        if execution.holds:
+            # before the answer: whoever has it may call again at once
+            await self._give_back(execution)
         self._finish(record, scene, ReplyRecord(
-            request_id=reply.request_id, status=reply.status, body=reply.body, headers=reply.headers, timing=timing,
+            request_id=reply.request_id, status=reply.status, body=reply.body, timing=timing,
+            headers={**reply.headers, **execution.answer_headers},
             content_type=reply.content_type, traceparent=str(trace)), reason)
 
     async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason]:
@@ -107,6 +113,15 @@ class Stage:
                           extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
             failure = WorkflowFailed("an error inside the executor; its log has the request id")
             return error_reply(failure, execution.request_id), failure.reason
+
+    async def _give_back(self, execution: ExecutionRecord) -> None:
+        """What cannot be given back ends with the deadline."""
+        try:
+            for key in execution.holds:
+                await self._parts.store.command("ZREM", key, execution.request_id)
+        except StoreUnavailable as exc:
+            log.warning("a call at the same time counts until its deadline: %s", exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
     def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, reason: Reason) -> None:
         parts, execution = self._parts, scene.execution

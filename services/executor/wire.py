@@ -26,7 +26,9 @@ from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
+from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
@@ -56,15 +58,16 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
+    store = Store(RedisSettings())
     shelf = Shelf(os.environ, own.version_wait_ms)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
-        dead_letters=dead_letters, metrics=metrics, tasks=tasks,
+        dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store,
         surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing,
                                   max_response_bytes=own.max_response_bytes))).handle
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), http, outbox, side_outbox, envelopes,
+        HealthServer(health, service.bind_host, service.health_port), http, store, outbox, side_outbox, envelopes,
         SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, shelf.take), intake))

@@ -7,24 +7,26 @@ Never: a rule; `decide.py` and `checks/` have them.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
+from services.policy.counters import Counters
+from services.policy.hearing import Hearing
 from services.policy.settings import PolicySettings
 from shared.clock import Clock
 from shared.contracts import ids
 from shared.contracts.codec import header_map
 from shared.contracts.execution import ExecutionRecord
-from shared.contracts.origin import Origin
 from shared.contracts.reply import error_reply
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.book import PolicyBook
 from shared.decision.case import Case
-from shared.decision.decide import Decision, decide
+from shared.decision.decide import Decision, look, settle
 from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
@@ -36,8 +38,9 @@ from shared.kafka.record import Record
 from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
+from shared.runtime.tasks import Tasks
 from shared.telemetry.metrics import Metrics
-from shared.telemetry.tracing import Tracing, context_of, failed
+from shared.telemetry.tracing import Tracing, context_of
 
 log = logging.getLogger(__name__)
 Effects = list[asyncio.Future[None]]
@@ -57,6 +60,8 @@ class PolicyParts:
     dead_letters: DeadLetters
     metrics: Metrics
     tracing: Tracing
+    tasks: Tasks
+    counters: Counters
 
 
 class Bench:
@@ -69,17 +74,34 @@ class Bench:
     def handle(self, records: Sequence[Record]) -> None:
         """Decide all records of a poll; they are finished when every effect is acknowledged."""
         effects: Effects = []
+        limited: list[Hearing] = []
         for record in records:
-            try:
-                effects.extend(self._one(record))
-            except BadRecord as exc:
-                effects.append(self._parts.dead_letters.bury(record, str(exc)))
-            except Exception as exc:
-                log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
-                effects.append(self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}"))
-        self._parts.intake.finish_after(records, effects)
+            effects.extend(self._safely(record, partial(self._open, record, limited)))
+        waiting = {id(hearing.record) for hearing in limited}
+        self._parts.intake.finish_after([record for record in records if id(record) not in waiting], effects)
+        if limited:
+            self._parts.tasks.spawn(self._spend(limited), "limits")
 
-    def _one(self, record: Record) -> Effects:
+    async def _spend(self, hearings: Sequence[Hearing]) -> None:
+        """One round trip for all calls of a poll that a limit applies to."""
+        outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in hearings])
+        effects: Effects = []
+        for hearing, outcome in zip(hearings, outcomes, strict=True):
+            hearing.case.outcomes = outcome
+            effects.extend(self._safely(hearing.record, partial(
+                self._close, hearing, settle(hearing.case))))
+        self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
+
+    def _safely(self, record: Record, work: Callable[[], Effects]) -> Effects:
+        try:
+            return work()
+        except BadRecord as exc:
+            return [self._parts.dead_letters.bury(record, str(exc))]
+        except Exception as exc:
+            log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
+            return [self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}")]
+
+    def _open(self, record: Record, limited: list[Hearing]) -> Effects:
         parts = self._parts
         started_us, now_ms = parts.clock.elapsed_us(), parts.clock.now_ms()
         headers = header_map(record.headers)
@@ -93,21 +115,18 @@ class Bench:
             spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
             spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
             spans.MESSAGING_OFFSET: record.offset})
-        ruling = self._rule(case, secret_headers_in(headers), context_of(span, trace))
-        timing = {"policy-queue": max(0, (now_ms - record.timestamp) * 1000),
-                  "policy": parts.clock.elapsed_us() - started_us}
-        hearing = _Hearing(case, record, request.request_id or ids.request_id(now_ms), context_of(span, trace) or trace,
-                           timing)
-        if span is not None:
-            self._describe(span, hearing, ruling)
-        if ruling.refusal is not None:
-            return self._refuse(hearing, ruling.refusal)
-        try:
-            return self._admit(hearing)
-        except RecordTooLarge as exc:
-            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
+        trace = context_of(span, trace) or trace
+        hearing = Hearing(
+            case=case, record=record, request_id=request.request_id or ids.request_id(now_ms), trace=trace,
+            started_us=started_us, timing={"policy-queue": max(0, (now_ms - record.timestamp) * 1000)}, span=span,
+            deciding=parts.tracing.start(spans.POLICY_DECIDE, trace, SpanKind.INTERNAL))
+        decision = self._unfit(case, secret_headers_in(headers)) or look(case)
+        if decision is None and case.demands:
+            limited.append(hearing)
+            return []
+        return self._close(hearing, decision or settle(case))
 
-    def _rule(self, case: Case, secrets: Sequence[str], trace: TraceContext | None) -> Decision:
+    def _unfit(self, case: Case, secrets: Sequence[str]) -> Decision | None:
         if secrets:
             return Decision(CredentialsInvalid(
                 f"the record carries a raw secret in {', '.join(secrets)}; send `weir-token-digest` instead, and "
@@ -115,43 +134,41 @@ class Bench:
         if len(case.request.body) > self._parts.settings.max_body_bytes:
             return Decision(BodyTooLarge(f"the body has {len(case.request.body)} bytes, the limit is "
                                          f"{self._parts.settings.max_body_bytes} (WEIR_POLICY_MAX_BODY_BYTES)"), 0)
-        with self._parts.tracing.span(spans.POLICY_DECIDE, trace) as span:
-            ruling = decide(case)
-            if span is not None:
-                span.set_attributes({spans.REASON: str(ruling.reason), spans.OBSERVED: ",".join(case.observed)})
-                if ruling.refusal is not None and (policy := ruling.refusal.members.get("policy")):
-                    span.set_attribute(spans.POLICY, str(policy))
+        return None
+
+    def _close(self, hearing: Hearing, ruling: Decision) -> Effects:
+        parts, case = self._parts, hearing.case
+        hearing.timing["policy"] = parts.clock.elapsed_us() - hearing.started_us
         for outcome in case.observed:
-            self._parts.metrics.observed.labels(case.request.project, outcome).inc()
-        return ruling
+            parts.metrics.observed.labels(case.request.project, outcome).inc()
+        hearing.describe(ruling)
+        if ruling.refusal is not None:
+            return self._refuse(hearing, ruling.refusal)
+        try:
+            return self._admit(hearing)
+        except RecordTooLarge as exc:
+            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
-    def _describe(self, span: Span, hearing: "_Hearing", ruling: Decision) -> None:
-        span.set_attributes({
-            spans.REQUEST_ID: hearing.request_id, spans.PROJECT: hearing.case.request.project,
-            spans.OPERATION: hearing.case.operation, spans.CLIENT: hearing.case.client,
-            spans.REASON: str(ruling.reason), spans.QUEUE_US: hearing.timing["policy-queue"]})
-        if ruling.refusal is not None and ruling.refusal.status >= 500:
-            failed(span, str(ruling.refusal))
-        span.end()
-
-    def _admit(self, hearing: "_Hearing") -> Effects:
+    def _admit(self, hearing: Hearing) -> Effects:
         case, request = hearing.case, hearing.case.request
-        assert case.guarded is not None
         assert case.project is not None
-        latest_ms = case.now_ms + case.guarded.operation.timeout_ms
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
-            deadline_ms=min(request.deadline_ms or latest_ms, latest_ms), trigger=case.trigger,
-            timing=hearing.timing, observed=tuple(case.observed), reply_to=request.reply_to,
+            deadline_ms=case.until_ms, trigger=case.trigger,
+            timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
+            answer_headers=case.answer_headers, reply_to=request.reply_to,
             idempotency_key=request.idempotency_key,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
         return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
 
-    def _refuse(self, hearing: "_Hearing", error: WeirError) -> Effects:
+    def _refuse(self, hearing: Hearing, error: WeirError) -> Effects:
         parts, case = self._parts, hearing.case
-        reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace))
+        if case.holds:
+            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds), "release")
+        reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
+                            headers=case.answer_headers)
         effects: Effects = []
         if case.request.reply_to is not None:
             effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
@@ -167,22 +184,3 @@ class Bench:
             bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
             trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed)))
         return effects
-
-
-@dataclass(frozen=True, slots=True)
-class _Hearing:
-    """A case with what surrounds it: its record, ids and times."""
-
-    case: Case
-    record: Record
-    request_id: str
-    trace: TraceContext
-    timing: dict[str, int]
-
-    @property
-    def source(self) -> str:
-        return "edge" if self.record.topic == topics.REQUESTS_EDGE else "internal"
-
-    @property
-    def origin(self) -> Origin:
-        return Origin(self.record.topic, self.record.partition, self.record.offset)

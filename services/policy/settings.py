@@ -18,4 +18,8 @@ class PolicySettings(BaseSettings):
     max_open_records: PositiveInt = 2_000
     # where answers may be written: a topic's name, or a prefix that ends in a dot
     reply_prefixes: tuple[str, ...] = ("weir.replies", "replies.")
+    # how many policy instances share each limit while the store is away
+    instances: PositiveInt = 1
+    # how long a store that failed is left alone
+    store_rest_ms: PositiveInt = 1_000
     max_body_bytes: PositiveInt = 900_000

@@ -5,6 +5,7 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
 from services.policy.settings import PolicySettings
 from shared.clock import SystemClock
@@ -21,7 +22,9 @@ from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
+from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
+from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
@@ -34,6 +37,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     tracing, book = Tracing("policy", service.instance), PolicyBook()
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
     envelopes = UsageEnvelopes(side_outbox, metrics)
+    store = Store(RedisSettings())
     dead_letters = DeadLetters(side_outbox, metrics, clock, "policy")
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL),
@@ -41,8 +45,9 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing)).handle
+        tracing=tracing, tasks=tasks, counters=Counters(
+            store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
     health = Health("policy", metrics)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), outbox, side_outbox, envelopes,
+        HealthServer(health, service.bind_host, service.health_port), store, outbox, side_outbox, envelopes,
         SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, book.take), intake))

@@ -7,8 +7,9 @@ Never: credentials of any kind: they end at policy.
 Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-version` (decimal), `weir-operation`,
 `weir-client` (empty for a public call), `weir-source` (edge | internal), `weir-origin`, `weir-deadline`,
 `weir-trigger` JSON {method, path, query, headers, client, ip} with values already coerced by the input schemas,
-`weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas), the reply
-address, `idempotency-key`, `content-type`, trace context.
+`weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas),
+`weir-headers` JSON {name: value} that the answer gets, `weir-holds` (keys of amounts that are given back when it ends,
+by commas), the reply address, `idempotency-key`, `content-type`, trace context.
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class ExecutionRecord:
     trigger: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, int] = field(default_factory=dict)
     observed: tuple[str, ...] = ()
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    holds: tuple[str, ...] = ()
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -55,6 +58,10 @@ class ExecutionRecord:
         ]
         if self.observed:
             out.append((H.OBSERVED, ",".join(self.observed).encode()))
+        if self.holds:
+            out.append((H.HOLDS, ",".join(self.holds).encode()))
+        if self.answer_headers:
+            out.append((H.REPLY_HEADERS, orjson.dumps(self.answer_headers)))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
                            (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate)):
             if value is not None:
@@ -72,7 +79,12 @@ class ExecutionRecord:
             client=(codec.text(headers, H.CLIENT) or "")[:codec.MAX_NAME], source=codec.name(headers, H.SOURCE),
             origin=Origin.from_headers(headers), deadline_ms=codec.integer(headers, H.DEADLINE) or 0,
             trigger=codec.json_object(headers, H.TRIGGER) or {}, timing=codec.json_object(headers, H.TIMING) or {},
-            observed=tuple(filter(None, (codec.text(headers, H.OBSERVED) or "").split(","))),
+            observed=_listed(headers, H.OBSERVED), holds=_listed(headers, H.HOLDS),
+            answer_headers=codec.json_object(headers, H.REPLY_HEADERS) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY),
             content_type=codec.text(headers, H.CONTENT_TYPE), traceparent=codec.text(headers, H.TRACEPARENT),
             tracestate=codec.text(headers, H.TRACESTATE), body=body or b"")
+
+
+def _listed(headers: codec.HeaderMap, key: str) -> tuple[str, ...]:
+    return tuple(filter(None, (codec.text(headers, key) or "").split(",")))

@@ -8,6 +8,7 @@ Value: the reply body, raw. Headers: the correlation id, `weir-request-id`, `wei
 JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `traceparent`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -56,8 +57,8 @@ class ReplyRecord:
 
 
 def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,
-                traceparent: str | None = None) -> ReplyRecord:
-    """The problem+json answer of an error."""
+                traceparent: str | None = None, headers: Mapping[str, str] | None = None) -> ReplyRecord:
+    """The problem+json answer of an error; `headers` beside its own."""
     return ReplyRecord(request_id=request_id, status=error.status, content_type=H.PROBLEM_JSON,
-                       body=orjson.dumps(problem(error, request_id), default=str), headers=dict(error.headers),
-                       timing=timing or {}, traceparent=traceparent)
+                       body=orjson.dumps(problem(error, request_id), default=str),
+                       headers={**(headers or {}), **error.headers}, timing=timing or {}, traceparent=traceparent)

@@ -26,6 +26,7 @@ class GuardedOperation:
     inputs: InputValidator
     rejects: tuple[CompiledPolicy, ...] = ()
     accepts: tuple[CompiledPolicy, ...] = ()
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class GuardedProject:
     def compile(cls, project: Project, version: int) -> "GuardedProject":
         """Compile routes, schemas and policies once per version. Raises BadRule."""
         lists = compile_networks(project.networks)
-        policies = [compile_policy(policy, lists) for policy in project.policies]
+        policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
             operation.name: _guard(operation, policies) for operation in project.operations},
             {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny")
@@ -59,7 +60,8 @@ def _guard(operation: Operation, policies: Sequence[CompiledPolicy]) -> GuardedO
                 if any(fnmatchcase(operation.name, glob) for glob in compiled.policy.operations)]
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
-    return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"])
+    return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
+                            any(compiled.limits for compiled in by_action["accept"]))
 
 
 class PolicyBook:

@@ -5,20 +5,25 @@ Out:   `Case`; each check fills in what later ones need.
 Never: I/O.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.contracts.request import RequestRecord
+from shared.decision.amounts import Ask, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
 from shared.names import topics
+from shared.project.access.budgets import Demand, Kind
 from shared.project.access.facts import Facts
+from shared.project.access.rules import CompiledPolicy
 
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """Facts first; from `project` on, findings.
+    """What came first; from `project` on, findings.
 
-    `observed`: what policies that only report would have done, as `<policy>:<outcome>`.
+    `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
+    say to the `demands`, one each, once they were asked.
     """
 
     request: RequestRecord
@@ -30,21 +35,51 @@ class Case:
     path_params: dict[str, str] = field(default_factory=dict)
     query: dict[str, list[str]] = field(default_factory=dict)
     client: str = ""
+    token: str = ""
     roles: frozenset[str] = frozenset()
+    accepted: Sequence[CompiledPolicy] = ()
     observed: list[str] = field(default_factory=list)
+    demands: Sequence[Demand] = ()
+    outcomes: Sequence[Outcome] = ()
+    answer_headers: dict[str, str] = field(default_factory=dict)
     trigger: dict[str, Any] = field(default_factory=dict)
+    _facts: Facts | None = None
 
     @property
     def operation(self) -> str:
         """The operation's name, or an empty text when there is none."""
         return self.guarded.operation.name if self.guarded is not None else ""
 
+    @property
     def facts(self) -> Facts:
         """What rules look at, once the caller is known."""
+        if self._facts is None:
+            assert self.guarded is not None
+            http = self.request.http
+            self._facts = Facts(
+                operation=self.operation, method=self.guarded.operation.method, now_ms=self.now_ms,
+                client=self.client, token=self.token, roles=self.roles, authenticated=bool(self.client),
+                source="edge" if self.topic == topics.REQUESTS_EDGE else "internal",
+                ip=http.client_ip if http is not None else "", headers=http.headers if http is not None else {},
+                query=self.query, path=self.path_params, body=self.request.body)
+        return self._facts
+
+    @property
+    def until_ms(self) -> int:
+        """When the call ends at the latest."""
         assert self.guarded is not None
-        http = self.request.http
-        return Facts(
-            operation=self.operation, method=self.guarded.operation.method, now_ms=self.now_ms, client=self.client,
-            source="edge" if self.topic == topics.REQUESTS_EDGE else "internal", roles=self.roles,
-            ip=http.client_ip if http is not None else "", headers=http.headers if http is not None else {},
-            query=self.query, path=self.path_params, body=self.request.body, authenticated=bool(self.client))
+        latest_ms = self.now_ms + self.guarded.operation.timeout_ms
+        return min(self.request.deadline_ms or latest_ms, latest_ms)
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Keys of what the call took that is given back when it ends."""
+        if not self.demands or any(outcome.wait_ms and demand.enforced
+                                   for demand, outcome in zip(self.demands, self.outcomes, strict=False)):
+            return ()
+        return tuple(demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
+                     if demand.kind is Kind.CONCURRENT and not outcome.wait_ms)
+
+    def ask(self, request_id: str) -> Ask:
+        """What the amounts are asked for."""
+        return Ask(request_id, self.until_ms, self.demands)

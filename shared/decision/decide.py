@@ -1,24 +1,30 @@
 """Admit or refuse one call.
 
-In:    a `Case`.
+In:    a `Case`; between two of its checks, what the amounts say.
 Out:   `Decision`: the first refusal in the order of `CHECKS`, or none.
 Never: I/O, a clock, logging.
+
+Policy asks the amounts for all calls of a poll at once, so the decision has two halves: `look` and `settle`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from shared.decision.amounts import Amounts
 from shared.decision.case import Case
 from shared.decision.checks.deadline import there_is_time
 from shared.decision.checks.input import input_fits
+from shared.decision.checks.limits import demands_of, limits_allow
 from shared.decision.checks.policies import policies_let_in
 from shared.decision.checks.route import operation_is_open
 from shared.decision.checks.token import token_is_known
 from shared.errors import WeirError
 from shared.names.reasons import Reason
 
-CHECKS: tuple[Callable[[Case], WeirError | None], ...] = (
-    there_is_time, operation_is_open, token_is_known, policies_let_in, input_fits)
+Check = Callable[[Case], WeirError | None]
+BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, token_is_known, policies_let_in)
+AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, input_fits)
+CHECKS = BEFORE_AMOUNTS + AFTER_AMOUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,37 @@ class Decision:
         return Reason.OK if self.refusal is None else self.refusal.reason
 
 
-def decide(case: Case) -> Decision:
-    """The first refusal wins; the order is part of the public contract."""
-    refusal = None
-    for check in CHECKS:
+def look(case: Case) -> Decision | None:
+    """The checks that need no amounts. None: ask the amounts for `case.demands`, if there are any, then `settle`."""
+    refusal = _first(BEFORE_AMOUNTS, case)
+    if refusal is not None:
+        return _decision(case, refusal)
+    case.demands = demands_of(case)
+    return None
+
+
+def settle(case: Case) -> Decision:
+    """The rest, once `case.outcomes` is there."""
+    return _decision(case, _first(AFTER_AMOUNTS, case))
+
+
+def decide(case: Case, amounts: Amounts | None = None) -> Decision:
+    """All checks at once; the first refusal wins. Without `amounts` no limit is spent."""
+    decision = look(case)
+    if decision is not None:
+        return decision
+    if case.demands and amounts is not None:
+        case.outcomes = amounts.spend([case.ask(case.request.request_id or "")], case.now_ms * 1000)[0]
+    return settle(case)
+
+
+def _first(checks: Sequence[Check], case: Case) -> WeirError | None:
+    for check in checks:
         refusal = check(case)
         if refusal is not None:
-            break
+            return refusal
+    return None
+
+
+def _decision(case: Case, refusal: WeirError | None) -> Decision:
     return Decision(refusal, case.project.version if case.project is not None else 0)

@@ -29,6 +29,7 @@ CLIENT = "weir-client"
 SOURCE = "weir-source"
 ORIGIN = "weir-origin"
 OBSERVED = "weir-observed"
+HOLDS = "weir-holds"
 TRIGGER = "weir-trigger"
 
 # reply

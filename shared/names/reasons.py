@@ -21,6 +21,7 @@ class Reason(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     BODY_TOO_LARGE = "body-too-large"
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
+    RATE_LIMITED = "rate-limited"
     WORKFLOW_FAILED = "workflow-failed"
     REPLY_INVALID = "reply-invalid"
     UPSTREAM_FAILED = "upstream-failed"

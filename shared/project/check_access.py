@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from shared.project.access.networks import Networks
 from shared.project.access.policies import Comparison, Policy, Rule
-from shared.project.access.rules import BadRule, compile_networks, compile_policy
+from shared.project.access.problems import BadRule
+from shared.project.access.rules import compile_networks, compile_policy
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -32,20 +33,22 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
         try:
-            compile_policy(policy, lists)
+            compile_policy(policy, lists, "p")
         except BadRule as exc:
             yield source.problem((*path, *exc.path), "rule", str(exc))
         yield from _operations(policy, operations, source, path)
+        yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
         for place, rule in enumerate(policy.rules):
             for role in _named(rule.role):
                 if role not in roles:
                     yield source.problem((*path, "rules", place, "role"), "dangling", _no_role(role, access))
 
 
-def _duplicates(what: str, names: Sequence[str], source: Source, key: str) -> Iterator[Problem]:
+def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
+                path: tuple[Key, ...] = ()) -> Iterator[Problem]:
     for index, name in enumerate(names):
-        if name in names[:index]:
-            yield source.problem((key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
+        if name and name in names[:index]:
+            yield source.problem((*path, key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
 
 
 def _operations(policy: Policy, operations: Sequence[Operation], source: Source,

@@ -32,6 +32,8 @@ class Metrics:
                                registry=self.registry)
         self.observed = Counter(M.OBSERVED, "What policies that only report would have done", ["project", "outcome"],
                                 registry=self.registry)
+        self.limits_local = Counter(M.LIMITS_LOCAL, "Calls whose limits were kept by one instance alone: no store",
+                                    registry=self.registry)
         self.tasks = Counter(M.TASKS, "Tasks run", ["project"], registry=self.registry)
         self.usage_events = Counter(M.USAGE_EVENTS, "Usage events", ["kind"], registry=self.registry)
         self.config_offset = Gauge(M.CONFIG_OFFSET, "Next offset of the config topic", registry=self.registry)

@@ -38,7 +38,7 @@ class Load:
 
 
 async def caller(platform: Platform, load: Load, token: str) -> None:
-    url = f"{platform.ingress}/{PROJECT}/employees?limit=1"
+    url = f"{platform.ingress}/{PROJECT}/employees/e-100"
     async with ClientSession(timeout=ClientTimeout(total=15)) as http:
         while not load.over:
             try:

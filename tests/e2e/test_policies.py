@@ -1,10 +1,13 @@
 """Policies of a project in force, seen by callers of the running cluster."""
 
+import asyncio
 import json
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 
 from tests.support.platform import PROJECT, Platform, eventually
 
@@ -73,3 +76,96 @@ async def test_observing_policy_is_told_in_the_usage_event_of_an_admitted_call(
                     return f'outcome="trial:reject",project="{name}"' in await answer.text()
         return False
     await eventually(counted)
+
+
+def project_with(name: str, access: str) -> dict[str, str]:
+    operations = [{"name": "ask", "method": "GET", "path": "/ask", "workflow": "w"},
+                  {"name": "slow", "method": "GET", "path": "/slow", "workflow": "slow"}]
+    return {"weir.yaml": f"name: {name}\nconfig: {{hr: {{default: '', env: WEIR_EXAMPLE_HR_URL}}}}\n",
+            "operations.yaml": json.dumps({"operations": operations}), "access.yaml": access,
+            "workflows/w.yaml": "steps:\n  - id: answer\n    reply: {body: 1}\n",
+            "workflows/slow.yaml": "steps:\n  - id: wait\n    http: {url: '{% config.hr & \"/slow\" %}'}\n"
+                                   "  - id: answer\n    reply: {body: 1}\n"}
+
+
+async def opened(http: ClientSession, platform: Platform, name: str, access: str) -> dict[str, str]:
+    """Put a project in force; returns the headers of its client `c`, once its token is."""
+    platform.admin("POST", f"/projects/{name}/versions", {"files": project_with(name, access)})
+    token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    async def known() -> bool:
+        async with http.get(f"{platform.ingress}/{name}/none-such", headers=headers) as answer:
+            return "there is no project" not in await answer.text()
+    await eventually(known, within_s=3)
+    await asyncio.sleep(1)
+    return headers
+
+
+async def test_no_second_admits_more_than_its_limit_over_three_instances(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    headers = await opened(http, platform, name, "clients: [{name: c}]\npolicies:\n  - name: fair\n    action: accept\n"
+                                                 "    limits: [{limit: 40, per: second, by: client}]\n")
+    admitted: list[tuple[float, float]] = []
+    refused = 0
+    end = time.monotonic() + 3.5
+
+    async def caller(session: ClientSession) -> None:
+        nonlocal refused
+        while (sent := time.monotonic()) < end:
+            async with session.get(f"{platform.ingress}/{name}/ask", headers=headers) as answer:
+                await answer.read()
+                if answer.status == 200:
+                    admitted.append((sent, time.monotonic()))
+                    assert answer.headers["RateLimit-Policy"] == '"fair";q=40;w=1'
+                else:
+                    assert (answer.status, answer.headers["Retry-After"]) in ((429, "1"), (429, "2"))
+                    refused += 1
+    async with ClientSession(connector=TCPConnector(limit=64)) as session:
+        await asyncio.gather(*(caller(session) for _ in range(64)))
+    assert refused > 100, "64 callers have to meet the limit"
+    # a call was let in between its sending and its answer: these were all let in within one second
+    worst = max(sum(start <= sent and received <= start + 1 for sent, received in admitted) for start, _ in admitted)
+    assert worst <= 40
+    assert len(admitted) >= 40 * 3 * 0.8, "what the limit allows is let in"
+    shares = [process.name for process in platform.processes().values() if process.name.startswith("policy")]
+    assert len(shares) == 3
+
+
+async def test_calls_at_the_same_time_are_bounded_and_a_place_is_free_with_the_answer(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    headers = await opened(http, platform, name, "clients: [{name: c}]\npolicies:\n  - name: few\n    action: accept\n"
+                                                 "    limits: [{concurrent: 2}]\n")
+
+    async def one(path: str) -> int:
+        async with http.get(f"{platform.ingress}/{name}{path}", headers=headers) as answer:
+            await answer.read()
+            return answer.status
+    statuses = sorted(await asyncio.gather(*(one("/slow") for _ in range(5))))
+    assert statuses == [200, 200, 429, 429, 429]
+    assert [await one("/ask") for _ in range(4)] == [200] * 4
+
+
+async def test_revoked_token_is_refused_within_a_second_everywhere(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    await opened(http, platform, name, "clients: [{name: c}]\n")
+    took: list[float] = []
+    for _ in range(50):
+        made = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
+        headers = {"Authorization": f"Bearer {made['token']}"}
+
+        async def status(headers: dict[str, str] = headers) -> int:
+            async with http.get(f"{platform.ingress}/{name}/ask", headers=headers) as answer:
+                await answer.read()
+                return answer.status
+
+        async def is_known(status: Callable[[], Awaitable[int]] = status) -> bool:
+            return await status() == 200
+        await eventually(is_known, every_s=0.01)
+        platform.admin("POST", f"/tokens/{made['id']}/revoke", {})
+        began, refusals = time.monotonic(), 0
+        # several in a row: different instances decide
+        while refusals < 6:
+            refusals = refusals + 1 if await status() == 401 else 0
+        took.append(time.monotonic() - began)
+    assert sorted(took)[49] < 1, sorted(took)

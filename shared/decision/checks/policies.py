@@ -17,21 +17,18 @@ def policies_let_in(case: Case) -> AccessRejected | None:
     guarded, project = case.guarded, case.project
     if guarded is None or project is None:
         return None
-    needs_accept = project.denies and not guarded.operation.public
-    if not guarded.rejects and not needs_accept:
-        return None
-    facts = case.facts()
+    facts = case.facts if guarded.rejects or guarded.accepts else None
     for compiled in guarded.rejects:
-        if compiled.holds(facts):
+        if facts is not None and compiled.holds(facts):
             policy = compiled.policy
             if policy.enforced:
                 return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
                                       status=policy.status, policy=policy.name)
             case.observed.append(f"{policy.name}:reject")
-    if not needs_accept:
+    needs_accept = project.denies and not guarded.operation.public
+    if facts is not None and (needs_accept or guarded.limited):
+        case.accepted = [compiled for compiled in guarded.accepts if compiled.holds(facts)]
+    if not needs_accept or any(compiled.policy.enforced for compiled in case.accepted):
         return None
-    accepting = [compiled.policy for compiled in guarded.accepts if compiled.holds(facts)]
-    if any(policy.enforced for policy in accepting):
-        return None
-    case.observed.extend(f"{policy.name}:accept" for policy in accepting)
+    case.observed.extend(f"{compiled.policy.name}:accept" for compiled in case.accepted)
     return AccessRejected(f"no policy accepts this call of {case.operation!r}; the project denies what none accepts")

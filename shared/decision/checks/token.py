@@ -32,5 +32,6 @@ def token_is_known(case: Case) -> Refused | None:
     if token.expires is not None and token.expires <= case.now_ms:
         return CredentialsExpired("the token has expired; ask the API's owner for a new one",
                                   headers=INVALID_CHALLENGE)
+    case.token = token.id
     case.client, case.roles = token.client, case.book.roles(token.project, token.client)
     return None

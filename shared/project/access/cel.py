@@ -40,6 +40,10 @@ _WORD = re.compile(r"[a-z]+")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
+_NOBODY = Facts(operation="", method="", now_ms=0)
+_MAX_COST = 10**9
+
+
 class BadCel(ValueError):
     """Not a CEL expression of the type that is asked for."""
 
@@ -60,6 +64,22 @@ def compile_condition(text: str) -> Callable[[Facts], bool]:
     return holds
 
 
+def compile_cost(text: str) -> Callable[[Facts], int]:
+    """A cost; what it returns raises Undecided, and is never below zero. Raises BadCel."""
+    evaluate = _compile(text, (_T.INT, _T.UINT, _T.DYN), "an integer")
+    if not _reads(text):
+        constant = evaluate(_NOBODY)
+        if constant < 0:
+            raise BadCel(f"a cost is not negative, and this one is {constant}")
+
+    def cost(facts: Facts) -> int:
+        value = evaluate(facts)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Undecided(f"`{text[:100]}` is no integer: {str(value)[:200]}")
+        return min(max(value, 0), _MAX_COST)
+    return cost
+
+
 @cache
 def _environment() -> cel.Env:
     return cel.NewEnv(variables={name: kind for name, (kind, _) in _READ.items()})
@@ -76,7 +96,7 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     if kind not in kinds:
         raise BadCel(f"the expression gives {kind.name().lower()}, and {what} is asked for")
     # turning facts into CEL values is most of the cost
-    reads = [(name, read) for name, (_, read) in _READ.items() if name in _WORD.findall(text)]
+    reads = _reads(text)
 
     def evaluate(facts: Facts) -> Any:
         try:
@@ -84,3 +104,8 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
+
+
+def _reads(text: str) -> list[tuple[str, Callable[[Facts], Any]]]:
+    words = set(_WORD.findall(text))
+    return [(name, read) for name, (_, read) in _READ.items() if name in words]

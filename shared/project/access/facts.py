@@ -23,13 +23,14 @@ _UNREAD = Missing()
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """Header names are lower case; `ip` is empty for a caller that came over the internal topic."""
+    """Header names are lower case; `ip` is empty for a caller from the internal topic; `token`: the id of its token."""
 
     operation: str
     method: str
     now_ms: int
     source: str = "internal"
     client: str = ""
+    token: str = ""
     roles: frozenset[str] = frozenset()
     ip: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -9,17 +9,11 @@ A rule has one key, which names its kind. A text after it is short for `is`, a l
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from shared.project.base import Model, Name
+from shared.project.access.limits import Limit
+from shared.project.access.sparse import Sparse
+from shared.project.base import Name
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 # a network in CIDR notation, or the name of a list of `networks`
@@ -31,17 +25,7 @@ Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class _Sparse(Model):
-    """Written without the keys that were not set, so that a document reads as its file does."""
-
-    model_config = ConfigDict(populate_by_name=False)
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in write(self).items() if value is not None}
-
-
-class Comparison(_Sparse):
+class Comparison(Sparse):
     """What a value has to be; every test that is named must hold. A missing value passes `is_not` and `not_in` only."""
 
     TESTS: ClassVar[frozenset[str]] = frozenset({"is", "is_not", "in", "not_in", "matches", "starts_with", "exists",
@@ -90,7 +74,7 @@ class At(Comparison):
     at: Pointer
 
 
-class Addresses(_Sparse):
+class Addresses(Sparse):
     """Networks in CIDR notation, IPv4 or IPv6, or names of lists under `networks`."""
 
     in_: tuple[Network, ...] | None = Field(default=None, alias="in", min_length=1)
@@ -103,7 +87,7 @@ class Addresses(_Sparse):
         return self
 
 
-class Schedule(_Sparse):
+class Schedule(Sparse):
     """Hours of a week in a time zone. From 22:00 to 06:00 goes past midnight and belongs to the day it starts on."""
 
     zone: Text = Field(description="IANA name, as in Europe/Berlin")
@@ -135,7 +119,7 @@ AddressList = Annotated[Addresses, BeforeValidator(_short_networks,
                                                    json_schema_input_type=str | list[str] | Addresses)]
 
 
-class Rule(_Sparse):
+class Rule(Sparse):
     """One condition on a call."""
 
     authenticated: bool | None = None
@@ -165,7 +149,7 @@ class Rule(_Sparse):
         return next(iter(self.model_fields_set))
 
 
-class Policy(_Sparse):
+class Policy(Sparse):
     """Who may call which operations, and how often."""
 
     name: Name
@@ -174,6 +158,7 @@ class Policy(_Sparse):
     action: Literal["accept", "reject"]
     mode: Literal["enforce", "observe"] = "enforce"
     rules: tuple[Rule, ...] = Field(default=(), description="All must hold")
+    limits: tuple[Limit, ...] = Field(default=(), description="Of the calls that the policy accepts")
     status: int | None = Field(default=None, ge=400, le=499, description="Of the answer to a rejected call")
     message: Text | None = Field(default=None, description="Detail of the answer to a rejected call")
 
@@ -181,6 +166,8 @@ class Policy(_Sparse):
     def _says_what_its_action_can_do(self) -> Self:
         if self.action == "accept" and (self.status is not None or self.message is not None):
             raise ValueError("`status` and `message` belong to a policy that rejects")
+        if self.action == "reject" and self.limits:
+            raise ValueError("`limits` belong to a policy that accepts")
         return self
 
     @property

@@ -9,28 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
 from shared.project.access.comparison import BadPattern, compile_comparison
 from shared.project.access.facts import MISSING, Facts, part_of
 from shared.project.access.networks import BadNetwork, Networks
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
+from shared.project.access.problems import BadRule
+from shared.project.periods import BadZone, zone_of
 
 Predicate = Callable[[Facts], bool]
 Values = Callable[[Facts], Sequence[Any]]
 NetworkLists = Mapping[str, Networks]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MAX_SHOWN = 100
-
-
-class BadRule(ValueError):
-    """A rule that cannot be compiled; `path` leads to its part that is wrong."""
-
-    def __init__(self, message: str, path: tuple[str | int, ...]) -> None:
-        """`message` says what is wrong there."""
-        super().__init__(message)
-        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +37,11 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy and its rules."""
+    """A policy, its rules and its limits."""
 
     policy: Policy
     rules: tuple[CompiledRule, ...]
+    limits: tuple[CompiledLimit, ...] = ()
 
     def holds(self, facts: Facts) -> bool:
         """Whether all rules hold. A rule without a value counts on the safe side: for a reject, against an accept."""
@@ -71,15 +65,20 @@ def compile_networks(lists: Mapping[str, Sequence[str]]) -> dict[str, Networks]:
     return compiled
 
 
-def compile_policy(policy: Policy, lists: NetworkLists) -> CompiledPolicy:
-    """Raises BadRule, its path beginning at the policy."""
-    rules = []
+def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> CompiledPolicy:
+    """`project`: its name, for the keys of amounts. Raises BadRule, its path beginning at the policy."""
+    rules, limits = [], []
     for index, rule in enumerate(policy.rules):
         try:
             rules.append(compile_rule(rule, lists))
         except BadRule as exc:
             raise BadRule(str(exc), ("rules", index, *exc.path)) from None
-    return CompiledPolicy(policy, tuple(rules))
+    for index, limit in enumerate(policy.limits):
+        try:
+            limits.append(compile_limit(limit, project, policy.name, index, enforced=policy.enforced))
+        except BadRule as exc:
+            raise BadRule(str(exc), ("limits", index, *exc.path)) from None
+    return CompiledPolicy(policy, tuple(rules), tuple(limits))
 
 
 def compile_rule(rule: Rule, lists: NetworkLists) -> CompiledRule:
@@ -177,10 +176,9 @@ def _networks(names: Sequence[str], lists: NetworkLists, path: tuple[str | int, 
 
 def _time(setting: Schedule) -> CompiledRule:
     try:
-        zone = ZoneInfo(setting.zone)
-    except (KeyError, ValueError, OSError):
-        raise BadRule(f"there is no time zone {setting.zone!r}; write an IANA name: Europe/Berlin, UTC",
-                      ("time", "zone")) from None
+        zone = zone_of(setting.zone)
+    except BadZone as exc:
+        raise BadRule(str(exc), ("time", "zone")) from None
     start, end = _minutes(setting.from_), _minutes(setting.to)
     days = frozenset(setting.days or _DAYS)
 

@@ -13,6 +13,7 @@ FILES = {
                        "  - {name: put-a, method: PUT, path: /a, workflow: w}\n",
     "workflows/w.yaml": "steps:\n  - id: answer\n    reply: {body: 1}\n"}
 POLICY = "policies:\n  - name: guard\n    action: reject\n"
+LIMIT = POLICY.replace("reject", "accept") + "    limits: [{limit: "
 # text of access.yaml, code, line and column, part of the message
 CASES = [
     (POLICY + "    operations: [get-b]\n", "dangling", (4, 18), "there is no operation 'get-b'"),
@@ -43,6 +44,20 @@ CASES = [
     (POLICY.replace("reject", "accept") + "    message: no\n", "shape", (2, 5), "belong to a policy that rejects"),
     (POLICY.replace("reject", "refuse"), "shape", (3, 5), "'accept' or 'reject'"),
     (POLICY + "  - {name: guard, action: accept}\n", "duplicate", (4, 6), "policy 'guard' stands twice"),
+    (LIMIT + "0, per: minute}]\n", "shape", (4, 15), "greater than or equal to 1"),
+    (LIMIT + "5}]\n", "shape", (4, 14), "a limit is `limit` and `per`"),
+    (LIMIT + "5, per: fortnight}]\n", "shape", (4, 25), "'second', 'minute'"),
+    (LIMIT + "5, per: minute, by: moon}]\n", "shape", (4, 38), "by"),
+    (LIMIT + "5, per: minute, cost: -1}]\n", "shape", (4, 38), "a cost is a number from 0"),
+    (LIMIT + "5, per: minute, cost: 0 - 2}]\n", "rule", (4, 38), "a cost is not negative"),
+    (LIMIT + "5, per: minute, cost: '\"a\"'}]\n", "rule", (4, 38), "gives string, and an integer is asked for"),
+    (LIMIT + "5, per: minute, cost: size + 1.5}]\n", "rule", (4, 38), "no matching overload"),
+    (LIMIT + "5, per: day, calendar: Mars/Crater}]\n", "rule", (4, 35), "no time zone"),
+    (LIMIT + "5, per: minute, calendar: UTC}]\n", "shape", (4, 14), "a calendar period is one of hour"),
+    (LIMIT + "5, per: minute, burst: 3, smooth: true}]\n", "shape", (4, 14), "exclude each other"),
+    (LIMIT + "5, per: minute, concurrent: 3}]\n", "shape", (4, 14), "stands alone"),
+    (LIMIT + "5, per: minute, name: a}, {concurrent: 3, name: a}]\n", "duplicate", (4, 64), "limit 'a' stands twice"),
+    (POLICY + "    limits: [{limit: 5, per: minute}]\n", "shape", (2, 5), "belong to a policy that accepts"),
     ("networks:\n  office: [10.0.0.0/8, x]\n", "rule", (2, 24), "'x' is no network"),
     ("clients:\n  - {name: a, roles: [b]}\n", "dangling", (2, 15), "`roles` has none"),
 ]

@@ -1,0 +1,60 @@
+"""Where the amounts come from: Redis, and this process's own memory while Redis is away.
+
+In:    what all calls of a poll demand.
+Out:   what is left of each amount, in one round trip.
+Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
+
+While Redis is away, each instance admits its share of every limit from memory: callers keep getting answers, and the
+metric says that limits are only approximately kept. After a failure Redis is left alone for a moment, so that a store
+which hangs does not cost every poll its time-out.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import orjson
+
+from shared.clock import Clock
+from shared.decision.amounts import Amounts, Ask, Outcome
+from shared.names import actions
+from shared.store.redis import Store, StoreUnavailable
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Counters:
+    """Amounts spent, by all instances together."""
+
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, instances: int, rest_ms: int) -> None:
+        """`instances`: how many share the limits while the store is away; `rest_ms`: how long it is left alone then."""
+        self._store, self._clock, self._metrics, self._rest_ms = store, clock, metrics, rest_ms
+        self._memory = Amounts(share=instances)
+        self._again_ms = 0
+
+    async def spend(self, asks: Sequence[Ask]) -> list[list[Outcome]]:
+        """Take what is demanded; a request takes all of it or nothing."""
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._again_ms:
+            try:
+                answer = await self._store.run("limits", [], [_pack(asks)])
+                return [[Outcome(*outcome) for outcome in outcomes] for outcomes in orjson.loads(answer)[1]]
+            except StoreUnavailable as exc:
+                self._again_ms = now_ms + self._rest_ms
+                log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
+        self._metrics.limits_local.inc(len(asks))
+        return self._memory.spend(asks, now_ms * 1000)
+
+    async def release(self, request_id: str, keys: Sequence[str]) -> None:
+        """Give back what a call held that is not going to run; what cannot be given back ends with its deadline."""
+        for key in keys:
+            try:
+                await self._store.command("ZREM", key, request_id)
+            except StoreUnavailable:
+                return
+
+
+def _pack(asks: Sequence[Ask]) -> bytes:
+    return orjson.dumps([[ask.request_id, ask.until_ms, [
+        (demand.key, int(demand.kind), demand.limit, demand.width_ms, demand.extra, demand.cost, demand.enforced)
+        for demand in ask.demands]] for ask in asks])

@@ -1,0 +1,59 @@
+"""A case with what surrounds it: its record, its ids, its times, its spans.
+
+In:    a record and its case.
+Out:   `Hearing`.
+Never: a rule.
+"""
+
+from dataclasses import dataclass
+
+from opentelemetry.trace import Span
+
+from shared.contracts.origin import Origin
+from shared.contracts.traceparent import TraceContext
+from shared.decision.case import Case
+from shared.decision.decide import Decision
+from shared.kafka.record import Record
+from shared.names import spans, topics
+from shared.telemetry.tracing import failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """One call under way; `timing` grows. `deciding`: span of the decision, inside `span`; none when unsampled."""
+
+    case: Case
+    record: Record
+    request_id: str
+    trace: TraceContext
+    started_us: int
+    timing: dict[str, int]
+    span: Span | None
+    deciding: Span | None
+
+    @property
+    def source(self) -> str:
+        """Which door the call came through."""
+        return "edge" if self.record.topic == topics.REQUESTS_EDGE else "internal"
+
+    @property
+    def origin(self) -> Origin:
+        """The place of its record."""
+        return Origin(self.record.topic, self.record.partition, self.record.offset)
+
+    def describe(self, ruling: Decision) -> None:
+        """Say in the spans how it ended, and end them."""
+        if self.deciding is not None:
+            self.deciding.set_attributes({spans.REASON: str(ruling.reason),
+                                          spans.OBSERVED: ",".join(self.case.observed)})
+            if ruling.refusal is not None and (policy := ruling.refusal.members.get("policy")):
+                self.deciding.set_attribute(spans.POLICY, str(policy))
+            self.deciding.end()
+        if self.span is not None:
+            self.span.set_attributes({
+                spans.REQUEST_ID: self.request_id, spans.PROJECT: self.case.request.project,
+                spans.OPERATION: self.case.operation, spans.CLIENT: self.case.client,
+                spans.REASON: str(ruling.reason), spans.QUEUE_US: self.timing["policy-queue"]})
+            if ruling.refusal is not None and ruling.refusal.status >= 500:
+                failed(self.span, str(ruling.refusal))
+            self.span.end()

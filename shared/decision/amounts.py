@@ -1,0 +1,142 @@
+"""Amounts spent, in memory: the same arithmetic as `shared/store/lua/limits.lua`.
+
+In:    what the requests of a batch demand, the time.
+Out:   for each demand what is left, and how long to wait when it does not fit.
+Never: I/O, a clock.
+
+Used where the store is not: by replay with its virtual clock, by explain, and by policy while Redis is away.
+
+A sliding window is counted in twenty parts, and a part counts until it has left the window as a whole: so no window,
+wherever it begins, ever holds more than its limit. A token bucket is one number, the time at which it is full again
+(GCRA, ITU-T I.371).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shared.project.access.budgets import Demand, Kind
+
+_PARTS = 20
+# when more amounts than these are known, those that are over are forgotten
+_TIDY_AT = 10_000
+
+
+class Outcome(NamedTuple):
+    """What is left; milliseconds until more is; milliseconds to wait, 0 when the demand fits."""
+
+    left: int
+    reset_ms: int
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one request demands. `until_ms`: when it ends at the latest, which frees what it holds."""
+
+    request_id: str
+    until_ms: int
+    demands: Sequence[Demand]
+
+
+@dataclass(slots=True)
+class _Amount:
+    over_us: int = 0
+    full_at_us: int = 0
+    used: int = 0
+    parts: dict[int, int] = field(default_factory=dict)
+    holders: dict[str, int] = field(default_factory=dict)
+
+
+class Amounts:
+    """Amounts by key. `share`: the part of each limit that counts here, as 1/share."""
+
+    def __init__(self, share: int = 1) -> None:
+        """Nothing is spent."""
+        self._amounts: dict[str, _Amount] = {}
+        self._share = share
+
+    def spend(self, asks: Sequence[Ask], now_us: int) -> list[list[Outcome]]:
+        """Take what is demanded, one request after the other; a request takes all of it or nothing."""
+        if len(self._amounts) > _TIDY_AT:
+            self._amounts = {key: amount for key, amount in self._amounts.items() if amount.over_us > now_us}
+        return [self._one(ask, now_us) for ask in asks]
+
+    def _one(self, ask: Ask, now_us: int) -> list[Outcome]:
+        seen = [self._look(demand, ask, now_us) for demand in ask.demands]
+        admitted = all(look.wait_ms == 0 for look, demand in zip(seen, ask.demands, strict=True) if demand.enforced)
+        outcomes = []
+        for look, demand in zip(seen, ask.demands, strict=True):
+            left = look.left
+            if admitted and look.wait_ms == 0:
+                self._take(demand, ask, now_us)
+                left -= 1 if demand.kind is Kind.CONCURRENT else demand.cost
+            outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
+        return outcomes
+
+    def _look(self, demand: Demand, ask: Ask, now_us: int) -> Outcome:
+        amount = self._amounts.setdefault(demand.key, _Amount())
+        limit, now_ms = max(1, demand.limit // self._share), now_us // 1000
+        if demand.kind is Kind.WINDOW:
+            return _window(amount, demand, limit, now_ms)
+        if demand.kind is Kind.BUCKET:
+            return _bucket(amount, demand, limit, now_us)
+        if demand.kind is Kind.PERIOD:
+            reset = max(demand.extra - now_ms, 1)
+            return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
+        amount.holders = {holder: until for holder, until in amount.holders.items() if until > now_ms}
+        fits = ask.request_id in amount.holders or len(amount.holders) < limit
+        return Outcome(limit - len(amount.holders), 1000, 0 if fits else 1000)
+
+    def _take(self, demand: Demand, ask: Ask, now_us: int) -> None:
+        amount = self._amounts[demand.key]
+        if demand.kind is Kind.WINDOW:
+            part_ms = _part_ms(demand)
+            current = now_us // 1000 // part_ms
+            amount.parts[current] = amount.parts.get(current, 0) + demand.cost
+            amount.over_us = now_us + (demand.width_ms + 2 * part_ms) * 1000
+        elif demand.kind is Kind.BUCKET:
+            each = _each_us(demand, max(1, demand.limit // self._share))
+            amount.over_us = amount.full_at_us = max(amount.full_at_us, now_us) + demand.cost * each
+        elif demand.kind is Kind.PERIOD:
+            amount.used += demand.cost
+            amount.over_us = demand.extra * 1000
+        else:
+            amount.holders[ask.request_id] = ask.until_ms
+            amount.over_us = max(amount.over_us, ask.until_ms * 1000)
+
+
+def _part_ms(demand: Demand) -> int:
+    return -(-demand.width_ms // _PARTS)
+
+
+def _each_us(demand: Demand, limit: int) -> int:
+    """Time that one call of a bucket takes to come back, rounded up: rounding must not admit more."""
+    return -(-demand.width_ms * 1000 // limit)
+
+
+def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome:
+    part_ms = _part_ms(demand)
+    current = now_ms // part_ms
+    amount.parts = {index: count for index, count in amount.parts.items() if index >= current - _PARTS}
+    used = sum(amount.parts.values())
+    waits = [(index + _PARTS + 1) * part_ms - now_ms for index in sorted(amount.parts)]
+    reset = waits[0] if waits else demand.width_ms
+    if used + demand.cost <= limit:
+        return Outcome(limit - used, reset, 0)
+    freed = 0
+    for index, wait in zip(sorted(amount.parts), waits, strict=True):
+        freed += amount.parts[index]
+        if used - freed + demand.cost <= limit:
+            return Outcome(limit - used, reset, max(wait, 1))
+    return Outcome(limit - used, reset, demand.width_ms)
+
+
+def _bucket(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
+    each, size = _each_us(demand, limit), demand.extra
+    ahead = max(amount.full_at_us - now_us, 0)
+    after = ahead + demand.cost * each
+    left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)
+    if after <= size * each:
+        return Outcome(left, reset, 0)
+    return Outcome(left, reset, demand.width_ms if demand.cost > size else max(-(-(after - size * each) // 1000), 1))

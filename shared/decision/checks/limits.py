@@ -1,0 +1,52 @@
+"""Is there enough left of the owner's limits?
+
+In:    the accept policies that hold; what the amounts said about the call's demands.
+Out:   the demands; RateLimited with what to wait; the `RateLimit` headers of the answer.
+Never: the amounts themselves: policy asks the store, replay a memory.
+
+Header syntax: draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+from collections.abc import Sequence
+
+from shared.decision.amounts import Outcome
+from shared.decision.case import Case
+from shared.errors import RateLimited
+from shared.project.access.budgets import Demand, Kind
+
+
+def demands_of(case: Case) -> list[Demand]:
+    """What the call would take from each limit that applies to it."""
+    return [limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits]
+
+
+def limits_allow(case: Case) -> RateLimited | None:
+    """Refuse what does not fit; note the headers of the answer, whatever it will be."""
+    told = [(demand, outcome) for demand, outcome in zip(case.demands, case.outcomes, strict=False)]
+    for demand, outcome in told:
+        if outcome.wait_ms and not demand.enforced:
+            case.observed.append(f"{demand.name}:limit")
+    enforced = [(demand, outcome) for demand, outcome in told if demand.enforced]
+    case.answer_headers.update(_headers(enforced))
+    refusing = [(demand, outcome) for demand, outcome in enforced if outcome.wait_ms]
+    if not refusing:
+        return None
+    demand, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
+    what = (f"{demand.limit} calls at the same time" if demand.kind is Kind.CONCURRENT
+            else f"{demand.limit} per {demand.width_ms / 1000:g} s")
+    return RateLimited(f"limit {demand.name!r} ({what}) is spent; wait {_seconds(outcome.wait_ms)} s", headers={
+        **case.answer_headers, "Retry-After": str(_seconds(outcome.wait_ms))}, members={"limit": demand.name})
+
+
+def _headers(told: Sequence[tuple[Demand, Outcome]]) -> dict[str, str]:
+    windows = [(demand, outcome) for demand, outcome in told if demand.kind is not Kind.CONCURRENT]
+    if not windows:
+        return {}
+    demand, outcome = min(windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
+    return {
+        "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.limit};w={_seconds(one.width_ms)}' for one, _ in windows),
+        "RateLimit": f'"{demand.name}";r={outcome.left};t={_seconds(outcome.wait_ms or outcome.reset_ms)}'}
+
+
+def _seconds(ms: int) -> int:
+    return max(1, -(-ms // 1000))

@@ -1,0 +1,135 @@
+"""Limits, compiled.
+
+In:    a `Limit`; then the facts of a call.
+Out:   `Demand`: what the call would take from which amount.
+Never: amounts; a subject's value in a key, for a header may be a secret: keys hold digests.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from shared.project.access.cel import BadCel, Undecided, compile_cost
+from shared.project.access.facts import MISSING, Facts, part_of
+from shared.project.access.limits import PER_MS, Limit
+from shared.project.access.problems import BadRule
+from shared.project.periods import BadZone, bounds, zone_of
+
+
+class Kind(IntEnum):
+    """How an amount is counted."""
+
+    WINDOW = 1
+    BUCKET = 2
+    PERIOD = 3
+    CONCURRENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a call would take. `extra`: size of a bucket; end of a period, in unix ms."""
+
+    key: str
+    kind: Kind
+    limit: int
+    width_ms: int
+    extra: int
+    cost: int
+    enforced: bool
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledLimit:
+    """`where`: the amount's key but for the subject. `enforced` is false, too, for limits of an observing policy."""
+
+    limit: Limit
+    name: str
+    where: str
+    subjects: tuple[Callable[[Facts], str], ...]
+    cost: Callable[[Facts], int]
+    kind: Kind
+    enforced: bool
+    period: Callable[[int], tuple[int, int]] | None = None
+
+    def demand(self, facts: Facts) -> Demand:
+        """What this call would take."""
+        subject = "\0".join([read(facts) for read in self.subjects])
+        key = self.where + hashlib.blake2b(subject.encode(errors="replace"), digest_size=12).hexdigest()
+        limit, width_ms, extra = self.limit.limit or self.limit.concurrent or 1, 0, 0
+        if self.period is not None:
+            start_ms, extra = self.period(facts.now_ms)
+            key, width_ms = f"{key}:{start_ms}", extra - start_ms
+        elif self.limit.per is not None:
+            width_ms, extra = PER_MS[self.limit.per], self.limit.burst or 1
+        return Demand(key, self.kind, limit, width_ms, extra, self.cost(facts), self.enforced, self.name)
+
+
+def compile_limit(limit: Limit, project: str, policy: str, index: int, *, enforced: bool) -> CompiledLimit:
+    """Raises BadRule, its path beginning at the limit."""
+    name = limit.name or (policy if index == 0 else f"{policy}-{index + 1}")
+    kind, period = _kind(limit), None
+    if limit.calendar is not None:
+        try:
+            zone = zone_of(limit.calendar)
+        except BadZone as exc:
+            raise BadRule(str(exc), ("calendar",)) from None
+        per: Any = limit.per
+        period = lambda now_ms: bounds(now_ms, per, zone)  # noqa: E731
+    shape = f"{kind}-{limit.per or 'now'}"
+    return CompiledLimit(limit, name, f"weir:limit:{project}:{policy}:{name}:{shape}:",
+                         tuple(_subject(subject) for subject in limit.by), _cost(limit), kind,
+                         enforced and limit.mode == "enforce", period)
+
+
+def _kind(limit: Limit) -> Kind:
+    if limit.concurrent is not None:
+        return Kind.CONCURRENT
+    if limit.calendar is not None:
+        return Kind.PERIOD
+    return Kind.BUCKET if limit.burst is not None or limit.smooth else Kind.WINDOW
+
+
+def _cost(limit: Limit) -> Callable[[Facts], int]:
+    cost = limit.cost
+    if isinstance(cost, int):
+        return lambda _: cost
+    try:
+        evaluate = compile_cost(cost)
+    except BadCel as exc:
+        raise BadRule(str(exc), ("cost",)) from None
+
+    def of(facts: Facts) -> int:
+        try:
+            return evaluate(facts)
+        except Undecided:
+            return 1
+    return of
+
+
+def _subject(subject: str) -> Callable[[Facts], str]:
+    kind, _, name = subject.partition(":")
+    if kind == "header":
+        key = name.lower()
+        return lambda facts: facts.headers.get(key, "")
+    if kind == "claim":
+        pointer = name if name.startswith("/") else f"/{name}"
+        return lambda facts: _text(part_of(facts.claims, pointer))
+    return _SUBJECTS[kind]
+
+
+def _text(value: Any) -> str:
+    if value is MISSING:
+        return ""
+    return ",".join(str(one) for one in value) if isinstance(value, Sequence) and not isinstance(value, str) else (
+        str(value))
+
+
+# a caller without a name is told from others by its address
+_SUBJECTS: dict[str, Callable[[Facts], str]] = {
+    "client": lambda facts: f"c:{facts.client}" if facts.client else f"i:{facts.ip}",
+    "token": lambda facts: f"t:{facts.token}" if facts.token else f"i:{facts.ip}",
+    "role": lambda facts: ",".join(sorted(facts.roles)), "ip": lambda facts: facts.ip,
+    "operation": lambda facts: facts.operation, "project": lambda _: ""}

@@ -1,0 +1,44 @@
+"""Calendar periods in a time zone.
+
+In:    a time, a period's name, a zone.
+Out:   when the period began and when it ends, in unix ms.
+Never: a clock. A day has 23 or 25 hours where the zone changes its clocks.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+CalendarPeriod = Literal["hour", "day", "week", "month"]
+
+
+class BadZone(ValueError):
+    """Not a name of the IANA time zone database."""
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A zone by its IANA name. Raises BadZone."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise BadZone(f"there is no time zone {name!r}; write an IANA name: Europe/Berlin, UTC") from None
+
+
+def bounds(now_ms: int, period: CalendarPeriod, zone: ZoneInfo) -> tuple[int, int]:
+    """Start and end of the period that a time is in; weeks begin on Monday."""
+    local = datetime.fromtimestamp(now_ms / 1000, zone)
+    if period == "hour":
+        start_ms = now_ms - (local.minute * 60 + local.second) * 1000 - local.microsecond // 1000
+        return start_ms, start_ms + 3_600_000
+    midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
+    if period == "day":
+        return _ms(midnight), _ms(midnight + timedelta(days=1))
+    if period == "week":
+        monday = midnight - timedelta(days=local.weekday())
+        return _ms(monday), _ms(monday + timedelta(days=7))
+    first = midnight.replace(day=1)
+    return _ms(first), _ms((first + timedelta(days=32)).replace(day=1))
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

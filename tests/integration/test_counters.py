@@ -1,0 +1,84 @@
+"""Amounts in the real store: the same arithmetic as in memory, exact over instances, and an answer without a store."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from services.policy.counters import Counters, _pack
+from shared.clock import SystemClock
+from shared.decision.amounts import Amounts, Ask
+from shared.project.access.budgets import Demand, Kind
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
+from tests.support.platform import Platform
+
+
+@pytest.fixture
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    found = Store(RedisSettings(url=platform.redis_url), patient=True)
+    yield found
+    await found.stop()
+
+
+def counters(store: Store, **more: Any) -> Counters:
+    return Counters(store, SystemClock(), Metrics(), **{"instances": 1, "rest_ms": 1000, **more})
+
+
+def some_demand(name: str, chance: random.Random, now_ms: int) -> Demand:
+    kind = chance.choice(list(Kind))
+    width = chance.choice([40, 100, 1000])
+    extra = {Kind.BUCKET: 3, Kind.PERIOD: now_ms + 5000}.get(kind, 0)
+    limit = chance.randint(1, 12)
+    return Demand(f"weir:test:{name}:{kind}-{width}-{limit}", kind, limit, width, extra, chance.randint(0, 3),
+                  chance.random() < 0.7, "n")
+
+
+async def test_store_and_memory_reckon_alike(store: Store, name: str) -> None:
+    chance, memory = random.Random(name), Amounts()
+    now_ms = SystemClock().now_ms()
+    until = {str(number): now_ms + chance.randint(0, 500) for number in range(30)}
+    refused = 0
+    for _ in range(150):
+        asks = [Ask(request := str(chance.randint(0, 29)), until[request],
+                    [some_demand(name, chance, now_ms) for _ in range(chance.randint(1, 3))]) for _ in range(3)]
+        then_us, outcomes = orjson.loads(await store.run("limits", [], [_pack(asks)]))
+        expected = [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
+        assert outcomes == expected
+        refused += sum(outcome[2] > 0 for one in outcomes for outcome in one)
+        await asyncio.sleep(chance.choice([0, 0, 0.005, 0.03]))
+    assert refused > 20, "the traffic has to meet its limits"
+
+
+async def test_instances_together_admit_no_more_than_the_limit(platform: Platform, name: str) -> None:
+    stores = [Store(RedisSettings(url=platform.redis_url), patient=True) for _ in range(3)]
+    demand = Demand(f"weir:test:{name}", Kind.WINDOW, 25, 60_000, 1, 1, True, "n")
+    asks = [Ask(str(number), 0, [demand]) for number in range(20)]
+    found = await asyncio.gather(*(counters(store).spend(asks) for store in stores for _ in range(4)))
+    assert sum(outcome[0].wait_ms == 0 for outcomes in found for outcome in outcomes) == 25
+    await asyncio.gather(*(store.stop() for store in stores))
+
+
+async def test_place_that_is_given_back_is_free_at_once(store: Store, name: str) -> None:
+    kept = counters(store)
+    demand = Demand(f"weir:test:{name}", Kind.CONCURRENT, 1, 0, 0, 1, True, "n")
+    later = SystemClock().now_ms() + 60_000
+    first, second = await kept.spend([Ask("a", later, [demand]), Ask("b", later, [demand])])
+    assert (first[0].wait_ms, second[0].wait_ms > 0) == (0, True)
+    await kept.release("a", [demand.key])
+    assert (await kept.spend([Ask("b", later, [demand])]))[0][0].wait_ms == 0
+
+
+async def test_without_a_store_each_instance_admits_its_share_and_says_so() -> None:
+    away, metrics = Store(RedisSettings(url="redis://127.0.0.1:9/0")), Metrics()
+    kept = Counters(away, SystemClock(), metrics, instances=3, rest_ms=60_000)
+    demand = Demand("k", Kind.WINDOW, 9, 60_000, 1, 1, True, "n")
+    found = [outcome for number in range(6) for outcome in await kept.spend([Ask(str(number), 0, [demand])])]
+    assert [outcome[0].wait_ms == 0 for outcome in found] == [True, True, True, False, False, False]
+    assert b"weir_limits_local_total 6.0" in metrics.text()
+    await kept.release("a", ["k"])
+    await away.stop()

@@ -1,0 +1,199 @@
+"""Limits: what is admitted, what the answer says, and that no window ever holds more than its limit."""
+
+from itertools import accumulate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.decision.amounts import Amounts, Ask
+from shared.decision.case import Case
+from shared.decision.decide import Decision, decide
+from shared.names.reasons import Reason
+from shared.project.access.budgets import Demand, Kind
+from tests.support.calls import NOW, book, case
+
+SECOND = 1_000_000
+
+
+def demand(kind: Kind, limit: int, width_ms: int = 1000, extra: int = 1, cost: int = 1, **more: Any) -> Demand:
+    return Demand(**{"key": "k", "enforced": True, "name": "n", **more}, kind=kind, limit=limit, width_ms=width_ms,
+                  extra=extra, cost=cost)
+
+
+TRAFFIC = st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), min_size=1, max_size=120)
+
+
+def admitted(kind: Kind, traffic: list[tuple[int, int]], limit: int, extra: int = 1) -> list[tuple[int, int]]:
+    """Times and costs of what is let in."""
+    amounts, found = Amounts(), []
+    times = accumulate(gap for gap, _ in traffic)
+    for time, (_, cost) in zip(times, traffic, strict=True):
+        wanted = demand(kind, limit, extra=extra, cost=cost)
+        if amounts.spend([Ask("r", 0, [wanted])], NOW * 1000 + time)[0][0].wait_ms == 0:
+            found.append((time, cost))
+    return found
+
+
+@given(TRAFFIC, st.integers(1, 12))
+def test_no_sliding_window_ever_admits_more_than_its_limit(traffic: list[tuple[int, int]], limit: int) -> None:
+    let_in = admitted(Kind.WINDOW, traffic, limit)
+    for start, _ in let_in:
+        assert sum(cost for time, cost in let_in if start <= time < start + SECOND) <= limit
+
+
+@given(TRAFFIC, st.integers(1, 12), st.integers(1, 6))
+def test_no_window_of_a_bucket_admits_more_than_its_size_and_what_flows_in(
+        traffic: list[tuple[int, int]], limit: int, size: int) -> None:
+    let_in = admitted(Kind.BUCKET, traffic, limit, size)
+    for start, _ in let_in:
+        for end, _ in let_in:
+            inside = sum(cost for time, cost in let_in if start <= time <= end)
+            assert end < start or inside <= size + (end - start) * limit / SECOND
+
+
+@given(TRAFFIC, st.integers(1, 12))
+def test_whoever_waits_as_long_as_told_is_let_in(traffic: list[tuple[int, int]], limit: int) -> None:
+    for kind in (Kind.WINDOW, Kind.BUCKET):
+        amounts, time = Amounts(), NOW * 1000
+        for gap, cost in traffic:
+            time += gap
+            ask = [Ask("r", 0, [demand(kind, limit, cost=min(cost, 1))])]
+            wait_ms = amounts.spend(ask, time)[0][0].wait_ms
+            if wait_ms:
+                time += wait_ms * 1000
+                assert amounts.spend(ask, time)[0][0].wait_ms == 0
+
+
+def test_request_takes_all_it_demands_or_nothing() -> None:
+    amounts = Amounts()
+    wide, narrow = demand(Kind.WINDOW, 10, key="wide"), demand(Kind.WINDOW, 1, key="narrow")
+    first, second = amounts.spend([Ask("1", 0, [wide, narrow]), Ask("2", 0, [wide, narrow])], NOW * 1000)
+    assert ([one.left for one in first], [one.left for one in second]) == ([9, 0], [9, 0])
+    assert [bool(one.wait_ms) for one in second] == [False, True]
+
+
+def test_calls_at_the_same_time_end_with_their_deadline() -> None:
+    amounts, one = Amounts(), demand(Kind.CONCURRENT, 1)
+    asks = [Ask("a", NOW + 500, [one]), Ask("b", NOW + 500, [one]), Ask("a", NOW + 500, [one])]
+    waits = [outcome[0].wait_ms for outcome in amounts.spend(asks, NOW * 1000)]
+    assert waits == [0, 1000, 0], "the same request asks twice when its record is delivered again"
+    assert amounts.spend([Ask("c", NOW + 900, [one])], (NOW + 500) * 1000)[0][0].wait_ms == 0
+
+
+def test_share_of_a_limit_is_never_nothing() -> None:
+    amounts = Amounts(share=3)
+    waits = [amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, limit, key=str(limit))])], NOW * 1000)[0][0].left
+             for limit in (1, 3, 9)]
+    assert waits == [0, 0, 2]
+
+
+def limited(*limits: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [{"name": "fair", "action": "accept", "limits": list(limits), **more}]
+
+
+def calls(policies: list[dict[str, Any]], *ways: dict[str, Any]) -> list[tuple[Decision, Case]]:
+    known, amounts, found = book(policies), Amounts(), []
+    for way in ways:
+        looked = case(known, **way)
+        found.append((decide(looked, amounts), looked))
+    return found
+
+
+def reasons(policies: list[dict[str, Any]], *ways: dict[str, Any]) -> list[Reason]:
+    return [decision.reason for decision, _ in calls(policies, *ways)]
+
+
+OK, SPENT = Reason.OK, Reason.RATE_LIMITED
+MINUTE = {"limit": 1, "per": "minute"}
+
+
+def test_refusal_says_which_limit_is_spent_and_how_long_to_wait() -> None:
+    (first, admitted_case), (second, _) = calls(limited(MINUTE), {}, {})
+    assert first.reason is OK
+    assert admitted_case.answer_headers == {"RateLimit-Policy": '"fair";q=1;w=60', "RateLimit": '"fair";r=0;t=60'}
+    assert second.refusal is not None
+    assert (second.refusal.status, second.refusal.members) == (429, {"limit": "fair"})
+    headers = second.refusal.headers
+    assert headers["RateLimit"] == f'"fair";r=0;t={headers["Retry-After"]}'
+    assert 60 <= int(headers["Retry-After"]) <= 63
+
+
+def test_headers_show_the_tightest_window_and_name_all() -> None:
+    limits = ({"name": "hour", "limit": 100, "per": "hour"}, {"name": "minute", "limit": 5, "per": "minute"},
+              {"concurrent": 7}, {"name": "tried", "limit": 1, "per": "day", "mode": "observe"})
+    _, looked = calls(limited(*limits), {})[0]
+    assert looked.answer_headers == {"RateLimit-Policy": '"hour";q=100;w=3600, "minute";q=5;w=60',
+                                     "RateLimit": '"minute";r=4;t=60'}
+
+
+@pytest.mark.parametrize(("by", "ways", "ends"), [
+    ("client", [{}, {"client_ip": "10.9.9.9"}, {"operation": "make-thing"}], [OK, SPENT, SPENT]),
+    ("ip", [{}, {"client_ip": "10.9.9.9"}, {"token": None, "operation": "open"}], [OK, OK, SPENT]),
+    (["client", "operation"], [{}, {"operation": "make-thing"}, {}], [OK, OK, SPENT]),
+    (["client", "ip"], [{}, {"client_ip": "10.9.9.9"}, {}], [OK, OK, SPENT]),
+    ("header:X-Tenant", [{"headers": {"x-tenant": "a"}}, {"headers": {"x-tenant": "b"}}, {}, {}],
+     [OK, OK, OK, SPENT]),
+    ("client", [{"token": None, "operation": "open"}, {"token": None, "operation": "open", "client_ip": "10.9.9.9"}],
+     [OK, OK]),
+    ("project", [{}, {"token": None, "operation": "open"}], [OK, SPENT]),
+    ("token", [{}, {}], [OK, SPENT]), ("role", [{}, {}], [OK, SPENT]), ("claim:org", [{}, {}], [OK, SPENT]),
+])
+def test_each_combination_of_subjects_has_its_own_amount(
+        by: Any, ways: list[dict[str, Any]], ends: list[Reason]) -> None:
+    assert reasons(limited({**MINUTE, "by": by}), *ways) == ends
+
+
+def test_limit_counts_only_calls_that_its_policy_accepts() -> None:
+    policies = limited(MINUTE, operations=["get-*"], rules=[{"header": {"name": "x", "is": "y"}}])
+    assert reasons(policies, {}, {}, {"headers": {"x": "y"}}, {"headers": {"x": "y"}}, {"operation": "make-thing"}) == [
+        OK, OK, OK, SPENT, OK]
+
+
+def test_window_opens_again() -> None:
+    assert reasons(limited(MINUTE), {}, {"now_ms": NOW + 59_000}, {"now_ms": NOW + 63_000}) == [OK, SPENT, OK]
+
+
+def test_bucket_takes_a_burst_and_smooth_takes_none() -> None:
+    burst = {"limit": 60, "per": "minute", "burst": 3}
+    ways = [{}, {}, {}, {}, {"now_ms": NOW + 1000}, {"now_ms": NOW + 1000}]
+    assert reasons(limited(burst), *ways) == [OK, OK, OK, SPENT, OK, SPENT]
+    smooth = {"limit": 60, "per": "minute", "smooth": True}
+    assert reasons(limited(smooth), *ways) == [OK, SPENT, SPENT, SPENT, OK, SPENT]
+
+
+def test_calendar_quota_begins_anew_at_midnight_of_its_zone() -> None:
+    quota = {"limit": 1, "per": "day", "calendar": "Europe/Berlin"}
+    # 21:30 UTC is 22:30 in Berlin
+    ends = reasons(limited(quota), {}, {"now_ms": NOW + 89 * 60_000}, {"now_ms": NOW + 90 * 60_000})
+    assert ends == [OK, SPENT, OK]
+
+
+def test_cost_is_a_number_or_an_expression() -> None:
+    assert reasons(limited({"limit": 10, "per": "hour", "cost": 6}), {}, {}) == [OK, SPENT]
+    by_size = limited({"limit": 10, "per": "hour", "cost": "size / 2 + 1"})
+    assert reasons(by_size, {"body": b"0123456789"}, {"body": b"0123456789"}, {"body": b"01"}) == [OK, SPENT, OK]
+    assert reasons(limited({"limit": 1, "per": "hour", "cost": "body.none"}), {}, {}) == [OK, SPENT]
+    assert reasons(limited({"limit": 1, "per": "hour", "cost": "0 - size"}), {"body": b"1"}, {"body": b"1"}) == [OK, OK]
+
+
+def test_observed_limit_reports_and_lets_in() -> None:
+    found = calls(limited({**MINUTE, "mode": "observe"}), {}, {})
+    assert [decision.reason for decision, _ in found] == [OK, OK]
+    assert [looked.observed for _, looked in found] == [[], ["fair:limit"]]
+    assert found[1][1].answer_headers == {}
+    whole = calls(limited(MINUTE, mode="observe"), {}, {})
+    assert [looked.observed for _, looked in whole] == [[], ["fair:limit"]]
+
+
+def test_call_that_holds_a_place_names_what_it_gives_back() -> None:
+    found = calls(limited({"concurrent": 1}, MINUTE | {"limit": 9}), {}, {})
+    assert [len(looked.holds) for _, looked in found] == [1, 1], "the same request id twice is one call"
+    refused = calls(limited({"concurrent": 1}, MINUTE | {"limit": 1}), {}, {})
+    assert [len(looked.holds) for _, looked in refused] == [1, 0]
+
+
+def test_no_subject_stands_in_a_key() -> None:
+    _, looked = calls(limited({**MINUTE, "by": ["header:x-key", "client"]}), {"headers": {"x-key": "whsec-secret"}})[0]
+    assert "secret" not in looked.demands[0].key
