@@ -5,6 +5,7 @@ Out:   one `ProcessPlan` per process, in starting order.
 Never: a process started; `supervisor.py` does that.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.local.broker import Broker
 from deploy.local.faults import LocalFault
+from deploy.local.secrets import cluster_key
 from deploy.local.valkey import Valkey
 
 SERVICES = ("policy", "executor", "analytics", "control", "ingress")
@@ -101,7 +103,8 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
               "WEIR_INGRESS_PORT": str(settings.ingress_port), "WEIR_CONTROL_PORT": str(settings.control_port),
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
               "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
-    services = [_service(settings, name, number, common)
+    keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
+    services = [_service(settings, name, number, {**common, **(keys if name in ("ingress", "policy") else {})})
                 for name in SERVICES for number in range(scale.get(name, 1))]
     if example and STUB.exists():
         services.append(_stub(settings.stub_hr_port))

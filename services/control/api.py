@@ -15,6 +15,7 @@ from services.control.registry import Registry
 from services.control.trace_store import TraceStore
 from shared.client.caller import Caller
 from shared.clock import Clock
+from shared.store.redis import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Desk:
     registry: Registry
     traces: TraceStore
     caller: Caller
+    store: Store
     clock: Clock
     query_timeout_ms: int
     max_project_bytes: int

@@ -35,7 +35,8 @@ _REQUEST = {
 _HEADERS: dict[str, dict[str, Any]] = {
     topics.REQUESTS_INTERNAL: _REQUEST,
     topics.REQUESTS_EDGE: {**_REQUEST, H.HTTP: {
-        **_TEXT, "description": "JSON {method, path, query, headers, client_ip}: what only the edge can know"}},
+        **_TEXT, "description": "JSON {method, path, query, headers, client_ip, certificate}: the edge alone can know"},
+        H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
     topics.EXECUTIONS: {
         H.REQUEST_ID: _TEXT, H.PROJECT: _TEXT, H.VERSION: _NUMBER, H.OPERATION: _TEXT, H.CLIENT: _TEXT,
         H.SOURCE: {"enum": ["edge", "internal"]}, H.ORIGIN: {**_TEXT, "description": "topic/partition/offset"},

@@ -65,8 +65,8 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance)
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     health = Health("control", metrics)
-    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), clock=clock,
-                query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
+    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store,
+                clock=clock, query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,

@@ -21,11 +21,13 @@ from services.ingress.settings import IngressSettings
 from shared.client.caller import Caller, NotAcknowledged
 from shared.clock import Clock
 from shared.contracts import ids
+from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import Kind
 from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
+from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
 from shared.runtime.health import Health
 from shared.telemetry.metrics import Metrics
@@ -51,6 +53,7 @@ class EdgeParts:
     health: Health
     trace_ratio: float
     proxies: Networks
+    seal: Seal | None
 
 
 @dataclass(slots=True)
@@ -106,25 +109,25 @@ class Door:
              spans.HTTP_METHOD: request.method, spans.URL_PATH: path, spans.HTTP_ROUTE: target.operation.path})
         timeout_ms = target.operation.timeout_ms
         record = translate.to_record(
-            translate.HttpParts(method=request.method, path="/" + rest, query=query, body=body,
-                                headers=translate.clean_headers(request.headers.items()),
-                                client_ip=self._client_ip(request)),
-            target, visit.request_id, parts.clock.now_ms() + timeout_ms,
-            context_of(visit.span, visit.trace) or visit.trace)
+            self._http_parts(request, "/" + rest, query, body), target, visit.request_id,
+            parts.clock.now_ms() + timeout_ms, context_of(visit.span, visit.trace) or visit.trace, parts.seal)
         visit.published = True
         reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
                                        timeout_ms + parts.settings.grace_ms)
         return answer.of_reply(reply, visit.request_id)
 
-    def _client_ip(self, request: web.BaseRequest) -> str:
-        parts = self._parts
-        if not parts.settings.trusted_proxies:
-            return request.remote or ""
-        if parts.settings.forwarded_by == "forwarded":
-            chain = [element.get("for", "") for element in request.forwarded]
-        else:
-            chain = hops(",".join(request.headers.getall("X-Forwarded-For", ())))
-        return client_ip(request.remote or "", chain, parts.proxies)
+    def _http_parts(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> translate.HttpParts:
+        settings, remote = self._parts.settings, request.remote or ""
+        headers = translate.clean_headers(request.headers.items())
+        certificate = headers.pop(settings.certificate_header, "") if settings.certificate_header else ""
+        ip = remote
+        if settings.trusted_proxies:
+            chain = ([element.get("for", "") for element in request.forwarded] if settings.forwarded_by == "forwarded"
+                     else hops(headers.get("x-forwarded-for", "")))
+            ip = client_ip(remote, chain, self._parts.proxies)
+        return translate.HttpParts(
+            method=request.method, path=path, query=query, body=body, headers=headers, client_ip=ip,
+            certificate=certificate if self._parts.proxies.holds(packed(remote)) else "")
 
     async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes

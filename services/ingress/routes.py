@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion
 from shared.errors import MethodNotAllowed, OperationNotFound
+from shared.project.access.authentication import ApiKey
 from shared.project.model import Operation, Project
 from shared.project.routes import Match, RouteTable
 from shared.project.routes import MethodNotAllowed as OtherMethods
@@ -23,12 +24,14 @@ class Served:
     project: Project
     version: int
     routes: RouteTable
+    kinds: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "Served":
         """A version of the config topic. Raises whatever is wrong with its document."""
         project = Project.model_validate(version.document)
-        return cls(project, version.version, RouteTable.of(project))
+        return cls(project, version.version, RouteTable.of(project),
+                   {operation.name: project.kinds_of(operation) for operation in project.operations})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Target:
     project: str
     operation: Operation
     params: Mapping[str, str]
+    kinds: frozenset[str] = frozenset({"token"})
+    api_key: ApiKey | None = None
 
 
 class EdgeRoutes:
@@ -68,7 +73,8 @@ class EdgeRoutes:
             raise OperationNotFound(f"there is no project {project[:80]!r} here")
         found = served.routes.match(method, path)
         if isinstance(found, Match):
-            return Target(project, found.operation, found.params)
+            return Target(project, found.operation, found.params, served.kinds[found.operation.name],
+                          served.project.authentication.api_key)
         if isinstance(found, OtherMethods):
             allow = ", ".join(found.allow)
             raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})

@@ -30,6 +30,8 @@ class IngressSettings(BaseSettings):
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     # the one header that those proxies write; another one would be the caller's own
     forwarded_by: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    # header in which a trusted proxy tells the subject of the client certificate that it has verified
+    certificate_header: Annotated[str, AfterValidator(str.lower)] | None = None
     # a partition of weir.replies of its own, for those who number their instances; without it one is leased
     slot: NonNegativeInt | None = None
     # an answer that is under way when the deadline passes still arrives

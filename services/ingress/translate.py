@@ -5,14 +5,16 @@ Out:   `RequestRecord` without any secret: a bearer token becomes a digest that 
 Never: I/O, a clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord
+from shared.contracts.sealed import Seal
 from shared.contracts.token import MALFORMED, looks_right, topic_digest
 from shared.contracts.traceparent import TraceContext
+from shared.errors import Unavailable
 from shared.names import headers as H
 from shared.names import topics
 
@@ -33,6 +35,7 @@ class HttpParts:
     headers: dict[str, str]
     client_ip: str
     body: bytes
+    certificate: str = ""
 
 
 def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -45,24 +48,54 @@ def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-def token_digest(headers: dict[str, str]) -> str | None:
-    """What stands for the caller's bearer token; None when none came."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    token = token.strip()
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a call carries as proofs. `digest` stands for a token; `secrets` are for policy alone, by kind."""
+
+    digest: str | None
+    secrets: Mapping[str, str]
+
+
+def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], target: Target) -> Credentials:
+    """The proofs of the kinds that the operation takes."""
+    digest: str | None = None
+    secrets: dict[str, str] = {}
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        bearer = bearer.strip()
+        if "jwt" in target.kinds and bearer.count(".") == 2:
+            secrets["jwt"] = bearer
+        elif "token" in target.kinds:
+            digest = _digest(bearer)
+    if digest is None and "api_key" in target.kinds and target.api_key is not None:
+        key = headers.get(target.api_key.header or "") or (query.get(target.api_key.query or "") or [""])[-1]
+        digest = _digest(key) if key else None
+    if "signature" in target.kinds and "webhook-signature" in headers:
+        secrets["signature"] = headers["webhook-signature"]
+    return Credentials(digest, secrets)
+
+
+def _digest(token: str) -> str:
     return topic_digest(token, topics.REQUESTS_EDGE) if looks_right(token) else MALFORMED
 
 
-def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int,
-              trace: TraceContext) -> RequestRecord:
-    """The record to publish, but for its reply address."""
-    headers = parts.headers
+def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,
+              seal: Seal | None) -> RequestRecord:
+    """The record to publish, but for its reply address. Raises Unavailable when secrets cannot be sealed."""
+    headers, query = parts.headers, parse_qs(parts.query, keep_blank_values=True)
+    found = credentials(headers, query, target)
+    if found.secrets and seal is None:
+        raise Unavailable("this gateway has no cluster key to protect these credentials with (WEIR_CLUSTER_KEY)")
+    hidden = _HIDDEN
+    if target.api_key is not None:
+        hidden = hidden | {target.api_key.header or ""}
+        query.pop(target.api_key.query or "", None)
     return RequestRecord(
         request_id=request_id, project=target.project, operation=target.operation.name, params=dict(target.params),
-        body=parts.body, deadline_ms=deadline_ms, token_digest=token_digest(headers),
+        body=parts.body, deadline_ms=deadline_ms, token_digest=found.digest,
+        sealed=seal.close(found.secrets, request_id) if seal is not None and found.secrets else None,
         content_type=headers.get("content-type"), idempotency_key=headers.get(H.IDEMPOTENCY_KEY),
         traceparent=str(trace), tracestate=headers.get(H.TRACESTATE),
-        http=HttpFacts(method=parts.method, path=parts.path, query=parse_qs(parts.query, keep_blank_values=True),
-                       headers={key: value for key, value in headers.items() if key not in _HIDDEN},
+        http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
+                       headers={key: value for key, value in headers.items() if key not in hidden},
                        client_ip=parts.client_ip))

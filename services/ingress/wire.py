@@ -29,6 +29,7 @@ from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
+from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
@@ -74,7 +75,7 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
         metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
-        proxies=Networks(own.trusted_proxies)))
+        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal()))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),

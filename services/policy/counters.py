@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import orjson
 
 from shared.clock import Clock
-from shared.decision.amounts import Amounts, Ask, Outcome
+from shared.decision.amounts import UNKNOWN, Amounts, Ask, Outcome
 from shared.names import actions
+from shared.project.access.budgets import Kind
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
@@ -43,7 +44,10 @@ class Counters:
                 self._again_ms = now_ms + self._rest_ms
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
         self._metrics.limits_local.inc(len(asks))
-        return self._memory.spend(asks, now_ms * 1000)
+        outcomes = self._memory.spend(asks, now_ms * 1000)
+        return [[UNKNOWN if demand.kind is Kind.ONCE else outcome
+                 for demand, outcome in zip(ask.demands, one, strict=True)]
+                for ask, one in zip(asks, outcomes, strict=True)]
 
     async def release(self, request_id: str, keys: Sequence[str]) -> None:
         """Give back what a call held that is not going to run; what cannot be given back ends with its deadline."""

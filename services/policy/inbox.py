@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from services.policy.counters import Counters
 from services.policy.hearing import Hearing
+from services.policy.key_sets import KeySets
 from services.policy.settings import PolicySettings
 from shared.clock import Clock
 from shared.contracts import ids
@@ -39,6 +40,7 @@ from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.store.last_used import LastUsed
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of
 
@@ -62,6 +64,8 @@ class PolicyParts:
     tracing: Tracing
     tasks: Tasks
     counters: Counters
+    key_sets: KeySets
+    last_used: LastUsed
 
 
 class Bench:
@@ -74,13 +78,20 @@ class Bench:
     def handle(self, records: Sequence[Record]) -> None:
         """Decide all records of a poll; they are finished when every effect is acknowledged."""
         effects: Effects = []
+        done: list[Record] = []
         limited: list[Hearing] = []
         for record in records:
-            effects.extend(self._safely(record, partial(self._open, record, limited)))
-        waiting = {id(hearing.record) for hearing in limited}
-        self._parts.intake.finish_after([record for record in records if id(record) not in waiting], effects)
+            found = self._safely(record, partial(self._open, record, limited))
+            if found is not None:
+                done.append(record)
+                effects.extend(found)
+        self._parts.intake.finish_after(done, effects)
         if limited:
             self._parts.tasks.spawn(self._spend(limited), "limits")
+
+    async def _with_keys(self, record: Record, url: str) -> None:
+        await self._parts.key_sets.refresh(url)
+        self.handle([record])
 
     async def _spend(self, hearings: Sequence[Hearing]) -> None:
         """One round trip for all calls of a poll that a limit applies to."""
@@ -88,11 +99,13 @@ class Bench:
         effects: Effects = []
         for hearing, outcome in zip(hearings, outcomes, strict=True):
             hearing.case.outcomes = outcome
-            effects.extend(self._safely(hearing.record, partial(
-                self._close, hearing, settle(hearing.case))))
+            effects.extend(self._safely(hearing.record, partial(self._settle, hearing)) or ())
         self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
 
-    def _safely(self, record: Record, work: Callable[[], Effects]) -> Effects:
+    def _settle(self, hearing: Hearing) -> Effects:
+        return self._close(hearing, settle(hearing.case))
+
+    def _safely(self, record: Record, work: Callable[[], Effects | None]) -> Effects | None:
         try:
             return work()
         except BadRecord as exc:
@@ -101,7 +114,8 @@ class Bench:
             log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
             return [self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}")]
 
-    def _open(self, record: Record, limited: list[Hearing]) -> Effects:
+    def _open(self, record: Record, limited: list[Hearing]) -> Effects | None:
+        """What ends a call; None while it waits for something, and is finished later."""
         parts = self._parts
         started_us, now_ms = parts.clock.elapsed_us(), parts.clock.now_ms()
         headers = header_map(record.headers)
@@ -123,7 +137,10 @@ class Bench:
         decision = self._unfit(case, secret_headers_in(headers)) or look(case)
         if decision is None and case.demands:
             limited.append(hearing)
-            return []
+            return None
+        if case.wanted_keys and parts.key_sets.worth_asking(case.wanted_keys):
+            parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
+            return None
         return self._close(hearing, decision or settle(case))
 
     def _unfit(self, case: Case, secrets: Sequence[str]) -> Decision | None:
@@ -142,6 +159,8 @@ class Bench:
         for outcome in case.observed:
             parts.metrics.observed.labels(case.request.project, outcome).inc()
         hearing.describe(ruling)
+        if case.token:
+            parts.last_used.note(case.token, case.now_ms)
         if ruling.refusal is not None:
             return self._refuse(hearing, ruling.refusal)
         try:

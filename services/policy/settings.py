@@ -22,4 +22,7 @@ class PolicySettings(BaseSettings):
     instances: PositiveInt = 1
     # how long a store that failed is left alone
     store_rest_ms: PositiveInt = 1_000
+    # how often key sets of token issuers are fetched anew, and the least time between two fetches of one
+    key_sets_every_s: PositiveInt = 300
+    key_sets_rest_s: PositiveInt = 10
     max_body_bytes: PositiveInt = 900_000

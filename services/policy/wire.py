@@ -5,11 +5,17 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+import os
+from collections.abc import Sequence
+
 from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
+from services.policy.key_sets import KeySets
 from services.policy.settings import PolicySettings
 from shared.clock import SystemClock
+from shared.contracts.config import Entity
 from shared.decision.book import PolicyBook
+from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -23,21 +29,29 @@ from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
+from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.store.last_used import LastUsed
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
 GROUP = "weir-policy"
+# secrets that signatures are verified with: WEIR_SECRET_<name>
+SECRETS = "WEIR_SECRET_"
 
 
 async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
-    tracing, book = Tracing("policy", service.instance), PolicyBook()
+    vault = Vault(ClusterKey().seal(), {name.removeprefix(SECRETS): value for name, value in os.environ.items()
+                                        if name.startswith(SECRETS)})
+    tracing, book = Tracing("policy", service.instance), PolicyBook(vault)
+    key_sets = KeySets(vault, clock, tasks, every_s=own.key_sets_every_s, rest_s=own.key_sets_rest_s)
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
     envelopes = UsageEnvelopes(side_outbox, metrics)
     store = Store(RedisSettings())
+    last_used = LastUsed(store, tasks)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "policy")
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL),
@@ -45,9 +59,15 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing, tasks=tasks, counters=Counters(
+        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
+
+    def take(entities: Sequence[Entity]) -> None:
+        book.take(entities)
+        key_sets.want(book.key_addresses())
+
     health = Health("policy", metrics)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), store, outbox, side_outbox, envelopes,
-        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, book.take), intake))
+        HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
+        envelopes,
+        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, take), intake))

@@ -7,8 +7,10 @@ Never: trust: facts that only the edge can know (`weir-http`) are dropped when t
 Value: the request body, raw. Headers (UTF-8 but for the correlation id):
 `weir-request-id` UUID, made by the reader when absent; `weir-project`; either `weir-operation` or `weir-method` and
 `weir-path` (a query string may follow the path); `weir-params` JSON object, path and query parameters by name, beside
-`weir-operation`; `weir-http` JSON {method, path, query: {name: [value]}, headers: {name: value}, client_ip}, edge only;
-`weir-deadline` unix ms; the reply address; `weir-token-digest` hex; `idempotency-key`; `content-type`; trace context.
+`weir-operation`; `weir-http` JSON {method, path, query: {name: [value]}, headers: {name: value}, client_ip,
+certificate}, edge only (`certificate`: the subject that a trusted proxy tells); `weir-sealed` credentials for policy
+alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address; `weir-token-digest` hex; `idempotency-key`;
+`content-type`; trace context.
 """
 
 from dataclasses import dataclass, field
@@ -33,18 +35,24 @@ class HttpFacts:
     query: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     client_ip: str = ""
+    certificate: str = ""
 
     def to_json(self) -> bytes:
         """The value of `weir-http`."""
-        return orjson.dumps({"method": self.method, "path": self.path, "query": self.query,
-                             "headers": self.headers, "client_ip": self.client_ip})
+        doc: dict[str, Any] = {"method": self.method, "path": self.path, "query": self.query, "headers": self.headers,
+                               "client_ip": self.client_ip}
+        if self.certificate:
+            doc["certificate"] = self.certificate
+        return orjson.dumps(doc)
 
     @classmethod
     def from_json(cls, doc: dict[str, Any]) -> Self:
         """Read the value of `weir-http`."""
         facts = cls(method=doc.get("method", ""), path=doc.get("path", ""), query=doc.get("query", {}),
-                    headers=doc.get("headers", {}), client_ip=doc.get("client_ip", ""))
+                    headers=doc.get("headers", {}), client_ip=doc.get("client_ip", ""),
+                    certificate=doc.get("certificate", ""))
         if not (isinstance(facts.method, str) and isinstance(facts.path, str) and isinstance(facts.client_ip, str)
+                and isinstance(facts.certificate, str)
                 and _is_query(facts.query) and isinstance(facts.headers, dict)
                 and all(isinstance(value, str) for value in facts.headers.values())):
             raise BadRecord(f"header {H.HTTP} has members of the wrong type; see the AsyncAPI document")
@@ -71,6 +79,7 @@ class RequestRecord:
     deadline_ms: int | None = None
     reply_to: ReplyAddress | None = None
     token_digest: str | None = None
+    sealed: str | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     content_type: str | None = None
     traceparent: str | None = None
@@ -80,7 +89,7 @@ class RequestRecord:
         """The record's headers; absent fields have none."""
         out = [(H.PROJECT, self.project.encode())]
         for key, value in ((H.REQUEST_ID, self.request_id), (H.OPERATION, self.operation), (H.METHOD, self.method),
-                           (H.PATH, self.path), (H.TOKEN_DIGEST, self.token_digest),
+                           (H.PATH, self.path), (H.TOKEN_DIGEST, self.token_digest), (H.SEALED, self.sealed),
                            (H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
                            (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate)):
             if value is not None:
@@ -112,7 +121,7 @@ class RequestRecord:
             request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
             http=HttpFacts.from_json(http) if http is not None else None,
             deadline_ms=codec.integer(headers, H.DEADLINE), reply_to=ReplyAddress.from_headers(headers),
-            token_digest=codec.text(headers, H.TOKEN_DIGEST),
+            token_digest=codec.text(headers, H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
             idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY), content_type=codec.text(headers, H.CONTENT_TYPE),
             traceparent=codec.text(headers, H.TRACEPARENT), tracestate=codec.text(headers, H.TRACESTATE))
 

@@ -30,6 +30,10 @@ class Outcome(NamedTuple):
     wait_ms: int
 
 
+# to a demand that only the store can answer, while it is away
+UNKNOWN = Outcome(0, 1000, 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What one request demands. `until_ms`: when it ends at the latest, which frees what it holds."""
@@ -70,7 +74,7 @@ class Amounts:
             left = look.left
             if admitted and look.wait_ms == 0:
                 self._take(demand, ask, now_us)
-                left -= 1 if demand.kind is Kind.CONCURRENT else demand.cost
+                left -= 1 if demand.kind in (Kind.CONCURRENT, Kind.ONCE) else demand.cost
             outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
         return outcomes
 
@@ -86,7 +90,8 @@ class Amounts:
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
         amount.holders = {holder: until for holder, until in amount.holders.items() if until > now_ms}
         fits = ask.request_id in amount.holders or len(amount.holders) < limit
-        return Outcome(limit - len(amount.holders), 1000, 0 if fits else 1000)
+        reset = max(demand.extra - now_ms, 1) if demand.kind is Kind.ONCE else 1000
+        return Outcome(limit - len(amount.holders), reset, 0 if fits else reset)
 
     def _take(self, demand: Demand, ask: Ask, now_us: int) -> None:
         amount = self._amounts[demand.key]
@@ -102,8 +107,9 @@ class Amounts:
             amount.used += demand.cost
             amount.over_us = demand.extra * 1000
         else:
-            amount.holders[ask.request_id] = ask.until_ms
-            amount.over_us = max(amount.over_us, ask.until_ms * 1000)
+            until_ms = demand.extra if demand.kind is Kind.ONCE else ask.until_ms
+            amount.holders[ask.request_id] = until_ms
+            amount.over_us = max(amount.over_us, until_ms * 1000)
 
 
 def _part_ms(demand: Demand) -> int:

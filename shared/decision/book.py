@@ -11,6 +11,9 @@ from fnmatch import fnmatchcase
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion, Token
+from shared.decision.jwt_verifier import JwtVerifier
+from shared.decision.vault import Vault
+from shared.project.access.authentication import Authentication
 from shared.project.access.rules import CompiledPolicy, compile_networks, compile_policy
 from shared.project.canary import CANARY
 from shared.project.inputs import InputValidator
@@ -27,6 +30,7 @@ class GuardedOperation:
     rejects: tuple[CompiledPolicy, ...] = ()
     accepts: tuple[CompiledPolicy, ...] = ()
     limited: bool = False
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class GuardedProject:
     routes: RouteTable
     operations: Mapping[str, GuardedOperation]
     roles: Mapping[str, frozenset[str]]
-    denies: bool = False
+    denies: bool
+    authentication: Authentication
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "GuardedProject":
@@ -51,24 +56,28 @@ class GuardedProject:
         lists = compile_networks(project.networks)
         policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
-            operation.name: _guard(operation, policies) for operation in project.operations},
-            {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny")
+            operation.name: _guard(operation, policies, project.kinds_of(operation))
+            for operation in project.operations},
+            {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny",
+            project.authentication)
 
 
-def _guard(operation: Operation, policies: Sequence[CompiledPolicy]) -> GuardedOperation:
+def _guard(operation: Operation, policies: Sequence[CompiledPolicy], kinds: frozenset[str]) -> GuardedOperation:
     speaking = [compiled for compiled in policies
                 if any(fnmatchcase(operation.name, glob) for glob in compiled.policy.operations)]
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
     return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
-                            any(compiled.limits for compiled in by_action["accept"]))
+                            any(compiled.limits for compiled in by_action["accept"]), kinds)
 
 
 class PolicyBook:
     """All projects and tokens in force."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault | None = None) -> None:
         """Knows the canary only, by which services prove that they work."""
+        self.vault = vault or Vault()
+        self.jwt = JwtVerifier()
         self._catalogue = Catalogue()
         self._projects: dict[str, GuardedProject] = {CANARY.name: GuardedProject.compile(CANARY, 1)}
 
@@ -84,6 +93,10 @@ class PolicyBook:
     def project(self, name: str) -> GuardedProject | None:
         """The project's version in force."""
         return self._projects.get(name)
+
+    def key_addresses(self) -> set[str]:
+        """Where the token issuers of all projects publish their keys."""
+        return {scheme.jwks for project in self._projects.values() for scheme in project.authentication.jwt}
 
     def roles(self, project: str, client: str) -> frozenset[str]:
         """What a client may be: as it was made one by one, else as the project's files declare it."""

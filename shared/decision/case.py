@@ -5,7 +5,7 @@ Out:   `Case`; each check fills in what later ones need.
 Never: I/O.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,8 @@ class Case:
     """What came first; from `project` on, findings.
 
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
-    say to the `demands`, one each, once they were asked.
+    say to the `demands`, one each, once they were asked. `once`: what may be demanded by one request only.
+    `wanted_keys`: where the keys are published that are missing to verify a token.
     """
 
     request: RequestRecord
@@ -36,6 +37,10 @@ class Case:
     query: dict[str, list[str]] = field(default_factory=dict)
     client: str = ""
     token: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    once: Demand | None = None
+    wanted_keys: str = ""
     roles: frozenset[str] = frozenset()
     accepted: Sequence[CompiledPolicy] = ()
     observed: list[str] = field(default_factory=list)
@@ -51,6 +56,11 @@ class Case:
         return self.guarded.operation.name if self.guarded is not None else ""
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of proof that the operation takes."""
+        return self.guarded.kinds if self.guarded is not None else frozenset()
+
+    @property
     def facts(self) -> Facts:
         """What rules look at, once the caller is known."""
         if self._facts is None:
@@ -61,7 +71,7 @@ class Case:
                 client=self.client, token=self.token, roles=self.roles, authenticated=bool(self.client),
                 source="edge" if self.topic == topics.REQUESTS_EDGE else "internal",
                 ip=http.client_ip if http is not None else "", headers=http.headers if http is not None else {},
-                query=self.query, path=self.path_params, body=self.request.body)
+                query=self.query, path=self.path_params, claims=self.claims, body=self.request.body)
         return self._facts
 
     @property

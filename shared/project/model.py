@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
 
+from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.base import Model, Name
 from shared.project.durations import Duration
@@ -64,6 +65,8 @@ class Operation(Model):
     public: bool = False
     enabled: bool = True
     timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
+    authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
+                                                    "Kinds of proof of this operation; without it those of the project")
     input: InputSchemas = InputSchemas()
     replies: dict[str, ReplySchema] = Field(default_factory=dict)
 
@@ -128,6 +131,7 @@ class Access(Model):
 
     roles: tuple[Name, ...] = ()
     clients: tuple[ClientDef, ...] = ()
+    authentication: Authentication = Authentication()
     networks: dict[Name, tuple[Network, ...]] = Field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
 
@@ -143,3 +147,8 @@ class Project(Access):
     config: dict[str, ConfigValue] = Field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)
+
+    def kinds_of(self, operation: Operation) -> frozenset[Kind]:
+        """Kinds of proof that an operation takes."""
+        kinds = self.authentication.kinds()
+        return kinds if operation.authentication is None else kinds & frozenset(operation.authentication)

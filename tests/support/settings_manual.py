@@ -13,11 +13,12 @@ from services.ingress.settings import IngressSettings
 from services.policy.settings import PolicySettings
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
+from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 
 CLASSES: tuple[type[BaseSettings], ...] = (
-    LocalSettings, ServiceSettings, KafkaSettings, RedisSettings, IngressSettings, PolicySettings, ExecutorSettings,
-    AnalyticsSettings, ControlSettings)
+    LocalSettings, ServiceSettings, ClusterKey, KafkaSettings, RedisSettings, IngressSettings, PolicySettings,
+    ExecutorSettings, AnalyticsSettings, ControlSettings)
 INTRODUCTION = "# Settings\n\nEvery setting is an environment variable, read once, when a process starts.\n"
 
 

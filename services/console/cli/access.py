@@ -5,7 +5,7 @@ Out:   clients, tokens; a token's text once, when it is made.
 Never: a token's text a second time.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(client, name="client")
     token = typer.Typer(no_args_is_help=True, help="Tokens of clients.")
     token.command(name="create")(create_token)
+    token.command(name="rotate")(rotate_token)
     token.command(name="list")(list_tokens)
     token.command(name="revoke")(revoke_token)
     app.add_typer(token, name="token")
@@ -50,11 +51,31 @@ def create_token(project: ProjectName, client: ClientName,
                  expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
                  as_json: AsJson = False) -> None:
     """Make a token; its text is shown this once."""
+    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens",
+                       {"expires_in_s": _seconds(expires, "--expires")})
+    _show(answer, as_json=as_json)
+
+
+def rotate_token(project: ProjectName, client: ClientName,
+                 overlap: Annotated[str, typer.Option(help="How long the client's other tokens go on.")] = "24h",
+                 expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
+                 as_json: AsJson = False) -> None:
+    """Make a token, and let the client's others end after the overlap."""
+    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens/rotate",
+                       {"expires_in_s": _seconds(expires, "--expires"), "overlap_s": _seconds(overlap, "--overlap")})
+    _show(answer, as_json=as_json)
+    if not as_json:
+        output.say(f"The other tokens of {client} end in {overlap}.")
+
+
+def _seconds(text: str | None, option: str) -> int | None:
     try:
-        life_s = None if expires is None else max(1, to_ms(expires) // 1000)
+        return None if text is None else max(1, to_ms(text) // 1000)
     except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--expires") from None
-    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens", {"expires_in_s": life_s})
+        raise typer.BadParameter(str(exc), param_hint=option) from None
+
+
+def _show(answer: Any, *, as_json: bool) -> None:
     if as_json:
         output.document(answer)
         return
@@ -66,8 +87,8 @@ def create_token(project: ProjectName, client: ClientName,
 
 def list_tokens(project: ProjectName, as_json: AsJson = False) -> None:
     """List the tokens of a project, without their secrets."""
-    output.rows(admin.ask("GET", f"/projects/{project}/tokens"), ("id", "client", "created", "expires", "revoked"),
-                as_json=as_json)
+    output.rows(admin.ask("GET", f"/projects/{project}/tokens"),
+                ("id", "client", "created", "expires", "revoked", "used"), as_json=as_json)
 
 
 def revoke_token(token_id: Annotated[str, typer.Argument(help="Id of the token, from `weir token list`.")],

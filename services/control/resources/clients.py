@@ -6,6 +6,7 @@ Never: a token's text or digest in a listing.
 """
 
 import uuid
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -16,6 +17,7 @@ from shared.contracts import token as tokens
 from shared.contracts.config import Client, Token
 from shared.names import topics
 from shared.project.base import Name
+from shared.store.last_used import last_used
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
 
@@ -31,6 +33,12 @@ class NewToken(BaseModel):
     """How long the token lives; without a number until it is revoked."""
 
     expires_in_s: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+
+
+class Rotation(NewToken):
+    """The new token's life time, and how long the old ones go on."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
 
 
 async def create_client(call: Call) -> Result:
@@ -66,12 +74,26 @@ async def create_token(call: Call) -> Result:
     return Result({**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}, 201)
 
 
+async def rotate_token(call: Call) -> Result:
+    """Make a token, and let the client's others end after the overlap; its text is in this answer alone."""
+    desk, project, client = call.desk, _project(call), call.path["client"]
+    made = await create_token(call)
+    ends_ms = desk.clock.now_ms() + call.body.overlap_s * 1000
+    async with desk.registry.changing() as write:
+        for token in list(desk.registry.catalogue.tokens.values()):
+            if ((token.project, token.client) == (project, client) and token.id != made.body["id"]
+                    and token.revoked is None and (token.expires is None or token.expires > ends_ms)):
+                await write(replace(token, expires=ends_ms), "rotate token")
+    return made
+
+
 async def list_tokens(call: Call) -> Result:
-    """All tokens of a project, without their secrets."""
+    """All tokens of a project, without their secrets; `used`: the last use, to within seconds."""
     project = _project(call)
-    found = call.desk.registry.catalogue.tokens.values()
-    return Result([_token(token) for token in sorted(found, key=lambda token: token.created)
-                   if token.project == project])
+    found = sorted((token for token in call.desk.registry.catalogue.tokens.values() if token.project == project),
+                   key=lambda token: token.created)
+    used = await last_used(call.desk.store, [token.id for token in found])
+    return Result([{**_token(token), "used": used.get(token.id)} for token in found])
 
 
 async def revoke_token(call: Call) -> Result:
@@ -82,8 +104,7 @@ async def revoke_token(call: Call) -> Result:
         if token is None:
             raise NotFound(f"there is no token {call.path['token']!r}; `weir token list` shows their ids")
         if token.revoked is None:
-            token = Token(id=token.id, project=token.project, client=token.client, digests=token.digests,
-                          created=token.created, expires=token.expires, revoked=desk.clock.now_ms())
+            token = replace(token, revoked=desk.clock.now_ms())
             await write(token, "revoke token")
     return Result(_token(token))
 
@@ -122,5 +143,8 @@ ROUTES = (
           handler=list_tokens),
     Route(method="POST", path="/projects/{project}/clients/{client}/tokens", summary="Make a token",
           handler=create_token, body=NewToken, status=201),
+    Route(method="POST", path="/projects/{project}/clients/{client}/tokens/rotate",
+          summary="Make a token; the client's others end after the overlap", handler=rotate_token, body=Rotation,
+          status=201),
     Route(method="POST", path="/tokens/{token}/revoke", summary="Revoke a token", handler=revoke_token),
 )

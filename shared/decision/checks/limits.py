@@ -9,19 +9,25 @@ Header syntax: draft-ietf-httpapi-ratelimit-headers-10.
 
 from collections.abc import Sequence
 
-from shared.decision.amounts import Outcome
+from shared.decision.amounts import UNKNOWN, Outcome
+from shared.decision.callers.identity import invalid
 from shared.decision.case import Case
-from shared.errors import RateLimited
+from shared.errors import RateLimited, Refused, Unavailable
 from shared.project.access.budgets import Demand, Kind
 
 
 def demands_of(case: Case) -> list[Demand]:
     """What the call would take from each limit that applies to it."""
-    return [limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits]
+    demands = [limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits]
+    return demands if case.once is None else [case.once, *demands]
 
 
-def limits_allow(case: Case) -> RateLimited | None:
+def limits_allow(case: Case) -> Refused | None:
     """Refuse what does not fit; note the headers of the answer, whatever it will be."""
+    if case.once is not None and case.outcomes and case.outcomes[0].wait_ms:
+        return (Unavailable("the store is away that knows which messages have come before; try again shortly",
+                            headers={"Retry-After": "2"}) if case.outcomes[0] is UNKNOWN
+                else invalid("this message has been delivered before"))
     told = [(demand, outcome) for demand, outcome in zip(case.demands, case.outcomes, strict=False)]
     for demand, outcome in told:
         if outcome.wait_ms and not demand.enforced:
@@ -39,7 +45,7 @@ def limits_allow(case: Case) -> RateLimited | None:
 
 
 def _headers(told: Sequence[tuple[Demand, Outcome]]) -> dict[str, str]:
-    windows = [(demand, outcome) for demand, outcome in told if demand.kind is not Kind.CONCURRENT]
+    windows = [(demand, outcome) for demand, outcome in told if demand.width_ms]
     if not windows:
         return {}
     demand, outcome = min(windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))

@@ -25,11 +25,12 @@ class Kind(IntEnum):
     BUCKET = 2
     PERIOD = 3
     CONCURRENT = 4
+    ONCE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a call would take. `extra`: size of a bucket; end of a period, in unix ms."""
+    """What a call would take. `extra`: size of a bucket; end of a period or of ONCE, in unix ms."""
 
     key: str
     kind: Kind

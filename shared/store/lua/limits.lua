@@ -1,7 +1,8 @@
 -- Take what the requests of a batch demand, one after the other: what one takes is gone for the next.
 -- shared/decision/amounts.py is the same in Python; a test runs both side by side.
 -- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced], ...]], ...]
--- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent.
+-- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent,
+-- 5 once (by one request until extra, unix ms).
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
 -- A request takes all it demands or nothing; a demand that is not enforced never stops it.
 local time = redis.call('TIME')
@@ -75,13 +76,21 @@ look[4] = function(key, limit, _, _, _, id, ends)
   end
 end
 
+look[5] = function(key, _, _, ends, _, id)
+  local holder = redis.call('GET', key)
+  local reset = math.max(ends - now, 1)
+  return not holder or holder == id, holder and 0 or 1, reset, reset, function()
+    redis.call('SET', key, id, 'PX', reset)
+  end
+end
+
 local answers = {}
 for number, request in ipairs(cjson.decode(ARGV[1])) do
   local admitted, seen = true, {}
   for index, demand in ipairs(request[3]) do
     local fits, left, reset, wait, take = look[demand[2]](
       demand[1], demand[3], demand[4], demand[5], demand[6], request[1], request[2])
-    seen[index] = {fits, left, reset, wait, take, demand[2] == 4 and 1 or demand[6]}
+    seen[index] = {fits, left, reset, wait, take, demand[2] >= 4 and 1 or demand[6]}
     if not fits and demand[7] then admitted = false end
   end
   local answer = {}

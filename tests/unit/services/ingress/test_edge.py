@@ -31,7 +31,7 @@ def parts(headers: list[tuple[str, str]]) -> translate.HttpParts:
 def test_no_secret_of_a_caller_is_in_the_record(header: str, upper: bool) -> None:
     secret = tokens.new_token()
     name = header.upper() if upper else header
-    record = translate.to_record(parts([(name, f"Bearer {secret}"), ("Accept", "x")]), TARGET, "r", 1, TRACE)
+    record = translate.to_record(parts([(name, f"Bearer {secret}"), ("Accept", "x")]), TARGET, "r", 1, TRACE, None)
     assert secret.encode() not in b"".join(value for _, value in record.to_headers())
     assert record.http is not None
     assert record.http.headers == {"accept": "x"}
@@ -39,7 +39,7 @@ def test_no_secret_of_a_caller_is_in_the_record(header: str, upper: bool) -> Non
 
 def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
     secret = tokens.new_token()
-    record = translate.to_record(parts([("Authorization", f"bearer {secret}")]), TARGET, "r", 1, TRACE)
+    record = translate.to_record(parts([("Authorization", f"bearer {secret}")]), TARGET, "r", 1, TRACE, None)
     assert record.token_digest == tokens.topic_digest(secret, topics.REQUESTS_EDGE)
     assert record.token_digest != tokens.topic_digest(secret, topics.REQUESTS_INTERNAL)
 
@@ -47,11 +47,11 @@ def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
 @pytest.mark.parametrize(("header", "digest"), [
     ("Bearer weir_x", tokens.MALFORMED), ("Bearer", tokens.MALFORMED), ("Basic abc", None)])
 def test_what_is_no_token_is_told_from_no_token_at_all(header: str, digest: str | None) -> None:
-    assert translate.token_digest({"authorization": header}) == digest
+    assert translate.credentials({"authorization": header}, {}, TARGET).digest == digest
 
 
 def test_query_and_path_travel_as_they_came() -> None:
-    record = translate.to_record(parts([]), TARGET, "r", 1, TRACE)
+    record = translate.to_record(parts([]), TARGET, "r", 1, TRACE, None)
     assert record.http is not None
     assert record.http.query == {"x": ["1", ""], "y": [" "]}
     assert record.params == {"id": "1"}

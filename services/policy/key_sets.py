@@ -1,0 +1,88 @@
+"""Key sets of token issuers, fetched and kept.
+
+In:    addresses that projects name: https://, file:///.
+Out:   the vault's key sets, refreshed now and then, and at once when a token names a key that is not among them.
+Never: a key set thrown away because its issuer is away; an address asked more often than the settings say.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import orjson
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from shared.clock import Clock
+from shared.decision.vault import Vault
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+
+log = logging.getLogger(__name__)
+_TIMEOUT_S = 5
+_MAX_BYTES = 1_000_000
+_ASYMMETRIC = ("RSA", "EC", "OKP")
+
+
+class KeySets:
+    """Feeds the vault."""
+
+    def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: int, rest_s: int) -> None:
+        """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
+        self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
+        self._asked_ms: dict[str, int] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._http: ClientSession | None = None
+
+    async def start(self) -> None:
+        """Refresh what is known, now and then."""
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S))
+        self._loop = self._tasks.spawn(self._now_and_then(), "key sets")
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._loop is not None:
+            await self._tasks.end(self._loop)
+        if self._http is not None:
+            await self._http.close()
+
+    def want(self, urls: Iterable[str]) -> None:
+        """Fetch those that were never asked for, before the first token needs them."""
+        for url in urls:
+            if url not in self._asked_ms:
+                self._tasks.spawn(self.refresh(url), "key set")
+
+    def worth_asking(self, url: str) -> bool:
+        """Whether its issuer has not been asked just now."""
+        return self._clock.now_ms() - self._asked_ms.get(url, -1_000_000_000) >= self._rest_s * 1000
+
+    async def refresh(self, url: str) -> None:
+        """Fetch a key set; what cannot be fetched stays as it was."""
+        self._asked_ms[url] = self._clock.now_ms()
+        try:
+            document = await self._fetch(url)
+            fitting = [key for key in document["keys"] if key.get("kty") in _ASYMMETRIC
+                       and key.get("use", "sig") == "sig"]
+            self._vault.key_sets[url] = KeySet.import_key_set({"keys": fitting})
+        except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, AttributeError, JoseError) as exc:
+            log.warning("keys at %s cannot be had: %s: %s", url, type(exc).__name__, exc,
+                        extra={"action": actions.KEYS_AWAY})
+
+    async def _fetch(self, url: str) -> Any:
+        if url.startswith("file:"):
+            return orjson.loads(await asyncio.to_thread(Path(unquote(urlsplit(url).path)).read_bytes))
+        assert self._http is not None
+        async with self._http.get(url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise ValueError(f"status {answer.status}")
+            return orjson.loads(await answer.content.read(_MAX_BYTES))
+
+    async def _now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            for url in list(self._asked_ms):
+                await self.refresh(url)

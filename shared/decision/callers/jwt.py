@@ -1,0 +1,85 @@
+"""JSON Web Tokens of issuers that the project trusts (RFC 7519, RFC 8725).
+
+In:    the sealed token, the issuer's key set.
+Out:   the client and roles that its claims name; 401; 503 while the keys are not there.
+Never: an algorithm that the token chooses: only those of the project, and only with a key of their type.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc.errors import JoseError
+
+from shared.decision.callers.identity import Identity, expired, invalid
+from shared.decision.case import Case
+from shared.errors import Refused, Unavailable
+from shared.project.access.authentication import Jwt
+from shared.project.access.facts import MISSING, part_of
+
+_MAX_CLIENT = 200
+
+
+def by_jwt(case: Case) -> Identity | Refused | None:
+    """The caller that a token's claims name."""
+    token = case.sealed.get("jwt")
+    if token is None or case.project is None or "jwt" not in case.kinds:
+        return None
+    refusal: Refused | None = None
+    for scheme in case.project.authentication.jwt:
+        found = _by(case, scheme, token)
+        if isinstance(found, Identity):
+            return found
+        refusal = refusal or found
+    return refusal
+
+
+def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
+    keys = case.book.vault.key_sets.get(scheme.jwks)
+    try:
+        if keys is None:
+            raise LookupError
+        claims = case.book.jwt.claims(token, scheme, keys)
+    except LookupError:
+        case.wanted_keys = scheme.jwks
+        return (Unavailable("the keys of the token's issuer are not there yet; try again shortly",
+                            headers={"Retry-After": "2"}) if keys is None
+                else invalid("the token is signed with a key that its issuer does not publish"))
+    except (JoseError, ValueError) as exc:
+        return invalid(f"the token cannot be verified: {str(exc)[:200]}")
+    return _fits(claims, scheme, case.now_ms) or _identity(case, claims, scheme)
+
+
+def _fits(claims: Mapping[str, Any], scheme: Jwt, now_ms: int) -> Refused | None:
+    if claims.get("iss") != scheme.issuer:
+        return invalid("the token is not of this API's issuer")
+    audience = claims.get("aud")
+    if not set(audience if isinstance(audience, list) else [audience]) & set(scheme.audience):
+        return invalid("the token is meant for another audience")
+    expires: Any
+    expires, not_before = claims.get("exp"), claims.get("nbf", 0)
+    if not _is_time(expires) or not _is_time(not_before):
+        return invalid("the token has no `exp`, or one that is no number")
+    if expires * 1000 + scheme.clock_skew_ms <= now_ms:
+        return expired("the token has expired")
+    if not_before * 1000 - scheme.clock_skew_ms > now_ms:
+        return invalid("the token is not valid yet")
+    return None
+
+
+def _identity(case: Case, claims: Mapping[str, Any], scheme: Jwt) -> Identity | Refused:
+    client = part_of(claims, _pointer(scheme.client))
+    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT:
+        return invalid(f"the token's claim {scheme.client!r} does not name a caller")
+    if scheme.roles is None:
+        return Identity(client=client, roles=case.book.roles(case.request.project, client), claims=claims)
+    said = part_of(claims, _pointer(scheme.roles))
+    named = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+    return Identity(client=client, roles=frozenset(role for role in named if isinstance(role, str)), claims=claims)
+
+
+def _pointer(claim: str) -> str:
+    return claim if claim.startswith("/") else "/" + claim.replace("~", "~0").replace("/", "~1")
+
+
+def _is_time(value: object) -> bool:
+    return value is not MISSING and isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,28 @@
+"""Tokens that Weir has made: bearer tokens and API keys.
+
+In:    the token digest of the request.
+Out:   the client; 401.
+Never: a raw token: what reaches policy is a digest that is good for one topic only.
+"""
+
+from shared.contracts.token import MALFORMED, stored_digest
+from shared.decision.callers.identity import Identity, expired, invalid
+from shared.decision.case import Case
+from shared.errors import Refused
+
+
+def by_token(case: Case) -> Identity | Refused | None:
+    """The client of a token."""
+    digest = case.request.token_digest
+    if not digest:
+        return None
+    if digest == MALFORMED:
+        return invalid("the token is mistyped: its checksum does not fit")
+    token = case.book.token(stored_digest(digest))
+    if token is None or token.project != case.request.project:
+        return invalid("the token is not one of this project's")
+    if token.revoked is not None and token.revoked <= case.now_ms:
+        return invalid("the token has been revoked")
+    if token.expires is not None and token.expires <= case.now_ms:
+        return expired("the token has expired; ask the API's owner for a new one")
+    return Identity(client=token.client, roles=case.book.roles(token.project, token.client), token=token.id)

@@ -1,0 +1,22 @@
+"""What the verification of credentials needs to know.
+
+In:    the cluster's key, secrets of signatures, key sets as they were fetched.
+Out:   `Vault`.
+Never: I/O: whoever fetches puts it in here. A secret in a text that is shown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from joserfc.jwk import KeySet
+
+from shared.contracts.sealed import Seal
+
+
+@dataclass(slots=True)
+class Vault:
+    """`secrets` by name; `key_sets` by the address they come from."""
+
+    seal: Seal | None = field(default=None, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key_sets: dict[str, KeySet] = field(default_factory=dict, repr=False)

@@ -1,0 +1,24 @@
+"""What only services know.
+
+In:    `WEIR_CLUSTER_KEY`.
+Out:   `ClusterKey`.
+Never: a value shown.
+"""
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.contracts.sealed import Seal
+
+
+class ClusterKey(BaseSettings):
+    """Environment: WEIR_<FIELD>. 32 random bytes as base64url; ingress and policy share it."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
+
+    # without it no JWT and no signed message can be taken: nothing else may carry them over a topic
+    cluster_key: SecretStr | None = None
+
+    def seal(self) -> Seal | None:
+        """What the key closes and opens with. Raises ValueError for a key of another form."""
+        return None if self.cluster_key is None else Seal(self.cluster_key.get_secret_value())

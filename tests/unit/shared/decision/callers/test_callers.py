@@ -1,0 +1,229 @@
+"""Who calls: every kind of proof, what is refused and why; any kind that succeeds is enough."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.sealed import Seal, SealBroken
+from shared.decision.amounts import UNKNOWN, Amounts
+from shared.decision.book import PolicyBook
+from shared.decision.case import Case
+from shared.decision.decide import Decision, decide, look, settle
+from shared.decision.vault import Vault
+from shared.names.reasons import Reason
+from tests.support.calls import DIGEST, NOW, SEAL, book, case
+from tests.support.issuer import Issuer, signed
+
+ISSUER, OTHER = Issuer(), Issuer("https://other.example")
+URL = "https://id.example/jwks.json"
+SECRET, NEXT = (f"whsec_{base64.b64encode(text * 3).decode()}" for text in (b"old secret", b"new secret"))
+SCHEME = {"issuer": ISSUER.name, "audience": "weir", "jwks": URL, "roles": "/realm/roles"}
+AUTHENTICATION = {"jwt": [SCHEME], "signature": [{"client": "till", "secret": "TILL"}],
+                  "certificate": {"CN=depot,O=Acme": "depot"}}
+S = NOW // 1000
+
+
+def known(authentication: dict[str, Any] | None = None, policies: Any = (), **vault: Any) -> PolicyBook:
+    return book(list(policies), Vault(**{"seal": SEAL, "secrets": {"TILL": f"{NEXT} {SECRET}"},
+                                         "key_sets": {URL: ISSUER.key_set}, **vault}),
+                authentication=authentication or AUTHENTICATION)
+
+
+def by(sealed: dict[str, str] | None, book_: PolicyBook | None = None, **call: Any) -> tuple[Decision, Case]:
+    looked = case(book_ or known(), token=call.pop("token", None), sealed=sealed, **call)
+    return decide(looked, Amounts()), looked
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA", "Ed25519"])
+def test_token_of_the_issuer_names_client_roles_and_claims(algorithm: str) -> None:
+    token = ISSUER.token(NOW, algorithm, realm={"roles": ["reader", "chief"]}, org=7)
+    for audience in ("weir", ["x", "weir"]):
+        decision, looked = by({"jwt": ISSUER.token(NOW, algorithm, aud=audience)})
+        assert decision.reason is Reason.OK
+    decision, looked = by({"jwt": token})
+    assert (decision.reason, looked.client, looked.roles) == (Reason.OK, "shop", {"reader", "chief"})
+    assert looked.facts.claims["org"] == 7
+
+
+BAD: list[tuple[dict[str, Any], dict[str, Any], Reason]] = [
+    ({"iss": "https://evil.example"}, {}, Reason.CREDENTIALS_INVALID),
+    ({"aud": "other"}, {}, Reason.CREDENTIALS_INVALID),
+    ({"aud": None}, {}, Reason.CREDENTIALS_INVALID), ({"exp": S - 60}, {}, Reason.CREDENTIALS_EXPIRED),
+    ({"exp": S - 59}, {}, Reason.OK), ({"exp": None}, {}, Reason.CREDENTIALS_INVALID),
+    ({"exp": "soon"}, {}, Reason.CREDENTIALS_INVALID), ({"exp": True}, {}, Reason.CREDENTIALS_INVALID),
+    ({"nbf": S + 61}, {}, Reason.CREDENTIALS_INVALID), ({"nbf": S + 60}, {}, Reason.OK),
+    ({"sub": ""}, {}, Reason.CREDENTIALS_INVALID), ({"sub": 5}, {}, Reason.CREDENTIALS_INVALID),
+    ({"sub": "x" * 201}, {}, Reason.CREDENTIALS_INVALID), ({"sub": None}, {}, Reason.CREDENTIALS_INVALID),
+    ({}, {"kid": "none-such"}, Reason.CREDENTIALS_INVALID),
+    ({}, {"kid": "https://id.example-rsa"}, Reason.CREDENTIALS_INVALID),
+]
+
+
+@pytest.mark.parametrize(("claims", "header", "reason"), BAD, ids=[f"{claims}{header}" for claims, header, _ in BAD])
+def test_token_is_refused_for_its_own_reason(claims: dict[str, Any], header: dict[str, Any], reason: Reason) -> None:
+    decision, _ = by({"jwt": ISSUER.token(NOW, header=header, **claims)})
+    assert decision.reason is reason
+    if decision.refusal is not None:
+        assert decision.refusal.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def encoded(part: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def forged(algorithm: str, key: bytes, kid: str) -> str:
+    claims = {"iss": ISSUER.name, "aud": "weir", "sub": "boss", "exp": S + 300}
+    text = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims)}"
+    mac = hmac.new(key, text.encode(), hashlib.sha256).digest() if key else b""
+    return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def test_algorithm_cannot_be_confused() -> None:
+    public = ISSUER.keys["RS256"].as_pem(private=False)
+    kid = str(ISSUER.keys["RS256"].kid)
+    for token in (forged("HS256", public, kid), forged("none", b"", kid), forged("HS256", b"", kid),
+                  forged("RS256", public, kid), forged("ES256", public, str(ISSUER.keys["ES256"].kid))):
+        decision, _ = by({"jwt": token})
+        assert decision.reason is Reason.CREDENTIALS_INVALID, token
+    narrow = known({"jwt": [{**SCHEME, "algorithms": ["RS256"]}]})
+    assert by({"jwt": ISSUER.token(NOW, "ES256")}, narrow)[0].reason is Reason.CREDENTIALS_INVALID
+    assert by({"jwt": ISSUER.token(NOW, "RS256")}, narrow)[0].reason is Reason.OK
+
+
+def test_token_of_another_issuer_or_with_changed_claims_is_refused() -> None:
+    head, _, tail = ISSUER.token(NOW).split(".")
+    changed = f"{head}.{encoded({'iss': ISSUER.name, 'aud': 'weir', 'sub': 'boss', 'exp': S + 300})}.{tail}"
+    for token in (changed, OTHER.token(NOW, iss=ISSUER.name), "a.b.c", "..", f"{head}..{tail}"):
+        assert by({"jwt": token})[0].reason is Reason.CREDENTIALS_INVALID
+
+
+def test_verified_token_still_expires() -> None:
+    same, token = known(), ISSUER.token(NOW)
+    assert by({"jwt": token}, same)[0].reason is Reason.OK
+    assert by({"jwt": token}, same, now_ms=NOW + 400_000)[0].reason is Reason.CREDENTIALS_EXPIRED
+
+
+def test_missing_keys_are_named_so_that_they_can_be_fetched() -> None:
+    decision, looked = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}))
+    assert (decision.reason, looked.wanted_keys) == (Reason.UNAVAILABLE, URL)
+    decision, looked = by({"jwt": OTHER.token(NOW)})
+    assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, URL)
+    assert by({"jwt": ISSUER.token(NOW)})[1].wanted_keys == ""
+
+
+def test_second_issuer_is_asked_when_the_first_refuses() -> None:
+    both = known({"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": "https://other/keys"}]},
+                 key_sets={URL: ISSUER.key_set, "https://other/keys": OTHER.key_set})
+    assert by({"jwt": OTHER.token(NOW)}, both)[0].reason is Reason.OK
+
+
+def message(secret: str = SECRET, message_id: str = "msg_1", at: int = S, body: bytes = b"{}", **call: Any) -> Any:
+    return {"sealed": {"signature": signed(secret, message_id, at, body)}, "body": body,
+            "headers": {"webhook-id": message_id, "webhook-timestamp": str(at)}, **call}
+
+
+@pytest.mark.parametrize(("call", "reason"), [
+    (message(), Reason.OK), (message(NEXT), Reason.OK), (message(at=S - 300), Reason.OK),
+    (message(at=S - 301), Reason.CREDENTIALS_EXPIRED), (message(at=S + 301), Reason.CREDENTIALS_INVALID),
+    (message("whsec_" + base64.b64encode(b"wrong").decode()), Reason.CREDENTIALS_INVALID),
+    ({**message(), "body": b"{ }"}, Reason.CREDENTIALS_INVALID),
+    ({**message(), "headers": {"webhook-id": "msg_2", "webhook-timestamp": str(S)}}, Reason.CREDENTIALS_INVALID),
+    ({**message(), "headers": {}}, Reason.CREDENTIALS_INVALID),
+    ({**message(), "headers": {"webhook-id": "msg_1", "webhook-timestamp": "1e9"}}, Reason.CREDENTIALS_INVALID),
+    ({**message(), "sealed": {"signature": "v1,AAAA v2,x v1"}}, Reason.CREDENTIALS_INVALID),
+    ({**message(), "sealed": {"signature": "v0,x " + signed(SECRET, "msg_1", S, b"{}")}}, Reason.OK),
+    (message(body=b"\xff\x00"), Reason.OK),
+])
+def test_signed_message_is_verified(call: dict[str, Any], reason: Reason) -> None:
+    call = dict(call)
+    decision, looked = by(call.pop("sealed"), **call)
+    assert decision.reason is reason
+    assert looked.client == ("till" if reason is Reason.OK else "")
+
+
+def test_signed_message_is_taken_once_but_may_be_delivered_again_by_us() -> None:
+    amounts, here = Amounts(), known()
+    ends = []
+    for request_id, now_ms in (("a", NOW), ("a", NOW), ("b", NOW), ("c", NOW + 290_000)):
+        call = message()
+        looked = case(here, token=None, request_id=request_id, now_ms=now_ms, **call)
+        ends.append(decide(looked, amounts).reason)
+    assert ends == [Reason.OK, Reason.OK, Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_INVALID]
+
+
+def test_signed_message_is_not_taken_while_nobody_knows_whether_it_came_before() -> None:
+    looked = case(known(), token=None, **message())
+    assert look(looked) is None
+    looked.outcomes = [UNKNOWN]
+    assert settle(looked).reason is Reason.UNAVAILABLE
+
+
+def test_signature_cannot_be_verified_without_its_secret() -> None:
+    decision, _ = by(message()["sealed"], known(secrets={}), headers=message()["headers"], body=b"{}")
+    assert decision.reason is Reason.UNAVAILABLE
+    assert "WEIR_SECRET_TILL" in str(decision.refusal)
+
+
+def test_certificate_names_its_client() -> None:
+    decision, looked = by(None, certificate="CN=depot,O=Acme")
+    assert (decision.reason, looked.client) == (Reason.OK, "depot")
+    assert by(None, certificate="CN=else")[0].reason is Reason.CREDENTIALS_INVALID
+
+
+def test_any_kind_that_succeeds_is_enough() -> None:
+    decision, looked = by({"jwt": "a.b.c"}, token=DIGEST, certificate="CN=else")
+    assert (decision.reason, looked.client) == (Reason.OK, "c")
+    decision, looked = by({"jwt": ISSUER.token(NOW)}, token="0" * 64)
+    assert (decision.reason, looked.client) == (Reason.OK, "shop")
+
+
+def test_call_without_a_proof_is_told_which_kinds_there_are() -> None:
+    decision, _ = by(None)
+    assert decision.reason is Reason.CREDENTIALS_MISSING
+    assert "a JWT as" in str(decision.refusal)
+    assert "client certificate" in str(decision.refusal)
+    assert "API key" not in str(decision.refusal)
+
+
+def test_kinds_of_an_operation_narrow_those_of_the_project() -> None:
+    operations = [{"name": "get-thing", "method": "GET", "path": "/t", "workflow": "w", "authentication": ["token"]}]
+    narrow = book([], Vault(seal=SEAL, key_sets={URL: ISSUER.key_set}), authentication=AUTHENTICATION,
+                  operations=operations)
+    assert by({"jwt": ISSUER.token(NOW)}, narrow)[0].reason is Reason.CREDENTIALS_MISSING
+    assert by(None, narrow, certificate="CN=depot,O=Acme")[0].reason is Reason.CREDENTIALS_MISSING
+
+
+def test_sealed_credentials_open_for_their_own_request_alone() -> None:
+    looked = case(known(), token=None, sealed={"jwt": ISSUER.token(NOW)}, request_id="mine")
+    stolen = case(known(), token=None, request_id="yours")
+    object.__setattr__(stolen.request, "sealed", looked.request.sealed)
+    assert decide(stolen).reason is Reason.CREDENTIALS_INVALID
+    assert decide(looked).reason is Reason.OK
+    assert by({"jwt": "a.b.c"}, known(seal=None))[0].reason is Reason.UNAVAILABLE
+
+
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=99), max_size=3), st.text(max_size=40))
+def test_seal_opens_what_it_has_closed_and_nothing_else(secrets: dict[str, str], request_id: str) -> None:
+    text = SEAL.close(secrets, request_id)
+    assert SEAL.open(text, request_id) == secrets
+    for other, wrong in ((SEAL, request_id + "x"), (Seal("B" * 43), request_id)):
+        with pytest.raises(SealBroken):
+            other.open(text, wrong)
+
+
+@pytest.mark.parametrize("key", ["", "short", "A" * 44, "ä" * 43])
+def test_key_of_another_form_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="32 random bytes"):
+        Seal(key)
+
+
+@given(st.text(max_size=60))
+def test_no_text_opens_by_chance(text: str) -> None:
+    with pytest.raises(SealBroken):
+        SEAL.open(text, "r")
