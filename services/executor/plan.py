@@ -11,6 +11,7 @@ from typing import Any
 
 from services.executor.steps.base import CompiledStep
 from services.executor.steps.registry import STEPS
+from shared.project.access.traffic import Change
 from shared.project.expressions import Template, compile_condition
 from shared.project.inputs import ReplyValidator
 from shared.project.model import Operation, Project, Step
@@ -34,6 +35,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     config: Mapping[str, Any]
     replies: ReplyValidator
+    answer: tuple[Change, ...] = ()
 
 
 def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan]:
@@ -43,7 +45,8 @@ def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan
 
 def _plan(project: Project, operation: Operation, config: Mapping[str, Any]) -> Plan:
     steps = project.workflows[operation.workflow].steps
-    return Plan(operation, tuple(_planned(step) for step in steps), config, ReplyValidator.of(operation))
+    return Plan(operation, tuple(_planned(step) for step in steps), config, ReplyValidator.of(operation),
+                tuple(policy.answer for policy in project.headers if policy.speaks_of(operation.name)))
 
 
 def _planned(step: Step) -> PlannedStep:

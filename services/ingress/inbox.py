@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from opentelemetry.trace import Span, SpanKind
 
-from services.ingress import admission, answer, translate
+from services.ingress import admission, answer, cors, translate
 from services.ingress.edge_usage import EdgeUsage
 from services.ingress.origin import client_ip, hops
 from services.ingress.pages import Pages
@@ -84,6 +84,10 @@ class Door:
             page = await self._parts.health.answer(path) or self._parts.pages.answer(path)
             if page is not None:
                 return page
+        if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
+            granted = self._preflight(request, path)
+            if granted is not None:
+                return web.Response(status=204, headers={**granted, "Server": SERVER})
         visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request), self._parts.clock.elapsed_us())
         try:
             result = await self._call(request, visit, path, query)
@@ -94,8 +98,20 @@ class Door:
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(visit, WeirError("an error inside the gateway; the log has the request id"))
         self._finish(visit, result)
+        if visit.target is not None:
+            result.headers.update(cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN)))
         # aiohttp would name itself and its version
         return web.Response(status=result.status, headers={**result.headers, "Server": SERVER}, body=result.body)
+
+    def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
+        """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
+        _, project, rest = [*path.split("/", 2), "", ""][:3]
+        method = request.headers[cors.WANTED_METHOD]
+        try:
+            target = self._parts.routes.find(method, project, "/" + rest)
+        except WeirError:
+            return None
+        return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
 
     async def _call(self, request: web.BaseRequest, visit: _Visit, path: str, query: str) -> answer.Answer:
         parts = self._parts

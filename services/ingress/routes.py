@@ -12,6 +12,7 @@ from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion
 from shared.errors import MethodNotAllowed, OperationNotFound
 from shared.project.access.authentication import ApiKey
+from shared.project.access.traffic import Cors
 from shared.project.model import Operation, Project
 from shared.project.routes import Match, RouteTable
 from shared.project.routes import MethodNotAllowed as OtherMethods
@@ -25,13 +26,16 @@ class Served:
     version: int
     routes: RouteTable
     kinds: Mapping[str, frozenset[str]]
+    cors: Mapping[str, Sequence[Cors]]
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "Served":
         """A version of the config topic. Raises whatever is wrong with its document."""
         project = Project.model_validate(version.document)
         return cls(project, version.version, RouteTable.of(project),
-                   {operation.name: project.kinds_of(operation) for operation in project.operations})
+                   {operation.name: project.kinds_of(operation) for operation in project.operations},
+                   {operation.name: [rule for rule in project.cors if rule.speaks_of(operation.name)]
+                    for operation in project.operations})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Target:
     params: Mapping[str, str]
     kinds: frozenset[str] = frozenset({"token"})
     api_key: ApiKey | None = None
+    cors: Sequence[Cors] = ()
 
 
 class EdgeRoutes:
@@ -74,7 +79,7 @@ class EdgeRoutes:
         found = served.routes.match(method, path)
         if isinstance(found, Match):
             return Target(project, found.operation, found.params, served.kinds[found.operation.name],
-                          served.project.authentication.api_key)
+                          served.project.authentication.api_key, served.cors[found.operation.name])
         if isinstance(found, OtherMethods):
             allow = ", ".join(found.allow)
             raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})

@@ -14,6 +14,7 @@ from shared.contracts.config import Entity, ProjectVersion, Token
 from shared.decision.jwt_verifier import JwtVerifier
 from shared.decision.vault import Vault
 from shared.project.access.authentication import Authentication
+from shared.project.access.forms import Form, compile_form
 from shared.project.access.rules import CompiledPolicy, compile_networks, compile_policy
 from shared.project.canary import CANARY
 from shared.project.inputs import InputValidator
@@ -31,6 +32,7 @@ class GuardedOperation:
     accepts: tuple[CompiledPolicy, ...] = ()
     limited: bool = False
     kinds: frozenset[str] = frozenset()
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,20 @@ class GuardedProject:
         lists = compile_networks(project.networks)
         policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
-            operation.name: _guard(operation, policies, project.kinds_of(operation))
+            operation.name: _guard(operation, policies, project)
             for operation in project.operations},
             {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny",
             project.authentication)
 
 
-def _guard(operation: Operation, policies: Sequence[CompiledPolicy], kinds: frozenset[str]) -> GuardedOperation:
+def _guard(operation: Operation, policies: Sequence[CompiledPolicy], project: Project) -> GuardedOperation:
     speaking = [compiled for compiled in policies
                 if any(fnmatchcase(operation.name, glob) for glob in compiled.policy.operations)]
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
     return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
-                            any(compiled.limits for compiled in by_action["accept"]), kinds)
+                            any(compiled.limits for compiled in by_action["accept"]), project.kinds_of(operation),
+                            compile_form(project.headers, project.bounds, operation.name))
 
 
 class PolicyBook:

@@ -8,6 +8,7 @@ Never: YAML, files.
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from shared.project.access.forms import compile_matches
 from shared.project.access.networks import Networks
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
@@ -25,6 +26,8 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
         for role in client.roles:
             if role not in roles:
                 yield source.problem(("clients", index, "roles"), "dangling", _no_role(role, access))
+    yield from _traffic(access, source, operations)
+    yield from _callers(access, source)
     lists: dict[str, Networks] = {}
     try:
         lists = compile_networks(access.networks)
@@ -36,7 +39,8 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
             compile_policy(policy, lists, "p")
         except BadRule as exc:
             yield source.problem((*path, *exc.path), "rule", str(exc))
-        yield from _operations(policy, operations, source, path)
+        yield from _operations(policy.operations, operations, source, path)
+        yield from _methods(policy, operations, source, path)
         yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
         for place, rule in enumerate(policy.rules):
             for role in _named(rule.role):
@@ -51,13 +55,41 @@ def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
             yield source.problem((*path, key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
 
 
-def _operations(policy: Policy, operations: Sequence[Operation], source: Source,
+def _callers(access: Access, source: Source) -> Iterator[Problem]:
+    """Proofs stand for clients that the file declares."""
+    proofs: list[tuple[str, tuple[Key, ...]]] = [
+        (scheme.client, ("authentication", "signature", index, "client"))
+        for index, scheme in enumerate(access.authentication.signature)]
+    proofs += [(client, ("authentication", "certificate", subject))
+               for subject, client in access.authentication.certificate.items()]
+    declared = {client.name for client in access.clients}
+    for client, path in proofs:
+        if client not in declared:
+            yield source.problem(path, "dangling", f"there is no client {client!r} under `clients`")
+
+
+def _traffic(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
+    for kind in ("headers", "cors", "bounds"):
+        for index, one in enumerate(getattr(access, kind)):
+            yield from _operations(one.operations, operations, source, (kind, index))
+    for index, policy in enumerate(access.headers):
+        try:
+            compile_matches(policy)
+        except BadRule as exc:
+            yield source.problem(("headers", index, *exc.path), "rule", str(exc))
+
+
+def _operations(globs: Sequence[str], operations: Sequence[Operation], source: Source,
                 path: tuple[Key, ...]) -> Iterator[Problem]:
     names = [operation.name for operation in operations]
-    for index, glob in enumerate(policy.operations):
+    for index, glob in enumerate(globs):
         if glob != "*" and not any(fnmatchcase(name, glob) for name in names):
             what = "no operation matches" if set(glob) & set("*?[") else "there is no operation"
             yield source.problem((*path, "operations", index), "dangling", f"{what} {glob!r}")
+
+
+def _methods(policy: Policy, operations: Sequence[Operation], source: Source,
+             path: tuple[Key, ...]) -> Iterator[Problem]:
     methods: set[str] = {operation.method for operation in operations
                if any(fnmatchcase(operation.name, glob) for glob in policy.operations)}
     for index, rule in enumerate(policy.rules):

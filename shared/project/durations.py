@@ -8,7 +8,7 @@ Never: a number without a unit: nobody could tell what it means.
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _FORM = re.compile(r"(\d{1,9})(ms|s|m|h)")
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -22,4 +22,7 @@ def to_ms(value: object) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-Duration = Annotated[int, BeforeValidator(to_ms), PlainSerializer(lambda ms: f"{ms}ms", return_type=str)]
+Duration = Annotated[
+    int, BeforeValidator(to_ms), PlainSerializer(lambda ms: f"{ms}ms", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_FORM.pattern}$",
+                    "description": "A number with a unit: 500ms, 30s, 5m"})]

@@ -125,7 +125,12 @@ def _model(kind: type[M], raw: Any, source: Source, base: tuple[Key, ...], readi
     try:
         return kind.model_validate(raw)
     except ValidationError as exc:
-        for error in exc.errors(include_url=False, include_context=False):
+        errors = exc.errors(include_url=False, include_context=False)
+        for error in errors:
+            if error["type"] == "too_short" and any(
+                    other["loc"][:len(error["loc"])] == error["loc"] and other is not error for other in errors):
+                # an item that is wrong is not counted; what is wrong with it is told already
+                continue
             path = (*base, *_in_file(error["loc"], raw))
             code = "unknown-key" if error["type"] == "extra_forbidden" else "shape"
             reading.problems.append(source.problem(path, code, _sentence(error, kind)))

@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, StringConstraints, model_serializer,
 
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
+from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
 from shared.project.base import Model, Name
 from shared.project.durations import Duration
 from shared.project.steps import STEP_SETTINGS, Method, Status, StepSettings
@@ -134,6 +135,9 @@ class Access(Model):
     authentication: Authentication = Authentication()
     networks: dict[Name, tuple[Network, ...]] = Field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
+    headers: tuple[HeaderPolicy, ...] = ()
+    cors: tuple[Cors, ...] = ()
+    bounds: tuple[Bounds, ...] = ()
 
 
 class Project(Access):

@@ -5,6 +5,7 @@ Out:   the document: parameters, bodies, replies, every problem answer, security
 Never: anything that a caller does not see: workflows, config values.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from shared.project.model import Operation, Project, Schema
@@ -17,10 +18,12 @@ _RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "
 _TEXTS = {
     400: "The request does not fit the schemas (`input-invalid`); `errors` lists every misfit",
     401: "Credentials are missing, not valid or expired (`credentials-missing`, `-invalid`, `-expired`)",
+    403: "A policy rejects the call (`access-rejected`)",
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
+    429: "A limit is spent (`rate-limited`); `RateLimit` and `Retry-After` say when to call again",
     500: "The workflow failed (`workflow-failed`), or its reply does not fit (`reply-invalid`)",
     502: "An outside system failed (`upstream-failed`)",
     503: "Overloaded, disabled or unavailable (`overloaded`, `operation-disabled`, `unavailable`)",
@@ -45,7 +48,7 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
     """OpenAPI 3.1 of all operations, the disabled ones marked as deprecated."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in project.operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(project, operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": project.title or project.name, "version": project.version or "0",
@@ -55,14 +58,38 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
         "components": {
             "schemas": {"Problem": _PROBLEM},
             "responses": {f"Problem{status}": _problem(status) for status in _TEXTS},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer",
-                                          "description": "A token of one of the project's clients"}},
+            "securitySchemes": _schemes(project),
         },
-        "security": [{"token": []}],
+        "security": _any_of(project, project.authentication.kinds()),
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _schemes(project: Project) -> dict[str, Any]:
+    """Every way to prove who calls, by name."""
+    authentication, schemes = project.authentication, dict[str, Any]()
+    if authentication.token:
+        schemes["token"] = {"type": "http", "scheme": "bearer",
+                            "description": "A token of one of the project's clients"}
+    if authentication.api_key is not None:
+        for place in ("header", "query"):
+            if (name := getattr(authentication.api_key, place)) is not None:
+                schemes[f"api_key_{place}"] = {"type": "apiKey", "in": place, "name": name}
+    if authentication.jwt:
+        issuers = ", ".join(scheme.issuer for scheme in authentication.jwt)
+        schemes["jwt"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": f"Of {issuers}"}
+    if authentication.signature:
+        schemes["signature"] = {"type": "apiKey", "in": "header", "name": "webhook-signature",
+                                "description": "A message signed by the Standard Webhooks specification"}
+    if authentication.certificate:
+        schemes["certificate"] = {"type": "mutualTLS"}
+    return schemes
+
+
+def _any_of(project: Project, kinds: Collection[str]) -> list[dict[str, list[str]]]:
+    return [{name: []} for name in _schemes(project) if name in kinds or name.rpartition("_")[0] in kinds]
+
+
+def _operation(project: Project, operation: Operation) -> dict[str, Any]:
     out: dict[str, Any] = {
         "operationId": operation.name, "summary": operation.title or operation.summary or operation.name,
         "parameters": _parameters(operation), "responses": _responses(operation)}
@@ -72,6 +99,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         out["tags"] = list(operation.tags)
     if operation.public:
         out["security"] = []
+    elif operation.authentication is not None:
+        out["security"] = _any_of(project, project.kinds_of(operation))
     if not operation.enabled:
         out["deprecated"] = True
     if operation.input.body is not None:
@@ -125,5 +154,5 @@ def _problems_of(operation: Operation) -> list[int]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    headers = {**_REQUEST_ID, **(_RETRY if status == 503 else {})}
+    headers = {**_REQUEST_ID, **(_RETRY if status in (429, 503) else {})}
     return {"description": _TEXTS[status], "headers": headers, "content": {_PROBLEM_JSON: {"schema": _PROBLEM_REF}}}

@@ -32,7 +32,7 @@ def project_schema() -> dict[str, Any]:
 def _schema(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
-    return _with_durations(schema)
+    return schema
 
 
 def _step(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -40,14 +40,6 @@ def _step(definitions: dict[str, Any]) -> dict[str, Any]:
     kinds = {kind: _schema(settings, definitions) for kind, settings in STEP_SETTINGS.items()}
     return {**_object({"id": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}, "if": {"type": "string"}, **kinds},
                       ["id"]), "oneOf": [{"required": [kind]} for kind in kinds]}
-
-
-def _with_durations(schema: dict[str, Any]) -> dict[str, Any]:
-    """Durations are texts in a file, whatever the model makes of them."""
-    if "timeout" in schema.get("properties", {}):
-        schema["properties"]["timeout"] = {"type": "string", "pattern": "^[0-9]{1,9}(ms|s|m|h)$",
-                                           "description": "A number with a unit: 500ms, 30s, 5m"}
-    return schema
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

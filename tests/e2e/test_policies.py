@@ -73,7 +73,8 @@ async def test_observing_policy_is_told_in_the_usage_event_of_an_admitted_call(
         for process in platform.processes().values():
             if process.name.startswith("policy"):
                 async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                    return f'outcome="trial:reject",project="{name}"' in await answer.text()
+                    if f'outcome="trial:reject",project="{name}"' in await answer.text():
+                        return True
         return False
     await eventually(counted)
 
@@ -169,3 +170,33 @@ async def test_revoked_token_is_refused_within_a_second_everywhere(
             refusals = refusals + 1 if await status() == 401 else 0
         took.append(time.monotonic() - began)
     assert sorted(took)[49] < 1, sorted(took)
+
+
+BROWSERS = """
+clients: [{name: c}]
+cors: [{operations: [ask], origins: ["https://app.example"]}]
+headers: [{operations: [ask], require: [x-tenant], request: {set: {X-Gate: weir}}, answer: {set: {X-Served-By: weir}}}]
+bounds: [{query: 20}]
+"""
+
+
+async def test_page_of_a_named_origin_may_call_and_read_even_a_refusal(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    headers = await opened(http, platform, name, BROWSERS)
+    url = f"{platform.ingress}/{name}/ask"
+    origin = {"Origin": "https://app.example"}
+    async with http.options(url, headers={**origin, "Access-Control-Request-Method": "GET"}) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, "https://app.example")
+        assert answer.headers["Access-Control-Allow-Methods"] == "GET"
+    async with http.get(url, headers={**headers, **origin, "x-tenant": "a"}) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
+        assert answer.headers["X-Served-By"] == "weir"
+    async with http.get(url, headers={**headers, **origin}) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, "https://app.example")
+        assert (await answer.json())["errors"] == [
+            {"in": "headers", "pointer": "", "message": "header x-tenant is missing"}]
+    async with http.get(url + "?q=" + "x" * 20, headers={**headers, "x-tenant": "a"}) as answer:
+        assert (answer.status, "query of the request: 21 bytes" in await answer.text()) == (400, True)
+    async with http.options(f"{platform.ingress}/{name}/slow", headers={
+            **origin, "Access-Control-Request-Method": "GET"}) as answer:
+        assert answer.status == 405

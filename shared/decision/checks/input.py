@@ -25,7 +25,8 @@ def input_fits(case: Case) -> Refused | None:
                   for error in checked.errors]
         return InputInvalid(f"{len(errors)} value{'s' if len(errors) > 1 else ''} of the request "
                             "do not fit; `errors` lists each", members={"errors": errors})
-    case.trigger = {"path": checked.path, "query": checked.query, "headers": headers, "client": case.client,
+    seen = headers if guarded.form is None else guarded.form.seen(headers)
+    case.trigger = {"path": checked.path, "query": checked.query, "headers": seen, "client": case.client,
                     "method": guarded.operation.method, "ip": request.http.client_ip if request.http else ""}
     return None
 

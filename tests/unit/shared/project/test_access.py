@@ -58,6 +58,20 @@ CASES = [
     (LIMIT + "5, per: minute, concurrent: 3}]\n", "shape", (4, 14), "stands alone"),
     (LIMIT + "5, per: minute, name: a}, {concurrent: 3, name: a}]\n", "duplicate", (4, 64), "limit 'a' stands twice"),
     (POLICY + "    limits: [{limit: 5, per: minute}]\n", "shape", (2, 5), "belong to a policy that accepts"),
+    ("headers:\n  - match: {x-a: '('}\n", "rule", (2, 13), "missing )"),
+    ("headers:\n  - answer: {set: {Content-Length: '1'}}\n", "shape", (2, 5), "belongs to the connection"),
+    ("headers:\n  - require: ['x a']\n", "shape", (2, 15), "pattern"),
+    ("headers:\n  - answer: {set: {x-a: \"a\\nb\"}}\n", "shape", (2, 20), "pattern"),
+    ("cors:\n  - origins: ['https://a.example/path']\n", "shape", (2, 15), "pattern"),
+    ("cors:\n  - {origins: ['*'], credentials: true}\n", "shape", (2, 5), "named origins"),
+    ("cors:\n  - {operations: [nothing], origins: ['*']}\n", "dangling", (2, 19), "no operation 'nothing'"),
+    ("bounds:\n  - body: 5 parsecs\n", "shape", (2, 5), "byte"),
+    ("bounds:\n  - json_depth: 0\n", "shape", (2, 5), "greater than or equal to 1"),
+    ("authentication:\n  jwt: [{issuer: a, audience: b, jwks: 'http://far.example/keys'}]\n", "shape", (2, 34),
+     "keys come from https"),
+    ("authentication:\n  api_key: {}\n", "shape", (2, 3), "`header` or `query`"),
+    ("authentication:\n  signature: [{client: nobody, secret: A}]\n", "dangling", (2, 16), "no client 'nobody'"),
+    ("authentication:\n  certificate: {CN=a: nobody}\n", "dangling", (2, 17), "no client 'nobody'"),
     ("networks:\n  office: [10.0.0.0/8, x]\n", "rule", (2, 24), "'x' is no network"),
     ("clients:\n  - {name: a, roles: [b]}\n", "dangling", (2, 15), "`roles` has none"),
 ]
@@ -76,6 +90,17 @@ GOOD = """
 roles: [reader]
 clients:
   - {name: a, roles: [reader]}
+authentication:
+  api_key: {header: X-Key}
+  jwt: [{issuer: a, audience: b, jwks: "file:///keys.json", clock_skew: 5s}]
+  signature: [{client: a, secret: A_B, tolerance: 1m}]
+  certificate: {"CN=a": a}
+headers:
+  - {require: [X-A], match: {x-a: "^b"}, content_types: ["application/*"], answer: {set: {X-B: c}, remove: [x-d]}}
+cors:
+  - {origins: ["https://*.example.com"], credentials: true, max_age: 1h}
+bounds:
+  - {operations: ["*-a"], body: 8KB, query: 100, json_depth: 9, duplicate_keys: false}
 networks:
   office: [10.0.0.0/8, "2001:db8::/32"]
 policies:

@@ -1,0 +1,151 @@
+"""Header policies and bounds, compiled for one operation.
+
+In:    those of the project that speak of it.
+Out:   `Form`: what is wrong with a call's form, and its headers after the changes.
+Never: the meaning of a body; its schema has that.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from shared.project.access.comparison import BadPattern, compile_pattern
+from shared.project.access.problems import BadRule
+from shared.project.access.traffic import Bounds, Change, HeaderPolicy
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """What is wrong. `where`: body, query, headers, type; `too_large` for a size."""
+
+    where: str
+    message: str
+    too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a call of one operation has to look like."""
+
+    policies: tuple[HeaderPolicy, ...]
+    patterns: tuple[tuple[str, str, Any], ...]
+    bounds: tuple[Bounds, ...]
+    request: tuple[Change, ...]
+
+    def misfits(self, headers: Mapping[str, str], content_type: str | None, query: Mapping[str, Sequence[str]],
+                body: bytes) -> list[Misfit]:
+        """Everything that is wrong; sizes first, for what is too large is not looked into."""
+        found = [misfit for bounds in self.bounds for misfit in _sizes(bounds, headers, query, body)]
+        if found:
+            return found
+        for policy in self.policies:
+            found += [Misfit("headers", f"header {name} is missing") for name in policy.require if name not in headers]
+            found += [Misfit("headers", f"header {name} is not allowed") for name in policy.forbid if name in headers]
+            if policy.content_types and body and not _is_one_of(content_type, policy.content_types):
+                found.append(Misfit("type", f"a body is {' or '.join(policy.content_types)}, "
+                                            f"not {(content_type or 'of unknown type')[:80]}"))
+        found += [Misfit("headers", f"header {name} does not match {text}") for name, text, pattern in self.patterns
+                  if name in headers and pattern.search(headers[name]) is None]
+        return found + [misfit for bounds in self.bounds for misfit in _json(bounds, content_type, body)]
+
+    def seen(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers as the workflow sees them."""
+        return changed(headers, self.request)
+
+
+def compile_form(policies: Iterable[HeaderPolicy], bounds: Iterable[Bounds], operation: str) -> Form | None:
+    """None when nothing speaks of the operation. Raises BadRule, its path beginning at the list of header policies."""
+    speaking = tuple(policy for policy in policies if policy.speaks_of(operation))
+    bounding = tuple(one for one in bounds if one.speaks_of(operation))
+    if not speaking and not bounding:
+        return None
+    patterns = [compiled for policy in speaking for compiled in compile_matches(policy)]
+    requests = tuple(policy.request for policy in speaking if policy.request != Change())
+    return Form(speaking, tuple(patterns), bounding, requests)
+
+
+def compile_matches(policy: HeaderPolicy) -> list[tuple[str, str, Any]]:
+    """(header, pattern, compiled) of a policy. Raises BadRule."""
+    found = []
+    for name, text in policy.match.items():
+        try:
+            found.append((name, text, compile_pattern(text)))
+        except BadPattern as exc:
+            raise BadRule(str(exc), ("match", name)) from None
+    return found
+
+
+def changed(headers: Mapping[str, str], changes: Sequence[Change]) -> Mapping[str, str]:
+    """Headers after some changes; names are compared and written in lower case where they change."""
+    if not changes:
+        return headers
+    out = dict(headers)
+    for change in changes:
+        named = {name.lower(): name for name in out}
+        for name in change.remove:
+            out.pop(named.get(name, name), None)
+        moved = [(new, out.pop(named[old])) for old, new in change.rename.items() if named.get(old) in out]
+        for name, value in (*moved, *change.set.items()):
+            out.pop(named.get(name, name), None)
+            out[name] = value
+    return out
+
+
+def _sizes(bounds: Bounds, headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes) -> list[Misfit]:
+    sizes = (("body", bounds.body, len(body)),
+             ("headers", bounds.headers, sum(len(name) + len(value) for name, value in headers.items())),
+             ("query", bounds.query, sum(len(name) + len(value) for name, values in query.items() for value in values)))
+    return [Misfit(where, f"the {where} of the request: {size} bytes, and {limit} are allowed", too_large=True)
+            for where, limit, size in sizes if limit is not None and size > limit]
+
+
+def _json(bounds: Bounds, content_type: str | None, body: bytes) -> list[Misfit]:
+    if not body or (bounds.json_depth is None and bounds.duplicate_keys) or not _is_json(content_type):
+        return []
+    deep = _depth(body)
+    if bounds.json_depth is not None and deep > bounds.json_depth:
+        return [Misfit("body", f"the body is nested {deep} levels deep, and {bounds.json_depth} are allowed")]
+    twice = None if bounds.duplicate_keys or deep > 500 else _key_that_stands_twice(body)
+    return [] if twice is None else [Misfit("body", f"key {twice[:80]!r} stands twice in an object")]
+
+
+def _depth(body: bytes) -> int:
+    deep = deepest = 0
+    for token in _TOKEN.finditer(body):
+        if token[0] in (b"[", b"{"):
+            deep += 1
+            deepest = max(deepest, deep)
+        elif token[0] in (b"]", b"}"):
+            deep -= 1
+    return deepest
+
+
+def _key_that_stands_twice(body: bytes) -> str | None:
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                found.append(name)
+            names.add(name)
+    try:
+        json.loads(body, object_pairs_hook=look)
+    except ValueError:
+        # not JSON: whoever reads it says so
+        return None
+    return found[0] if found else None
+
+
+def _is_json(content_type: str | None) -> bool:
+    return "json" in (content_type or "application/json")
+
+
+def _is_one_of(content_type: str | None, allowed: Sequence[str]) -> bool:
+    media = (content_type or "").partition(";")[0].strip().lower()
+    return any(fnmatchcase(media, pattern) for pattern in allowed)

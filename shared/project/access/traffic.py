@@ -1,0 +1,89 @@
+"""Header policies, CORS and bounds, as the owner writes them.
+
+In:    mappings from `access.yaml`.
+Out:   frozen models; each names the operations that it speaks of, all that match apply, in file order.
+Never: who may call; that is `policies.py`.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, ByteSize, Field, StringConstraints, WithJsonSchema, model_validator
+
+from shared.project.access.authentication import HeaderName
+from shared.project.access.policies import Glob, Text
+from shared.project.access.sparse import Sparse
+from shared.project.durations import Duration
+from shared.project.steps import Method
+
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=2000)]
+# the edge, the connection and the platform own these
+_OWNED = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer",
+                    "date", "server", "x-request-id", "content-type", "host", "authorization"})
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?)$"),
+                   AfterValidator(str.lower)]
+Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["integer", "string"], "minimum": 1,
+                                                        "description": "Bytes, or a text with a unit: 8KB"})]
+
+
+class Speaking(Sparse):
+    """Speaks of some operations."""
+
+    operations: tuple[Glob, ...] = Field(default=("*",), min_length=1, description="Names of operations, or globs")
+
+    def speaks_of(self, operation: str) -> bool:
+        """Whether it applies to an operation."""
+        return any(fnmatchcase(operation, glob) for glob in self.operations)
+
+
+class Change(Sparse):
+    """What happens to headers: first `remove`, then `rename` (old to new name), then `set`."""
+
+    remove: tuple[HeaderName, ...] = ()
+    rename: dict[HeaderName, HeaderName] = Field(default_factory=dict)
+    set: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _leaves_alone_what_is_not_its_own(self) -> Self:
+        for name in (*self.remove, *self.rename, *self.rename.values(), *self.set):
+            if name in _OWNED:
+                raise ValueError(f"{name} belongs to the connection or to the platform")
+        return self
+
+
+class HeaderPolicy(Speaking):
+    """What headers a call has to have, and what becomes of them. `request`: as the workflow sees them."""
+
+    require: tuple[HeaderName, ...] = ()
+    forbid: tuple[HeaderName, ...] = ()
+    match: dict[HeaderName, Text] = Field(default_factory=dict, description="RE2, of headers that are there")
+    content_types: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+*-]+/[a-z0-9.+*-]+$")], ...] = ()
+    request: Change = Change()
+    answer: Change = Change()
+
+
+class Cors(Speaking):
+    """Which pages may call from a browser. `https://*.example.com` means every name below it."""
+
+    origins: tuple[Origin, ...] = Field(min_length=1)
+    methods: tuple[Method, ...] | None = Field(default=None, description="Those of the operations when it is not said")
+    headers: tuple[HeaderName, ...] = ("authorization", "content-type")
+    expose: tuple[HeaderName, ...] = ("x-request-id", "ratelimit", "ratelimit-policy", "retry-after")
+    credentials: bool = False
+    max_age_ms: Duration = Field(default=600_000, alias="max_age", ge=0, le=86_400_000)
+
+    @model_validator(mode="after")
+    def _does_not_trust_everybody(self) -> Self:
+        if self.credentials and "*" in self.origins:
+            raise ValueError("`credentials` needs named origins: with '*' every page could act for its visitor")
+        return self
+
+
+class Bounds(Speaking):
+    """How large a call may be: texts with a unit (8KB) or bytes."""
+
+    body: Size | None = None
+    headers: Size | None = Field(default=None, description="All names and values that the workflow could see")
+    query: Size | None = None
+    json_depth: int | None = Field(default=None, ge=1, le=500)
+    duplicate_keys: bool = Field(default=True, description="Whether an object may name a key twice; the last counts")

@@ -1,0 +1,45 @@
+"""Browsers: a page is let in when its origin is named, and no origin is echoed that is not."""
+
+from typing import Any
+
+import pytest
+
+from services.ingress.cors import answer_headers, preflight
+from shared.project.access.traffic import Cors
+
+EVERYBODY = {"origins": ["*"]}
+NAMED = {"origins": ["https://app.example", "https://*.shop.example"], "credentials": True, "expose": ["x-a"],
+         "methods": ["GET", "POST"], "headers": ["X-B"], "max_age": "1h"}
+
+
+def rules(*settings: dict[str, Any]) -> list[Cors]:
+    return [Cors.model_validate(one) for one in settings]
+
+
+@pytest.mark.parametrize(("origin", "granted"), [
+    ("https://app.example", True), ("https://APP.example", True), ("https://till.shop.example", True),
+    ("https://a.b.shop.example", True), ("https://shop.example", False), ("http://app.example", False),
+    ("https://app.example:8443", False), ("https://evilshop.example", False), ("https://app.example.evil", False),
+    ("null", False), ("", False)])
+def test_origin_is_granted_only_by_its_name(origin: str, granted: bool) -> None:
+    for headers in (answer_headers(rules(NAMED), origin), preflight(rules(NAMED), {"origin": origin}, ["GET"])):
+        assert headers["Vary"] == "Origin"
+        assert headers.get("Access-Control-Allow-Origin") == (origin if granted else None)
+        assert headers.get("Access-Control-Allow-Credentials") == ("true" if granted else None)
+
+
+def test_preflight_says_what_is_allowed() -> None:
+    headers = preflight(rules(NAMED), {"origin": "https://app.example"}, ["DELETE"])
+    assert headers["Access-Control-Allow-Methods"] == "GET, POST"
+    assert (headers["Access-Control-Allow-Headers"], headers["Access-Control-Max-Age"]) == ("x-b", "3600")
+    assert preflight(rules(EVERYBODY), {"origin": "https://x"}, ["PUT"])["Access-Control-Allow-Methods"] == "PUT"
+
+
+def test_everybody_is_a_star_and_never_with_credentials() -> None:
+    assert answer_headers(rules(EVERYBODY), "https://x.example") == {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "x-request-id, ratelimit, ratelimit-policy, retry-after"}
+
+
+def test_operation_that_says_nothing_of_browsers_gets_no_header() -> None:
+    assert answer_headers([], "https://x.example") == {}

@@ -1,0 +1,68 @@
+"""The form of a call: headers that it must have, sizes, nesting, keys that stand twice; and headers that change."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.project.access.forms import Form, changed, compile_form
+from shared.project.access.traffic import Bounds, Change, HeaderPolicy
+
+
+def form(headers: dict[str, Any] | None = None, bounds: dict[str, Any] | None = None) -> Form:
+    made = compile_form([HeaderPolicy.model_validate(headers)] if headers is not None else [],
+                        [Bounds.model_validate(bounds)] if bounds is not None else [], "op")
+    assert made is not None
+    return made
+
+
+HEADERS = {"x-tenant": "blue", "accept": "*/*"}
+CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], list[str]]] = [
+    ({"require": ["X-Tenant"]}, None, {}, []),
+    ({"require": ["x-a", "x-b"]}, None, {}, ["header x-a is missing", "header x-b is missing"]),
+    ({"forbid": ["x-tenant"]}, None, {}, ["header x-tenant is not allowed"]),
+    ({"match": {"X-Tenant": "^(red|green)$"}}, None, {}, ["header x-tenant does not match ^(red|green)$"]),
+    ({"match": {"x-none": "^a$"}}, None, {}, []),
+    ({"content_types": ["application/*"]}, None, {"content_type": "application/json; charset=utf-8"}, []),
+    ({"content_types": ["application/json", "text/csv"]}, None, {"content_type": "text/html"},
+     ["a body is application/json or text/csv, not text/html"]),
+    ({"content_types": ["application/json"]}, None, {"content_type": "text/html", "body": b""}, []),
+    (None, {"body": 5}, {}, ["the body of the request: 13 bytes, and 5 are allowed"]),
+    (None, {"body": "1KB", "headers": 100, "query": 10}, {}, []),
+    (None, {"headers": 10}, {}, ["the headers of the request: 21 bytes, and 10 are allowed"]),
+    (None, {"query": 3}, {"query": {"a": ["bc", "d"]}}, ["the query of the request: 5 bytes, and 3 are allowed"]),
+    (None, {"json_depth": 3}, {"body": b'{"a": [[1]]}'}, []),
+    (None, {"json_depth": 2}, {"body": b'{"a": [[1]]}'}, ["the body is nested 3 levels deep, and 2 are allowed"]),
+    (None, {"json_depth": 1}, {"body": b'{"a": "[[\\"{"}'}, []),
+    (None, {"json_depth": 2}, {"body": b"[" * 100_000}, ["the body is nested 100000 levels deep, and 2 are allowed"]),
+    (None, {"json_depth": 1}, {"body": b"[[1]]", "content_type": "text/plain"}, []),
+    (None, {"duplicate_keys": False}, {"body": b'{"a": 1, "b": {"a": 1, "c": 2, "c": 3}}'},
+     ["key 'c' stands twice in an object"]),
+    (None, {"duplicate_keys": False}, {"body": b'[{"a": 1}, {"a": 1}]'}, []),
+    (None, {"duplicate_keys": False}, {"body": b'{"a":'}, []),
+]
+
+
+@pytest.mark.parametrize(("headers", "bounds", "call", "messages"), CASES, ids=[str(case[:3])[:80] for case in CASES])
+def test_call_without_the_form_is_told_everything(
+        headers: Any, bounds: Any, call: dict[str, Any], messages: list[str]) -> None:
+    found = form(headers, bounds).misfits(**{"headers": HEADERS, "content_type": None, "query": {},
+                                             "body": b'{"a": "bcde"}', **call})
+    assert [misfit.message for misfit in found] == messages
+
+
+@given(st.binary(max_size=200))
+def test_no_body_breaks_the_look_at_its_form(body: bytes) -> None:
+    form(None, {"json_depth": 5, "duplicate_keys": False}).misfits({}, None, {}, body)
+
+
+def test_headers_change_in_order_and_whatever_their_case() -> None:
+    change = Change.model_validate({"remove": ["x-secret"], "rename": {"X-Old": "x-new"}, "set": {"X-Fixed": "1"}})
+    out = changed({"X-Secret": "a", "X-OLD": "b", "x-fixed": "c", "Other": "d"}, [change])
+    assert out == {"x-new": "b", "x-fixed": "1", "Other": "d"}
+    assert changed({"a": "b"}, []) == {"a": "b"}
+
+
+def test_nothing_is_compiled_for_an_operation_that_nothing_speaks_of() -> None:
+    assert compile_form([HeaderPolicy(operations=("x-*",))], [Bounds(operations=("y",))], "op") is None
