@@ -22,6 +22,7 @@ from deploy.local.valkey import Valkey
 SERVICES = ("policy", "executor", "analytics", "control", "ingress")
 # first health port of each service; instance n listens n ports further
 _HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
+_KEY_HOLDERS = ("ingress", "policy", "control")
 _MOST_INSTANCES = 20
 STUB = Path("examples/employee-directory/stub_hr.py")
 
@@ -104,7 +105,7 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
               "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
     keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
-    services = [_service(settings, name, number, {**common, **(keys if name in ("ingress", "policy") else {})})
+    services = [_service(settings, name, number, {**common, **(keys if name in _KEY_HOLDERS else {})})
                 for name in SERVICES for number in range(scale.get(name, 1))]
     if example and STUB.exists():
         services.append(_stub(settings.stub_hr_port))

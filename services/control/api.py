@@ -11,10 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from services.control.past_requests import PastRequests
 from services.control.registry import Registry
 from services.control.trace_store import TraceStore
 from shared.client.caller import Caller
 from shared.clock import Clock
+from shared.decision.book import PolicyBook
 from shared.store.redis import Store
 
 
@@ -26,6 +28,8 @@ class Desk:
     traces: TraceStore
     caller: Caller
     store: Store
+    book: PolicyBook
+    replay: PastRequests
     clock: Clock
     query_timeout_ms: int
     max_project_bytes: int

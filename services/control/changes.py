@@ -14,20 +14,14 @@ from shared.contracts.config import ProjectVersion
 from shared.errors import InputInvalid
 from shared.project.canary import RESERVED_PREFIX
 from shared.project.load import is_project_file, load_project
+from shared.project.model import Project
 
 
 def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expected: int | None,
                  now_ms: int) -> ProjectVersion | None:
     """The version that these files make; None when they are in force already. Raises InputInvalid, Conflict."""
     kept = {file: text for file, text in files.items() if is_project_file(file)}
-    loaded = load_project(kept)
-    if loaded.project is None:
-        errors = [{"file": problem.file, "line": problem.line, "column": problem.column, "code": problem.code,
-                   "message": problem.message} for problem in loaded.problems]
-        raise InputInvalid(f"the project has {len(errors)} problem{'s' if len(errors) > 1 else ''}",
-                           members={"errors": errors})
-    if loaded.project.name != name:
-        raise InputInvalid(f"weir.yaml names the project {loaded.project.name!r}, the address says {name!r}")
+    project = loaded(name, kept)
     if name.startswith(RESERVED_PREFIX):
         raise InputInvalid(f"names that begin with {RESERVED_PREFIX!r} are Weir's own; choose another one")
     newest = catalogue.newest(name)
@@ -35,7 +29,20 @@ def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expe
     if newest is not None and newest.files == kept:
         return None
     return ProjectVersion(project=name, version=(newest.version if newest else 0) + 1, files=kept, time=now_ms,
-                          document=loaded.project.model_dump(mode="json", by_alias=True))
+                          document=project.model_dump(mode="json", by_alias=True))
+
+
+def loaded(name: str, files: Mapping[str, str]) -> Project:
+    """The project of some files. Raises InputInvalid with every problem."""
+    found = load_project(files)
+    if found.project is None:
+        errors = [{"file": problem.file, "line": problem.line, "column": problem.column, "code": problem.code,
+                   "message": problem.message} for problem in found.problems]
+        raise InputInvalid(f"the project has {len(errors)} problem{'s' if len(errors) > 1 else ''}",
+                           members={"errors": errors})
+    if found.project.name != name:
+        raise InputInvalid(f"weir.yaml names the project {found.project.name!r}, the address says {name!r}")
+    return found.project
 
 
 def rollback(catalogue: Catalogue, name: str, to: int, expected: int | None, now_ms: int) -> ProjectVersion:

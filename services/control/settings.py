@@ -19,6 +19,8 @@ class ControlSettings(BaseSettings):
     admin_token: SecretStr | None = None
     query_timeout_ms: PositiveInt = 5_000
     max_in_flight: PositiveInt = 256
+    # how many past requests one replay reads at most
+    max_replay_records: PositiveInt = 1_000_000
     # the built-in trace store is for one machine; a collector reads the spans topic for more
     max_traces: PositiveInt = 20_000
     # a project's files together; one version is one record

@@ -5,6 +5,8 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -12,8 +14,9 @@ from aiohttp import web
 from services.control.admin_token import admin_token
 from services.control.api import Desk, Route
 from services.control.inbox import AdminDoor
+from services.control.past_requests import PastRequests
 from services.control.registry import Registry
-from services.control.resources import clients, documents, projects, traces, usage
+from services.control.resources import access, clients, documents, projects, traces, usage
 from services.control.settings import ControlSettings
 from services.control.trace_store import TraceFollower, TraceStore
 from shared.client.caller import Caller
@@ -21,19 +24,25 @@ from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
 from shared.clock import SystemClock
+from shared.contracts.config import Entity
+from shared.decision.book import PolicyBook
+from shared.decision.vault import Vault
 from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.runtime.health import Health, HealthServer
+from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
+from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
-ROUTES: tuple[Route, ...] = (*projects.ROUTES, *clients.ROUTES, *usage.ROUTES, *traces.ROUTES, *documents.ROUTES)
+ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *clients.ROUTES, *usage.ROUTES, *traces.ROUTES,
+                             *documents.ROUTES)
 
 
 class AdminServer:
@@ -61,14 +70,23 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     token = admin_token(configured, Path(service.state_dir))
     store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
     registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces)
+    vault = Vault.of(ClusterKey().seal(), os.environ)
+    book, key_sets = PolicyBook(vault), KeySets(vault, clock, tasks)
     pending = Pending(own.max_in_flight, metrics)
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance)
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     health = Health("control", metrics)
-    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store,
-                clock=clock, query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
+    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store, book=book,
+                replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
+                query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
+
+    def take(entities: Sequence[Entity]) -> None:
+        book.take(entities)
+        key_sets.want(book.key_addresses())
+        registry.take(entities)
+
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,
-        ConfigFollower(kafka, tasks, metrics, registry.take), replies, TraceFollower(kafka, tasks, trace_store),
+        key_sets, ConfigFollower(kafka, tasks, metrics, take), replies, TraceFollower(kafka, tasks, trace_store),
         AdminServer(door.application, service.bind_host, own.port)))

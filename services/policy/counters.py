@@ -12,12 +12,11 @@ which hangs does not cost every poll its time-out.
 import logging
 from collections.abc import Sequence
 
-import orjson
-
 from shared.clock import Clock
 from shared.decision.amounts import UNKNOWN, Amounts, Ask, Outcome
 from shared.names import actions
 from shared.project.access.budgets import Kind
+from shared.store.amounts import spend
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
@@ -38,8 +37,7 @@ class Counters:
         now_ms = self._clock.now_ms()
         if now_ms >= self._again_ms:
             try:
-                answer = await self._store.run("limits", [], [_pack(asks)])
-                return [[Outcome(*outcome) for outcome in outcomes] for outcomes in orjson.loads(answer)[1]]
+                return await spend(self._store, asks)
             except StoreUnavailable as exc:
                 self._again_ms = now_ms + self._rest_ms
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
@@ -56,9 +54,3 @@ class Counters:
                 await self._store.command("ZREM", key, request_id)
             except StoreUnavailable:
                 return
-
-
-def _pack(asks: Sequence[Ask]) -> bytes:
-    return orjson.dumps([[ask.request_id, ask.until_ms, [
-        (demand.key, int(demand.kind), demand.limit, demand.width_ms, demand.extra, demand.cost, demand.enforced)
-        for demand in ask.demands]] for ask in asks])

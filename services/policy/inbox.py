@@ -15,7 +15,6 @@ from opentelemetry.trace import SpanKind
 
 from services.policy.counters import Counters
 from services.policy.hearing import Hearing
-from services.policy.key_sets import KeySets
 from services.policy.settings import PolicySettings
 from shared.clock import Clock
 from shared.contracts import ids
@@ -39,6 +38,7 @@ from shared.kafka.record import Record
 from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
+from shared.runtime.key_sets import KeySets
 from shared.runtime.tasks import Tasks
 from shared.store.last_used import LastUsed
 from shared.telemetry.metrics import Metrics

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
-from services.policy.key_sets import KeySets
 from services.policy.settings import PolicySettings
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
@@ -25,6 +24,7 @@ from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
 from shared.runtime.health import Health, HealthServer
+from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -37,15 +37,12 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
 GROUP = "weir-policy"
-# secrets that signatures are verified with: WEIR_SECRET_<name>
-SECRETS = "WEIR_SECRET_"
 
 
 async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
-    vault = Vault(ClusterKey().seal(), {name.removeprefix(SECRETS): value for name, value in os.environ.items()
-                                        if name.startswith(SECRETS)})
+    vault = Vault.of(ClusterKey().seal(), os.environ)
     tracing, book = Tracing("policy", service.instance), PolicyBook(vault)
     key_sets = KeySets(vault, clock, tasks, every_s=own.key_sets_every_s, rest_s=own.key_sets_rest_s)
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)

@@ -6,6 +6,7 @@ Never: a change in place while a call is being decided: one event loop, one book
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -96,6 +97,19 @@ class PolicyBook:
     def project(self, name: str) -> GuardedProject | None:
         """The project's version in force."""
         return self._projects.get(name)
+
+    def with_project(self, guarded: GuardedProject) -> "PolicyBook":
+        """The same book with another version of one project: a draft."""
+        other = copy(self)
+        other._projects = {**self._projects, guarded.name: guarded}
+        return other
+
+    def clients(self, project: str) -> dict[str, frozenset[str]]:
+        """All clients of a project with their roles."""
+        guarded = self._projects.get(project)
+        declared = guarded.roles if guarded is not None else {}
+        made = {name for owner, name in self._catalogue.clients if owner == project}
+        return {name: self.roles(project, name) for name in {*declared, *made}}
 
     def key_addresses(self) -> set[str]:
         """Where the token issuers of all projects publish their keys."""

@@ -7,10 +7,13 @@ Never: I/O: whoever fetches puts it in here. A secret in a text that is shown.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from joserfc.jwk import KeySet
 
 from shared.contracts.sealed import Seal
+
+_SECRETS = "WEIR_SECRET_"
 
 
 @dataclass(slots=True)
@@ -20,3 +23,9 @@ class Vault:
     seal: Seal | None = field(default=None, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     key_sets: dict[str, KeySet] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, seal: Seal | None, environment: Mapping[str, str]) -> Self:
+        """`environment` holds the secrets of signatures as WEIR_SECRET_<name>."""
+        return cls(seal, {name.removeprefix(_SECRETS): value for name, value in environment.items()
+                          if name.startswith(_SECRETS)})

@@ -65,9 +65,13 @@ async def group_consumer(settings: KafkaSettings, group: str, instance: str) -> 
         max_poll_records=settings.max_poll_records), f"connecting a consumer to {settings.bootstrap}")
 
 
-async def lone_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
-    """A consumer without a group, for a partition that is read from a place of our own choice."""
+async def lone_consumer(settings: KafkaSettings, *topics: str) -> AIOKafkaConsumer:
+    """A consumer without a group, for partitions that are read from a place of our own choice.
+
+    It is assigned all partitions of `topics`; without any it is for the caller to `assign`.
+    """
     return await started(lambda: AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
-        request_timeout_ms=settings.request_timeout_ms + 40_000, fetch_max_wait_ms=settings.fetch_max_wait_ms,
-        max_poll_records=settings.max_poll_records), f"connecting a consumer to {settings.bootstrap}")
+        *topics, bootstrap_servers=settings.bootstrap, group_id=None, enable_auto_commit=False,
+        auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + 40_000,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms, max_poll_records=settings.max_poll_records),
+        f"connecting a consumer to {settings.bootstrap}")

@@ -12,7 +12,7 @@ from shared.contracts.sealed import Seal
 
 
 class ClusterKey(BaseSettings):
-    """Environment: WEIR_<FIELD>. 32 random bytes as base64url; ingress and policy share it."""
+    """Environment: WEIR_<FIELD>. 32 random bytes as base64url; ingress, policy and control share it."""
 
     model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +201,54 @@ async def test_page_of_a_named_origin_may_call_and_read_even_a_refusal(
     async with http.options(f"{platform.ingress}/{name}/slow", headers={
             **origin, "Access-Control-Request-Method": "GET"}) as answer:
         assert answer.status == 405
+
+
+def test_explain_shows_what_each_check_saw(platform: Platform) -> None:
+    told = platform.weir("access", "explain", "--project", PROJECT, "--operation", "create-employee", "--client",
+                         "phone-book", "--ip", "203.0.113.9", "--header", "user-agent: x", "--body", "{}").stdout
+    assert "policy editors-write" in told
+    assert "role: reader (holds)" in told
+    assert "=> 403 access-rejected: only editors add employees" in told
+    document = json.loads(platform.weir("access", "explain", "--project", PROJECT, "--operation", "search-employees",
+                                        "--client", "intranet", "--query", "limit=5", "--json").stdout)
+    assert document["decision"]["code"] == "ok"
+    limits = [found for found in document["checks"] if found["check"].startswith("limit ")]
+    assert [found["check"] for found in limits] == ["limit per-minute", "limit at-once"]
+    again = json.loads(platform.weir("access", "explain", "--project", PROJECT, "--operation", "search-employees",
+                                     "--client", "intranet", "--json").stdout)
+    assert [found["saw"] for found in again["checks"] if found["check"] == "limit at-once"] == [
+        "10 of 10 left, the call costs 1"], "explaining takes nothing"
+    wrong = platform.weir("access", "explain", "--project", PROJECT, "--operation", "x", "--client", "no", check=False)
+    assert (wrong.returncode, "has no client 'no'; it has" in wrong.stderr) == (1, True)
+
+
+def test_matrix_shows_who_may_call_what(platform: Platform) -> None:
+    cells = {(cell["operation"], cell["client"]): cell for cell in json.loads(
+        platform.weir("access", "matrix", "--project", PROJECT, "--json").stdout)}
+    assert cells["create-employee", "phone-book"]["why"] == "policy editors-write"
+    assert cells["payroll", "intranet"]["why"].startswith("unless payroll-stays-inside (ip)")
+    assert cells["company-info", ""]["may"] == "depends"
+    assert cells["search-employees", "intranet"]["limits"] == ["120 per minute by client",
+                                                               "10 at the same time by project"]
+    assert "(anybody)" in platform.weir("access", "matrix", "--project", PROJECT).stdout
+
+
+async def test_replay_lists_what_a_draft_would_change_and_touches_no_live_amount(
+        platform: Platform, http: ClientSession, name: str, tmp_path: Path) -> None:
+    headers = await opened(http, platform, name, "clients: [{name: c}]\npolicies:\n  - name: fair\n    action: accept\n"
+                                                 "    limits: [{limit: 10, per: hour}]\n")
+    for number in range(6):
+        async with http.get(f"{platform.ingress}/{name}/ask?n={number}", headers=headers) as answer:
+            assert answer.headers["RateLimit"].startswith(f'"fair";r={9 - number};')
+    for file, text in project_with(name, "clients: [{name: c}]\npolicies:\n  - name: fair\n    action: accept\n"
+                                         "    limits: [{limit: 4, per: hour}]\n").items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    arguments = ("replay", "--project", name, "--draft", str(tmp_path), "--since", "10m")
+    told = json.loads((await asyncio.to_thread(platform.weir, *arguments, "--json")).stdout)
+    assert (told["requests"], told["admitted_before"], told["admitted_after"]) == (6, 6, 4)
+    assert [(one["change"], one["client"], one["after"], one["requests"]) for one in told["changes"]] == [
+        ("newly refused", "c", "rate-limited (fair)", 2)]
+    assert "newly refused" in (await asyncio.to_thread(platform.weir, *arguments)).stdout
+    async with http.get(f"{platform.ingress}/{name}/ask", headers=headers) as answer:
+        assert answer.headers["RateLimit"].startswith('"fair";r=3;')

@@ -1,4 +1,4 @@
-"""What the README says to type works as it stands, but for the addresses of the cluster under test."""
+"""What the pages say to type works as it stands, but for the addresses of the cluster under test."""
 
 import os
 import shutil
@@ -10,11 +10,11 @@ import pytest
 from tests.support.platform import ROOT, Platform
 from tests.support.snippets import Snippet, snippets
 
-SNIPPETS = snippets(ROOT / "README.md")
+SNIPPETS = [snippet for page in ("README.md", "docs/policies.md") for snippet in snippets(ROOT / page)]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[one.script.split("\n")[0][:40] for one in SNIPPETS])
-def test_snippet_of_the_readme_works(platform: Platform, snippet: Snippet) -> None:
+def test_snippet_of_a_page_works(platform: Platform, snippet: Snippet) -> None:
     if snippet.needs and not shutil.which(snippet.needs):
         pytest.skip(f"{snippet.needs} is not installed; CI installs it")
     script = snippet.script

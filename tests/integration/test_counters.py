@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from services.policy.counters import Counters, _pack
+from services.policy.counters import Counters
 from shared.clock import SystemClock
 from shared.decision.amounts import Amounts, Ask
 from shared.project.access.budgets import Demand, Kind
 from shared.settings.redis import RedisSettings
+from shared.store.amounts import pack
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from tests.support.platform import Platform
@@ -46,7 +47,7 @@ async def test_store_and_memory_reckon_alike(store: Store, name: str) -> None:
     for _ in range(150):
         asks = [Ask(request := str(chance.randint(0, 29)), until[request],
                     [some_demand(name, chance, now_ms) for _ in range(chance.randint(1, 3))]) for _ in range(3)]
-        then_us, outcomes = orjson.loads(await store.run("limits", [], [_pack(asks)]))
+        then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
         expected = [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
         assert outcomes == expected
         refused += sum(outcome[2] > 0 for one in outcomes for outcome in one)

@@ -34,16 +34,17 @@ def ingress_url() -> str:
     return os.environ.get("WEIR_INGRESS_URL", f"http://127.0.0.1:{port}").rstrip("/")
 
 
-def ask(method: str, path: str, body: Any = None) -> Any:
+def ask(method: str, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
     """Call the admin API below `/v1`. Raises Failure."""
-    status, _, raw = send(method, f"{control_url()}/v1{path}", _token(), body)
+    status, _, raw = send(method, f"{control_url()}/v1{path}", _token(), body, timeout_s)
     answer = json.loads(raw) if raw else None
     if status >= 400:
         raise Failure(explain(answer, status))
     return answer
 
 
-def send(method: str, url: str, token: str | None, body: Any = None) -> tuple[int, dict[str, str], bytes]:
+def send(method: str, url: str, token: str | None, body: Any = None,
+         timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], bytes]:
     """One HTTP call: status, headers, body. Raises Failure when nobody answers."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if data is not None else {}
@@ -53,7 +54,7 @@ def send(method: str, url: str, token: str | None, body: Any = None) -> tuple[in
     # no proxy of the environment stands between this machine and itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
+        with opener.open(request, timeout=timeout_s) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as exc:
         return exc.code, dict(exc.headers), exc.read()

@@ -1,6 +1,7 @@
 -- Take what the requests of a batch demand, one after the other: what one takes is gone for the next.
 -- shared/decision/amounts.py is the same in Python; a test runs both side by side.
 -- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced], ...]], ...]
+-- ARGV[2]: 1 to take, 0 only to look.
 -- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent,
 -- 5 once (by one request until extra, unix ms).
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
@@ -86,7 +87,7 @@ end
 
 local answers = {}
 for number, request in ipairs(cjson.decode(ARGV[1])) do
-  local admitted, seen = true, {}
+  local admitted, seen = ARGV[2] == '1', {}
   for index, demand in ipairs(request[3]) do
     local fits, left, reset, wait, take = look[demand[2]](
       demand[1], demand[3], demand[4], demand[5], demand[6], request[1], request[2])

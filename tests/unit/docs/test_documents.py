@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.names import topics
+from shared.names import spans, topics
+from shared.project.load import load_project
 from tests.support import settings_manual
-from tests.support.platform import ROOT
+from tests.support.platform import PROJECT, ROOT
 
 ELSEWHERE = {".venv", ".weir", ".pytest_cache"}
 PAGES = [path for path in ROOT.rglob("*.md") if not ELSEWHERE & set(path.relative_to(ROOT).parts)]
@@ -28,5 +29,15 @@ def test_pages_name_only_topics_and_variables_that_exist(page: Path) -> None:
     text = page.read_text()
     known = {topic.name for topic in topics.TOPICS}
     named = set(re.findall(r"`(weir\.[a-z.-]+[a-z])`", text)) - {"weir.yaml"}
-    assert named <= known | {"weir.connectors"}
-    assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", text)) <= settings_manual.variables() | {"WEIR_EXAMPLE_HR_URL"}
+    assert named <= known | {"weir.connectors", spans.OBSERVED}
+    assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", text)) <= settings_manual.variables() | {
+        "WEIR_EXAMPLE_HR_URL", "WEIR_SECRET"}
+
+
+def test_every_access_file_of_the_page_on_policies_is_one_that_validates() -> None:
+    example = ROOT / "examples" / PROJECT
+    files = {path.relative_to(example).as_posix(): path.read_text() for path in example.rglob("*.yaml")}
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/policies.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        assert load_project({**files, "access.yaml": block}).problems == ()

@@ -31,7 +31,7 @@ _ASYMMETRIC = ("RSA", "EC", "OKP")
 class KeySets:
     """Feeds the vault."""
 
-    def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: int, rest_s: int) -> None:
+    def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: int = 300, rest_s: int = 10) -> None:
         """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
         self._asked_ms: dict[str, int] = {}

@@ -1,0 +1,117 @@
+"""Commands on access: why a call passes or not, who may call what, what a draft would change.
+
+In:    a call as it would come; a folder with a draft.
+Out:   each check with what it saw; a matrix; differences.
+Never: a change of anything.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.console.cli import admin, output
+from services.console.cli.failure import Failure
+from services.console.cli.output import AsJson
+from services.console.cli.projects import read_folder
+from shared.project.durations import to_ms
+
+Project = Annotated[str, typer.Option(help="Name of the project.")]
+Pairs = Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")]
+_REPLAY_TIMEOUT_S = 1800
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    access = typer.Typer(no_args_is_help=True, help="Who may call what, and why.")
+    access.command(name="explain")(explain)
+    access.command(name="matrix")(matrix)
+    app.add_typer(access, name="access")
+    app.command()(replay)
+
+
+def explain(project: Project, operation: Annotated[str, typer.Option(help="Name of the operation.")],
+            client: Annotated[str | None, typer.Option(help="Who calls; nobody without it.")] = None,
+            ip: Annotated[str, typer.Option(help="The caller's address.")] = "",
+            header: Annotated[list[str] | None, typer.Option(help="name: value; several times.")] = None,
+            query: Pairs = None, param: Pairs = None,
+            claim: Annotated[list[str] | None, typer.Option(help="name=JSON of a token's claim.")] = None,
+            body: Annotated[str | None, typer.Option(help="The body, or @file.")] = None,
+            as_json: AsJson = False) -> None:
+    """Show each check that a call would meet, with what it saw and why it passed or refused."""
+    values: dict[str, list[str]] = {}
+    for name, value in _pairs(query, "=", "--query"):
+        values.setdefault(name, []).append(value)
+    answer = admin.ask("POST", f"/projects/{project}/access/explain", {
+        "operation": operation, "client": client, "ip": ip, "headers": dict(_pairs(header, ":", "--header")),
+        "query": values, "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
+        "claims": {name: _json(value) for name, value in _pairs(claim, "=", "--claim")}})
+    if as_json:
+        output.document(answer)
+        return
+    output.rows(answer["checks"], ("check", "verdict", "saw", "why"), as_json=False)
+    for note in answer["notes"]:
+        output.say(f"note: {note}")
+    if answer["observed"]:
+        output.say(f"only observed: {', '.join(answer['observed'])}")
+    decision = answer["decision"]
+    output.say(f"=> {decision['status']} {decision['code']}: {decision['detail']}")
+
+
+def matrix(project: Project, as_json: AsJson = False) -> None:
+    """Show who may call what, and with which limits."""
+    cells = admin.ask("GET", f"/projects/{project}/access/matrix")
+    if not as_json:
+        cells = [{**cell, "client": cell["client"] or "(anybody)"} for cell in cells]
+    output.rows(cells, ("operation", "client", "may", "why", "limits"), as_json=as_json)
+
+
+def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder with the draft.")],
+           since: Annotated[str, typer.Option(help="How far back, as in 2h.")] = "1h", as_json: AsJson = False) -> None:
+    """Run past requests through a draft, and list what it would change; nothing is counted or put in force."""
+    try:
+        since_ms = int(time.time() * 1000) - to_ms(since)  # noqa: TID251
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--since") from None
+    answer = admin.ask("POST", f"/projects/{project}/replay", {"files": read_folder(draft), "since": max(since_ms, 0)},
+                       _REPLAY_TIMEOUT_S)
+    if as_json:
+        output.document(answer)
+        return
+    output.say(f"{answer['requests']} requests since {since}: {answer['admitted_before']} admitted by the version in "
+               f"force, {answer['admitted_after']} by the draft")
+    if answer["cut"]:
+        output.say("the topics hold more; WEIR_CONTROL_MAX_REPLAY_RECORDS bounds what is read")
+    if answer["changes"]:
+        output.rows(answer["changes"], ("change", "operation", "client", "before", "after", "requests", "samples"),
+                    as_json=False)
+    else:
+        output.say("the draft changes nothing for them")
+
+
+def _pairs(given: list[str] | None, separator: str, option: str) -> list[tuple[str, str]]:
+    found = []
+    for text in given or ():
+        name, there, value = text.partition(separator)
+        if not there or not name:
+            raise typer.BadParameter(f"{text!r} is not name{separator}value", param_hint=option)
+        found.append((name.strip(), value.strip()))
+    return found
+
+
+def _body(given: str | None) -> str | None:
+    if given is None or not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Failure(f"the body cannot be read: {exc}") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

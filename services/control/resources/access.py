@@ -1,0 +1,127 @@
+"""Why a call passes or not, who may call what, and what a draft would change.
+
+In:    a call as it would come; a project's draft.
+Out:   findings of the checks that decide; cells; differences.
+Never: an amount taken, a project changed.
+"""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, Field
+
+from services.control.api import Call, Result, Route
+from services.control.changes import loaded
+from services.control.faults import NotFound
+from shared.contracts.config import ProjectVersion
+from shared.contracts.request import HttpFacts, RequestRecord
+from shared.decision.book import GuardedProject
+from shared.decision.callers.identity import Identity
+from shared.decision.case import Case
+from shared.decision.explain import after_amounts, before_amounts
+from shared.decision.matrix import matrix
+from shared.errors import WeirError
+from shared.names import topics
+from shared.project.base import Name
+from shared.store.amounts import spend
+from shared.store.redis import StoreUnavailable
+
+
+class Question(BaseModel):
+    """A call as it would come. `body` is text, or any JSON; `time`: unix ms, now without it."""
+
+    operation: Name
+    client: str | None = Field(default=None, max_length=200)
+    ip: str = Field(default="", max_length=100)
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, list[str]] = Field(default_factory=dict)
+    params: dict[str, str] = Field(default_factory=dict)
+    claims: dict[str, Any] = Field(default_factory=dict)
+    body: Any = None
+    time: int | None = Field(default=None, ge=0, le=4_000_000_000_000)
+
+
+class Draft(BaseModel):
+    """A draft of the project's files, and since when traffic is run through it (unix ms)."""
+
+    files: dict[str, str]
+    since: Annotated[int, Field(ge=0)]
+
+
+async def explain(call: Call) -> Result:
+    """Each check in order, with what it saw."""
+    desk, project, question = call.desk, call.path["project"], call.body
+    guarded = desk.book.project(project)
+    if guarded is None:
+        raise NotFound(f"there is no project {project!r}; `weir projects` lists them")
+    case = _case(call, guarded, question)
+    assumed = None
+    if question.client is not None:
+        if question.client not in desk.book.clients(project):
+            raise NotFound(f"project {project!r} has no client {question.client!r}; "
+                           f"it has {', '.join(sorted(desk.book.clients(project))) or 'none'}")
+        assumed = Identity(client=question.client, roles=desk.book.roles(project, question.client),
+                           claims=question.claims)
+    findings, refusal = before_amounts(case, assumed)
+    notes = []
+    if refusal is None:
+        if case.demands:
+            try:
+                case.outcomes = (await spend(desk.store, [case.ask("")], take=False))[0]
+            except StoreUnavailable as exc:
+                notes.append(f"what is left of the limits is not known: {exc}")
+        rest, refusal = after_amounts(case)
+        findings += rest
+    return Result({"project": project, "version": guarded.version, "operation": case.operation,
+                   "decision": _decision(refusal), "checks": [asdict(finding) for finding in findings],
+                   "observed": case.observed, "notes": notes})
+
+
+def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:
+    operation = guarded.operations.get(question.operation)
+    body = question.body
+    raw = b"" if body is None else body.encode() if isinstance(body, str) else orjson.dumps(body)
+    headers = {name.lower(): value for name, value in question.headers.items()}
+    facts = HttpFacts(method=operation.operation.method if operation else "GET", path="/", query=question.query,
+                      headers={name: value for name, value in headers.items() if name != "content-type"},
+                      client_ip=question.ip)
+    request = RequestRecord(project=guarded.name, operation=question.operation, params=dict(question.params),
+                            http=facts, body=raw, content_type=headers.get("content-type"))
+    now_ms = call.desk.clock.now_ms() if question.time is None else question.time
+    return Case(request=request, topic=topics.REQUESTS_EDGE, book=call.desk.book, now_ms=now_ms)
+
+
+def _decision(refusal: WeirError | None) -> dict[str, object]:
+    if refusal is None:
+        return {"status": 200, "code": "ok", "detail": "the call is let in", "headers": {}}
+    return {"status": refusal.status, "code": str(refusal.reason), "detail": str(refusal),
+            "headers": dict(refusal.headers), **refusal.members}
+
+
+async def show_matrix(call: Call) -> Result:
+    """Who may call what, and with which limits."""
+    guarded = call.desk.book.project(call.path["project"])
+    if guarded is None:
+        raise NotFound(f"there is no project {call.path['project']!r}; `weir projects` lists them")
+    return Result([asdict(cell) for cell in matrix(guarded, call.desk.book.clients(guarded.name))])
+
+
+async def replay(call: Call) -> Result:
+    """What a draft would change about past requests."""
+    name = call.path["project"]
+    if call.desk.book.project(name) is None:
+        raise NotFound(f"there is no project {name!r}; `weir projects` lists them")
+    project = loaded(name, call.body.files)
+    draft = GuardedProject.of(ProjectVersion(project=name, version=0, files={}, time=0,
+                                             document=project.model_dump(mode="json", by_alias=True)))
+    return Result(await call.desk.replay.run(draft, call.body.since))
+
+
+ROUTES = (
+    Route(method="POST", path="/projects/{project}/access/explain", summary="Why a call would pass or not",
+          handler=explain, body=Question),
+    Route(method="GET", path="/projects/{project}/access/matrix", summary="Who may call what", handler=show_matrix),
+    Route(method="POST", path="/projects/{project}/replay", summary="What a draft would change about past requests",
+          handler=replay, body=Draft),
+)

@@ -1,0 +1,26 @@
+"""Amounts spent, in the store: one round trip for all calls of a batch.
+
+In:    what calls demand.
+Out:   what is left of each amount. Raises StoreUnavailable.
+Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from shared.decision.amounts import Ask, Outcome
+from shared.store.redis import Store
+
+
+async def spend(store: Store, asks: Sequence[Ask], *, take: bool = True) -> list[list[Outcome]]:
+    """Take what is demanded, or only look. Raises StoreUnavailable."""
+    answer = await store.run("limits", [], [pack(asks), int(take)])
+    return [[Outcome(*outcome) for outcome in outcomes] for outcomes in orjson.loads(answer)[1]]
+
+
+def pack(asks: Sequence[Ask]) -> bytes:
+    """The script's argument: one text, for a client's cost is by the argument."""
+    return orjson.dumps([[ask.request_id, ask.until_ms, [
+        (demand.key, int(demand.kind), demand.limit, demand.width_ms, demand.extra, demand.cost, demand.enforced)
+        for demand in ask.demands]] for ask in asks])

@@ -1,0 +1,112 @@
+"""Explain, matrix and replay run the checks that decide."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.decision.amounts import Amounts
+from shared.decision.callers.identity import Identity
+from shared.decision.decide import decide
+from shared.decision.explain import Finding, after_amounts, before_amounts
+from shared.decision.matrix import matrix
+from shared.decision.replay import Replay
+from shared.names import topics
+from tests.support.calls import NOW, book, case
+
+POLICIES: list[dict[str, Any]] = [
+    {"name": "inside", "action": "reject", "operations": ["make-*"], "rules": [{"ip": {"not_in": ["10.0.0.0/8"]}}]},
+    {"name": "writers", "action": "reject", "operations": ["make-*"], "rules": [{"role": {"is_not": "editor"}}]},
+    {"name": "watched", "action": "reject", "mode": "observe", "rules": [{"when": "header.x == 'y'"}]},
+    {"name": "fair", "action": "accept", "limits": [{"limit": 2, "per": "minute"}, {"concurrent": 3, "by": "project"}]}]
+
+
+def explained(policies: list[dict[str, Any]], client: str | None = None, **call: Any) -> tuple[list[Finding], str]:
+    known, amounts = book(policies, auth=call.pop("auth", "token")), Amounts()
+    looked = case(known, **call)
+    assumed = None if client is None else Identity(client=client, roles=known.roles("p", client))
+    findings, refusal = before_amounts(looked, assumed)
+    if refusal is None:
+        looked.outcomes = amounts.spend([looked.ask("r")], NOW * 1000)[0]
+        rest, refusal = after_amounts(looked)
+        findings += rest
+    return findings, "ok" if refusal is None else str(refusal.reason)
+
+
+def test_each_check_is_told_in_order_with_what_it_saw() -> None:
+    findings, end = explained(POLICIES, "c", operation="make-thing")
+    assert end == "ok"
+    assert [(found.check, found.verdict) for found in findings] == [
+        ("deadline", "passed"), ("route", "passed"), ("caller", "passed"), ("policy inside", "does not hold"),
+        ("policy writers", "does not hold"), ("policy watched", "holds"), ("policy fair", "holds"),
+        ("policies", "passed"), ("limit fair", "left"), ("limit fair-2", "left"), ("limits", "passed"),
+        ("form", "passed"), ("input", "passed")]
+    by_name = {found.check: found for found in findings}
+    assert by_name["policy inside"].saw == "ip: 10.1.2.3 (does not hold)"
+    assert "has no value" in by_name["policy watched"].saw
+    assert by_name["policy watched"].why == "reject, only observes"
+    assert by_name["caller"].saw == "client c, roles editor, reader"
+    assert by_name["limit fair"].saw == "1 of 2 left, the call costs 1"
+
+
+def test_explanation_ends_with_the_check_that_refuses() -> None:
+    findings, end = explained(POLICIES, "made", operation="make-thing")
+    assert end == "access-rejected"
+    assert findings[-1] == Finding("policies", "refused", "3 that reject, 1 that accept",
+                                   "403 access-rejected: policy 'writers' rejects this call")
+
+
+@given(st.sampled_from(["get-thing", "make-thing", "open"]), st.sampled_from(["10.1.2.3", "192.0.2.1", ""]),
+       st.sampled_from(["token", "deny"]), st.booleans())
+def test_explanation_ends_as_the_decision_does(operation: str, ip: str, auth: str, known: bool) -> None:
+    call = {"operation": operation, "client_ip": ip, **({} if known else {"token": None})}
+    decision = decide(case(book(POLICIES, auth=auth), **call), Amounts())
+    assert explained(POLICIES, auth=auth, **call)[1] == str(decision.reason)
+
+
+@pytest.mark.parametrize(("auth", "cells"), [
+    ("token", {("get-thing", ""): "no", ("get-thing", "c"): "yes", ("make-thing", "c"): "depends",
+               ("make-thing", "made"): "no", ("open", ""): "yes"}),
+    ("deny", {("get-thing", "c"): "yes", ("make-thing", "c"): "depends", ("open", ""): "yes"})])
+def test_matrix_says_who_may_call_what(auth: str, cells: dict[tuple[str, str], str]) -> None:
+    known = book(POLICIES, auth=auth)
+    guarded = known.project("p")
+    assert guarded is not None
+    found = {(cell.operation, cell.client): cell for cell in matrix(guarded, known.clients("p"))}
+    assert {key: found[key].may for key in cells} == cells
+    assert found["make-thing", "c"].why == "unless inside (ip)"
+    assert found["get-thing", "c"].limits == ["2 per minute by client", "3 at the same time by project"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["get-thing", "make-thing", "open"]), st.booleans(),
+                          st.sampled_from(["10.1.2.3", "192.0.2.1"])), max_size=20))
+def test_matrix_never_contradicts_a_decision(calls: list[tuple[str, bool, str]]) -> None:
+    known = book(POLICIES)
+    guarded = known.project("p")
+    assert guarded is not None
+    cells = {(cell.operation, cell.client): cell.may for cell in matrix(guarded, known.clients("p"))}
+    for operation, named, ip in calls:
+        call = case(known, operation, client_ip=ip, **({} if named else {"token": None}))
+        admitted = decide(call).refusal is None
+        assert cells[operation, "c" if named else ""] in (("yes", "depends") if admitted else ("no", "depends"))
+
+
+def test_replay_tells_what_a_draft_would_change_with_the_clock_of_the_records() -> None:
+    live = book(POLICIES)
+    draft = book([{"name": "fair", "action": "accept", "limits": [{"limit": 1, "per": "minute"}]},
+                  {"name": "no-more", "action": "reject", "operations": ["open"]}]).project("p")
+    assert draft is not None
+    replay = Replay(live, live.with_project(draft))
+    times = (0, 1000, 2000, 120_000)
+    for number, after_ms in enumerate(times):
+        replay.take(case(live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW + after_ms)
+    replay.take(case(live, "make-thing", client_ip="192.0.2.1", request_id="m").request, topics.REQUESTS_EDGE, NOW)
+    replay.take(case(live, "open", token=None, request_id="o").request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert (doc["requests"], doc["admitted_before"], doc["admitted_after"]) == (6, 4, 2)
+    assert {(one["change"], one["client"], one["before"], one["after"], tuple(one["samples"]))
+            for one in doc["changes"]} == {
+        ("newly refused", "c", "ok", "rate-limited (fair)", ("r1",)),
+        ("newly refused", "", "ok", "access-rejected (no-more)", ("o",)),
+        ("refused for another reason", "c", "access-rejected (inside)", "rate-limited (fair)", ("m",))}
