@@ -7,6 +7,7 @@
     │   ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
+    │   ├── IdempotencyMismatch, IdempotencyRunning 409
     │   ├── RateLimited 429
     │   └── Overloaded, OperationDisabled, Unavailable 503
     └── Failed                 something ran and did not end well
@@ -131,6 +132,19 @@ class MediaTypeUnsupported(Refused):
     """The operation reads JSON and something else came."""
 
     reason, title, status = Reason.MEDIA_TYPE_UNSUPPORTED, "Unsupported media type", 415
+
+
+class IdempotencyMismatch(Refused):
+    """An idempotency key came again with another request."""
+
+    reason, title, status = Reason.IDEMPOTENCY_MISMATCH, "The idempotency key was used for another request", 409
+
+
+class IdempotencyRunning(Refused):
+    """The first call with this idempotency key has no answer yet."""
+
+    reason, title, status = Reason.IDEMPOTENCY_RUNNING, "The first call with this key is still running", 409
+    retry = Retry.LATER
 
 
 class RateLimited(Refused):

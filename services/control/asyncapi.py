@@ -43,6 +43,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.DEADLINE: _NUMBER, H.TRIGGER: {**_TEXT, "description": "JSON: what the workflow sees"}, H.TIMING: _TEXT,
         H.OBSERVED: {**_TEXT, "description": "Outcomes of policies that only report: name:outcome, by commas"},
         H.HOLDS: {**_TEXT, "description": "Keys of amounts that are given back when it ends, by commas"},
+        H.CLAIM: {**_TEXT, "description": "JSON {key, digest, keep_ms}: where the answer is kept"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"},
         H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
     topics.REPLIES: {

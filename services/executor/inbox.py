@@ -19,6 +19,7 @@ from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
@@ -32,6 +33,7 @@ from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.store.idempotency import keep
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, failed
@@ -91,10 +93,13 @@ class Stage:
         if execution.holds:
             # before the answer: whoever has it may call again at once
             await self._give_back(execution)
-        self._finish(record, scene, ReplyRecord(
+        answer = ReplyRecord(
             request_id=reply.request_id, status=reply.status, body=reply.body, timing=timing,
-            headers={**reply.headers, **execution.answer_headers},
-            content_type=reply.content_type, traceparent=str(trace)), reason)
+            headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
+            traceparent=str(trace))
+        if execution.claim:
+            await self._keep(execution, reply)
+        self._finish(record, scene, answer, reason)
 
     async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason]:
         execution = scene.execution
@@ -121,6 +126,16 @@ class Stage:
                 await self._parts.store.command("ZREM", key, execution.request_id)
         except StoreUnavailable as exc:
             log.warning("a call at the same time counts until its deadline: %s", exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+
+    async def _keep(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
+        """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
+        claim = execution.claim
+        try:
+            await keep(self._parts.store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
+                       int(claim["keep_ms"]))
+        except StoreUnavailable as exc:
+            log.warning("an answer cannot be given again: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
     def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, reason: Reason) -> None:

@@ -6,6 +6,7 @@ Never: a rule.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry.trace import Span
 
@@ -40,6 +41,11 @@ class Hearing:
     def origin(self) -> Origin:
         """The place of its record."""
         return Origin(self.record.topic, self.record.partition, self.record.offset)
+
+    def claim(self) -> dict[str, Any]:
+        """Where the executor keeps the answer; empty without an idempotency key."""
+        claim = self.case.claim
+        return {} if claim is None else {"key": claim.key, "digest": claim.digest, "keep_ms": claim.keep_ms}
 
     def describe(self, ruling: Decision) -> None:
         """Say in the spans how it ended, and end them."""

@@ -13,6 +13,7 @@ from functools import partial
 
 from opentelemetry.trace import SpanKind
 
+from services.policy.claims import Claims
 from services.policy.counters import Counters
 from services.policy.hearing import Hearing
 from services.policy.settings import PolicySettings
@@ -20,7 +21,8 @@ from shared.clock import Clock
 from shared.contracts import ids
 from shared.contracts.codec import header_map
 from shared.contracts.execution import ExecutionRecord
-from shared.contracts.reply import error_reply
+from shared.contracts.kept_answer import KeptAnswer
+from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
@@ -36,6 +38,7 @@ from shared.kafka.intake import Intake
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
 from shared.names import actions, spans, topics
+from shared.names.headers import HTTP_REPLAYED
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.key_sets import KeySets
@@ -64,6 +67,7 @@ class PolicyParts:
     tracing: Tracing
     tasks: Tasks
     counters: Counters
+    claims: Claims
     key_sets: KeySets
     last_used: LastUsed
 
@@ -79,26 +83,35 @@ class Bench:
         """Decide all records of a poll; they are finished when every effect is acknowledged."""
         effects: Effects = []
         done: list[Record] = []
-        limited: list[Hearing] = []
+        waiting: list[Hearing] = []
         for record in records:
-            found = self._safely(record, partial(self._open, record, limited))
+            found = self._safely(record, partial(self._open, record, waiting))
             if found is not None:
                 done.append(record)
                 effects.extend(found)
         self._parts.intake.finish_after(done, effects)
-        if limited:
-            self._parts.tasks.spawn(self._spend(limited), "limits")
+        if waiting:
+            self._parts.tasks.spawn(self._ask_the_store(waiting), "store")
 
     async def _with_keys(self, record: Record, url: str) -> None:
         await self._parts.key_sets.refresh(url)
         self.handle([record])
 
-    async def _spend(self, hearings: Sequence[Hearing]) -> None:
-        """One round trip for all calls of a poll that a limit applies to."""
-        outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in hearings])
+    async def _ask_the_store(self, hearings: Sequence[Hearing]) -> None:
+        """One round trip for all calls that have an idempotency key, one for all that a limit applies to."""
         effects: Effects = []
-        for hearing, outcome in zip(hearings, outcomes, strict=True):
-            hearing.case.outcomes = outcome
+        going: list[Hearing] = []
+        for hearing, held in zip(hearings, await self._parts.claims.take(hearings), strict=True):
+            if held is None:
+                going.append(hearing)
+            else:
+                effects.extend(self._safely(hearing.record, partial(self._close, hearing, held)) or ())
+        limited = [hearing for hearing in going if hearing.case.demands]
+        if limited:
+            outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in limited])
+            for hearing, outcome in zip(limited, outcomes, strict=True):
+                hearing.case.outcomes = outcome
+        for hearing in going:
             effects.extend(self._safely(hearing.record, partial(self._settle, hearing)) or ())
         self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
 
@@ -114,7 +127,7 @@ class Bench:
             log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
             return [self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}")]
 
-    def _open(self, record: Record, limited: list[Hearing]) -> Effects | None:
+    def _open(self, record: Record, waiting: list[Hearing]) -> Effects | None:
         """What ends a call; None while it waits for something, and is finished later."""
         parts = self._parts
         started_us, now_ms = parts.clock.elapsed_us(), parts.clock.now_ms()
@@ -135,8 +148,8 @@ class Bench:
             started_us=started_us, timing={"policy-queue": max(0, (now_ms - record.timestamp) * 1000)}, span=span,
             deciding=parts.tracing.start(spans.POLICY_DECIDE, trace, SpanKind.INTERNAL))
         decision = self._unfit(case, secret_headers_in(headers)) or look(case)
-        if decision is None and case.demands:
-            limited.append(hearing)
+        if decision is None and (case.demands or case.claim is not None):
+            waiting.append(hearing)
             return None
         if case.wanted_keys and parts.key_sets.worth_asking(case.wanted_keys):
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
@@ -153,15 +166,20 @@ class Bench:
                                          f"{self._parts.settings.max_body_bytes} (WEIR_POLICY_MAX_BODY_BYTES)"), 0)
         return None
 
-    def _close(self, hearing: Hearing, ruling: Decision) -> Effects:
+    def _close(self, hearing: Hearing, ruling: Decision | KeptAnswer) -> Effects:
         parts, case = self._parts, hearing.case
         hearing.timing["policy"] = parts.clock.elapsed_us() - hearing.started_us
         for outcome in case.observed:
             parts.metrics.observed.labels(case.request.project, outcome).inc()
+        if isinstance(ruling, KeptAnswer):
+            hearing.describe(Decision(None, case.project.version if case.project is not None else 0))
+            return self._again(hearing, ruling)
         hearing.describe(ruling)
         if case.token:
             parts.last_used.note(case.token, case.now_ms)
         if ruling.refusal is not None:
+            if case.claimed:
+                parts.tasks.spawn(parts.claims.give_up(case), "give up a key")
             return self._refuse(hearing, ruling.refusal)
         try:
             return self._admit(hearing)
@@ -175,12 +193,19 @@ class Bench:
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, trigger=case.trigger,
-            timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
+            timing=hearing.timing, observed=tuple(case.observed), holds=case.holds, claim=hearing.claim(),
             answer_headers=case.answer_headers, reply_to=request.reply_to,
             idempotency_key=request.idempotency_key,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
         return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+
+    def _again(self, hearing: Hearing, kept: KeptAnswer) -> Effects:
+        """The first answer again; nothing runs, nothing is spent."""
+        reply = ReplyRecord(
+            request_id=hearing.request_id, status=kept.status, body=kept.body, content_type=kept.content_type,
+            headers={**kept.headers, HTTP_REPLAYED: "true"}, timing=hearing.timing, traceparent=str(hearing.trace))
+        return self._answered(hearing, reply, Reason.OK)
 
     def _refuse(self, hearing: Hearing, error: WeirError) -> Effects:
         parts, case = self._parts, hearing.case
@@ -188,18 +213,22 @@ class Bench:
             parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds), "release")
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
                             headers=case.answer_headers)
+        if error.reason is Reason.TIMEOUT:
+            parts.metrics.expired.inc()
+        return self._answered(hearing, reply, error.reason)
+
+    def _answered(self, hearing: Hearing, reply: ReplyRecord, reason: Reason) -> Effects:
+        parts, case = self._parts, hearing.case
         effects: Effects = []
         if case.request.reply_to is not None:
             effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
-        if error.reason is Reason.TIMEOUT:
-            parts.metrics.expired.inc()
         project = case.project.name if case.project is not None else ""
-        parts.metrics.requests.labels(project, case.operation, str(error.reason)).inc()
+        parts.metrics.requests.labels(project, case.operation, str(reason)).inc()
         if project == CANARY.name:
             return effects
         effects.append(parts.usage.add(UsageEvent(
             kind="request", id=hearing.request_id, time=case.now_ms, project=project, operation=case.operation,
-            client=case.client, source=hearing.source, status=error.status, reason=str(error.reason),
+            client=case.client, source=hearing.source, status=reply.status, reason=str(reason),
             bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
             trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed)))
         return effects

@@ -8,6 +8,7 @@ Never: a rule.
 import os
 from collections.abc import Sequence
 
+from services.policy.claims import Claims
 from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
 from services.policy.settings import PolicySettings
@@ -56,7 +57,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, counters=Counters(
+        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, claims=Claims(store), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 
     def take(entities: Sequence[Entity]) -> None:

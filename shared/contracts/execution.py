@@ -9,7 +9,8 @@ Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-
 `weir-trigger` JSON {method, path, query, headers, client, ip} with values already coerced by the input schemas,
 `weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas),
 `weir-headers` JSON {name: value} that the answer gets, `weir-holds` (keys of amounts that are given back when it ends,
-by commas), the reply address, `idempotency-key`, `content-type`, trace context.
+by commas), `weir-claim` JSON {key, digest, keep_ms} of the idempotency key, the reply address, `idempotency-key`,
+`content-type`, trace context.
 """
 
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class ExecutionRecord:
     observed: tuple[str, ...] = ()
     answer_headers: dict[str, str] = field(default_factory=dict)
     holds: tuple[str, ...] = ()
+    claim: dict[str, Any] = field(default_factory=dict)
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -60,6 +62,8 @@ class ExecutionRecord:
             out.append((H.OBSERVED, ",".join(self.observed).encode()))
         if self.holds:
             out.append((H.HOLDS, ",".join(self.holds).encode()))
+        if self.claim:
+            out.append((H.CLAIM, orjson.dumps(self.claim)))
         if self.answer_headers:
             out.append((H.REPLY_HEADERS, orjson.dumps(self.answer_headers)))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
@@ -80,6 +84,7 @@ class ExecutionRecord:
             origin=Origin.from_headers(headers), deadline_ms=codec.integer(headers, H.DEADLINE) or 0,
             trigger=codec.json_object(headers, H.TRIGGER) or {}, timing=codec.json_object(headers, H.TIMING) or {},
             observed=_listed(headers, H.OBSERVED), holds=_listed(headers, H.HOLDS),
+            claim=codec.json_object(headers, H.CLAIM) or {},
             answer_headers=codec.json_object(headers, H.REPLY_HEADERS) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY),
             content_type=codec.text(headers, H.CONTENT_TYPE), traceparent=codec.text(headers, H.TRACEPARENT),

@@ -18,12 +18,23 @@ from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An idempotency key: where it is kept, what was asked, how long it is held and its answer kept."""
+
+    key: str
+    digest: str
+    hold_ms: int
+    keep_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Case:
     """What came first; from `project` on, findings.
 
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
     say to the `demands`, one each, once they were asked. `once`: what may be demanded by one request only.
+    `claim`: its idempotency key, `claimed` once it is this call's.
     `wanted_keys`: where the keys are published that are missing to verify a token.
     """
 
@@ -40,6 +51,8 @@ class Case:
     claims: Mapping[str, Any] = field(default_factory=dict)
     sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
     once: Demand | None = None
+    claim: Claim | None = None
+    claimed: bool = False
     wanted_keys: str = ""
     roles: frozenset[str] = frozenset()
     accepted: Sequence[CompiledPolicy] = ()

@@ -15,6 +15,7 @@ from shared.decision.case import Case
 from shared.decision.checks.caller import caller_is_known
 from shared.decision.checks.deadline import there_is_time
 from shared.decision.checks.form import form_fits
+from shared.decision.checks.idempotency import key_is_usable
 from shared.decision.checks.input import input_fits
 from shared.decision.checks.limits import demands_of, limits_allow
 from shared.decision.checks.policies import policies_let_in
@@ -23,7 +24,8 @@ from shared.errors import WeirError
 from shared.names.reasons import Reason
 
 Check = Callable[[Case], WeirError | None]
-BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, policies_let_in)
+BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, policies_let_in,
+                                    key_is_usable)
 AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, form_fits, input_fits)
 CHECKS = BEFORE_AMOUNTS + AFTER_AMOUNTS
 

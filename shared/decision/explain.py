@@ -13,6 +13,7 @@ from shared.decision.case import Case
 from shared.decision.checks.caller import caller_is_known
 from shared.decision.checks.deadline import there_is_time
 from shared.decision.checks.form import form_fits
+from shared.decision.checks.idempotency import key_is_usable
 from shared.decision.checks.input import input_fits
 from shared.decision.checks.limits import demands_of, limits_allow
 from shared.decision.checks.policies import policies_let_in
@@ -102,7 +103,7 @@ def _nothing(_: Case) -> list[Finding]:
 
 _NAMES: dict[Check, str] = {
     there_is_time: "deadline", operation_is_open: "route", caller_is_known: "caller", policies_let_in: "policies",
-    limits_allow: "limits", form_fits: "form", input_fits: "input"}
+    key_is_usable: "idempotency", limits_allow: "limits", form_fits: "form", input_fits: "input"}
 _DETAILS: dict[str, Callable[[Case], list[Finding]]] = {"policies": _policies, "limits": _limits}
 _SAW: dict[str, Callable[[Case], str]] = {
     "deadline": lambda case: "",
@@ -111,6 +112,7 @@ _SAW: dict[str, Callable[[Case], str]] = {
                             else "nobody"),
     "policies": lambda case: f"{len(case.guarded.rejects)} that reject, {len(case.guarded.accepts)} that accept"
     if case.guarded is not None else "",
+    "idempotency": lambda case: "a key" if case.claim is not None else "no key",
     "limits": lambda case: f"{len(case.demands)} limits",
     "form": lambda case: f"{len(case.request.body)} bytes of body",
     "input": lambda case: "the operation's schemas"}

@@ -31,6 +31,7 @@ SOURCE = "weir-source"
 ORIGIN = "weir-origin"
 OBSERVED = "weir-observed"
 HOLDS = "weir-holds"
+CLAIM = "weir-claim"
 TRIGGER = "weir-trigger"
 
 # reply
@@ -67,6 +68,7 @@ SECRET_HEADERS = frozenset({
     "x-auth-token", "webhook-signature",
 })
 
+HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"

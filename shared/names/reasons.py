@@ -21,6 +21,8 @@ class Reason(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     BODY_TOO_LARGE = "body-too-large"
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
+    IDEMPOTENCY_MISMATCH = "idempotency-mismatch"
+    IDEMPOTENCY_RUNNING = "idempotency-running"
     RATE_LIMITED = "rate-limited"
     WORKFLOW_FAILED = "workflow-failed"
     REPLY_INVALID = "reply-invalid"

@@ -51,6 +51,13 @@ class ReplySchema(Model):
     body: Schema | None = None
 
 
+class Idempotency(Model):
+    """`Idempotency-Key`: whether it has to come, and how long the first answer is given again."""
+
+    required: bool = False
+    keep_ms: Duration = Field(default=86_400_000, alias="keep", ge=1000, le=30 * 86_400_000)
+
+
 class Operation(Model):
     """Method and path, what goes in and comes out, and the workflow that runs."""
 
@@ -68,6 +75,7 @@ class Operation(Model):
     timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
     authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
                                                     "Kinds of proof of this operation; without it those of the project")
+    idempotency: Idempotency = Idempotency()
     input: InputSchemas = InputSchemas()
     replies: dict[str, ReplySchema] = Field(default_factory=dict)
 

@@ -40,11 +40,12 @@ def book(policies: list[dict[str, Any]], vault: Vault | None = None, **more: Any
 
 
 def case(known: PolicyBook, operation: str = "get-thing", *, now_ms: int = NOW, token: str | None = DIGEST,
-         body: bytes = b"", sealed: dict[str, str] | None = None, request_id: str = "r", **http: Any) -> Case:
+         body: bytes = b"", sealed: dict[str, str] | None = None, request_id: str = "r",
+         key: str | None = None, **http: Any) -> Case:
     """A call over the edge; `sealed`: credentials for policy alone; `http`: fields of HttpFacts."""
     method = next((str(one["method"]) for one in OPERATIONS if one["name"] == operation), "GET")
     facts = HttpFacts(**{"method": method, "path": "/", "client_ip": "10.1.2.3", **http})
     request = RequestRecord(project="p", operation=operation, params={"id": "7"}, token_digest=token, http=facts,
-                            body=body, request_id=request_id,
+                            body=body, request_id=request_id, idempotency_key=key,
                             sealed=SEAL.close(sealed, request_id) if sealed else None)
     return Case(request=request, topic=topics.REQUESTS_EDGE, book=known, now_ms=now_ms)

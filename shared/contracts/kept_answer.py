@@ -1,0 +1,50 @@
+"""What the store keeps under an idempotency key.
+
+In:    a request that has claimed the key; later its answer.
+Out:   `KeptAnswer`, both ways.
+Never: the key itself: what it is kept under is a digest.
+
+Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import orjson
+
+from shared.contracts.reply import ReplyRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnswer:
+    """`digest`: of what was asked, so that another question under the same key is noticed."""
+
+    request_id: str
+    digest: str
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    body: bytes = b""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is no answer yet."""
+        return self.status == 0
+
+    @classmethod
+    def of(cls, reply: ReplyRecord, digest: str) -> Self:
+        """The answer to a request."""
+        return cls(request_id=reply.request_id, digest=digest, status=reply.status, headers=reply.headers,
+                   content_type=reply.content_type, body=reply.body)
+
+    def to_bytes(self) -> bytes:
+        """The value."""
+        head = {"request_id": self.request_id, "digest": self.digest, "status": self.status, "headers": self.headers,
+                "content_type": self.content_type}
+        return orjson.dumps(head) + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Self:
+        """Read a value that `to_bytes` has written."""
+        head, _, body = value.partition(b"\n")
+        return cls(**orjson.loads(head), body=body)

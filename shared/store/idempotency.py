@@ -1,0 +1,28 @@
+"""Idempotency keys in the store.
+
+In:    claims; answers.
+Out:   who has claimed a key, and the answer that was given. Raises StoreUnavailable.
+Never: a decision about what stands there.
+"""
+
+from collections.abc import Sequence
+
+from shared.contracts.kept_answer import KeptAnswer
+from shared.store.redis import Argument, Store
+
+
+async def claim(store: Store, claims: Sequence[tuple[str, KeptAnswer, int]]) -> list[KeptAnswer | None]:
+    """Claim keys, each for some milliseconds; None for those that are ours now, else what stands there."""
+    arguments: list[Argument] = [part for key, value, hold_ms in claims for part in (key, value.to_bytes(), hold_ms)]
+    found = await store.run("claim", [], arguments)
+    return [KeptAnswer.from_bytes(value) if value else None for value in found]
+
+
+async def keep(store: Store, key: str, answer: KeptAnswer, keep_ms: int) -> None:
+    """Keep the answer under its key."""
+    await store.command("SET", key, answer.to_bytes(), "PX", keep_ms)
+
+
+async def give_up(store: Store, key: str) -> None:
+    """Free a key of ours: nothing has run."""
+    await store.command("DEL", key)

@@ -1,0 +1,60 @@
+"""Idempotency keys in the real store, and without a store."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.policy.claims import Claims
+from services.policy.hearing import Hearing
+from shared.contracts.kept_answer import KeptAnswer
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.traceparent import TraceContext
+from shared.decision.decide import Decision, look
+from shared.kafka.record import Record
+from shared.names.reasons import Reason
+from shared.settings.redis import RedisSettings
+from shared.store.idempotency import keep
+from shared.store.redis import Store
+from tests.support.calls import book, case
+from tests.support.platform import Platform
+
+
+@pytest.fixture
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    found = Store(RedisSettings(url=platform.redis_url), patient=True)
+    yield found
+    await found.stop()
+
+
+def hearing(request_id: str, key: str | None, body: bytes = b"") -> Hearing:
+    found = case(book([]), key=key, request_id=request_id, body=body)
+    assert look(found) is None
+    record: Record = None  # type: ignore[assignment]  # nobody looks at it here
+    return Hearing(case=found, record=record, request_id=request_id, trace=TraceContext.new(sampled=False),
+                   started_us=0, timing={}, span=None, deciding=None)
+
+
+def told(found: Decision | KeptAnswer | None) -> object:
+    return found.reason if isinstance(found, Decision) else found.status if isinstance(found, KeptAnswer) else None
+
+
+async def test_first_of_a_poll_runs_and_its_answer_is_given_again(store: Store, name: str) -> None:
+    claims = Claims(store)
+    first = hearing("a", name)
+    poll = [first, hearing("b", name), hearing("c", name, b"else"), hearing("d", None), hearing("e", name + "2")]
+    assert [told(one) for one in await claims.take(poll)] == [
+        None, Reason.IDEMPOTENCY_RUNNING, Reason.IDEMPOTENCY_MISMATCH, None, None]
+    assert [told(one) for one in await claims.take([first])] == [None], "delivered again, it still runs"
+    assert first.case.claim is not None
+    await keep(store, first.case.claim.key, KeptAnswer.of(ReplyRecord(request_id="a", status=201),
+                                                          first.case.claim.digest), 60_000)
+    assert [told(one) for one in await claims.take([hearing("b", name), first])] == [201, 201]
+    await claims.give_up(first.case)
+    assert [told(one) for one in await claims.take([hearing("f", name)])] == [None]
+
+
+async def test_without_a_store_only_calls_with_a_key_are_refused(name: str) -> None:
+    away = Store(RedisSettings(url="redis://127.0.0.1:9/0"))
+    found = await Claims(away).take([hearing("a", name), hearing("b", None)])
+    assert [told(one) for one in found] == [Reason.UNAVAILABLE, None]
+    await away.stop()
