@@ -4,7 +4,7 @@
     ├── BadRecord              a record that is no request at all: dead letter
     ├── Refused                the caller gets an answer; nothing ran
     │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
-    │   ├── AccessRejected 403, or what its policy says
+    │   ├── Blocked 403                  ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   ├── IdempotencyMismatch, IdempotencyRunning 409
@@ -97,6 +97,13 @@ class CredentialsExpired(Refused):
     """A token came that was valid once."""
 
     reason, title, status = Reason.CREDENTIALS_EXPIRED, "Credentials have expired", 401
+
+
+class Blocked(Refused):
+    """A signal blocks the caller: a detector has found abuse, or a person has decided so."""
+
+    reason, title, status = Reason.BLOCKED, "The caller is blocked", 403
+    retry = Retry.LATER
 
 
 class AccessRejected(Refused):

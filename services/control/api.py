@@ -17,6 +17,7 @@ from services.control.trace_store import TraceStore
 from shared.client.caller import Caller
 from shared.clock import Clock
 from shared.decision.book import PolicyBook
+from shared.kafka.outbox import Outbox
 from shared.store.redis import Store
 
 
@@ -28,6 +29,7 @@ class Desk:
     traces: TraceStore
     caller: Caller
     store: Store
+    outbox: Outbox
     book: PolicyBook
     replay: PastRequests
     clock: Clock

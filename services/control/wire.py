@@ -16,7 +16,7 @@ from services.control.api import Desk, Route
 from services.control.inbox import AdminDoor
 from services.control.past_requests import PastRequests
 from services.control.registry import Registry
-from services.control.resources import access, clients, documents, projects, traces, usage
+from services.control.resources import access, clients, documents, projects, signals, traces, usage
 from services.control.settings import ControlSettings
 from services.control.trace_store import TraceFollower, TraceStore
 from shared.client.caller import Caller
@@ -27,7 +27,7 @@ from shared.clock import SystemClock
 from shared.contracts.config import Entity
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
-from shared.kafka.follower import ConfigFollower
+from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.runtime.health import Health, HealthServer
@@ -41,8 +41,8 @@ from shared.settings.service import ServiceSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
-ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *clients.ROUTES, *usage.ROUTES, *traces.ROUTES,
-                             *documents.ROUTES)
+ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *usage.ROUTES,
+                             *traces.ROUTES, *documents.ROUTES)
 
 
 class AdminServer:
@@ -77,7 +77,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     health = Health("control", metrics)
     desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store, book=book,
-                replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
+                outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
                 query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
 
     def take(entities: Sequence[Entity]) -> None:
@@ -87,6 +87,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
 
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), store, outbox,
-        key_sets, ConfigFollower(kafka, tasks, metrics, take), replies, TraceFollower(kafka, tasks, trace_store),
+        HealthServer(health, service.bind_host, service.health_port), store, outbox, key_sets,
+        SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take), replies,
+        TraceFollower(kafka, tasks, trace_store),
         AdminServer(door.application, service.bind_host, own.port)))

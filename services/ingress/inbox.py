@@ -8,6 +8,7 @@ Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 import logging
 import random
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from aiohttp import web
 from opentelemetry.trace import Span, SpanKind
@@ -24,6 +25,8 @@ from shared.contracts import ids
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import Kind
+from shared.decision.checks.signals import refusal
+from shared.decision.signals import SignalBoard
 from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
@@ -54,6 +57,7 @@ class EdgeParts:
     trace_ratio: float
     proxies: Networks
     seal: Seal | None
+    board: SignalBoard
 
 
 @dataclass(slots=True)
@@ -118,6 +122,8 @@ class Door:
         _, project, rest = [*path.split("/", 2), "", ""][:3]
         visit.target = target = parts.routes.find(request.method, project, "/" + rest)
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
+        if parts.board:
+            self._check_signals(request, target)
         body = await self._body(request, visit)
         visit.span = parts.tracing.start(
             f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
@@ -131,6 +137,19 @@ class Door:
         reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
                                        timeout_ms + parts.settings.grace_ms)
         return answer.of_reply(reply, visit.request_id)
+
+    def _check_signals(self, request: web.BaseRequest, target: Target) -> None:
+        """Refuse a blocked caller before anything is read or published. Raises Blocked."""
+        parts = self._parts
+        seen = self._http_parts(request, "", request.raw_path.partition("?")[2], b"")
+        found = translate.credentials(seen.headers, parse_qs(seen.query), target)
+        caller = parts.routes.caller_of(found.digest) if found.digest else None
+        now_ms = parts.clock.now_ms()
+        blocked = refusal(parts.board.about(target.project, (
+            ("ip", seen.client_ip), ("client", caller.client if caller else ""),
+            ("token", caller.id if caller else "")), now_ms), now_ms)
+        if blocked is not None:
+            raise blocked
 
     def _http_parts(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> translate.HttpParts:
         settings, remote = self._parts.settings, request.remote or ""

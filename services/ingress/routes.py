@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, ProjectVersion
+from shared.contracts.config import Entity, ProjectVersion, Token
+from shared.contracts.token import stored_digest
 from shared.errors import MethodNotAllowed, OperationNotFound
 from shared.project.access.authentication import ApiKey
 from shared.project.access.traffic import Cors
@@ -70,6 +71,10 @@ class EdgeRoutes:
     def served(self, project: str) -> Served | None:
         """A project in force."""
         return self._served.get(project)
+
+    def caller_of(self, digest: str) -> Token | None:
+        """Whose token a digest stands for; policy decides whether it is any good."""
+        return self._catalogue.tokens_by_digest.get(stored_digest(digest))
 
     def find(self, method: str, project: str, path: str) -> Target:
         """The operation at a path. Raises OperationNotFound, MethodNotAllowed."""

@@ -18,8 +18,9 @@ from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
 from shared.clock import SystemClock
+from shared.decision.signals import SignalBoard
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.follower import ConfigFollower
+from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
@@ -68,16 +69,16 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     envelopes = UsageEnvelopes(side_outbox, metrics)
-    routes = EdgeRoutes()
+    routes, board = EdgeRoutes(), SignalBoard()
     caller = Caller(outbox, pending, replies)
     health = Health("ingress", metrics)
     health.probe = Canary(caller, clock)
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
         metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
-        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal()))
+        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        ConfigFollower(kafka, tasks, metrics, routes.take), replies,
+        SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, routes.take), replies,
         HttpServer(door, pending, service.bind_host, own.port)))

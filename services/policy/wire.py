@@ -19,7 +19,7 @@ from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.follower import ConfigFollower
+from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
@@ -68,4 +68,5 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,
-        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, take), intake))
+        SpanExport(tracing, side_outbox, tasks, metrics), SignalFollower(kafka, tasks, book.signals.take),
+        ConfigFollower(kafka, tasks, metrics, take), intake))

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion, Token
 from shared.decision.jwt_verifier import JwtVerifier
+from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
 from shared.project.access.authentication import Authentication
 from shared.project.access.forms import Form, compile_form
@@ -82,6 +83,7 @@ class PolicyBook:
         """Knows the canary only, by which services prove that they work."""
         self.vault = vault or Vault()
         self.jwt = JwtVerifier()
+        self.signals = SignalBoard()
         self._catalogue = Catalogue()
         self._projects: dict[str, GuardedProject] = {CANARY.name: GuardedProject.compile(CANARY, 1)}
 

@@ -55,6 +55,7 @@ class Case:
     claimed: bool = False
     wanted_keys: str = ""
     roles: frozenset[str] = frozenset()
+    throttles: Sequence[Demand] = ()
     accepted: Sequence[CompiledPolicy] = ()
     observed: list[str] = field(default_factory=list)
     demands: Sequence[Demand] = ()

@@ -20,12 +20,13 @@ from shared.decision.checks.input import input_fits
 from shared.decision.checks.limits import demands_of, limits_allow
 from shared.decision.checks.policies import policies_let_in
 from shared.decision.checks.route import operation_is_open
+from shared.decision.checks.signals import nobody_blocks
 from shared.errors import WeirError
 from shared.names.reasons import Reason
 
 Check = Callable[[Case], WeirError | None]
-BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, policies_let_in,
-                                    key_is_usable)
+BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, nobody_blocks,
+                                    policies_let_in, key_is_usable)
 AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, form_fits, input_fits)
 CHECKS = BEFORE_AMOUNTS + AFTER_AMOUNTS
 

@@ -18,6 +18,7 @@ from shared.decision.checks.input import input_fits
 from shared.decision.checks.limits import demands_of, limits_allow
 from shared.decision.checks.policies import policies_let_in
 from shared.decision.checks.route import operation_is_open
+from shared.decision.checks.signals import nobody_blocks
 from shared.decision.decide import AFTER_AMOUNTS, BEFORE_AMOUNTS, Check
 from shared.errors import WeirError
 from shared.project.access.cel import Undecided
@@ -103,7 +104,8 @@ def _nothing(_: Case) -> list[Finding]:
 
 _NAMES: dict[Check, str] = {
     there_is_time: "deadline", operation_is_open: "route", caller_is_known: "caller", policies_let_in: "policies",
-    key_is_usable: "idempotency", limits_allow: "limits", form_fits: "form", input_fits: "input"}
+    nobody_blocks: "signals", key_is_usable: "idempotency", limits_allow: "limits", form_fits: "form",
+    input_fits: "input"}
 _DETAILS: dict[str, Callable[[Case], list[Finding]]] = {"policies": _policies, "limits": _limits}
 _SAW: dict[str, Callable[[Case], str]] = {
     "deadline": lambda case: "",
@@ -112,6 +114,7 @@ _SAW: dict[str, Callable[[Case], str]] = {
                             else "nobody"),
     "policies": lambda case: f"{len(case.guarded.rejects)} that reject, {len(case.guarded.accepts)} that accept"
     if case.guarded is not None else "",
+    "signals": lambda case: f"{len(case.throttles)} throttles" if case.throttles else "nothing about the caller",
     "idempotency": lambda case: "a key" if case.claim is not None else "no key",
     "limits": lambda case: f"{len(case.demands)} limits",
     "form": lambda case: f"{len(case.request.body)} bytes of body",

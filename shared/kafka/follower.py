@@ -1,7 +1,7 @@
-"""Follow the config topic: read it to its end before the service is ready, then stay with it.
+"""Follow a compacted topic: read it to its end before the service is ready, then stay with it.
 
-In:    `weir.config` from its beginning.
-Out:   entities, poll by poll, to one callback.
+In:    `weir.config` or `weir.signals` from the beginning.
+Out:   what the records hold, poll by poll, to one callback.
 Never: a consumer group: every process reads the whole topic.
 
 Anything unreadable is logged and passed over: one bad record must not keep a cluster from starting.
@@ -10,10 +10,12 @@ Anything unreadable is logged and passed over: one bad record must not keep a cl
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.contracts.config import Entity, from_record
+from shared.contracts.signal import Signal
 from shared.errors import BadRecord
 from shared.kafka import connect
 from shared.names import actions, topics
@@ -22,16 +24,17 @@ from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-_PARTITION = TopicPartition(topics.CONFIG, 0)
+_CONFIG, _SIGNALS = TopicPartition(topics.CONFIG, 0), TopicPartition(topics.SIGNALS, 0)
+T = TypeVar("T")
 
 
-class ConfigFollower:
-    """Calls `apply` with the entities of each poll, in the order of the topic."""
+class TopicFollower(Generic[T]):
+    """Calls `apply` with what each poll holds, in the order of the topic."""
 
-    def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics,
-                 apply: Callable[[Sequence[Entity]], None]) -> None:
-        """`apply` must not block; it runs in the event loop."""
-        self._settings, self._tasks, self._metrics, self._apply = settings, tasks, metrics, apply
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, place: TopicPartition,
+                 read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None]) -> None:
+        """`read` raises BadRecord; `apply` must not block, it runs in the event loop."""
+        self._settings, self._tasks, self._place, self._read, self._apply = settings, tasks, place, read, apply
         self._consumer: AIOKafkaConsumer | None = None
         self._loop: asyncio.Task[None] | None = None
         self._moved = asyncio.Condition()
@@ -40,12 +43,12 @@ class ConfigFollower:
     async def start(self) -> None:
         """Return once everything that was in the topic has been applied."""
         self._consumer = await connect.lone_consumer(self._settings)
-        self._consumer.assign([_PARTITION])
-        await self._consumer.seek_to_beginning(_PARTITION)
-        end = (await self._consumer.end_offsets([_PARTITION]))[_PARTITION]
-        while await self._consumer.position(_PARTITION) < end:
+        self._consumer.assign([self._place])
+        await self._consumer.seek_to_beginning(self._place)
+        end = (await self._consumer.end_offsets([self._place]))[self._place]
+        while await self._consumer.position(self._place) < end:
             await self._poll(self._consumer)
-        self._loop = self._tasks.spawn(self._follow(self._consumer), "follow config")
+        self._loop = self._tasks.spawn(self._follow(self._consumer), f"follow {self._place.topic}")
 
     async def stop(self) -> None:
         """Stop following, disconnect."""
@@ -63,21 +66,38 @@ class ConfigFollower:
             await self._poll(consumer)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
-        polled = await consumer.getmany(_PARTITION, timeout_ms=1000)
-        records = polled.get(_PARTITION, [])
-        entities: list[Entity] = []
+        polled = await consumer.getmany(self._place, timeout_ms=1000)
+        records = polled.get(self._place, [])
+        found: list[T] = []
         for record in records:
             if record.value is None:
                 continue
             try:
-                entities.append(from_record(record.key, record.value))
+                found.append(self._read(record.key, record.value))
             except BadRecord as exc:
-                log.warning("config record at offset %d passed over: %s", record.offset, exc,
+                log.warning("record of %s at offset %d passed over: %s", record.topic, record.offset, exc,
                             extra={"action": actions.CONFIG_UNREADABLE})
-        if entities:
-            self._apply(entities)
+        if found:
+            self._apply(found)
         if records:
-            self._metrics.config_offset.set(records[-1].offset + 1)
             async with self._moved:
                 self.next_offset = records[-1].offset + 1
                 self._moved.notify_all()
+
+
+class ConfigFollower(TopicFollower[Entity]):
+    """Follows the configuration."""
+
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics,
+                 apply: Callable[[Sequence[Entity]], None]) -> None:
+        """`metrics` says how far this process has read."""
+        super().__init__(settings, tasks, _CONFIG, from_record, apply)
+        metrics.config_offset.set_function(lambda: self.next_offset)
+
+
+class SignalFollower(TopicFollower[Signal]):
+    """Follows the signals."""
+
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, apply: Callable[[Sequence[Signal]], None]) -> None:
+        """`apply`: what takes them in."""
+        super().__init__(settings, tasks, _SIGNALS, Signal.from_record, apply)

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     CREDENTIALS_MISSING = "credentials-missing"
     CREDENTIALS_INVALID = "credentials-invalid"
     CREDENTIALS_EXPIRED = "credentials-expired"
+    BLOCKED = "blocked"
     ACCESS_REJECTED = "access-rejected"
     OPERATION_NOT_FOUND = "operation-not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"

@@ -18,7 +18,7 @@ _RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "
 _TEXTS = {
     400: "The request does not fit the schemas (`input-invalid`); `errors` lists every misfit",
     401: "Credentials are missing, not valid or expired (`credentials-missing`, `-invalid`, `-expired`)",
-    403: "A policy rejects the call (`access-rejected`)",
+    403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`)",
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
     413: "The body is too large (`body-too-large`)",

@@ -19,6 +19,7 @@ from shared.contracts.query import UsageQuery
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import Dialect, ReplyAddress
 from shared.contracts.request import HttpFacts, RequestRecord
+from shared.contracts.signal import Signal
 from shared.contracts.usage import Envelope, UsageEvent
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,6 +97,9 @@ SAMPLES: dict[str, Any] = {
                    observed=["office-only:reject"], origin=str(ORIGIN)),)),
     "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
                         by=("client", "status")),
+    "signal": Signal(project="shop", kind="ip", subject="203.0.113.9", action="block", until=1_700_000_600_000,
+                     time=1_700_000_000_000, detector="credential-burst", reason="too many failed tokens",
+                     evidence={"failures": 40, "requests": [REQUEST_ID]}),
     "config-project": config.ProjectVersion(
         project="shop", version=3, document={"name": "shop", "operations": []}, files={"weir.yaml": "name: shop # ü\n"},
         time=1_700_000_000_000, author="ada", note="first"),
@@ -118,6 +122,8 @@ def encode(sample: Any) -> Wire:
         return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
     if isinstance(sample, config.ProjectVersion | config.Client | config.Token):
         return Wire(config.to_value(sample), [], sample.key)
+    if isinstance(sample, Signal):
+        return Wire(sample.to_value(), [], sample.key)
     return Wire(sample.body, sample.to_headers())
 
 
@@ -133,6 +139,7 @@ def decode(name: str, wire: Wire) -> Any:
         "execution": lambda: ExecutionRecord.from_headers(headers, wire.value),
         "reply": lambda: ReplyRecord.from_headers(headers, wire.value),
         "usage": lambda: Envelope.from_record(wire.value, headers),
+        "signal": lambda: Signal.from_record(wire.key, wire.value),
         "query": lambda: UsageQuery.from_json(wire.value),
     }
     return readers[kind]()

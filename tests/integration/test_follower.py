@@ -28,7 +28,7 @@ async def config_topic(platform: Platform, name: str, monkeypatch: pytest.Monkey
     """A compacted topic of the test's own in the place of the cluster's."""
     await ensure_topics(platform.bootstrap, [Topic(name=name, value="", writers=(), readers=(), partitions=1,
                                                    configs={"cleanup.policy": "compact"})])
-    monkeypatch.setattr(module, "_PARTITION", module.TopicPartition(name, 0))
+    monkeypatch.setattr(module, "_CONFIG", module.TopicPartition(name, 0))
     return name
 
 
@@ -46,8 +46,8 @@ class Reader:
 
 
 @pytest.fixture
-async def reader(kafka: KafkaSettings) -> AsyncIterator[Reader]:
-    """Stopped at the end, whatever happened."""
+async def reader(kafka: KafkaSettings, config_topic: str) -> AsyncIterator[Reader]:
+    """Reads `config_topic`; stopped at the end, whatever happened."""
     made = Reader(kafka, PolicyBook())
     yield made
     await made.follower.stop()

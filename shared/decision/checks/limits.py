@@ -18,7 +18,7 @@ from shared.project.access.budgets import Demand, Kind
 
 def demands_of(case: Case) -> list[Demand]:
     """What the call would take from each limit that applies to it."""
-    demands = [limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits]
+    demands = [*case.throttles, *(limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits)]
     return demands if case.once is None else [case.once, *demands]
 
 

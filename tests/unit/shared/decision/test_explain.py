@@ -38,7 +38,8 @@ def test_each_check_is_told_in_order_with_what_it_saw() -> None:
     findings, end = explained(POLICIES, "c", operation="make-thing")
     assert end == "ok"
     assert [(found.check, found.verdict) for found in findings] == [
-        ("deadline", "passed"), ("route", "passed"), ("caller", "passed"), ("policy inside", "does not hold"),
+        ("deadline", "passed"), ("route", "passed"), ("caller", "passed"), ("signals", "passed"),
+        ("policy inside", "does not hold"),
         ("policy writers", "does not hold"), ("policy watched", "holds"), ("policy fair", "holds"),
         ("policies", "passed"), ("idempotency", "passed"), ("limit fair", "left"),
         ("limit fair-2", "left"), ("limits", "passed"), ("form", "passed"), ("input", "passed")]

@@ -1,0 +1,63 @@
+"""A finding on `weir.signals`: who is to be blocked or throttled, until when, and why.
+
+In:    what a detector found, or a person decided.
+Out:   `Signal` and its key, both ways.
+Never: a secret: a token is named by its id, evidence counts and names request ids.
+
+Key: `<project>/<kind>/<subject>`, so that a later signal about the same subject replaces the earlier one; project `*`
+means all. Value: JSON with the fields below; times in unix ms. `rate`: calls per minute that a throttle leaves.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+import orjson
+
+from shared.contracts import codec
+from shared.errors import BadRecord
+
+Kind = Literal["client", "ip", "token"]
+Action = Literal["observe", "throttle", "block", "unblock"]
+EVERYWHERE = "*"
+_KINDS, _ACTIONS = ("client", "ip", "token"), ("observe", "throttle", "block", "unblock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """`detector`: who found it, `manual` for a person."""
+
+    project: str
+    kind: Kind
+    subject: str
+    action: Action
+    until: int
+    time: int
+    detector: str
+    reason: str = ""
+    rate: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"{self.project}/{self.kind}/{self.subject}".encode()
+
+    def to_value(self) -> bytes:
+        """The record's value."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_record(cls, key: bytes | None, value: bytes) -> Self:
+        """Read one record. Raises BadRecord."""
+        doc = codec.load_object(value, "signal")
+        texts, numbers = ("project", "kind", "subject", "action", "detector"), ("until", "time")
+        for name in (*texts, *numbers):
+            kind = str if name in texts else int
+            if not isinstance(doc.get(name), kind) or isinstance(doc.get(name), bool):
+                raise BadRecord(f"signal: {name} is missing or not a {kind.__name__}")
+        if doc["kind"] not in _KINDS or doc["action"] not in _ACTIONS:
+            raise BadRecord(f"signal: kind is one of {', '.join(_KINDS)}, action one of {', '.join(_ACTIONS)}")
+        signal = cls(**{name: doc[name] for name in cls.__slots__ if name in doc})
+        if signal.key != key:
+            raise BadRecord(f"signal {key!r} holds {signal.key!r}")
+        return signal

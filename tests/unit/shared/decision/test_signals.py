@@ -1,0 +1,76 @@
+"""Signals: who is stopped by which, until when."""
+
+from typing import Any
+
+import pytest
+
+from shared.contracts.signal import Signal
+from shared.decision.amounts import Amounts
+from shared.decision.book import PolicyBook
+from shared.decision.decide import decide
+from shared.decision.signals import SignalBoard
+from shared.errors import BadRecord
+from shared.names.reasons import Reason
+from tests.support.calls import NOW, book, case
+
+
+def signal(kind: Any = "client", subject: str = "c", action: Any = "block", **more: Any) -> Signal:
+    return Signal(**{"project": "p", "until": NOW + 60_000, "time": NOW, "detector": "manual", **more}, kind=kind,
+                  subject=subject, action=action)
+
+
+def with_signals(*signals: Signal) -> PolicyBook:
+    made = book([])
+    made.signals.take(signals)
+    return made
+
+
+@pytest.mark.parametrize(("made", "reason"), [
+    (signal(), Reason.BLOCKED), (signal(project="*"), Reason.BLOCKED), (signal(project="q"), Reason.OK),
+    (signal(subject="d"), Reason.OK), (signal("token", "t"), Reason.BLOCKED), (signal("token", "c"), Reason.OK),
+    (signal("ip", "10.1.2.3"), Reason.BLOCKED), (signal("ip", "::ffff:10.1.2.3"), Reason.BLOCKED),
+    (signal("ip", "10.1.2.4"), Reason.OK), (signal(until=NOW), Reason.OK), (signal(action="observe"), Reason.OK)])
+def test_caller_is_stopped_by_what_is_said_of_it(made: Signal, reason: Reason) -> None:
+    assert decide(case(with_signals(made))).reason is reason
+
+
+def test_blocked_caller_is_told_for_how_long_and_why() -> None:
+    refusal = decide(case(with_signals(signal(reason="too many guesses", detector="burst")))).refusal
+    assert refusal is not None
+    assert str(refusal) == "this client is blocked for 60 s: too many guesses"
+    assert (refusal.status, refusal.headers, refusal.members) == (403, {"Retry-After": "60"}, {"signal": "burst"})
+
+
+def test_later_signal_replaces_the_earlier_one_whatever_the_spelling() -> None:
+    known = with_signals(signal("ip", "10.1.2.3"), signal("ip", "::ffff:10.1.2.3", "unblock"))
+    assert decide(case(known)).reason is Reason.OK
+    assert known.signals.all(NOW) == []
+
+
+def test_watched_caller_is_reported_and_let_in() -> None:
+    looked = case(with_signals(signal(action="observe", detector="scan")))
+    assert decide(looked).reason is Reason.OK
+    assert looked.observed == ["signal-scan:client"]
+
+
+def test_throttled_caller_has_a_rate_of_its_own() -> None:
+    known, amounts = with_signals(signal(action="throttle", rate=2)), Amounts()
+    decisions = [decide(case(known), amounts) for _ in range(3)]
+    assert [decision.reason for decision in decisions] == [Reason.OK, Reason.OK, Reason.RATE_LIMITED]
+    refusal = decisions[2].refusal
+    assert refusal is not None
+    assert refusal.members == {"limit": "signal-manual"}
+
+
+def test_nobody_is_a_subject_only_when_named() -> None:
+    board = SignalBoard()
+    board.take([signal(subject="")])
+    assert board.about("p", [("client", "")], NOW) == []
+
+
+@pytest.mark.parametrize("value", [
+    b"[]", b"{}", b"null", signal().to_value().replace(b'"block"', b'"maul"'),
+    signal().to_value().replace(b'"client"', b'"house"'), signal(subject="d").to_value()])
+def test_record_that_is_no_signal_is_refused(value: bytes) -> None:
+    with pytest.raises(BadRecord):
+        Signal.from_record(signal().key, value)
