@@ -29,7 +29,7 @@ def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expe
     if newest is not None and newest.files == kept:
         return None
     return ProjectVersion(project=name, version=(newest.version if newest else 0) + 1, files=kept, time=now_ms,
-                          document=project.model_dump(mode="json", by_alias=True))
+                          document=project.to_document())
 
 
 def loaded(name: str, files: Mapping[str, str]) -> Project:

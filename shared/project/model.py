@@ -1,7 +1,7 @@
 """The project: what its owner writes, typed.
 
 In:    mappings from YAML files or from the canonical JSON document; both have the same shape.
-Out:   frozen models; `model_dump(mode="json", by_alias=True)` gives the canonical document back.
+Out:   frozen models; `Project.to_document()` gives the canonical document back.
 Never: positions in files (`load.py`), rules that look at more than one object (`check.py`).
 """
 
@@ -159,6 +159,10 @@ class Project(Access):
     config: dict[str, ConfigValue] = Field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)
+
+    def to_document(self) -> dict[str, Any]:
+        """The canonical document: what `model_validate` reads, without what is a default anyway."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     def kinds_of(self, operation: Operation) -> frozenset[Kind]:
         """Kinds of proof that an operation takes."""

@@ -1,4 +1,4 @@
-"""Measure: aiohttp echo, bare three-hop echo, Weir refusing, Weir answering; interleaved, in one run.
+"""Measure: aiohttp echo, bare three-hop echo, Weir refusing and answering, with few and many policies; interleaved.
 
 Prints requests/s, p50, p99, the ratio to the bare echo, and CPU µs per request of each process. JSON beside it.
 """
@@ -8,11 +8,13 @@ import asyncio
 import json
 import os
 import platform as machine
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,38 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import floor, wrk
+from tests.bench import floor, projects, wrk
+from tests.bench.projects import BODY
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
 
-BODY = json.dumps({"name": "Ada Byron", "email": "ada@example.com", "department": "engineering", "level": 3})
-PROJECT = {
-    "weir.yaml": "name: bench\n",
-    "operations.yaml": """
-operations:
-  - name: echo
-    method: POST
-    path: /echo
-    workflow: echo
-    input:
-      body:
-        type: object
-        required: [name, email, department]
-        properties:
-          name: { type: string, minLength: 1 }
-          email: { type: string }
-          department: { type: string }
-          level: { type: integer }
-""",
-    "access.yaml": "clients: [{ name: load }]\n",
-    "workflows/echo.yaml": """
-steps:
-  - id: shape
-    transform:
-      value: { name: "{% trigger.body.name %}", level: "{% trigger.body.level %}" }
-  - id: answer
-    reply: { body: "{% steps.shape %}" }
-"""}
 BARE = "bare three-hop echo"
 WARM_UP_S = 1.0
 RESULTS = ROOT / ".weir" / "bench"
@@ -88,12 +63,15 @@ def main() -> None:
                 for connections in options.connections:
                     for row in rows:
                         row.results.setdefault(connections, []).append(measure(row, connections, options.seconds))
+            memory_mb, ready_s = restart(cluster)
         finally:
             for process in started:
                 process.kill()
                 process.wait()
             platforms.stop(cluster)
     report(rows, options.connections)
+    print(f"policy, with {projects.OPERATIONS} operations, {projects.POLICIES} policies, {projects.NETWORKS} networks, "
+          f"{projects.CLIENTS} clients: {memory_mb:.0f} MB resident, ready {ready_s:.1f} s after its start")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({row.name: row.results for row in rows}, indent=1))
     print(f"results: {options.json}")
@@ -105,22 +83,48 @@ def prepare(cluster: Platform, started: list[subprocess.Popen[bytes]]) -> list[R
     echo_port, edge_port = platforms.free_ports(2)
     parts = {role: start(cluster, started, role, *rest) for role, *rest in (
         ("echo", str(echo_port)), ("edge", str(edge_port)), ("hop",), ("worker",))}
-    cluster.admin("POST", "/projects/bench/versions", {"files": PROJECT})
-    token = cluster.admin("POST", "/projects/bench/clients/load/tokens", {})["token"]
+    for name, files in (("open", projects.open_project()), ("guarded", projects.guarded()),
+                        ("large", projects.large())):
+        cluster.admin("POST", f"/projects/{name}/versions", {"files": files})
+    asyncio.run(projects.make_clients(cluster.bootstrap))
     known = {name: psutil.Process(process.pid) for name, process in cluster.processes().items()}
     broker = {"kafka": known["kafka"]}
     services = {name.removesuffix("-0"): process for name, process in known.items()
                 if name in ("ingress-0", "policy-0", "executor-0", "analytics-0", "valkey")} | broker
+    time.sleep(5)
     json_body = "Content-Type: application/json"
-    url = f"{cluster.ingress}/bench/echo"
-    time.sleep(3)
-    return [
+
+    def weir(what: str, project: str, wanted: int = 200, *headers: str) -> Row:
+        token = cluster.admin("POST", f"/projects/{project}/clients/load/tokens", {})["token"]
+        bearer = [] if wanted == 401 else [f"Authorization: Bearer {token}"]
+        return Row(f"Weir, {what}", f"{cluster.ingress}/{project}/echo", [json_body, *bearer, *headers], services,
+                   wanted)
+
+    rows = [
         Row("aiohttp echo", f"http://127.0.0.1:{echo_port}/", [], {"echo": parts["echo"]}),
         Row(BARE, f"http://127.0.0.1:{edge_port}/", [],
             {"edge": parts["edge"], "hop": parts["hop"], "worker": parts["worker"]} | broker),
-        Row("Weir, refused (401)", url, [json_body], services, wanted=401),
-        Row("Weir, answered", url, [json_body, f"Authorization: Bearer {token}"], services),
+        weir("no token (401)", "open", 401), weir("token only", "open"), weir("guarded", "guarded"),
+        weir("guarded, rejected", "guarded", 403, "X-Robot: yes"), weir("guarded, large", "large"),
     ]
+    time.sleep(2)
+    return rows
+
+
+def restart(cluster: Platform) -> tuple[float, float]:
+    """Memory of policy under load, and how long a new one takes until it is ready."""
+    before = cluster.processes()["policy-0"]
+    memory_mb = psutil.Process(before.pid).memory_info().rss / 1e6
+    os.kill(before.pid, signal.SIGKILL)
+    while (now := cluster.processes()["policy-0"]).pid in (0, before.pid):
+        time.sleep(0.02)
+    began = now.created
+    while True:
+        try:
+            with urllib.request.urlopen(now.ready_url, timeout=5):
+                return memory_mb, time.time() - began
+        except OSError:
+            time.sleep(0.05)
 
 
 def start(cluster: Platform, started: list[subprocess.Popen[bytes]], *role: str) -> psutil.Process:

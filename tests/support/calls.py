@@ -30,7 +30,7 @@ def book(policies: list[dict[str, Any]], vault: Vault | None = None, **more: Any
                 "roles": ["reader", "editor"], "policies": policies,
                 "clients": [{"name": "c", "roles": ["reader", "editor"]}], **more}
     # as it comes back from the config topic
-    document = Project.model_validate(document).model_dump(mode="json", by_alias=True)
+    document = Project.model_validate(document).to_document()
     made = PolicyBook(vault)
     made.take([ProjectVersion(project="p", version=3, document=document, files={}, time=0),
                Client(project="p", name="made", roles=["reader"], time=0),

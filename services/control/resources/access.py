@@ -114,7 +114,7 @@ async def replay(call: Call) -> Result:
         raise NotFound(f"there is no project {name!r}; `weir projects` lists them")
     project = loaded(name, call.body.files)
     draft = GuardedProject.of(ProjectVersion(project=name, version=0, files={}, time=0,
-                                             document=project.model_dump(mode="json", by_alias=True)))
+                                             document=project.to_document()))
     return Result(await call.desk.replay.run(draft, call.body.since))
 
 
