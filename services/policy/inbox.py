@@ -78,6 +78,8 @@ class Bench:
     def __init__(self, parts: PolicyParts) -> None:
         """Ready when the intake starts."""
         self._parts = parts
+        self._waiting: list[Hearing] = []
+        self._asking = False
 
     def handle(self, records: Sequence[Record]) -> None:
         """Decide all records of a poll; they are finished when every effect is acknowledged."""
@@ -91,7 +93,17 @@ class Bench:
                 effects.extend(found)
         self._parts.intake.finish_after(done, effects)
         if waiting:
-            self._parts.tasks.spawn(self._ask_the_store(waiting), "store")
+            self._waiting += waiting
+            if not self._asking:
+                self._asking = True
+                self._parts.tasks.spawn(self._ask_in_turn(), "store")
+
+    async def _ask_in_turn(self) -> None:
+        """While the store works on one batch the next one fills, over several polls when they come fast."""
+        while self._waiting:
+            hearings, self._waiting = self._waiting, []
+            await self._ask_the_store(hearings)
+        self._asking = False
 
     async def _with_keys(self, record: Record, url: str) -> None:
         await self._parts.key_sets.refresh(url)

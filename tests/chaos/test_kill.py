@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from tests.e2e.test_policies import project_with
 from tests.support.platform import PROJECT, Platform, eventually
 
 ROUNDS = int(os.environ.get("WEIR_CHAOS_ROUNDS", "1"))
@@ -98,3 +99,23 @@ async def test_killed_process_loses_no_answered_request(
     finally:
         print(f"; counted {dict(counted(platform, client))}")
     assert running.statuses[200] > 20
+
+
+async def test_place_of_a_call_is_free_again_when_its_executor_dies(platform: Platform) -> None:
+    name = f"held-{os.urandom(4).hex()}"
+    files = project_with(name, "clients: [{name: c}]\npolicies:\n  - name: one\n    action: accept\n"
+                               "    limits: [{concurrent: 1}]\n")
+    platform.admin("POST", f"/projects/{name}/versions", {"files": files})
+    token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})["token"]
+    await asyncio.sleep(2)
+    async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+        async def status(path: str) -> int:
+            async with http.get(f"{platform.ingress}/{name}{path}") as answer:
+                await answer.read()
+                return answer.status
+        first = asyncio.create_task(status("/slow"))
+        await asyncio.sleep(0.7)
+        assert await status("/ask") == 429
+        os.kill(platform.processes()["executor-0"].pid, signal.SIGKILL)
+        assert await first == 200, "another executor has run it"
+        assert await status("/ask") == 200

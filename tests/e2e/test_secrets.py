@@ -64,7 +64,7 @@ policies:
 
 
 @pytest.fixture(scope="module")
-async def shop(platform: Platform) -> AsyncIterator[Shop]:
+async def shop(platform: Platform, http: ClientSession) -> AsyncIterator[Shop]:
     issuer, published = Issuer(), {"calls": 0}
 
     async def keys(_: web.Request) -> web.Response:
@@ -88,7 +88,7 @@ async def shop(platform: Platform) -> AsyncIterator[Shop]:
     platform.admin("POST", f"/projects/{name}/versions", {"files": files})
     token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
     made.token, made.token_id = token["token"], token["id"]
-    await asyncio.sleep(1.5)
+    await platform.configured(http)
     yield made
     await runner.cleanup()
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from aiohttp import ClientSession
 
 from deploy.local.ports import is_free
 from deploy.local.state import ClusterState
@@ -66,6 +69,19 @@ class Platform:
         """The supervisor's word on each process, by name."""
         known = ClusterState.load(self.state_dir)
         return {process.name: process for process in known.processes} if known else {}
+
+    async def configured(self, http: ClientSession) -> None:
+        """Return once every service has read the configuration as far as control has written it."""
+        await eventually(lambda: self._all_have_read(http), within_s=15)
+
+    async def _all_have_read(self, http: ClientSession) -> bool:
+        offsets = []
+        for process in self.processes().values():
+            if process.name.startswith(("control", "ingress", "policy", "executor")):
+                async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
+                    found = re.search(r"^weir_config_offset (\S+)$", await answer.text(), re.MULTILINE)
+                    offsets.append(float(found[1]) if found else -1.0)
+        return len(set(offsets)) == 1 and offsets[0] > 0
 
     def is_green(self) -> bool:
         """Whether every process is ready, as `weir status` sees it."""

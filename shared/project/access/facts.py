@@ -8,6 +8,7 @@ Never: an opinion.
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -61,6 +62,7 @@ class Facts:
         return address
 
 
+@lru_cache(maxsize=20_000)
 def packed(ip: str) -> bytes | None:
     """An address in network byte order; None for what is no address."""
     try:

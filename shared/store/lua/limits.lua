@@ -53,7 +53,9 @@ look[2] = function(key, limit, width, size, cost)
   local wait = math.ceil((after - now_us - size * each) / 1000)
   local reset = math.ceil(math.min(each, math.max(full_at - now_us, 0)) / 1000)
   return after - now_us <= size * each, left, reset, cost > size and width or wait, function()
-    redis.call('SET', key, string.format('%.0f', after), 'PX', math.max(1, math.ceil((after - now_us) / 1000)))
+    -- a request may take from the same amount twice
+    local then_full = math.max(tonumber(redis.call('GET', key) or 0), now_us) + cost * each
+    redis.call('SET', key, string.format('%.0f', then_full), 'PX', math.max(1, math.ceil((then_full - now_us) / 1000)))
   end
 end
 

@@ -1,0 +1,133 @@
+"""Every answer that a decision can give: status, code, headers; one row each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from shared.contracts.kept_answer import KeptAnswer
+from shared.contracts.reply import ReplyRecord, error_reply
+from shared.contracts.signal import Signal
+from shared.contracts.token import MALFORMED
+from shared.decision.amounts import UNKNOWN, Amounts
+from shared.decision.book import PolicyBook
+from shared.decision.case import Case
+from shared.decision.checks.idempotency import may_run
+from shared.decision.decide import decide, look, settle
+from shared.decision.vault import Vault
+from shared.errors import WeirError
+from tests.support.calls import DIGEST, NOW, SEAL, book, case
+from tests.support.issuer import signed
+
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0aWxs"
+OPERATIONS = [
+    {"name": "get-thing", "method": "GET", "path": "/things/{id}", "workflow": "w", "idempotency": {"keep": "1h"}},
+    {"name": "make-thing", "method": "POST", "path": "/things", "workflow": "w",
+     "input": {"body": {"type": "object", "required": ["a"]}}},
+    {"name": "off", "method": "GET", "path": "/off", "workflow": "w", "enabled": False}]
+ACCESS: dict[str, Any] = {
+    "operations": OPERATIONS, "authentication": {"signature": [{"client": "c", "secret": "TILL"}]},
+    "bounds": [{"body": 20}], "headers": [{"operations": ["make-*"], "content_types": ["application/json"]}]}
+REJECT = {"name": "no", "action": "reject", "rules": [{"header": {"name": "x", "is": "y"}}]}
+TEAPOT = {"name": "tea", "action": "reject", "rules": [{"header": {"name": "x", "is": "tea"}}], "status": 418,
+          "message": "short and stout"}
+LIMIT = {"name": "fair", "action": "accept", "limits": [{"limit": 1, "per": "minute"}]}
+
+
+def known(*signals: Signal, **more: Any) -> PolicyBook:
+    made = book([REJECT, TEAPOT, LIMIT], Vault(seal=SEAL, secrets={"TILL": SECRET}), **{**ACCESS, **more})
+    made.signals.take(signals)
+    return made
+
+
+def refused(looked: Case, amounts: Amounts | None = None) -> WeirError:
+    refusal = decide(looked, amounts).refusal
+    assert refusal is not None
+    return refusal
+
+
+def limited() -> WeirError:
+    here, amounts = known(), Amounts()
+    assert decide(case(here), amounts).refusal is None
+    return refused(case(here), amounts)
+
+
+def kept(digest: str | None, status: int) -> WeirError:
+    looked = case(known(), key="k")
+    assert look(looked) is None
+    assert looked.claim is not None
+    answer = KeptAnswer(request_id="first", digest=digest or looked.claim.digest, status=status)
+    found = may_run(looked, "r", answer)
+    assert found is not None
+    return found
+
+
+def once_unknown() -> WeirError:
+    looked = case(known(), token=None, sealed={"signature": signed(SECRET, "m", NOW // 1000, b"")},
+                  headers={"webhook-id": "m", "webhook-timestamp": str(NOW // 1000)})
+    assert look(looked) is None
+    looked.outcomes = [UNKNOWN, UNKNOWN]
+    refusal = settle(looked).refusal
+    assert refusal is not None
+    return refusal
+
+
+def by_path(method: str, path: str) -> WeirError:
+    looked = case(known())
+    for field, value in (("operation", None), ("method", method), ("path", path)):
+        object.__setattr__(looked.request, field, value)
+    return refused(looked)
+
+
+BLOCK = Signal(project="p", kind="client", subject="c", action="block", until=NOW + 9_500, time=NOW, detector="scan")
+ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
+    ("body misfit", lambda: refused(with_type(case(known(), "make-thing", body=b"{}"), "application/json")), 400,
+     "input-invalid", {}),
+    ("no token", lambda: refused(case(known(), token=None)), 401, "credentials-missing",
+     {"WWW-Authenticate": "Bearer"}),
+    ("typing error", lambda: refused(case(known(), token=MALFORMED)), 401, "credentials-invalid",
+     {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+    ("old message", lambda: refused(case(
+        known(), token=None, sealed={"signature": signed(SECRET, "m", 5, b"")},
+        headers={"webhook-id": "m", "webhook-timestamp": "5"})), 401, "credentials-expired",
+     {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+    ("policy", lambda: refused(case(known(), headers={"x": "y"})), 403, "access-rejected", {}),
+    ("own status", lambda: refused(case(known(), headers={"x": "tea"})), 418, "access-rejected", {}),
+    ("signal", lambda: refused(case(known(BLOCK))), 403, "blocked", {"Retry-After": "10"}),
+    ("no operation", lambda: refused(case(known(), "none")), 404, "operation-not-found", {}),
+    ("other method", lambda: by_path("PUT", "/things"), 405, "method-not-allowed", {"Allow": "POST"}),
+    ("other question", lambda: kept("other", 200), 409, "idempotency-mismatch", {}),
+    ("still running", lambda: kept(None, 0), 409, "idempotency-running", {"Retry-After": "1"}),
+    ("too large", lambda: refused(case(known(), "make-thing", body=b"x" * 21)), 413, "body-too-large", {}),
+    ("not JSON", lambda: refused(with_type(case(known(), "make-thing", body=b"x"))), 415, "media-type-unsupported", {}),
+    ("spent", limited, 429, "rate-limited", {
+        "Retry-After": "63", "RateLimit": '"fair";r=0;t=63', "RateLimit-Policy": '"fair";q=1;w=60'}),
+    ("switched off", lambda: refused(case(known(), "off")), 503, "operation-disabled", {}),
+    ("store away", once_unknown, 503, "unavailable", {"Retry-After": "2"}),
+    ("too late", lambda: refused(late(case(known()))), 504, "timeout", {}),
+]
+
+
+def with_type(looked: Case, content_type: str = "text/html") -> Case:
+    object.__setattr__(looked.request, "content_type", content_type)
+    return looked
+
+
+def late(looked: Case) -> Case:
+    object.__setattr__(looked.request, "deadline_ms", NOW)
+    return looked
+
+
+@pytest.mark.parametrize(("make", "status", "code", "headers"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_each_answer_has_its_status_code_and_headers(
+        make: Callable[[], WeirError], status: int, code: str, headers: dict[str, str]) -> None:
+    error = make()
+    reply: ReplyRecord = error_reply(error, "r-1")
+    problem = orjson.loads(reply.body)
+    assert (reply.status, reply.content_type, reply.headers) == (status, "application/problem+json", headers)
+    assert (problem["status"], problem["code"], problem["request_id"]) == (status, code, "r-1")
+    assert problem["type"].endswith(f"/{code}")
+    assert problem["title"]
+    assert problem["detail"]
+    assert DIGEST not in reply.body.decode()
