@@ -21,4 +21,5 @@ class ClusterKey(BaseSettings):
 
     def seal(self) -> Seal | None:
         """What the key closes and opens with. Raises ValueError for a key of another form."""
-        return None if self.cluster_key is None else Seal(self.cluster_key.get_secret_value())
+        key = "" if self.cluster_key is None else self.cluster_key.get_secret_value()
+        return Seal(key) if key else None

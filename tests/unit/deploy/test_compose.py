@@ -35,6 +35,11 @@ def test_variables_are_fields_of_settings(name: str) -> None:
     assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", DOCKERFILE)) <= known
 
 
+def test_key_goes_to_those_that_seal_and_open() -> None:
+    holders = {name for name in SERVICES if "WEIR_CLUSTER_KEY" in COMPOSE["services"][name]["environment"]}
+    assert holders == {"ingress", "policy", "control"}
+
+
 def test_broker_has_the_settings_of_the_local_one() -> None:
     environment = COMPOSE["services"]["kafka"]["environment"]
     wanted = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in PROPERTIES.items()
