@@ -122,26 +122,26 @@ class Door:
         _, project, rest = [*path.split("/", 2), "", ""][:3]
         visit.target = target = parts.routes.find(request.method, project, "/" + rest)
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
+        seen = self._http_parts(request, "/" + rest, query)
         if parts.board:
-            self._check_signals(request, target)
-        body = await self._body(request, visit)
+            self._check_signals(seen, target)
+        seen.body = await self._body(request, visit)
         visit.span = parts.tracing.start(
             f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
             {spans.REQUEST_ID: visit.request_id, spans.PROJECT: project, spans.OPERATION: target.operation.name,
              spans.HTTP_METHOD: request.method, spans.URL_PATH: path, spans.HTTP_ROUTE: target.operation.path})
         timeout_ms = target.operation.timeout_ms
         record = translate.to_record(
-            self._http_parts(request, "/" + rest, query, body), target, visit.request_id,
-            parts.clock.now_ms() + timeout_ms, context_of(visit.span, visit.trace) or visit.trace, parts.seal)
+            seen, target, visit.request_id, parts.clock.now_ms() + timeout_ms,
+            context_of(visit.span, visit.trace) or visit.trace, parts.seal)
         visit.published = True
-        reply = await parts.caller.ask(topics.REQUESTS_EDGE, body, record.addressed,
+        reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed,
                                        timeout_ms + parts.settings.grace_ms)
         return answer.of_reply(reply, visit.request_id)
 
-    def _check_signals(self, request: web.BaseRequest, target: Target) -> None:
+    def _check_signals(self, seen: translate.HttpParts, target: Target) -> None:
         """Refuse a blocked caller before anything is read or published. Raises Blocked."""
         parts = self._parts
-        seen = self._http_parts(request, "", request.raw_path.partition("?")[2], b"")
         found = translate.credentials(seen.headers, parse_qs(seen.query), target)
         caller = parts.routes.caller_of(found.digest) if found.digest else None
         now_ms = parts.clock.now_ms()
@@ -151,7 +151,7 @@ class Door:
         if blocked is not None:
             raise blocked
 
-    def _http_parts(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> translate.HttpParts:
+    def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
         settings, remote = self._parts.settings, request.remote or ""
         headers = translate.clean_headers(request.headers.items())
         certificate = headers.pop(settings.certificate_header, "") if settings.certificate_header else ""
@@ -161,7 +161,7 @@ class Door:
                      else hops(headers.get("x-forwarded-for", "")))
             ip = client_ip(remote, chain, self._parts.proxies)
         return translate.HttpParts(
-            method=request.method, path=path, query=query, body=body, headers=headers, client_ip=ip,
+            method=request.method, path=path, query=query, headers=headers, client_ip=ip,
             certificate=certificate if self._parts.proxies.holds(packed(remote)) else "")
 
     async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:

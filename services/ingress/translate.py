@@ -25,17 +25,20 @@ _OWN = frozenset({"traceparent", "tracestate", "content-type", "idempotency-key"
 _HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class HttpParts:
-    """An HTTP request: `path` below the project, percent-encoded as it came; header names lower case."""
+    """An HTTP request: `path` below the project, percent-encoded as it came; header names lower case.
+
+    `body` comes last: a caller may be refused before it is read.
+    """
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     client_ip: str
-    body: bytes
     certificate: str = ""
+    body: bytes = b""
 
 
 def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
+from shared.names import topics
 from tests.support.platform import PROJECT, Platform, eventually
+from tests.support.topics import records
 
 EMPLOYEE = {"name": "Rosa Luxe", "email": "rosa@example.com", "department": "sales"}
 
@@ -63,28 +66,34 @@ async def test_address_is_believed_from_the_connection_and_not_from_a_header(
     assert (status, problem["code"]) == (502, "upstream-failed")
 
 
-async def test_observing_policy_is_told_in_the_usage_event_of_an_admitted_call(
+async def test_observing_policy_is_told_in_usage_event_trace_and_metric_of_an_admitted_call(
         platform: Platform, http: ClientSession, name: str) -> None:
-    operation = {"name": "ask", "method": "GET", "path": "/ask", "workflow": "w"}
-    files = {"weir.yaml": f"name: {name}\n", "operations.yaml": json.dumps({"operations": [operation]}),
-             "workflows/w.yaml": "steps:\n  - id: answer\n    reply: {body: 1}\n",
-             "access.yaml": "clients: [{name: c}]\npolicies:\n  - {name: trial, action: reject, mode: observe}\n"}
-    platform.admin("POST", f"/projects/{name}/versions", {"files": files})
-    token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})["token"]
+    headers = await opened(http, platform, name, "clients: [{name: c}]\npolicies:\n"
+                                                 "  - {name: trial, action: reject, mode: observe}\n")
+    sampled = {"traceparent": f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01"}
+    async with http.get(f"{platform.ingress}/{name}/ask", headers={**headers, **sampled}) as answer:
+        assert answer.status == 200
+        request_id = answer.headers["X-Request-Id"]
 
-    async def admitted() -> bool:
-        async with http.get(f"{platform.ingress}/{name}/ask", headers={"Authorization": f"Bearer {token}"}) as answer:
-            return answer.status == 200
-    await eventually(admitted, within_s=3)
+    def traced() -> bool:
+        told = platform.weir("trace", request_id, "--json", check=False).stdout
+        return "trial:reject" in told
+    await eventually(lambda: asyncio.to_thread(traced), every_s=0.5)
 
     async def counted() -> bool:
+        texts = []
         for process in platform.processes().values():
             if process.name.startswith("policy"):
                 async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                    if f'outcome="trial:reject",project="{name}"' in await answer.text():
-                        return True
-        return False
+                    texts.append(await answer.text())
+        return any(f'outcome="trial:reject",project="{name}"' in text for text in texts)
     await eventually(counted)
+
+    async def told() -> bool:
+        wanted = f'"id":"{request_id}"'.encode()
+        events = [text for text in await records(platform, topics.USAGE) if wanted in text]
+        return any(b'"observed":["trial:reject"]' in text for text in events)
+    await eventually(told, every_s=1)
 
 
 def project_with(name: str, access: str) -> dict[str, str]:

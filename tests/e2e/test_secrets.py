@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import redis
 from aiohttp import ClientSession, TCPConnector, web
-from aiokafka import AIOKafkaConsumer
 
 from shared.names.topics import TOPICS
 from tests.support.issuer import Issuer, signed
 from tests.support.platform import CERTIFICATE_HEADER, PROXY, SECRET, SECRET_NAME, Platform, eventually
+from tests.support.topics import records
 
 
 @dataclass
@@ -157,25 +157,6 @@ async def test_rotated_token_goes_on_for_the_overlap_and_its_use_is_known(shop: 
     await eventually(used)
 
 
-async def records(platform: Platform) -> list[bytes]:
-    """Everything that stands in any topic, as one text each."""
-    found: list[bytes] = []
-    consumer = AIOKafkaConsumer(*(topic.name for topic in TOPICS), bootstrap_servers=platform.bootstrap,
-                                group_id=None, auto_offset_reset="earliest")
-    await consumer.start()
-    places = list(consumer.assignment())
-    assert len(places) == sum(topic.partitions for topic in TOPICS)
-    begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-    left = {place for place in places if ends[place] > begins[place]}
-    while left:
-        for batch in (await consumer.getmany(timeout_ms=500)).values():
-            found += [b"\n".join([record.key or b"", record.value or b"", *(
-                key.encode() + b"=" + value for key, value in record.headers)]) for record in batch]
-        left = {place for place in left if await consumer.position(place) < ends[place]}
-    await consumer.stop()
-    return found
-
-
 def redis_texts(platform: Platform) -> list[bytes]:
     """Everything that stands in the store."""
     with redis.Redis.from_url(platform.redis_url) as client:
@@ -203,8 +184,8 @@ async def test_no_secret_is_in_any_topic_log_or_store(shop: Shop, http: ClientSe
     # a JWT's first part says only how it is signed; what must not be found is its claims and its signature
     secrets = {part.encode() for text in shop.used
                for part in (text.split(".")[1:] if text.count(".") == 2 else [text])}
-    places = {"topics": await records(shop.platform), "store": redis_texts(shop.platform),
-              "logs": logs(shop.platform.state_dir / "logs")}
+    places = {"topics": await records(shop.platform, *(topic.name for topic in TOPICS)),
+              "store": redis_texts(shop.platform), "logs": logs(shop.platform.state_dir / "logs")}
     assert all(places.values())
     assert sum(shop.name.encode() in text for text in places["topics"]) > 30
     assert any(shop.token_id.encode() in text for text in places["store"])
