@@ -5,47 +5,70 @@ Out:   problems with their places.
 Never: YAML, files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
+from shared.project.access.budgets import compile_limit
 from shared.project.access.forms import compile_matches
-from shared.project.access.networks import Networks
+from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
-from shared.project.access.rules import compile_networks, compile_policy
+from shared.project.access.rules import compile_rule
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
 
 def check_access(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
     """All problems of the file."""
-    roles = frozenset(access.roles)
     yield from _duplicates("client", [client.name for client in access.clients], source, "clients")
     yield from _duplicates("policy", [policy.name for policy in access.policies], source, "policies")
     for index, client in enumerate(access.clients):
-        for role in client.roles:
-            if role not in roles:
-                yield source.problem(("clients", index, "roles"), "dangling", _no_role(role, access))
+        yield from _roles(client.roles, access, source, ("clients", index, "roles"))
+    for name, networks in access.networks.items():
+        for index, network in enumerate(networks):
+            yield from _is_network(network, source, ("networks", name, index))
     yield from _traffic(access, source, operations)
     yield from _callers(access, source)
-    lists: dict[str, Networks] = {}
-    try:
-        lists = compile_networks(access.networks)
-    except BadRule as exc:
-        yield source.problem(exc.path, "rule", str(exc))
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
-        try:
-            compile_policy(policy, lists, "p")
-        except BadRule as exc:
-            yield source.problem((*path, *exc.path), "rule", str(exc))
         yield from _operations(policy.operations, operations, source, path)
         yield from _methods(policy, operations, source, path)
         yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
-        for place, rule in enumerate(policy.rules):
-            for role in _named(rule.role):
-                if role not in roles:
-                    yield source.problem((*path, "rules", place, "role"), "dangling", _no_role(role, access))
+        yield from _parts(policy, access, source, path)
+
+
+def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    # a rule may name a list whatever is wrong in it
+    lists = dict.fromkeys(access.networks, Networks(()))
+    for index, rule in enumerate(policy.rules):
+        place = (*path, "rules", index)
+        yield from _compiles(partial(compile_rule, rule, lists), source, place)
+        yield from _roles(_named(rule.role), access, source, (*place, "role"))
+    for index, limit in enumerate(policy.limits):
+        yield from _compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source,
+                             (*path, "limits", index))
+
+
+def _roles(named: Iterable[str], access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    for role in named:
+        if role not in access.roles:
+            yield source.problem(path, "dangling", f"there is no role {role!r}; `roles` has "
+                                                   f"{', '.join(access.roles) or 'none'}")
+
+
+def _is_network(text: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    try:
+        network_of(text)
+    except BadNetwork as exc:
+        yield source.problem(path, "rule", str(exc))
+
+
+def _compiles(make: Callable[[], object], source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    try:
+        make()
+    except BadRule as exc:
+        yield source.problem((*path, *exc.path), "rule", str(exc))
 
 
 def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
@@ -73,10 +96,7 @@ def _traffic(access: Access, source: Source, operations: Sequence[Operation]) ->
         for index, one in enumerate(getattr(access, kind)):
             yield from _operations(one.operations, operations, source, (kind, index))
     for index, policy in enumerate(access.headers):
-        try:
-            compile_matches(policy)
-        except BadRule as exc:
-            yield source.problem(("headers", index, *exc.path), "rule", str(exc))
+        yield from _compiles(partial(compile_matches, policy), source, ("headers", index))
 
 
 def _operations(globs: Sequence[str], operations: Sequence[Operation], source: Source,
@@ -109,7 +129,3 @@ def _named(comparison: Comparison | None) -> list[str]:
     if comparison is None:
         return []
     return [str(value) for value in (*(comparison.in_ or ()), *(() if comparison.is_ is None else (comparison.is_,)))]
-
-
-def _no_role(role: str, access: Access) -> str:
-    return f"there is no role {role!r}; `roles` has {', '.join(access.roles) or 'none'}"

@@ -86,6 +86,17 @@ def test_each_mistake_is_told_with_its_place(text: str, code: str, where: tuple[
     assert message in loaded.problems[0].message
 
 
+def test_all_mistakes_of_a_file_are_told_at_once() -> None:
+    text = ("networks: {a: [x, 10.0.0.0/8, y]}\n" + POLICY + "    operations: [none]\n    rules:\n"
+            "      - ip: [a, z]\n"
+            "      - when: size + 'a'\n      - role: owner\n  - name: b\n    action: accept\n"
+            "    limits: [{limit: 1, per: day, calendar: Mars}, {limit: 1, per: day, name: c, cost: '\"a\"'}]\n")
+    loaded = load_project({**FILES, "access.yaml": text})
+    assert [(problem.line, problem.code) for problem in loaded.problems] == [
+        (1, "rule"), (1, "rule"), (5, "dangling"), (7, "rule"), (8, "rule"), (9, "dangling"), (12, "rule"),
+        (12, "rule")]
+
+
 GOOD = """
 roles: [reader]
 clients:
