@@ -64,11 +64,11 @@ class Registry:
             self._read_back.pop(entity.key, None)
         if there != entity:
             raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
-        self._audit(entity, what)
-
-    def _audit(self, entity: Entity, what: str) -> None:
         subject = entity.version if isinstance(entity, ProjectVersion) else (
             entity.name if isinstance(entity, Client) else entity.id)
-        line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": entity.project,
-                "subject": subject}
-        self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=entity.project.encode())
+        self.audit(what, entity.project, subject)
+
+    def audit(self, what: str, project: str, subject: str | int) -> None:
+        """Say on the audit topic what was changed."""
+        line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": project, "subject": subject}
+        self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=project.encode())

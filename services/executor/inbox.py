@@ -33,6 +33,7 @@ from shared.names import actions, spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.store.amounts import give_back
 from shared.store.idempotency import keep
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
@@ -122,8 +123,7 @@ class Stage:
     async def _give_back(self, execution: ExecutionRecord) -> None:
         """What cannot be given back ends with the deadline."""
         try:
-            for key in execution.holds:
-                await self._parts.store.command("ZREM", key, execution.request_id)
+            await give_back(self._parts.store, execution.request_id, execution.holds)
         except StoreUnavailable as exc:
             log.warning("a call at the same time counts until its deadline: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})

@@ -46,7 +46,8 @@ def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan
 def _plan(project: Project, operation: Operation, config: Mapping[str, Any]) -> Plan:
     steps = project.workflows[operation.workflow].steps
     return Plan(operation, tuple(_planned(step) for step in steps), config, ReplyValidator.of(operation),
-                tuple(policy.answer for policy in project.headers if policy.speaks_of(operation.name)))
+                tuple(policy.answer for policy in project.headers
+                      if policy.speaks_of(operation.name) and policy.answer != Change()))
 
 
 def _planned(step: Step) -> PlannedStep:

@@ -109,20 +109,20 @@ class Door:
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
         """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
-        _, project, rest = [*path.split("/", 2), "", ""][:3]
+        project, below = _split(path)
         method = request.headers[cors.WANTED_METHOD]
         try:
-            target = self._parts.routes.find(method, project, "/" + rest)
+            target = self._parts.routes.find(method, project, below)
         except WeirError:
             return None
         return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
 
     async def _call(self, request: web.BaseRequest, visit: _Visit, path: str, query: str) -> answer.Answer:
         parts = self._parts
-        _, project, rest = [*path.split("/", 2), "", ""][:3]
-        visit.target = target = parts.routes.find(request.method, project, "/" + rest)
+        project, below = _split(path)
+        visit.target = target = parts.routes.find(request.method, project, below)
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
-        seen = self._http_parts(request, "/" + rest, query)
+        seen = self._http_parts(request, below, query)
         if parts.board:
             self._check_signals(seen, target)
         seen.body = await self._body(request, visit)
@@ -196,3 +196,9 @@ class Door:
         if visit.span is not None:
             visit.span.set_attribute(spans.HTTP_STATUS, result.status)
             visit.span.end()
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The project, and the path below it."""
+    _, project, rest = [*path.split("/", 2), "", ""][:3]
+    return project, "/" + rest

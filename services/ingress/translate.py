@@ -89,9 +89,9 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
     found = credentials(headers, query, target)
     if found.secrets and seal is None:
         raise Unavailable("this gateway has no cluster key to protect these credentials with (WEIR_CLUSTER_KEY)")
-    hidden = _HIDDEN
+    key_header = None
     if target.api_key is not None:
-        hidden = hidden | {target.api_key.header or ""}
+        key_header = target.api_key.header
         query.pop(target.api_key.query or "", None)
     return RequestRecord(
         request_id=request_id, project=target.project, operation=target.operation.name, params=dict(target.params),
@@ -100,5 +100,6 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         content_type=headers.get("content-type"), idempotency_key=headers.get(H.IDEMPOTENCY_KEY),
         traceparent=str(trace), tracestate=headers.get(H.TRACESTATE),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
-                       headers={key: value for key, value in headers.items() if key not in hidden},
+                       headers={key: value for key, value in headers.items()
+                                if key not in _HIDDEN and key != key_header},
                        client_ip=parts.client_ip))

@@ -61,7 +61,7 @@ def _judged(hearing: Hearing, kept: KeptAnswer | None) -> Decision | KeptAnswer 
     case = hearing.case
     refusal = may_run(case, hearing.request_id, kept)
     if refusal is not None:
-        return Decision(refusal, case.project.version if case.project is not None else 0)
+        return Decision(refusal, case.version)
     if kept is not None and not kept.is_running:
         return kept
     case.claimed = case.claim is not None

@@ -16,7 +16,7 @@ from shared.clock import Clock
 from shared.decision.amounts import UNKNOWN, Amounts, Ask, Outcome
 from shared.names import actions
 from shared.project.access.budgets import Kind
-from shared.store.amounts import spend
+from shared.store.amounts import give_back, spend
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
@@ -49,8 +49,7 @@ class Counters:
 
     async def release(self, request_id: str, keys: Sequence[str]) -> None:
         """Give back what a call held that is not going to run; what cannot be given back ends with its deadline."""
-        for key in keys:
-            try:
-                await self._store.command("ZREM", key, request_id)
-            except StoreUnavailable:
-                return
+        try:
+            await give_back(self._store, request_id, keys)
+        except StoreUnavailable:
+            return

@@ -184,7 +184,7 @@ class Bench:
         for outcome in case.observed:
             parts.metrics.observed.labels(case.request.project, outcome).inc()
         if isinstance(ruling, KeptAnswer):
-            hearing.describe(Decision(None, case.project.version if case.project is not None else 0))
+            hearing.describe(Decision(None, case.version))
             return self._again(hearing, ruling)
         hearing.describe(ruling)
         if case.token:

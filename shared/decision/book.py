@@ -8,7 +8,6 @@ Never: a change in place while a call is being decided: one event loop, one book
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion, Token
@@ -17,7 +16,8 @@ from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
 from shared.project.access.authentication import Authentication
 from shared.project.access.forms import Form, compile_form
-from shared.project.access.rules import CompiledPolicy, compile_networks, compile_policy
+from shared.project.access.networks import Networks
+from shared.project.access.rules import CompiledPolicy, compile_policy
 from shared.project.canary import CANARY
 from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
@@ -56,8 +56,8 @@ class GuardedProject:
 
     @classmethod
     def compile(cls, project: Project, version: int) -> "GuardedProject":
-        """Compile routes, schemas and policies once per version. Raises BadRule."""
-        lists = compile_networks(project.networks)
+        """Compile routes, schemas and policies once per version. Raises BadRule, BadNetwork."""
+        lists = {name: Networks(networks) for name, networks in project.networks.items()}
         policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
             operation.name: _guard(operation, policies, project)
@@ -67,8 +67,7 @@ class GuardedProject:
 
 
 def _guard(operation: Operation, policies: Sequence[CompiledPolicy], project: Project) -> GuardedOperation:
-    speaking = [compiled for compiled in policies
-                if any(fnmatchcase(operation.name, glob) for glob in compiled.policy.operations)]
+    speaking = [compiled for compiled in policies if compiled.policy.speaks_of(operation.name)]
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
     return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],

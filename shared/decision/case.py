@@ -70,6 +70,11 @@ class Case:
         return self.guarded.operation.name if self.guarded is not None else ""
 
     @property
+    def version(self) -> int:
+        """The project version that decides; 0 without a project."""
+        return self.project.version if self.project is not None else 0
+
+    @property
     def kinds(self) -> frozenset[str]:
         """Kinds of proof that the operation takes."""
         return self.guarded.kinds if self.guarded is not None else frozenset()

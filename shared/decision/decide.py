@@ -1,7 +1,7 @@
 """Admit or refuse one call.
 
 In:    a `Case`; between two of its checks, what the amounts say.
-Out:   `Decision`: the first refusal in the order of `CHECKS`, or none.
+Out:   `Decision`: the first refusal in the order of the checks, or none.
 Never: I/O, a clock, logging.
 
 Policy asks the amounts for all calls of a poll at once, so the decision has two halves: `look` and `settle`.
@@ -28,7 +28,6 @@ Check = Callable[[Case], WeirError | None]
 BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, nobody_blocks,
                                     policies_let_in, key_is_usable)
 AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, form_fits, input_fits)
-CHECKS = BEFORE_AMOUNTS + AFTER_AMOUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +76,4 @@ def _first(checks: Sequence[Check], case: Case) -> WeirError | None:
 
 
 def _decision(case: Case, refusal: WeirError | None) -> Decision:
-    return Decision(refusal, case.project.version if case.project is not None else 0)
+    return Decision(refusal, case.version)

@@ -110,8 +110,7 @@ def _operations(globs: Sequence[str], operations: Sequence[Operation], source: S
 
 def _methods(policy: Policy, operations: Sequence[Operation], source: Source,
              path: tuple[Key, ...]) -> Iterator[Problem]:
-    methods: set[str] = {operation.method for operation in operations
-               if any(fnmatchcase(operation.name, glob) for glob in policy.operations)}
+    methods: set[str] = {operation.method for operation in operations if policy.speaks_of(operation.name)}
     for index, rule in enumerate(policy.rules):
         if rule.method is not None and methods and not _could_be(rule, methods):
             yield source.problem((*path, "rules", index, "method"), "never", "this can never hold: the operations of "

@@ -19,6 +19,12 @@ async def spend(store: Store, asks: Sequence[Ask], *, take: bool = True) -> list
     return [[Outcome(*outcome) for outcome in outcomes] for outcomes in orjson.loads(answer)[1]]
 
 
+async def give_back(store: Store, request_id: str, keys: Sequence[str]) -> None:
+    """Free what a call held; without this it ends with the call's deadline. Raises StoreUnavailable."""
+    for key in keys:
+        await store.command("ZREM", key, request_id)
+
+
 def pack(asks: Sequence[Ask]) -> bytes:
     """The script's argument: one text, for a client's cost is by the argument."""
     return orjson.dumps([[ask.request_id, ask.until_ms, [

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from services.console.cli import admin, output
+from services.console.cli import admin, arguments, output
 from services.console.cli.output import AsJson
-from shared.project.durations import to_ms
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 ClientName = Annotated[str, typer.Argument(help="Name of the client.")]
@@ -52,7 +51,7 @@ def create_token(project: ProjectName, client: ClientName,
                  as_json: AsJson = False) -> None:
     """Make a token; its text is shown this once."""
     answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens",
-                       {"expires_in_s": _seconds(expires, "--expires")})
+                       {"expires_in_s": _life_s(expires)})
     _show(answer, as_json=as_json)
 
 
@@ -62,17 +61,14 @@ def rotate_token(project: ProjectName, client: ClientName,
                  as_json: AsJson = False) -> None:
     """Make a token, and let the client's others end after the overlap."""
     answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens/rotate",
-                       {"expires_in_s": _seconds(expires, "--expires"), "overlap_s": _seconds(overlap, "--overlap")})
+                       {"expires_in_s": _life_s(expires), "overlap_s": arguments.seconds(overlap, "--overlap")})
     _show(answer, as_json=as_json)
     if not as_json:
         output.say(f"The other tokens of {client} end in {overlap}.")
 
 
-def _seconds(text: str | None, option: str) -> int | None:
-    try:
-        return None if text is None else max(1, to_ms(text) // 1000)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint=option) from None
+def _life_s(expires: str | None) -> int | None:
+    return None if expires is None else arguments.seconds(expires, "--expires")
 
 
 def _show(answer: Any, *, as_json: bool) -> None:

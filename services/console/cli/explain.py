@@ -12,11 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from services.console.cli import admin, output
+from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from services.console.cli.projects import read_folder
-from shared.project.durations import to_ms
 
 Project = Annotated[str, typer.Option(help="Name of the project.")]
 Pairs = Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")]
@@ -71,10 +70,7 @@ def matrix(project: Project, as_json: AsJson = False) -> None:
 def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder with the draft.")],
            since: Annotated[str, typer.Option(help="How far back, as in 2h.")] = "1h", as_json: AsJson = False) -> None:
     """Run past requests through a draft, and list what it would change; nothing is counted or put in force."""
-    try:
-        since_ms = int(time.time() * 1000) - to_ms(since)  # noqa: TID251
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--since") from None
+    since_ms = int(time.time() * 1000) - arguments.milliseconds(since, "--since")  # noqa: TID251
     answer = admin.ask("POST", f"/projects/{project}/replay", {"files": read_folder(draft), "since": max(since_ms, 0)},
                        _REPLAY_TIMEOUT_S)
     if as_json:

@@ -13,11 +13,10 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from services.console.cli import admin, output
+from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from services.console.cli.waterfall import waterfall
-from shared.project.durations import to_ms
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 
@@ -58,10 +57,7 @@ def usage(project: ProjectName,
           by: Annotated[str, typer.Option(help="Dimensions to keep apart.")] = "operation,client,status",
           as_json: AsJson = False) -> None:
     """Show what a project has been used for."""
-    try:
-        back_ms = to_ms(since)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--since") from None
+    back_ms = arguments.milliseconds(since, "--since")
     now_ms = time.time_ns() // 1_000_000
     query = urlencode({"since": max(0, now_ms - back_ms), "until": now_ms + 60_000, "by": by})
     answer = admin.ask("GET", f"/projects/{project}/usage?{query}")

@@ -10,10 +10,9 @@ from urllib.parse import quote
 
 import typer
 
-from services.console.cli import admin, output
+from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
-from shared.project.durations import to_ms
 
 Project = Annotated[str, typer.Argument(help="Name of the project, or * for all.")]
 Client = Annotated[str | None, typer.Option(help="A client, by name.")]
@@ -42,11 +41,8 @@ def block(project: Project, client: Client = None, ip: Ip = None, token: TokenId
           reason: Annotated[str, typer.Option(help="The caller reads it.")] = "", as_json: AsJson = False) -> None:
     """Block a client, an address or a token; in force at the edge within a second."""
     kind, subject = _subject(client, ip, token)
-    try:
-        for_s = max(1, to_ms(duration) // 1000)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc), param_hint="--for") from None
-    body: dict[str, Any] = {"kind": kind, "subject": subject, "for_s": for_s, "reason": reason}
+    body: dict[str, Any] = {"kind": kind, "subject": subject, "for_s": arguments.seconds(duration, "--for"),
+                            "reason": reason}
     if throttle is not None:
         body |= {"action": "throttle", "rate": throttle}
     answer = admin.ask("POST", f"/projects/{quote(project)}/signals", body)

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 from services.control.api import Call, Result, Route
 from services.control.changes import loaded
 from services.control.faults import NotFound
-from shared.contracts.config import ProjectVersion
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.book import GuardedProject
 from shared.decision.callers.identity import Identity
@@ -51,10 +50,8 @@ class Draft(BaseModel):
 
 async def explain(call: Call) -> Result:
     """Each check in order, with what it saw."""
-    desk, project, question = call.desk, call.path["project"], call.body
-    guarded = desk.book.project(project)
-    if guarded is None:
-        raise NotFound(f"there is no project {project!r}; `weir projects` lists them")
+    desk, guarded, question = call.desk, _guarded(call), call.body
+    project = guarded.name
     case = _case(call, guarded, question)
     assumed = None
     if question.client is not None:
@@ -76,6 +73,14 @@ async def explain(call: Call) -> Result:
     return Result({"project": project, "version": guarded.version, "operation": case.operation,
                    "decision": _decision(refusal), "checks": [asdict(finding) for finding in findings],
                    "observed": case.observed, "notes": notes})
+
+
+def _guarded(call: Call) -> GuardedProject:
+    name = call.path["project"]
+    guarded = call.desk.book.project(name)
+    if guarded is None:
+        raise NotFound(f"there is no project {name!r}; `weir projects` lists them")
+    return guarded
 
 
 def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:
@@ -101,20 +106,13 @@ def _decision(refusal: WeirError | None) -> dict[str, object]:
 
 async def show_matrix(call: Call) -> Result:
     """Who may call what, and with which limits."""
-    guarded = call.desk.book.project(call.path["project"])
-    if guarded is None:
-        raise NotFound(f"there is no project {call.path['project']!r}; `weir projects` lists them")
+    guarded = _guarded(call)
     return Result([asdict(cell) for cell in matrix(guarded, call.desk.book.clients(guarded.name))])
 
 
 async def replay(call: Call) -> Result:
     """What a draft would change about past requests."""
-    name = call.path["project"]
-    if call.desk.book.project(name) is None:
-        raise NotFound(f"there is no project {name!r}; `weir projects` lists them")
-    project = loaded(name, call.body.files)
-    draft = GuardedProject.of(ProjectVersion(project=name, version=0, files={}, time=0,
-                                             document=project.to_document()))
+    draft = GuardedProject.compile(loaded(_guarded(call).name, call.body.files), 0)
     return Result(await call.desk.replay.run(draft, call.body.since))
 
 

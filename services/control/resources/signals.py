@@ -8,7 +8,6 @@ Never: a block without an end.
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-import orjson
 from pydantic import BaseModel, Field, model_validator
 
 from services.control.api import Call, Result, Route
@@ -77,15 +76,13 @@ async def lift_signal(call: Call) -> Result:
 
 
 async def _write(call: Call, signal: Signal, what: str) -> None:
-    outbox = call.desk.outbox
     try:
-        await outbox.send(topics.SIGNALS, signal.to_value(), [], key=signal.key, partition=0)
+        await call.desk.outbox.send(topics.SIGNALS, signal.to_value(), [], key=signal.key, partition=0)
     except (SendFailed, KafkaUnavailable) as exc:
         raise Unavailable(f"the signal could not be written: {exc}") from exc
     # whoever asks next finds it, before the topic has been read back
     call.desk.book.signals.take([signal])
-    line = {"time": signal.time, "who": "admin", "what": what, "project": signal.project, "subject": signal.subject}
-    outbox.send(topics.AUDIT, orjson.dumps(line), [], key=signal.project.encode())
+    call.desk.registry.audit(what, signal.project, signal.subject)
 
 
 ROUTES = (

@@ -14,7 +14,7 @@ from shared.decision.callers.identity import Identity, expired, invalid
 from shared.decision.case import Case
 from shared.errors import Refused, Unavailable
 from shared.project.access.authentication import Jwt
-from shared.project.access.facts import MISSING, part_of
+from shared.project.access.facts import claim_pointer, part_of
 
 _MAX_CLIENT = 200
 
@@ -67,19 +67,15 @@ def _fits(claims: Mapping[str, Any], scheme: Jwt, now_ms: int) -> Refused | None
 
 
 def _identity(case: Case, claims: Mapping[str, Any], scheme: Jwt) -> Identity | Refused:
-    client = part_of(claims, _pointer(scheme.client))
+    client = part_of(claims, claim_pointer(scheme.client))
     if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT:
         return invalid(f"the token's claim {scheme.client!r} does not name a caller")
     if scheme.roles is None:
         return Identity(client=client, roles=case.book.roles(case.request.project, client), claims=claims)
-    said = part_of(claims, _pointer(scheme.roles))
+    said = part_of(claims, claim_pointer(scheme.roles))
     named = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
     return Identity(client=client, roles=frozenset(role for role in named if isinstance(role, str)), claims=claims)
 
 
-def _pointer(claim: str) -> str:
-    return claim if claim.startswith("/") else "/" + claim.replace("~", "~0").replace("/", "~1")
-
-
 def _is_time(value: object) -> bool:
-    return value is not MISSING and isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)

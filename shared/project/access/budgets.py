@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from shared.project.access.cel import BadCel, Undecided, compile_cost
-from shared.project.access.facts import MISSING, Facts, part_of
+from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
 from shared.project.access.limits import PER_MS, Limit
 from shared.project.access.problems import BadRule
 from shared.project.periods import BadZone, bounds, zone_of
@@ -116,7 +116,7 @@ def _subject(subject: str) -> Callable[[Facts], str]:
         key = name.lower()
         return lambda facts: facts.headers.get(key, "")
     if kind == "claim":
-        pointer = name if name.startswith("/") else f"/{name}"
+        pointer = claim_pointer(name)
         return lambda facts: _text(part_of(facts.claims, pointer))
     return _SUBJECTS[kind]
 

@@ -85,3 +85,8 @@ def part_of(document: Any, pointer: str) -> Any:
         else:
             return MISSING
     return here
+
+
+def claim_pointer(name: str) -> str:
+    """The JSON pointer of a claim: its name, or the pointer to one inside others."""
+    return name if name.startswith("/") else "/" + name.replace("~", "~0").replace("/", "~1")

@@ -7,6 +7,7 @@ Never: a look at another object of the project: `check_access.py` has that.
 A rule has one key, which names its kind. A text after it is short for `is`, a list for `in`.
 """
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
@@ -149,12 +150,21 @@ class Rule(Sparse):
         return next(iter(self.model_fields_set))
 
 
-class Policy(Sparse):
+class Speaking(Sparse):
+    """Speaks of some operations."""
+
+    operations: tuple[Glob, ...] = Field(default=("*",), min_length=1, description="Names of operations, or globs")
+
+    def speaks_of(self, operation: str) -> bool:
+        """Whether it applies to an operation."""
+        return any(fnmatchcase(operation, glob) for glob in self.operations)
+
+
+class Policy(Speaking):
     """Who may call which operations, and how often."""
 
     name: Name
     description: str | None = None
-    operations: tuple[Glob, ...] = Field(default=("*",), min_length=1, description="Names of operations, or globs")
     action: Literal["accept", "reject"]
     mode: Literal["enforce", "observe"] = "enforce"
     rules: tuple[Rule, ...] = Field(default=(), description="All must hold")

@@ -13,8 +13,8 @@ from typing import Any
 from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
 from shared.project.access.comparison import BadPattern, compile_comparison
-from shared.project.access.facts import MISSING, Facts, part_of
-from shared.project.access.networks import BadNetwork, Networks
+from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
+from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
 from shared.project.access.problems import BadRule
 from shared.project.periods import BadZone, zone_of
@@ -53,16 +53,6 @@ class CompiledPolicy:
             except Undecided:
                 undecided = True
         return not undecided or self.policy.action == "reject"
-
-
-def compile_networks(lists: Mapping[str, Sequence[str]]) -> dict[str, Networks]:
-    """The named lists of a project. Raises BadRule."""
-    compiled = {}
-    for name, networks in lists.items():
-        for index, network in enumerate(networks):
-            _networks([network], {}, ("networks", name, index))
-        compiled[name] = Networks(networks)
-    return compiled
 
 
 def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> CompiledPolicy:
@@ -128,7 +118,7 @@ def _source(kind: str, setting: Comparison) -> tuple[str, Values, bool]:
     if isinstance(setting, Named):
         name = setting.name
         if kind == "claim":
-            pointer = name if name.startswith("/") else "/" + name.replace("~", "~0").replace("/", "~1")
+            pointer = claim_pointer(name)
             return f"claim {name}", lambda facts: _spread(part_of(facts.claims, pointer)), False
         if kind == "header":
             key = name.lower()
@@ -164,9 +154,9 @@ def _networks(names: Sequence[str], lists: NetworkLists, path: tuple[str | int, 
     literal = []
     for index, name in enumerate(names):
         if name not in lists:
+            literal.append(name)
             try:
-                literal.append(name)
-                Networks([name])
+                network_of(name)
             except BadNetwork as exc:
                 known = f"; nor is it a list under `networks` ({', '.join(lists)})" if lists else ""
                 raise BadRule(f"{exc}{known}", (*path, index)) from None

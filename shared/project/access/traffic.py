@@ -5,13 +5,12 @@ Out:   frozen models; each names the operations that it speaks of, all that matc
 Never: who may call; that is `policies.py`.
 """
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, ByteSize, Field, StringConstraints, WithJsonSchema, model_validator
 
 from shared.project.access.authentication import HeaderName
-from shared.project.access.policies import Glob, Text
+from shared.project.access.policies import Speaking, Text
 from shared.project.access.sparse import Sparse
 from shared.project.durations import Duration
 from shared.project.steps import Method
@@ -24,16 +23,6 @@ Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://(\*\.)?[A-Za-z
                    AfterValidator(str.lower)]
 Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["integer", "string"], "minimum": 1,
                                                         "description": "Bytes, or a text with a unit: 8KB"})]
-
-
-class Speaking(Sparse):
-    """Speaks of some operations."""
-
-    operations: tuple[Glob, ...] = Field(default=("*",), min_length=1, description="Names of operations, or globs")
-
-    def speaks_of(self, operation: str) -> bool:
-        """Whether it applies to an operation."""
-        return any(fnmatchcase(operation, glob) for glob in self.operations)
 
 
 class Change(Sparse):
