@@ -5,9 +5,9 @@ Out:   `Hearing`.
 Never: a rule.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from opentelemetry.trace import Span
 
 from shared.contracts.origin import Origin
@@ -19,8 +19,7 @@ from shared.names import spans, topics
 from shared.telemetry.tracing import failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class Hearing(Struct, frozen=True, kw_only=True):
     """One call under way; `timing` grows. `deciding`: span of the decision, inside `span`; none when unsampled."""
 
     case: Case

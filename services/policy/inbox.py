@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import ParamSpec
 
 from opentelemetry.trace import SpanKind
 
@@ -49,6 +49,7 @@ from shared.telemetry.tracing import Tracing, context_of
 
 log = logging.getLogger(__name__)
 Effects = list[asyncio.Future[None]]
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Bench:
         done: list[Record] = []
         waiting: list[Hearing] = []
         for record in records:
-            found = self._safely(record, partial(self._open, record, waiting))
+            found = self._safely(record, self._open, record, waiting)
             if found is not None:
                 done.append(record)
                 effects.extend(found)
@@ -117,22 +118,23 @@ class Bench:
             if held is None:
                 going.append(hearing)
             else:
-                effects.extend(self._safely(hearing.record, partial(self._close, hearing, held)) or ())
+                effects.extend(self._safely(hearing.record, self._close, hearing, held) or ())
         limited = [hearing for hearing in going if hearing.case.demands]
         if limited:
             outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in limited])
             for hearing, outcome in zip(limited, outcomes, strict=True):
                 hearing.case.outcomes = outcome
         for hearing in going:
-            effects.extend(self._safely(hearing.record, partial(self._settle, hearing)) or ())
+            effects.extend(self._safely(hearing.record, self._settle, hearing) or ())
         self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
 
     def _settle(self, hearing: Hearing) -> Effects:
         return self._close(hearing, settle(hearing.case))
 
-    def _safely(self, record: Record, work: Callable[[], Effects | None]) -> Effects | None:
+    def _safely(self, record: Record, work: Callable[P, Effects | None], *args: P.args,
+                **more: P.kwargs) -> Effects | None:
         try:
-            return work()
+            return work(*args, **more)
         except BadRecord as exc:
             return [self._parts.dead_letters.bury(record, str(exc))]
         except Exception as exc:
@@ -150,15 +152,18 @@ class Bench:
                             f"one of {', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
         trace = TraceContext.parse(request.traceparent) or TraceContext.new(sampled=False)
         case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
-        span = parts.tracing.start(spans.process(record.topic), trace, SpanKind.CONSUMER, {
-            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
-            spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
-            spans.MESSAGING_OFFSET: record.offset})
-        trace = context_of(span, trace) or trace
+        span = deciding = None
+        if trace.sampled:
+            span = parts.tracing.start(spans.process(record.topic), trace, SpanKind.CONSUMER, {
+                spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
+                spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
+                spans.MESSAGING_OFFSET: record.offset})
+            trace = context_of(span, trace) or trace
+            deciding = parts.tracing.start(spans.POLICY_DECIDE, trace, SpanKind.INTERNAL)
         hearing = Hearing(
             case=case, record=record, request_id=request.request_id or ids.request_id(now_ms), trace=trace,
             started_us=started_us, timing={"policy-queue": max(0, (now_ms - record.timestamp) * 1000)}, span=span,
-            deciding=parts.tracing.start(spans.POLICY_DECIDE, trace, SpanKind.INTERNAL))
+            deciding=deciding)
         decision = self._unfit(case, secret_headers_in(headers)) or look(case)
         if decision is None and (case.demands or case.claim is not None):
             waiting.append(hearing)

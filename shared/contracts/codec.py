@@ -6,8 +6,9 @@ Never: a default for a value that is there but malformed.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import msgspec
 import orjson
 
 from shared.errors import BadRecord
@@ -15,7 +16,10 @@ from shared.errors import BadRecord
 HeaderPairs = Sequence[tuple[str, bytes]]
 HeaderMap = Mapping[str, bytes]
 JsonObject = dict[str, Any]
+T = TypeVar("T")
 MAX_NAME = 200
+TIMING = msgspec.json.Decoder(dict[str, int])
+TEXT_BY_NAME = msgspec.json.Decoder(dict[str, str])
 
 
 def header_map(pairs: Sequence[tuple[str, bytes | None]]) -> HeaderMap:
@@ -34,6 +38,15 @@ def text(headers: HeaderMap, key: str) -> str | None:
         raise BadRecord(f"header {key} is not UTF-8: {exc.reason} at byte {exc.start}") from exc
 
 
+def texts(headers: HeaderMap, keys: Sequence[str]) -> dict[str, str]:
+    """Those of some UTF-8 headers that are there: one pass, for a record has many."""
+    try:
+        return {key: value.decode() for key in keys if (value := headers.get(key)) is not None}
+    except UnicodeDecodeError:
+        # names the header
+        return {key: found for key in keys if (found := text(headers, key)) is not None}
+
+
 def required(headers: HeaderMap, key: str) -> str:
     """A UTF-8 header that has to be there and not empty."""
     value = text(headers, key)
@@ -42,9 +55,10 @@ def required(headers: HeaderMap, key: str) -> str:
     return value
 
 
-def name(headers: HeaderMap, key: str) -> str:
+def named(key: str, value: str | None) -> str:
     """A required header that names something; bounded, because names go into answers, events and logs."""
-    value = required(headers, key)
+    if not value:
+        raise BadRecord(f"header {key} is missing; every record on this topic carries it")
     if len(value) > MAX_NAME:
         raise BadRecord(f"header {key} has {len(value)} characters, at most {MAX_NAME} make a name")
     return value
@@ -64,6 +78,20 @@ def json_object(headers: HeaderMap, key: str) -> JsonObject | None:
     """A header that holds a JSON object, or None when it is absent."""
     value = headers.get(key)
     return None if value is None else load_object(value, f"header {key}")
+
+
+def decoded(headers: HeaderMap, key: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """A header that holds JSON of a given shape, or None when it is absent."""
+    value = headers.get(key)
+    return None if value is None else decode(value, decoder, f"header {key}")
+
+
+def decode(data: bytes | None, decoder: msgspec.json.Decoder[T], what: str) -> T:
+    """JSON of a given shape; `what` names it in the error."""
+    try:
+        return decoder.decode(data or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BadRecord(f"{what} is not what the AsyncAPI document says: {exc}") from exc
 
 
 def load_object(data: bytes | None, what: str) -> JsonObject:

@@ -13,10 +13,10 @@ by commas), `weir-claim` JSON {key, digest, keep_ms} of the idempotency key, the
 `content-type`, trace context.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import orjson
+from msgspec import Struct
 
 from shared.contracts import codec
 from shared.contracts.origin import Origin
@@ -24,8 +24,7 @@ from shared.contracts.reply_address import ReplyAddress
 from shared.names import headers as H
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionRecord:
+class ExecutionRecord(Struct, frozen=True, kw_only=True):
     """One execution to run; its id is the request id."""
 
     request_id: str
@@ -36,12 +35,12 @@ class ExecutionRecord:
     source: str
     origin: Origin
     deadline_ms: int
-    trigger: dict[str, Any] = field(default_factory=dict)
-    timing: dict[str, int] = field(default_factory=dict)
+    trigger: dict[str, Any] = {}
+    timing: dict[str, int] = {}
     observed: tuple[str, ...] = ()
-    answer_headers: dict[str, str] = field(default_factory=dict)
+    answer_headers: dict[str, str] = {}
     holds: tuple[str, ...] = ()
-    claim: dict[str, Any] = field(default_factory=dict)
+    claim: dict[str, Any] = {}
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -77,19 +76,25 @@ class ExecutionRecord:
     @classmethod
     def from_headers(cls, headers: codec.HeaderMap, body: bytes | None) -> Self:
         """Read a record. Raises BadRecord."""
+        text = codec.texts(headers, _TEXTS).get
         return cls(
-            request_id=codec.name(headers, H.REQUEST_ID), project=codec.name(headers, H.PROJECT),
-            version=codec.integer(headers, H.VERSION) or 0, operation=codec.name(headers, H.OPERATION),
-            client=(codec.text(headers, H.CLIENT) or "")[:codec.MAX_NAME], source=codec.name(headers, H.SOURCE),
+            request_id=codec.named(H.REQUEST_ID, text(H.REQUEST_ID)), project=codec.named(H.PROJECT, text(H.PROJECT)),
+            version=codec.integer(headers, H.VERSION) or 0, operation=codec.named(H.OPERATION, text(H.OPERATION)),
+            client=(text(H.CLIENT) or "")[:codec.MAX_NAME], source=codec.named(H.SOURCE, text(H.SOURCE)),
             origin=Origin.from_headers(headers), deadline_ms=codec.integer(headers, H.DEADLINE) or 0,
-            trigger=codec.json_object(headers, H.TRIGGER) or {}, timing=codec.json_object(headers, H.TIMING) or {},
-            observed=_listed(headers, H.OBSERVED), holds=_listed(headers, H.HOLDS),
+            trigger=codec.json_object(headers, H.TRIGGER) or {},
+            timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
+            observed=_listed(text(H.OBSERVED)), holds=_listed(text(H.HOLDS)),
             claim=codec.json_object(headers, H.CLAIM) or {},
-            answer_headers=codec.json_object(headers, H.REPLY_HEADERS) or {},
-            reply_to=ReplyAddress.from_headers(headers), idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY),
-            content_type=codec.text(headers, H.CONTENT_TYPE), traceparent=codec.text(headers, H.TRACEPARENT),
-            tracestate=codec.text(headers, H.TRACESTATE), body=body or b"")
+            answer_headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
+            reply_to=ReplyAddress.from_headers(headers), idempotency_key=text(H.IDEMPOTENCY_KEY),
+            content_type=text(H.CONTENT_TYPE), traceparent=text(H.TRACEPARENT),
+            tracestate=text(H.TRACESTATE), body=body or b"")
 
 
-def _listed(headers: codec.HeaderMap, key: str) -> tuple[str, ...]:
-    return tuple(filter(None, (codec.text(headers, key) or "").split(",")))
+_TEXTS = (H.REQUEST_ID, H.PROJECT, H.OPERATION, H.CLIENT, H.SOURCE, H.OBSERVED, H.HOLDS, H.IDEMPOTENCY_KEY,
+          H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(","))) if text else ()

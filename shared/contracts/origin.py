@@ -5,16 +5,16 @@ Out:   `Origin` and its wire form.
 Never: anything else.
 """
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from shared.contracts.codec import HeaderMap, required
 from shared.errors import BadRecord
 from shared.names import headers as H
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Wire: `<topic>/<partition>/<offset>`, ASCII."""
 
     topic: str

@@ -9,26 +9,25 @@ JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `tra
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
 import orjson
+from msgspec import Struct
 
 from shared.contracts import codec
 from shared.errors import BadRecord, WeirError, problem
 from shared.names import headers as H
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyRecord:
+class ReplyRecord(Struct, frozen=True, kw_only=True):
     """One answer. Timing: microseconds per hop, queue times under `<hop>-queue`."""
 
     request_id: str
     status: int
     body: bytes = b""
     content_type: str | None = H.JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    timing: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, str] = {}
+    timing: dict[str, int] = {}
     traceparent: str | None = None
 
     def to_headers(self) -> list[tuple[str, bytes]]:
@@ -52,8 +51,9 @@ class ReplyRecord:
             raise BadRecord(f"header {H.STATUS} is not an HTTP status: {status}")
         return cls(request_id=codec.text(headers, H.REQUEST_ID) or "", status=status, body=body or b"",
                    content_type=codec.text(headers, H.CONTENT_TYPE),
-                   headers=codec.json_object(headers, H.REPLY_HEADERS) or {},
-                   timing=codec.json_object(headers, H.TIMING) or {}, traceparent=codec.text(headers, H.TRACEPARENT))
+                   headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
+                   timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
+                   traceparent=codec.text(headers, H.TRACEPARENT))
 
 
 def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,

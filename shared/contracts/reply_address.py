@@ -13,9 +13,11 @@ Never: an invented correlation id: without one there is no address.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
+
+from msgspec import Struct
 
 from shared.contracts.codec import HeaderMap, integer, required
 from shared.errors import BadRecord
@@ -41,8 +43,7 @@ _KEYS: dict[Dialect, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyAddress:
+class ReplyAddress(Struct, frozen=True, kw_only=True):
     """Correlation id: 1..64 opaque bytes. Partition: None lets the sender choose one."""
 
     correlation_id: bytes
@@ -76,12 +77,16 @@ class ReplyAddress:
 
     def allowed_by(self, prefixes: Sequence[str]) -> bool:
         """Whether answers may be written to this topic."""
-        return any(self.topic == prefix or (prefix.endswith(".") and self.topic.startswith(prefix))
-                   for prefix in prefixes)
+        return _allowed(self.topic, tuple(prefixes))
 
     def answer_headers(self) -> list[tuple[str, bytes]]:
         """The correlation id under the key that the caller looks for."""
         return [(_KEYS[self.dialect][0], self.correlation_id)]
+
+
+@lru_cache(maxsize=1000)
+def _allowed(topic: str, prefixes: tuple[str, ...]) -> bool:
+    return any(topic == prefix or (prefix.endswith(".") and topic.startswith(prefix)) for prefix in prefixes)
 
 
 def _topic(headers: HeaderMap, key: str) -> str:

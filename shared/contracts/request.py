@@ -13,11 +13,12 @@ alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address; `weir-tok
 `content-type`; trace context.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+import msgspec
 import orjson
+from msgspec import Struct
 
 from shared.contracts import codec
 from shared.contracts.ids import is_request_id
@@ -26,46 +27,27 @@ from shared.errors import BadRecord
 from shared.names import headers as H
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpFacts:
+class HttpFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the edge saw of the HTTP request; header names are lower case, secrets are not among them."""
 
-    method: str
-    path: str
-    query: dict[str, list[str]] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
+    method: str = ""
+    path: str = ""
+    query: dict[str, list[str]] = {}
+    headers: dict[str, str] = {}
     client_ip: str = ""
     certificate: str = ""
 
     def to_json(self) -> bytes:
         """The value of `weir-http`."""
-        doc: dict[str, Any] = {"method": self.method, "path": self.path, "query": self.query, "headers": self.headers,
-                               "client_ip": self.client_ip}
-        if self.certificate:
-            doc["certificate"] = self.certificate
-        return orjson.dumps(doc)
-
-    @classmethod
-    def from_json(cls, doc: dict[str, Any]) -> Self:
-        """Read the value of `weir-http`."""
-        facts = cls(method=doc.get("method", ""), path=doc.get("path", ""), query=doc.get("query", {}),
-                    headers=doc.get("headers", {}), client_ip=doc.get("client_ip", ""),
-                    certificate=doc.get("certificate", ""))
-        if not (isinstance(facts.method, str) and isinstance(facts.path, str) and isinstance(facts.client_ip, str)
-                and isinstance(facts.certificate, str)
-                and _is_query(facts.query) and isinstance(facts.headers, dict)
-                and all(isinstance(value, str) for value in facts.headers.values())):
-            raise BadRecord(f"header {H.HTTP} has members of the wrong type; see the AsyncAPI document")
-        return facts
+        return msgspec.json.encode(self)
 
 
-def _is_query(query: object) -> bool:
-    return isinstance(query, dict) and all(
-        isinstance(values, list) and all(isinstance(value, str) for value in values) for values in query.values())
+_FACTS = msgspec.json.Decoder(HttpFacts)
+_TEXTS = (H.PROJECT, H.OPERATION, H.METHOD, H.PATH, H.REQUEST_ID, H.TOKEN_DIGEST, H.IDEMPOTENCY_KEY, H.CONTENT_TYPE,
+          H.TRACEPARENT, H.TRACESTATE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
+class RequestRecord(Struct, frozen=True, kw_only=True):
     """One request as its topic carries it. `request_id` and `deadline_ms` may be None: then the reader sets them."""
 
     project: str
@@ -74,12 +56,12 @@ class RequestRecord:
     operation: str | None = None
     method: str | None = None
     path: str | None = None
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = {}
     http: HttpFacts | None = None
     deadline_ms: int | None = None
     reply_to: ReplyAddress | None = None
     token_digest: str | None = None
-    sealed: str | None = field(default=None, repr=False)
+    sealed: str | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
     traceparent: str | None = None
@@ -107,23 +89,22 @@ class RequestRecord:
     @classmethod
     def from_headers(cls, headers: codec.HeaderMap, body: bytes | None, *, edge: bool) -> Self:
         """Read a record. Raises BadRecord; whether the caller may write to the reply topic is not asked here."""
-        operation, method, path = (codec.text(headers, key) for key in (H.OPERATION, H.METHOD, H.PATH))
+        text = codec.texts(headers, _TEXTS).get
+        operation, method, path, request_id = text(H.OPERATION), text(H.METHOD), text(H.PATH), text(H.REQUEST_ID)
         if not operation and not (method and path):
             raise BadRecord(f"the record names no operation: set {H.OPERATION}, or {H.METHOD} and {H.PATH}")
         if operation:
-            operation = codec.name(headers, H.OPERATION)
-        request_id = codec.text(headers, H.REQUEST_ID)
+            codec.named(H.OPERATION, operation)
         if request_id is not None and not is_request_id(request_id):
             raise BadRecord(f"header {H.REQUEST_ID} is not a UUID: {request_id[:80]!r}; leave it out to get one")
-        http = codec.json_object(headers, H.HTTP) if edge else None
         return cls(
-            project=codec.name(headers, H.PROJECT), body=body or b"", operation=operation, method=method, path=path,
-            request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
-            http=HttpFacts.from_json(http) if http is not None else None,
+            project=codec.named(H.PROJECT, text(H.PROJECT)), body=body or b"", operation=operation, method=method,
+            path=path, request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
+            http=codec.decoded(headers, H.HTTP, _FACTS) if edge else None,
             deadline_ms=codec.integer(headers, H.DEADLINE), reply_to=ReplyAddress.from_headers(headers),
-            token_digest=codec.text(headers, H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
-            idempotency_key=codec.text(headers, H.IDEMPOTENCY_KEY), content_type=codec.text(headers, H.CONTENT_TYPE),
-            traceparent=codec.text(headers, H.TRACEPARENT), tracestate=codec.text(headers, H.TRACESTATE))
+            token_digest=text(H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
+            idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE),
+            traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE))
 
     def addressed(self, address: ReplyAddress) -> list[tuple[str, bytes]]:
         """The record's headers, with the place where the answer goes."""
@@ -137,4 +118,6 @@ class RequestRecord:
 
 def secret_headers_in(headers: codec.HeaderMap) -> list[str]:
     """Keys of the record that hold a raw secret; such a record is refused and never forwarded."""
+    if H.SECRET_HEADERS.isdisjoint(map(str.lower, headers)):
+        return []
     return sorted(key for key in headers if key.lower() in H.SECRET_HEADERS)

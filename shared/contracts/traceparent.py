@@ -7,14 +7,14 @@ Never: spans; `shared/telemetry` makes those.
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(Struct, frozen=True):
     """Wire: `00-<32 hex trace id>-<16 hex span id>-<2 hex flags>`; flag bit 0 says sampled."""
 
     trace_id: str

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from shared.project.access.budgets import Demand, Kind
 
 _PARTS = 20
@@ -34,8 +36,7 @@ class Outcome(NamedTuple):
 UNKNOWN = Outcome(0, 1000, 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, array_like=True):
     """What one request demands. `until_ms`: when it ends at the latest, which frees what it holds."""
 
     request_id: str

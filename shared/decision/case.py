@@ -6,8 +6,9 @@ Never: I/O.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from shared.contracts.request import RequestRecord
 from shared.decision.amounts import Ask, Outcome
@@ -18,8 +19,7 @@ from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """An idempotency key: where it is kept, what was asked, how long it is held and its answer kept."""
 
     key: str
@@ -28,8 +28,7 @@ class Claim:
     keep_ms: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Case:
+class Case(Struct, kw_only=True):
     """What came first; from `project` on, findings.
 
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
@@ -44,12 +43,12 @@ class Case:
     now_ms: int
     project: GuardedProject | None = None
     guarded: GuardedOperation | None = None
-    path_params: dict[str, str] = field(default_factory=dict)
-    query: dict[str, list[str]] = field(default_factory=dict)
+    path_params: dict[str, str] = {}
+    query: dict[str, list[str]] = {}
     client: str = ""
     token: str = ""
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    claims: Mapping[str, Any] = {}
+    sealed: Mapping[str, str] = {}
     once: Demand | None = None
     claim: Claim | None = None
     claimed: bool = False
@@ -57,12 +56,16 @@ class Case:
     roles: frozenset[str] = frozenset()
     throttles: Sequence[Demand] = ()
     accepted: Sequence[CompiledPolicy] = ()
-    observed: list[str] = field(default_factory=list)
+    observed: list[str] = []
     demands: Sequence[Demand] = ()
     outcomes: Sequence[Outcome] = ()
-    answer_headers: dict[str, str] = field(default_factory=dict)
-    trigger: dict[str, Any] = field(default_factory=dict)
+    answer_headers: dict[str, str] = {}
+    trigger: dict[str, Any] = {}
     _facts: Facts | None = None
+
+    def __repr__(self) -> str:
+        """Nothing that the call carries: it may be a secret."""
+        return f"<call of {self.request.project}/{self.operation}>"
 
     @property
     def operation(self) -> str:
@@ -103,11 +106,14 @@ class Case:
     @property
     def holds(self) -> tuple[str, ...]:
         """Keys of what the call took that is given back when it ends."""
-        if not self.demands or any(outcome.wait_ms and demand.enforced
-                                   for demand, outcome in zip(self.demands, self.outcomes, strict=False)):
-            return ()
-        return tuple(demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
-                     if demand.kind is Kind.CONCURRENT and not outcome.wait_ms)
+        held: list[str] = []
+        for demand, outcome in zip(self.demands, self.outcomes, strict=False):
+            if outcome.wait_ms:
+                if demand.enforced:
+                    return ()
+            elif demand.kind is Kind.CONCURRENT:
+                held.append(demand.key)
+        return tuple(held)
 
     def ask(self, request_id: str) -> Ask:
         """What the amounts are asked for."""

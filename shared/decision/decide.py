@@ -8,7 +8,8 @@ Policy asks the amounts for all calls of a poll at once, so the decision has two
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from shared.decision.amounts import Amounts
 from shared.decision.case import Case
@@ -30,8 +31,7 @@ BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is
 AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, form_fits, input_fits)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """`refusal` is None for an admitted call; `version` is the project version that decided, 0 without a project."""
 
     refusal: WeirError | None

@@ -174,8 +174,10 @@ class Outbox:
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """What a record takes at the most."""
-    return _RECORD_BYTES + len(key or b"") + len(value or b"") + sum(
-        _HEADER_BYTES + _NAME_BYTES * len(name) + len(content) for name, content in headers)
+    size = _RECORD_BYTES + len(key or b"") + len(value or b"") + _HEADER_BYTES * len(headers)
+    for name, content in headers:
+        size += _NAME_BYTES * len(name) + len(content)
+    return size
 
 
 def _look_at(future: asyncio.Future[None]) -> None:

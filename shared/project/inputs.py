@@ -8,10 +8,11 @@ Never: the first misfit only; a long value echoed back.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from shared.project.model import Operation, Schema
 from shared.project.schemas import compile_schema
@@ -34,13 +35,12 @@ class InputError:
     message: str
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(Struct):
     """Coerced values for the trigger; `errors` is empty when all fits."""
 
-    path: dict[str, Any] = field(default_factory=dict)
-    query: dict[str, Any] = field(default_factory=dict)
-    errors: list[InputError] = field(default_factory=list)
+    path: dict[str, Any] = {}
+    query: dict[str, Any] = {}
+    errors: list[InputError] = []
 
 
 class _Part:

@@ -6,17 +6,20 @@ Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import orjson
+import msgspec
 
 from shared.decision.amounts import Ask, Outcome
 from shared.store.redis import Store
+
+_ANSWER = msgspec.json.Decoder(tuple[Any, list[list[Outcome]]])
 
 
 async def spend(store: Store, asks: Sequence[Ask], *, take: bool = True) -> list[list[Outcome]]:
     """Take what is demanded, or only look. Raises StoreUnavailable."""
     answer = await store.run("limits", [], [pack(asks), int(take)])
-    return [[Outcome(*outcome) for outcome in outcomes] for outcomes in orjson.loads(answer)[1]]
+    return _ANSWER.decode(answer)[1]
 
 
 async def give_back(store: Store, request_id: str, keys: Sequence[str]) -> None:
@@ -27,6 +30,4 @@ async def give_back(store: Store, request_id: str, keys: Sequence[str]) -> None:
 
 def pack(asks: Sequence[Ask]) -> bytes:
     """The script's argument: one text, for a client's cost is by the argument."""
-    return orjson.dumps([[ask.request_id, ask.until_ms, [
-        (demand.key, int(demand.kind), demand.limit, demand.width_ms, demand.extra, demand.cost, demand.enforced)
-        for demand in ask.demands]] for ask in asks])
+    return msgspec.json.encode(asks)

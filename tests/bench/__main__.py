@@ -17,7 +17,7 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from rich.console import Console
@@ -34,6 +34,16 @@ WARM_UP_S = 1.0
 RESULTS = ROOT / ".weir" / "bench"
 
 
+class Load(NamedTuple):
+    """A closed loop, or as many requests a second, evenly spaced."""
+
+    connections: int
+    rate: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.connections} connections, " + (f"{self.rate} requests/s" if self.rate else "closed loop")
+
+
 @dataclass
 class Row:
     """One thing to measure: where, with which headers, by which processes."""
@@ -43,7 +53,7 @@ class Row:
     headers: list[str]
     processes: dict[str, psutil.Process]
     wanted: int = 200
-    results: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    results: dict[Load, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -52,6 +62,8 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=4)
     arguments.add_argument("--rounds", type=int, default=2)
     arguments.add_argument("--connections", type=int, nargs="+", default=[1, 64, 256])
+    arguments.add_argument("--rates", type=int, nargs="*", default=[1000],
+                           help="requests a second, the same for all rows, over 64 connections")
     arguments.add_argument("--json", type=Path, default=RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -59,21 +71,24 @@ def main() -> None:
         started: list[subprocess.Popen[bytes]] = []
         try:
             rows = prepare(cluster, started)
+            loads = [*(Load(connections) for connections in options.connections),
+                     *(Load(64, rate) for rate in options.rates)]
             for _ in range(options.rounds):
-                for connections in options.connections:
+                for load in loads:
                     for row in rows:
-                        row.results.setdefault(connections, []).append(measure(row, connections, options.seconds))
+                        row.results.setdefault(load, []).append(measure(row, load, options.seconds))
             memory_mb, ready_s = restart(cluster)
         finally:
             for process in started:
                 process.kill()
                 process.wait()
             platforms.stop(cluster)
-    report(rows, options.connections)
+    report(rows, loads)
     print(f"policy, with {projects.OPERATIONS} operations, {projects.POLICIES} policies, {projects.NETWORKS} networks, "
           f"{projects.CLIENTS} clients: {memory_mb:.0f} MB resident, ready {ready_s:.1f} s after its start")
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps({row.name: row.results for row in rows}, indent=1))
+    options.json.write_text(json.dumps({row.name: {
+        str(load): results for load, results in row.results.items()} for row in rows}, indent=1))
     print(f"results: {options.json}")
 
 
@@ -135,23 +150,24 @@ def start(cluster: Platform, started: list[subprocess.Popen[bytes]], *role: str)
     return psutil.Process(process.pid)
 
 
-def measure(row: Row, connections: int, seconds: float) -> dict[str, Any]:
+def measure(row: Row, load: Load, seconds: float) -> dict[str, Any]:
     """Warm up, then load; CPU of each process over the loaded time."""
-    drive(row, connections, WARM_UP_S)
+    drive(row, load, WARM_UP_S)
     before, began = {name: cpu_s(process) for name, process in row.processes.items()}, time.monotonic()
-    result = drive(row, connections, seconds)
+    result = drive(row, load, seconds)
     requests = result["rps"] * (time.monotonic() - began) or 1
     result["cpu_us"] = {name: (cpu_s(process) - before[name]) * 1e6 / requests
                         for name, process in row.processes.items()}
     return result
 
 
-def drive(row: Row, connections: int, seconds: float) -> dict[str, Any]:
-    """One load, by wrk where it is installed, otherwise by our own generator in a process of its own."""
-    if wrk.available():
-        return wrk.drive(row.url, connections, seconds, "POST", BODY, row.headers)
-    done = subprocess.run([sys.executable, "-m", "tests.bench.load", row.url, str(connections), str(seconds), "POST",
-                           BODY, *row.headers], cwd=ROOT, capture_output=True, text=True, check=True)
+def drive(row: Row, load: Load, seconds: float) -> dict[str, Any]:
+    """One load: a closed loop by wrk where it is installed, else by our own generator in a process of its own."""
+    if wrk.available() and not load.rate:
+        return wrk.drive(row.url, load.connections, seconds, "POST", BODY, row.headers)
+    done = subprocess.run([sys.executable, "-m", "tests.bench.load", row.url, str(load.connections), str(seconds),
+                           str(load.rate), "POST", BODY, *row.headers], cwd=ROOT, capture_output=True, text=True,
+                          check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     result["statuses"] = {int(status): count for status, count in result["statuses"].items()}
     return result
@@ -163,30 +179,39 @@ def cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def report(rows: list[Row], connections: list[int]) -> None:
-    """A table per number of connections, medians over the rounds."""
+def report(rows: list[Row], loads: list[Load]) -> None:
+    """A table per load, medians over the rounds, and what policy costs beside its floor."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(f"{machine.platform()}, {psutil.cpu_count()} cores, Python {machine.python_version()}, load by "
                   f"{'wrk' if wrk.available() else 'our own generator'}")
-    for count in connections:
-        table = Table(title=f"{count} connections", box=None, title_justify="left")
+    for load in loads:
+        table = Table(title=str(load), box=None, title_justify="left")
         for column in ("row", "requests/s", "p50 ms", "p99 ms", "of bare", "CPU µs per request", "not as wanted"):
             table.add_column(column, justify="left" if column in ("row", "CPU µs per request") else "right")
-        bare = median(next(row for row in rows if row.name == BARE), count, "rps")
+        named = {row.name: row for row in rows}
+        bare = median(named[BARE], load, "rps")
         for row in rows:
-            wrong = sum(number for result in row.results[count] for status, number in result["statuses"].items()
+            wrong = sum(number for result in row.results[load] for status, number in result["statuses"].items()
                         if status != row.wanted)
-            cpu = {name: statistics.median(result["cpu_us"][name] for result in row.results[count])
-                   for name in row.processes}
-            table.add_row(row.name, f"{median(row, count, 'rps'):.0f}", f"{median(row, count, 'p50'):.2f}",
-                          f"{median(row, count, 'p99'):.2f}", f"{median(row, count, 'rps') / bare:.2f}",
-                          "  ".join(f"{name} {value:.0f}" for name, value in cpu.items()), str(wrong))
+            table.add_row(row.name, f"{median(row, load, 'rps'):.0f}", f"{median(row, load, 'p50'):.2f}",
+                          f"{median(row, load, 'p99'):.2f}", f"{median(row, load, 'rps') / bare:.2f}",
+                          "  ".join(f"{name} {value:.0f}" for name, value in cpu_us(row, load).items()), str(wrong))
         console.print(table)
+        hop, guarded, rejected, large = (cpu_us(named[name], load) for name in (
+            BARE, "Weir, guarded", "Weir, guarded, rejected", "Weir, guarded, large"))
+        console.print(f"policy, CPU of a guarded call: {guarded['policy'] / hop['hop']:.2f} of a bare hop; large "
+                      f"{large['policy'] / guarded['policy']:.2f} of guarded; all processes, a rejected call "
+                      f"{sum(rejected.values()) / sum(guarded.values()):.2f} of an admitted one\n")
 
 
-def median(row: Row, connections: int, figure: str) -> float:
+def cpu_us(row: Row, load: Load) -> dict[str, float]:
+    """CPU µs per request by process, medians over the rounds."""
+    return {name: statistics.median(result["cpu_us"][name] for result in row.results[load]) for name in row.processes}
+
+
+def median(row: Row, load: Load, figure: str) -> float:
     """Median of a figure over the rounds."""
-    return statistics.median(result[figure] for result in row.results[connections])
+    return statistics.median(result[figure] for result in row.results[load])
 
 
 if __name__ == "__main__":

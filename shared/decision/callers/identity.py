@@ -6,8 +6,9 @@ Never: how it was proved.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from shared.errors import CredentialsExpired, CredentialsInvalid
 
@@ -15,13 +16,12 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 INVALID_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """A caller. `token`: the id of its token."""
 
     client: str
     roles: frozenset[str] = frozenset()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, Any] = {}
     token: str = ""
 
 

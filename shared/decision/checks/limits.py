@@ -28,13 +28,17 @@ def limits_allow(case: Case) -> Refused | None:
         return (Unavailable("the store is away that knows which messages have come before; try again shortly",
                             headers={"Retry-After": "2"}) if case.outcomes[0] is UNKNOWN
                 else invalid("this message has been delivered before"))
-    told = [(demand, outcome) for demand, outcome in zip(case.demands, case.outcomes, strict=False)]
-    for demand, outcome in told:
-        if outcome.wait_ms and not demand.enforced:
+    enforced, refusing = [], []
+    for told in zip(case.demands, case.outcomes, strict=False):
+        demand, outcome = told
+        if demand.enforced:
+            enforced.append(told)
+            if outcome.wait_ms:
+                refusing.append(told)
+        elif outcome.wait_ms:
             case.observed.append(f"{demand.name}:limit")
-    enforced = [(demand, outcome) for demand, outcome in told if demand.enforced]
-    case.answer_headers.update(_headers(enforced))
-    refusing = [(demand, outcome) for demand, outcome in enforced if outcome.wait_ms]
+    if enforced:
+        case.answer_headers.update(_headers(enforced))
     if not refusing:
         return None
     demand, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
@@ -45,10 +49,11 @@ def limits_allow(case: Case) -> Refused | None:
 
 
 def _headers(told: Sequence[tuple[Demand, Outcome]]) -> dict[str, str]:
-    windows = [(demand, outcome) for demand, outcome in told if demand.width_ms]
+    windows = [one for one in told if one[0].width_ms]
     if not windows:
         return {}
-    demand, outcome = min(windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
+    demand, outcome = windows[0] if len(windows) == 1 else min(
+        windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
     return {
         "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.limit};w={_seconds(one.width_ms)}' for one, _ in windows),
         "RateLimit": f'"{demand.name}";r={outcome.left};t={_seconds(outcome.wait_ms or outcome.reset_ms)}'}

@@ -9,7 +9,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from shared.project.access.cel import BadCel, Undecided, compile_cost
 from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
@@ -28,8 +31,7 @@ class Kind(IntEnum):
     ONCE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True, array_like=True):
     """What a call would take. `extra`: size of a bucket; end of a period or of ONCE, in unix ms."""
 
     key: str
@@ -57,8 +59,7 @@ class CompiledLimit:
 
     def demand(self, facts: Facts) -> Demand:
         """What this call would take."""
-        subject = "\0".join([read(facts) for read in self.subjects])
-        key = self.where + hashlib.blake2b(subject.encode(errors="replace"), digest_size=12).hexdigest()
+        key = self.where + _digest("\0".join([read(facts) for read in self.subjects]))
         limit, width_ms, extra = self.limit.limit or self.limit.concurrent or 1, 0, 0
         if self.period is not None:
             start_ms, extra = self.period(facts.now_ms)
@@ -119,6 +120,11 @@ def _subject(subject: str) -> Callable[[Facts], str]:
         pointer = claim_pointer(name)
         return lambda facts: _text(part_of(facts.claims, pointer))
     return _SUBJECTS[kind]
+
+
+@lru_cache(maxsize=20_000)
+def _digest(subject: str) -> str:
+    return hashlib.blake2b(subject.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def _text(value: Any) -> str:

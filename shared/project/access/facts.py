@@ -7,11 +7,11 @@ Never: an opinion.
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 
 class Missing:
@@ -22,8 +22,7 @@ MISSING = Missing()
 _UNREAD = Missing()
 
 
-@dataclass(slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, kw_only=True):
     """Header names are lower case; `ip` is empty for a caller from the internal topic; `token`: the id of its token."""
 
     operation: str
@@ -34,10 +33,10 @@ class Facts:
     token: str = ""
     roles: frozenset[str] = frozenset()
     ip: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, list[str]] = field(default_factory=dict)
-    path: Mapping[str, str] = field(default_factory=dict)
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, list[str]] = {}
+    path: Mapping[str, str] = {}
+    claims: Mapping[str, Any] = {}
     body: bytes = b""
     authenticated: bool = False
     _document: Any = _UNREAD

@@ -1,6 +1,6 @@
 -- Take what the requests of a batch demand, one after the other: what one takes is gone for the next.
 -- shared/decision/amounts.py is the same in Python; a test runs both side by side.
--- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced], ...]], ...]
+-- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced, name], ...]], ...]
 -- ARGV[2]: 1 to take, 0 only to look.
 -- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent,
 -- 5 once (by one request until extra, unix ms).

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
@@ -76,7 +77,7 @@ def once_unknown() -> WeirError:
 def by_path(method: str, path: str) -> WeirError:
     looked = case(known())
     for field, value in (("operation", None), ("method", method), ("path", path)):
-        object.__setattr__(looked.request, field, value)
+        looked.request = structs.replace(looked.request, **{field: value})
     return refused(looked)
 
 
@@ -110,12 +111,12 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
 
 
 def with_type(looked: Case, content_type: str = "text/html") -> Case:
-    object.__setattr__(looked.request, "content_type", content_type)
+    looked.request = structs.replace(looked.request, content_type=content_type)
     return looked
 
 
 def late(looked: Case) -> Case:
-    object.__setattr__(looked.request, "deadline_ms", NOW)
+    looked.request = structs.replace(looked.request, deadline_ms=NOW)
     return looked
 
 

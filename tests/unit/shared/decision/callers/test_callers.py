@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from shared.contracts.sealed import Seal, SealBroken
 from shared.decision.amounts import UNKNOWN, Amounts
@@ -202,7 +203,7 @@ def test_kinds_of_an_operation_narrow_those_of_the_project() -> None:
 def test_sealed_credentials_open_for_their_own_request_alone() -> None:
     looked = case(known(), token=None, sealed={"jwt": ISSUER.token(NOW)}, request_id="mine")
     stolen = case(known(), token=None, request_id="yours")
-    object.__setattr__(stolen.request, "sealed", looked.request.sealed)
+    stolen.request = structs.replace(stolen.request, sealed=looked.request.sealed)
     assert decide(stolen).reason is Reason.CREDENTIALS_INVALID
     assert decide(looked).reason is Reason.OK
     assert by({"jwt": "a.b.c"}, known(seal=None))[0].reason is Reason.UNAVAILABLE
