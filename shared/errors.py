@@ -11,7 +11,8 @@
     │   ├── RateLimited 429
     │   └── Overloaded, OperationDisabled, Unavailable 503
     └── Failed                 something ran and did not end well
-        ├── WorkflowFailed, ReplyInvalid 500
+        ├── WorkflowFailed 500, or what its `fail` step says
+        ├── TasksSpent, ReplyInvalid 500
         ├── UpstreamFailed 502
         └── TimedOut 504
 
@@ -190,6 +191,18 @@ class WorkflowFailed(Failed):
     """A workflow ended without an answer, or a step of it failed for a reason inside the project."""
 
     reason, title, status = Reason.WORKFLOW_FAILED, "The workflow failed", 500
+    blame = Blame.OWNER
+
+    def __init__(self, detail: str, *, status: int | None = None, kind: str = "") -> None:
+        """`kind`: what the owner calls this error; retries and catching steps know it by that."""
+        super().__init__(detail, members={"error": kind} if kind else {})
+        self.status = status or type(self).status
+
+
+class TasksSpent(Failed):
+    """The execution has run as many tasks as its workflow allows: a loop that does not end, as a rule."""
+
+    reason, title, status = Reason.TASKS_SPENT, "The workflow ran too many tasks", 500
     blame = Blame.OWNER
 
 

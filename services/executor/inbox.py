@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 
 from services.executor.run import run
-from services.executor.scene import Scene, Surroundings
+from services.executor.scene import Scene, Surroundings, Tally
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
 from shared.contracts import codec
@@ -84,10 +84,11 @@ class Stage:
                 spans.process(topics.EXECUTIONS), trace, SpanKind.CONSUMER,
                 _attributes(execution, record, queue_us) if trace.sampled else None) as span:
             trace = context_of(span, trace) or trace
-            scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, scope=_scope(execution))
-            reply, reason = await self._outcome(scene)
+            scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, tally=Tally(),
+                          scope=_scope(execution))
+            reply, reason, step = await self._outcome(scene)
             if span is not None:
-                span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tasks})
+                span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tally.tasks})
                 if reply.status >= 500:
                     failed(span, str(reason))
         timing = {**execution.timing, "executor-queue": queue_us, "executor": clock.elapsed_us() - started_us}
@@ -100,9 +101,16 @@ class Stage:
             traceparent=str(trace))
         if execution.claim:
             await self._keep(execution, reply)
-        self._finish(record, scene, answer, reason)
+        effects: list[asyncio.Future[None]] = []
+        if execution.reply_to is not None:
+            effects.extend(parts.answers.send(execution.reply_to, answer, record))
+        if scene.tally.beside:
+            # workflows that nobody waits for; they stop at the deadline, and their tasks count
+            await asyncio.wait(scene.tally.beside)
+        self._finish(record, scene, answer, (reason, step), effects)
 
-    async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason]:
+    async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason, str | None]:
+        """The answer, why, and the step that failed."""
         execution = scene.execution
         try:
             if execution.deadline_ms <= self._parts.surroundings.clock.now_ms():
@@ -111,14 +119,16 @@ class Stage:
             plan = await self._parts.shelf.plan(execution.project, execution.version, execution.operation)
             scene.scope["config"] = plan.config
             scene.scope["trigger"]["body"] = _body(execution)
-            return await run(plan, scene, self._parts.settings.max_reply_bytes), Reason.OK
+            return await run(plan, scene, self._parts.settings.max_reply_bytes), Reason.OK, None
         except WeirError as error:
-            return error_reply(error, execution.request_id), error.reason
+            failed_step = error.members.get("step")
+            return (error_reply(error, execution.request_id), error.reason,
+                    None if failed_step is None else str(failed_step))
         except Exception:
             log.exception("execution %s failed", execution.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
             failure = WorkflowFailed("an error inside the executor; its log has the request id")
-            return error_reply(failure, execution.request_id), failure.reason
+            return error_reply(failure, execution.request_id), failure.reason, None
 
     async def _give_back(self, execution: ExecutionRecord) -> None:
         """What cannot be given back ends with the deadline."""
@@ -138,25 +148,24 @@ class Stage:
             log.warning("an answer cannot be given again: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
-    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, reason: Reason) -> None:
-        parts, execution = self._parts, scene.execution
-        effects: list[asyncio.Future[None]] = []
-        if execution.reply_to is not None:
-            effects.extend(parts.answers.send(execution.reply_to, reply, record))
+    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None],
+                effects: list[asyncio.Future[None]]) -> None:
+        parts, execution, (reason, step) = self._parts, scene.execution, end
         parts.metrics.requests.labels(execution.project, execution.operation, str(reason)).inc()
         if execution.project != CANARY.name:
-            parts.metrics.tasks.labels(execution.project).inc(scene.tasks)
+            parts.metrics.tasks.labels(execution.project).inc(scene.tally.tasks)
             effects.append(parts.usage.add(UsageEvent(
                 kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
                 project=execution.project, operation=execution.operation, client=execution.client,
-                source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tasks,
+                source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
                 bytes_in=len(execution.body), bytes_out=len(reply.body), timing=reply.timing,
-                trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed))))
+                trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed),
+                step=step)))
         parts.intake.finish_after([record], effects)
 
 
 def _scope(execution: ExecutionRecord) -> dict[str, Any]:
-    return {"trigger": dict(execution.trigger), "steps": {},
+    return {"trigger": dict(execution.trigger), "steps": {}, "errors": {},
             "execution": {"id": execution.request_id, "operation": execution.operation,
                           "project": execution.project, "version": execution.version}}
 

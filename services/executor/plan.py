@@ -1,30 +1,22 @@
-"""A workflow, compiled to be walked.
+"""Workflows, compiled to be walked.
 
 In:    a project version.
 Out:   `Plan` per operation: steps with compiled expressions, reply schemas.
 Never: I/O, a clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.executor.steps.base import CompiledStep
+from services.executor.steps.base import Callee
 from services.executor.steps.registry import STEPS
+from services.executor.walk import PlannedStep, Steps
 from shared.project.access.traffic import Change
-from shared.project.expressions import Template, compile_condition
-from shared.project.inputs import ReplyValidator
-from shared.project.model import Operation, Project, Step
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """One step: its condition, if any, and what it does."""
-
-    id: str
-    kind: str
-    condition: Template | None
-    work: CompiledStep
+from shared.project.expressions import compile_condition, compile_value
+from shared.project.inputs import ReplyValidator, ValueValidator
+from shared.project.model import Operation, Project, Workflow
+from shared.project.steps.base import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +24,8 @@ class Plan:
     """What runs for one operation of one project version."""
 
     operation: Operation
-    steps: tuple[PlannedStep, ...]
+    steps: Steps
+    max_tasks: int
     config: Mapping[str, Any]
     replies: ReplyValidator
     answer: tuple[Change, ...] = ()
@@ -40,16 +33,41 @@ class Plan:
 
 def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan]:
     """All plans of a project version by operation name; `config` are its resolved config values."""
-    return {operation.name: _plan(project, operation, config) for operation in project.operations}
+    workflows = _Workflows(project)
+    return {operation.name: Plan(
+        operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks, config,
+        ReplyValidator.of(operation), tuple(policy.answer for policy in project.headers
+                                            if policy.speaks_of(operation.name) and policy.answer != Change()))
+        for operation in project.operations}
 
 
-def _plan(project: Project, operation: Operation, config: Mapping[str, Any]) -> Plan:
-    steps = project.workflows[operation.workflow].steps
-    return Plan(operation, tuple(_planned(step) for step in steps), config, ReplyValidator.of(operation),
-                tuple(policy.answer for policy in project.headers
-                      if policy.speaks_of(operation.name) and policy.answer != Change()))
+class _Workflows:
+    """All workflows of a project, each compiled once, whoever uses it."""
 
+    def __init__(self, project: Project) -> None:
+        self._callees = {name: self._callee(workflow) for name, workflow in project.workflows.items()}
+        self._steps = {name: self.block(workflow.steps) for name, workflow in project.workflows.items()}
 
-def _planned(step: Step) -> PlannedStep:
-    condition = compile_condition(step.if_) if step.if_ is not None else None
-    return PlannedStep(step.id, step.kind, condition, STEPS[step.kind](step.settings))
+    def steps(self, workflow: str) -> Steps:
+        return self._steps[workflow]
+
+    def block(self, steps: Sequence[Step]) -> Steps:
+        """Compile steps."""
+        return Steps([self._planned(step) for step in steps])
+
+    def callee(self, name: str) -> Callable[[], Callee]:
+        """Another workflow; it may not be compiled yet when this one is."""
+        make = self._callees[name]
+        return lambda: make(self._steps[name])
+
+    @staticmethod
+    def _callee(workflow: Workflow) -> Callable[[Steps], Callee]:
+        taken, given = ValueValidator(workflow.input), ValueValidator(workflow.output)
+        return lambda steps: Callee(workflow.name, steps, taken.misfits, given.misfits)
+
+    def _planned(self, step: Step) -> PlannedStep:
+        return PlannedStep(
+            id=step.id, kind=step.kind, work=STEPS[step.kind](step.settings, self), timeout_ms=step.timeout_ms,
+            condition=compile_condition(step.if_) if step.if_ is not None else None, retry=step.retry,
+            handles=step.handles, fallback=compile_value(step.fallback) if step.fallback is not None else None,
+            catch=self.block(step.catch) if step.catch else None)

@@ -1,4 +1,4 @@
-"""Walk one plan, step by step, under a deadline.
+"""Run one plan under its deadline, to its answer.
 
 In:    a plan, a scene.
 Out:   the reply of the workflow.
@@ -6,53 +6,30 @@ Never: a step kind; Kafka.
 """
 
 import asyncio
-from typing import Any
 
 import orjson
 
-from services.executor.plan import Plan, PlannedStep
+from services.executor.plan import Plan
 from services.executor.scene import Scene
 from services.executor.steps.base import Replied
 from shared.contracts.reply import ReplyRecord
-from shared.errors import ReplyInvalid, TimedOut, WeirError, WorkflowFailed
-from shared.names import spans
+from shared.errors import ReplyInvalid, TimedOut, WorkflowFailed
 from shared.names.headers import JSON
 from shared.project.access.forms import changed
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
-    """Run to the first reply. Raises an error of the `Failed` branch; `scene.tasks` says what was spent."""
-    scene.tasks = 1
+    """Run to the first reply. Raises an error of the `Failed` branch; `scene.tally` says what was spent."""
+    scene.tally.limit = plan.max_tasks
     try:
         async with asyncio.timeout(scene.left_ms() / 1000):
-            replied = await _walk(plan, scene)
+            leap = await plan.steps.walk(scene)
     except TimeoutError:
         raise TimedOut(f"operation {plan.operation.name!r} did not finish within "
                        f"{plan.operation.timeout_ms} ms") from None
-    return _reply(plan, scene, replied, max_reply_bytes)
-
-
-async def _walk(plan: Plan, scene: Scene) -> Replied:
-    for step in plan.steps:
-        if step.condition is not None and not step.condition.render(scene.scope):
-            continue
-        outcome = await _step(step, scene)
-        if isinstance(outcome, Replied):
-            return outcome
-        scene.keep(step.id, outcome)
-    raise WorkflowFailed(f"workflow {plan.operation.workflow!r} ended without a reply")
-
-
-async def _step(step: PlannedStep, scene: Scene) -> Any | Replied:
-    scene.left_ms()
-    scene.tasks += 1
-    with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
-            spans.STEP_ID: step.id, spans.STEP_KIND: step.kind} if scene.trace.sampled else None) as span:
-        try:
-            return await step.work.run(scene if span is None else scene.under(span))
-        except WeirError as error:
-            error.members = {**error.members, "step": step.id}
-            raise
+    if not isinstance(leap, Replied):
+        raise WorkflowFailed(f"workflow {plan.operation.workflow!r} ended without a reply")
+    return _reply(plan, scene, leap, max_reply_bytes)
 
 
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:

@@ -5,7 +5,9 @@ Out:   `Scene`: the scope of expressions, the time that is left, what was counte
 Never: a step kind.
 """
 
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import ClientSession
@@ -14,7 +16,8 @@ from opentelemetry.trace import Span
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
-from shared.errors import TimedOut
+from shared.errors import TasksSpent, TimedOut
+from shared.runtime.tasks import Tasks
 from shared.telemetry.tracing import Tracing, context_of
 
 
@@ -25,18 +28,39 @@ class Surroundings:
     http: ClientSession
     clock: Clock
     tracing: Tracing
+    tasks: Tasks
     max_response_bytes: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one execution has run so far, in all its branches: the trigger is a task, and each step run."""
+
+    limit: int = 10_000
+    tasks: int = 1
+    beside: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def count(self) -> None:
+        """One more task. Raises TasksSpent."""
+        if self.tasks >= self.limit:
+            raise TasksSpent(f"the execution has run {self.tasks} tasks, and its workflow allows no more (max_tasks)")
+        self.tasks += 1
 
 
 @dataclass(slots=True, kw_only=True)
 class Scene:
-    """One execution. `scope` holds trigger, steps, config, execution; `tasks` counts the trigger and each step run."""
+    """One execution, seen from one place in its workflow.
+
+    `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
+    that ran here.
+    """
 
     surroundings: Surroundings
     execution: ExecutionRecord
     scope: dict[str, Any]
     trace: TraceContext
-    tasks: int = 0
+    tally: Tally
+    last: Any = None
 
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""
@@ -46,9 +70,30 @@ class Scene:
         return left
 
     def under(self, span: Span) -> "Scene":
-        """The same execution, seen from inside a span; counts and outputs are shared through the scope."""
+        """The same place, seen from inside a span; outputs and counts are shared."""
         return replace(self, trace=context_of(span, self.trace) or self.trace)
+
+    def beside(self) -> "Scene":
+        """A place of its own beside this one, which shares all outputs."""
+        return replace(self, last=None)
+
+    def inside(self, **more: Any) -> "Scene":
+        """A place inside this one: it reads what is known here, and what it adds stays its own."""
+        scope = {**self.scope, "steps": dict(self.scope["steps"]), "errors": dict(self.scope["errors"]), **more}
+        return replace(self, scope=scope, last=None)
+
+    def elsewhere(self, trigger: dict[str, Any]) -> "Scene":
+        """Another workflow of the same execution: it sees its trigger, and no step of this one."""
+        scope = {"trigger": trigger, "steps": {}, "errors": {}, "config": self.scope["config"],
+                 "execution": self.scope["execution"]}
+        return replace(self, scope=scope, last=None)
 
     def keep(self, step_id: str, value: Any) -> None:
         """Make a step's output readable as `steps.<id>`."""
-        self.scope["steps"][step_id] = value
+        self.scope["steps"][step_id] = self.last = value
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Work that the answer does not wait for, and the execution does."""
+        task = self.surroundings.tasks.spawn(work, name)
+        self.tally.beside.add(task)
+        task.add_done_callback(self.tally.beside.discard)

@@ -65,7 +65,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store,
-        surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing,
+        surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing, tasks=tasks,
                                   max_response_bytes=own.max_response_bytes))).handle
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(

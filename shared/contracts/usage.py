@@ -10,7 +10,8 @@ Value of an envelope: JSON array of events. Headers: `weir-producer` (hex nonce 
 An event of kind `request` says how a request ended, exactly one per request; a `delivery` event says what only the
 ingress knows about it (a wait that ran out, a caller gone). `observed` lists what policies that only
 report would have done, as `<policy>:<outcome>`. `origin` is the place of the request record
-(`topic/partition/offset`), by which a repeated event is known; null for requests that ended at the edge.
+(`topic/partition/offset`), by which a repeated event is known; null for requests that ended at the edge. `step` is the
+one that failed, where one did.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
     origin: Place | None = None
     observed: list[str] = []
+    step: str | None = None
 
 
 _EVENTS = msgspec.json.Decoder(tuple[UsageEvent, ...])

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     IDEMPOTENCY_RUNNING = "idempotency-running"
     RATE_LIMITED = "rate-limited"
     WORKFLOW_FAILED = "workflow-failed"
+    TASKS_SPENT = "tasks-spent"
     REPLY_INVALID = "reply-invalid"
     UPSTREAM_FAILED = "upstream-failed"
     OVERLOADED = "overloaded"

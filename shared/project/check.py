@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shared.project.check_access import check_access
-from shared.project.expressions import BadExpression, compile_condition, compile_value, expressions_in
-from shared.project.model import REPLY_STATUS, Access, Operation, Step, Workflow
+from shared.project.check_workflows import check_workflows
+from shared.project.model import REPLY_STATUS, Access, Operation, Workflow
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
-from shared.project.steps import ReplySettings
 
-_CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
 _SEGMENT = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*\}")
 
 
@@ -37,7 +35,8 @@ def check_project(checked: Checked) -> list[Problem]:
     access = () if checked.access is None else check_access(
         *checked.access, [operation for operation, _, _ in checked.operations])
     return [*_operations(checked), *_duplicate_workflows(checked), *access,
-            *(problem for workflow, source in checked.workflows for problem in _workflow(workflow, source, checked))]
+            *check_workflows(checked.workflows, [operation for operation, _, _ in checked.operations],
+                             checked.known_workflows, checked.config)]
 
 
 def _operations(checked: Checked) -> Iterator[Problem]:
@@ -98,58 +97,3 @@ def _duplicate_workflows(checked: Checked) -> Iterator[Problem]:
         if workflow.name in names:
             yield source.problem(("name",), "duplicate", f"workflow {workflow.name!r} stands in two files")
         names.add(workflow.name)
-
-
-def _workflow(workflow: Workflow, source: Source, checked: Checked) -> Iterator[Problem]:
-    users = [operation for operation, _, _ in checked.operations if operation.workflow == workflow.name]
-    done: set[str] = set()
-    everyone = {step.id for step in workflow.steps}
-    replied = False
-    for index, step in enumerate(workflow.steps):
-        path: tuple[Key, ...] = ("steps", index)
-        if step.id in done:
-            yield source.problem((*path, "id"), "duplicate", f"step {step.id!r} stands twice in this workflow")
-        if replied:
-            yield source.problem(path, "unreachable", f"step {step.id!r} is never reached: a reply stands before it")
-        yield from _expressions(step, source, path, (done, everyone), checked.config)
-        if isinstance(step.settings, ReplySettings):
-            yield from _reply(step, step.settings, source, path, users)
-            replied = replied or step.if_ is None
-        done.add(step.id)
-    if not replied:
-        yield source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a reply; "
-                             "its last step should be a `reply` without `if`")
-
-
-def _expressions(step: Step, source: Source, path: tuple[Key, ...], ids: tuple[set[str], set[str]],
-                 config: frozenset[str] | None) -> Iterator[Problem]:
-    done, everyone = ids
-    settings = step.settings.model_dump(by_alias=True)
-    parts = [((*path, step.kind, name), value, False) for name, value in settings.items()]
-    if step.if_ is not None:
-        parts.append(((*path, "if"), step.if_, True))
-    for place, value, is_condition in parts:
-        try:
-            template = compile_condition(value) if is_condition else compile_value(value)
-        except BadExpression as exc:
-            yield source.problem(place, "expression",
-                                 f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
-            continue
-        for name in sorted(template.reads - done):
-            what = "a later step" if name in everyone else "no step of this workflow"
-            yield source.problem(place, "step-order", f"steps.{name} is read here, and {name!r} is {what}")
-        texts = [value] if is_condition else expressions_in(value)
-        read = {name for text in texts for name in _CONFIG_READ.findall(text)}
-        for name in sorted(read - config if config is not None else ()):
-            yield source.problem(place, "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}")
-
-
-def _reply(step: Step, settings: ReplySettings, source: Source, path: tuple[Key, ...],
-           users: list[Operation]) -> Iterator[Problem]:
-    if settings.status is not None:
-        return
-    for operation in users:
-        if operation.reply_status(settings.name) is None:
-            yield source.problem((*path, step.kind, "name"), "dangling",
-                                 f"operation {operation.name!r} declares no reply {settings.name!r}; "
-                                 "give it one there, or a `status` here")

@@ -4,7 +4,7 @@ In:    a JSON value, once; then a scope per execution.
 Out:   `Template`: compiled once, rendered many times.
 Never: a change of type on the way: a text that is one whole expression gives what the expression gives.
 
-Scope: trigger {body, query, path, headers, method, client, ip}, steps, config, execution.
+Scope: trigger {body, query, path, headers, method, client, ip}, steps, errors, loop, config, execution.
 """
 
 import re
@@ -97,7 +97,7 @@ def _text(text: str) -> Render:
         parts += [text[end:found.start()], _evaluation(found[1])]
         end = found.end()
     parts.append(text[end:])
-    return lambda scope: "".join(part if isinstance(part, str) else _as_text(part(scope)) for part in parts)
+    return lambda scope: "".join(part if isinstance(part, str) else as_text(part(scope)) for part in parts)
 
 
 def _evaluation(source: str) -> Render:
@@ -116,7 +116,8 @@ def _evaluation(source: str) -> Render:
     return evaluate
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value inside a text: null is nothing, what is no text is JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None else orjson.dumps(value).decode()

@@ -127,6 +127,19 @@ class ReplyValidator:
         return [] if part is None else part.errors(body)
 
 
+class ValueValidator:
+    """One schema of a value, compiled; without any, everything fits."""
+
+    def __init__(self, schema: Schema | None) -> None:
+        """The schema is known to be one."""
+        self._part = None if schema is None else _Part("", schema)
+
+    def misfits(self, value: Any) -> str:
+        """Every misfit in one text; empty when the value fits."""
+        found = [] if self._part is None else self._part.errors(value)
+        return "; ".join(f"{error.pointer or '/'}: {error.message}" for error in found)[:1000]
+
+
 def _body_errors(part: _Part, body: bytes) -> list[InputError]:
     if not body:
         return part.errors(None)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from shared.project.check import Checked, check_project
 from shared.project.model import Access, Operation, Project, Workflow
 from shared.project.places import Key, Problem, Source, read
-from shared.project.steps import STEP_SETTINGS
+from shared.project.steps.registry import STEP_SETTINGS
 
 HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
 WORKFLOWS = "workflows/"

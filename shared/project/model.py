@@ -8,16 +8,17 @@ Never: positions in files (`load.py`), rules that look at more than one object (
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
+from pydantic import Field, StringConstraints
 
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
 from shared.project.base import Model, Name
 from shared.project.durations import Duration
-from shared.project.steps import STEP_SETTINGS, Method, Status, StepSettings
+from shared.project.steps.base import Step
+from shared.project.steps.control import Status
+from shared.project.steps.work import Method
 
-StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
 Schema = dict[str, Any] | bool
 
@@ -92,39 +93,18 @@ class Operation(Model):
         return REPLY_STATUS.get(name)
 
 
-class Step(Model):
-    """One configured action. In a file: `id`, optionally `if`, and one key that names the kind."""
-
-    id: StepId
-    kind: str
-    if_: str | None = Field(default=None, alias="if")
-    settings: SerializeAsAny[StepSettings]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_file(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict) or "settings" in raw:
-            return raw
-        kinds = [key for key in raw if key in STEP_SETTINGS]
-        if len(kinds) != 1:
-            raise ValueError(f"a step has exactly one of {', '.join(STEP_SETTINGS)}; this one has "
-                             f"{', '.join(kinds) or 'none'}")
-        rest = {key: value for key, value in raw.items() if key != kinds[0]}
-        return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(raw[kinds[0]] or {})}
-
-    @model_serializer
-    def _to_file(self) -> dict[str, Any]:
-        settings = self.settings.model_dump(mode="json", by_alias=True)
-        condition = {} if self.if_ is None else {"if": self.if_}
-        return {"id": self.id, **condition, self.kind: settings}
-
-
 class Workflow(Model):
-    """Ordered steps; the trigger is the request."""
+    """Ordered steps; the trigger is the request, or another workflow's `call`.
+
+    `input` and `output` are checked when it is called by another workflow.
+    """
 
     name: Name
     title: str = ""
     description: str = ""
+    input: Schema | None = None
+    output: Schema | None = None
+    max_tasks: int = Field(default=10_000, ge=2, description="An execution that runs more tasks is ended")
     steps: tuple[Step, ...] = Field(min_length=1)
 
 

@@ -8,7 +8,7 @@ Never: a rule that the model does not have.
 from typing import Any
 
 from shared.project.model import Access, Operation, Project, Workflow
-from shared.project.steps import STEP_SETTINGS
+from shared.project.steps.registry import STEP_SETTINGS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

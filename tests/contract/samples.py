@@ -63,7 +63,7 @@ def _request(**more: Any) -> RequestRecord:
 
 
 # samples that today's code writes differently; their old files must still decode
-SUPERSEDED = frozenset({"usage"})
+SUPERSEDED = frozenset({"usage", "usage-observed"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -95,6 +95,10 @@ SAMPLES: dict[str, Any] = {
         UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
                    operation="get-employee", client="hr-app", source="edge", status=200, reason="ok",
                    observed=["office-only:reject"], origin=str(ORIGIN)),)),
+    "usage-step": Envelope(producer="0011223344556677", sequence=14, events=(
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="hr-app", source="edge", status=502, reason="upstream-failed",
+                   tasks=2, step="lookup", origin=str(ORIGIN)),)),
     "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
                         by=("client", "status")),
     "signal": Signal(project="shop", kind="ip", subject="203.0.113.9", action="block", until=1_700_000_600_000,

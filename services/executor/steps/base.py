@@ -1,19 +1,25 @@
 """What a step is to the walk over a plan.
 
 In:    nothing.
-Out:   the `CompiledStep` protocol and `Replied`.
+Out:   the `CompiledStep` protocol, what a step may say about the way on, and what compiles steps inside steps.
 Never: a step kind.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.executor.scene import Scene
+from shared.project.steps.base import Step
+
+
+class Leap:
+    """A step's word that the list it stands in goes no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replied:
-    """A step's word that the workflow has its answer: the walk ends here."""
+class Replied(Leap):
+    """The workflow has its answer."""
 
     name: str
     status: int | None
@@ -21,8 +27,47 @@ class Replied:
     body: Any = None
 
 
+class Stopped(Leap):
+    """The workflow ends, and says nothing."""
+
+
+class Broken(Leap):
+    """The loop ends."""
+
+
+class Continued(Leap):
+    """The pass ends."""
+
+
 class CompiledStep(Protocol):
     """A step with its expressions compiled; runs for many executions at once and keeps no state of any."""
 
-    async def run(self, scene: Scene) -> Any | Replied:
+    async def run(self, scene: Scene) -> Any | Leap:
         """Do the step; returns its output. Raises a `WeirError` of the `Failed` branch."""
+
+
+class Walk(Protocol):
+    """A list of steps, compiled."""
+
+    async def walk(self, scene: Scene) -> Leap | None:
+        """Run them in order, to the end or to a leap; `scene.last` is the output of the last one that ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Another workflow, as `call` sees it: what goes in, what comes out."""
+
+    name: str
+    walk: Walk
+    misfits_in: Callable[[Any], str]
+    misfits_out: Callable[[Any], str]
+
+
+class Compiler(Protocol):
+    """What a step that holds or calls others needs when it is compiled."""
+
+    def block(self, steps: Sequence[Step]) -> Walk:
+        """Compile steps."""
+
+    def callee(self, name: str) -> Callable[[], Callee]:
+        """Another workflow; it may not be compiled yet when this one is."""

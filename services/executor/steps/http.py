@@ -15,11 +15,12 @@ from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
 from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
-from shared.project.steps import HttpSettings
+from shared.project.steps.work import HttpSettings
 from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 class HttpStep:
     """One call; the trace context goes along."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, _: Compiler) -> None:
         """Compiles the expressions once."""
         self._settings = settings
         self._request = compile_value({"url": settings.url, "query": settings.query, "headers": settings.headers,
@@ -57,7 +58,7 @@ class HttpStep:
                 raise UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})") from exc
             if span is not None:
                 span.set_attribute(spans.HTTP_STATUS, answer["status"])
-            self._check(answer["status"])
+            self._check(answer)
         return answer
 
     async def _call(self, scene: Scene, url: URL, headers: dict[str, str], body: Any) -> dict[str, Any]:
@@ -72,11 +73,17 @@ class HttpStep:
             answer_headers = {key.lower(): value for key, value in response.headers.items()}
             return {"status": response.status, "headers": answer_headers, "body": _parsed(response, raw)}
 
-    def _check(self, status: int) -> None:
-        expected = self._settings.expect
+    def _check(self, answer: dict[str, Any]) -> None:
+        expected, status = self._settings.expect, answer["status"]
         if status in expected if expected else 200 <= status < 300:
             return
-        raise UpstreamFailed(f"the outside system answered {status}")
+        raise UpstreamFailed(f"the outside system answered {status}", members={
+            "upstream_status": status, **_asked_to_wait(answer["headers"].get("retry-after", ""))})
+
+
+def _asked_to_wait(retry_after: str) -> dict[str, int]:
+    """`Retry-After` in seconds (RFC 9110, 10.2.3); one with a date is not followed."""
+    return {"retry_after_ms": int(retry_after) * 1000} if retry_after.isdecimal() and len(retry_after) < 6 else {}
 
 
 def _url(text: Any, query: Any) -> URL:

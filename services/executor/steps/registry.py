@@ -8,13 +8,30 @@ Never: logic.
 from collections.abc import Callable
 from typing import Any
 
-from services.executor.steps.base import CompiledStep
+from services.executor.steps.base import CompiledStep, Compiler
+from services.executor.steps.branch import BranchStep
+from services.executor.steps.call import CallStep
+from services.executor.steps.delay import DelayStep
 from services.executor.steps.http import HttpStep
+from services.executor.steps.leaps import FailStep, LeapStep
+from services.executor.steps.loop import LoopStep
+from services.executor.steps.parallel import ParallelStep
 from services.executor.steps.reply import ReplyStep
+from services.executor.steps.switch import SwitchStep
 from services.executor.steps.transform import TransformStep
 
-STEPS: dict[str, Callable[[Any], CompiledStep]] = {
+STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
     "http": HttpStep,
     "transform": TransformStep,
+    "branch": BranchStep,
+    "switch": SwitchStep,
+    "loop": LoopStep,
+    "break": LeapStep,
+    "continue": LeapStep,
+    "parallel": ParallelStep,
+    "call": CallStep,
+    "delay": DelayStep,
     "reply": ReplyStep,
+    "fail": FailStep,
+    "stop": LeapStep,
 }

@@ -6,15 +6,15 @@ Never: a check against the schemas; the walk does that for every kind of reply.
 """
 
 from services.executor.scene import Scene
-from services.executor.steps.base import Replied
+from services.executor.steps.base import Compiler, Replied
 from shared.project.expressions import compile_value
-from shared.project.steps import ReplySettings
+from shared.project.steps.control import ReplySettings
 
 
 class ReplyStep:
     """Renders headers and body."""
 
-    def __init__(self, settings: ReplySettings) -> None:
+    def __init__(self, settings: ReplySettings, _: Compiler) -> None:
         """Compiles the expressions once."""
         self._name, self._status = settings.name, settings.status
         self._headers = {name: compile_value(value) for name, value in settings.headers.items()}

@@ -8,14 +8,15 @@ Never: I/O.
 from typing import Any
 
 from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
 from shared.project.expressions import compile_value
-from shared.project.steps import TransformSettings
+from shared.project.steps.work import TransformSettings
 
 
 class TransformStep:
     """Renders its value against the scope."""
 
-    def __init__(self, settings: TransformSettings) -> None:
+    def __init__(self, settings: TransformSettings, _: Compiler) -> None:
         """Compiles the expressions once."""
         self._value = compile_value(settings.value)
 

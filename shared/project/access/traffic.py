@@ -13,7 +13,7 @@ from shared.project.access.authentication import HeaderName
 from shared.project.access.policies import Speaking, Text
 from shared.project.access.sparse import Sparse
 from shared.project.durations import Duration
-from shared.project.steps import Method
+from shared.project.steps.work import Method
 
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=2000)]
 # the edge, the connection and the platform own these

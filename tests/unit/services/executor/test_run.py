@@ -12,13 +12,14 @@ from aiohttp.test_utils import TestServer
 
 from services.executor.plan import compile_plans
 from services.executor.run import run
-from services.executor.scene import Scene, Surroundings
+from services.executor.scene import Scene, Surroundings, Tally
 from shared.clock import SystemClock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.project.model import Project
+from shared.runtime.tasks import Tasks
 from shared.telemetry.tracing import Tracing
 
 ANSWER = {"id": "answer", "reply": {"body": "{% steps %}"}}
@@ -59,10 +60,11 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
     async with ClientSession() as http:
         scene = Scene(
-            surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"),
-                                      max_response_bytes=1000),
+            surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
+                                      max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
-            scope={"trigger": trigger or {}, "steps": {}, "config": config or {}, "execution": {"id": "r"}})
+            scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
+                   "execution": {"id": "r"}})
         plan = compile_plans(project, config or {})["o"]
         try:
             return await run(plan, scene, 1000), scene
@@ -73,20 +75,20 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
 async def test_steps_run_in_order_and_each_counts_as_one_task() -> None:
     reply, scene = await perform([
         {"id": "a", "transform": {"value": 1}}, {"id": "b", "transform": {"value": "{% steps.a + 1 %}"}}, ANSWER])
-    assert (reply.status, reply.body, scene.tasks) == (200, b'{"a":1,"b":2}', 4)
+    assert (reply.status, reply.body, scene.tally.tasks) == (200, b'{"a":1,"b":2}', 4)
 
 
 async def test_step_whose_condition_fails_is_skipped_and_costs_nothing() -> None:
     reply, scene = await perform([
         {"id": "a", "if": "trigger.x = 1", "transform": {"value": 1}},
         {"id": "b", "if": "{% trigger.x = 2 %}", "transform": {"value": 2}}, ANSWER], trigger={"x": 2})
-    assert (reply.body, scene.tasks) == (b'{"b":2}', 3)
+    assert (reply.body, scene.tally.tasks) == (b'{"b":2}', 3)
 
 
 async def test_workflow_that_ends_without_a_reply_fails() -> None:
     error, scene = await perform([{"id": "a", "transform": {"value": 1}}])
     assert isinstance(error, WorkflowFailed)
-    assert scene.tasks == 2
+    assert scene.tally.tasks == 2
 
 
 async def test_expression_that_fails_names_its_step() -> None:
@@ -153,7 +155,7 @@ async def test_expected_status_is_no_failure(outside: TestServer) -> None:
 async def test_nothing_starts_after_the_deadline(outside: TestServer) -> None:
     error, scene = await perform([{"id": "call", "http": {"url": str(outside.make_url("/echo"))}}, ANSWER], left_ms=-1)
     assert isinstance(error, TimedOut)
-    assert scene.tasks == 1
+    assert scene.tally.tasks == 1
 
 
 async def test_operation_ends_at_its_deadline_whatever_the_step_allows(outside: TestServer) -> None:

@@ -1,24 +1,19 @@
-"""Settings of each step kind, as they stand under the kind's key in a workflow file.
+"""Steps that do something.
 
 In:    a mapping from YAML or JSON.
-Out:   one frozen class per kind, and `STEP_SETTINGS` which lists them.
-Never: what a step does; `services/executor/steps` has that.
+Out:   one frozen class per kind.
+Never: what a step does.
 """
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from shared.project.durations import Duration
+from shared.project.steps.base import StepSettings
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Status = int
-
-
-class StepSettings(BaseModel):
-    """Root of all settings classes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class HttpSettings(StepSettings):
@@ -39,18 +34,15 @@ class TransformSettings(StepSettings):
     value: Any = Field(description="Any JSON, with expressions")
 
 
-class ReplySettings(StepSettings):
-    """The answer of the workflow; nothing runs after it."""
+class DelaySettings(StepSettings):
+    """A pause. Output: null."""
 
-    name: str = Field(default="success", description="success, invalid_input, forbidden, internal_error, or a reply "
-                                                     "that the operation declares")
-    status: Status | None = Field(default=None, ge=200, le=599)
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: Any = None
+    for_ms: Duration | None = Field(default=None, alias="for", ge=1, le=300_000)
+    until: str | None = Field(default=None, min_length=1, description=
+                              "An expression that gives unix milliseconds, or a time like 2030-01-31T08:00:00Z")
 
-
-STEP_SETTINGS: dict[str, type[StepSettings]] = {
-    "http": HttpSettings,
-    "transform": TransformSettings,
-    "reply": ReplySettings,
-}
+    @model_validator(mode="after")
+    def _one_end(self) -> "DelaySettings":
+        if (self.for_ms is None) == (self.until is None):
+            raise ValueError("a delay has either `for` or `until`")
+        return self

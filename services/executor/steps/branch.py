@@ -1,0 +1,25 @@
+"""The `branch` step: one of two ways.
+
+In:    a condition, two lists of steps.
+Out:   `then` or `else`; what the steps inside say about the way on.
+Never: I/O.
+"""
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Compiler, Leap
+from shared.project.expressions import compile_condition
+from shared.project.steps.control import BranchSettings
+
+
+class BranchStep:
+    """Runs one of two lists."""
+
+    def __init__(self, settings: BranchSettings, compiler: Compiler) -> None:
+        """Compiles both."""
+        self._condition = compile_condition(settings.if_)
+        self._ways = {True: ("then", compiler.block(settings.then)), False: ("else", compiler.block(settings.else_))}
+
+    async def run(self, scene: Scene) -> str | Leap:
+        """The way that was taken."""
+        name, steps = self._ways[bool(self._condition.render(scene.scope))]
+        return await steps.walk(scene.beside()) or name

@@ -1,0 +1,59 @@
+"""The `call` step: another workflow of the project.
+
+In:    its name and input.
+Out:   the body of its reply; null when it ends without one, or is not waited for.
+Never: its steps in the caller's scope.
+"""
+
+import logging
+from typing import Any
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Callee, Compiler, Replied
+from shared.errors import WeirError, WorkflowFailed
+from shared.names import actions
+from shared.project.expressions import compile_value
+from shared.project.steps.control import CallSettings
+
+log = logging.getLogger(__name__)
+
+
+class CallStep:
+    """Its tasks are those of the execution; its errors name the step that failed in it."""
+
+    def __init__(self, settings: CallSettings, compiler: Compiler) -> None:
+        """Compiles the input."""
+        self._settings, self._input = settings, compile_value(settings.input)
+        self._callee = compiler.callee(settings.workflow)
+
+    async def run(self, scene: Scene) -> Any:
+        """Its result. Raises WorkflowFailed when what goes in or out misfits, or when it replies with an error."""
+        callee, value = self._callee(), self._input.render(scene.scope)
+        if misfits := callee.misfits_in(value):
+            raise WorkflowFailed(f"the input of workflow {callee.name!r} does not fit: {misfits}", kind="input-invalid")
+        there = scene.elsewhere({**scene.scope["trigger"], "body": value})
+        if self._settings.wait:
+            return await self._result(callee, there)
+        scene.spawn(self._quietly(callee, there), f"call {callee.name}")
+        return None
+
+    async def _result(self, callee: Callee, there: Scene) -> Any:
+        leap = await callee.walk.walk(there)
+        if not isinstance(leap, Replied):
+            return None
+        if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):
+            raise WorkflowFailed(f"workflow {callee.name!r} answered {leap.status or leap.name}", kind="call-failed")
+        if misfits := callee.misfits_out(leap.body):
+            raise WorkflowFailed(f"the output of workflow {callee.name!r} does not fit: {misfits}",
+                                 kind="output-invalid")
+        return leap.body
+
+    async def _quietly(self, callee: Callee, there: Scene) -> None:
+        try:
+            await self._result(callee, there)
+        except WeirError as error:
+            log.warning("workflow %s, which nobody waits for: %s", callee.name, error, extra={
+                "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
+        except Exception:
+            log.exception("workflow %s, which nobody waits for", callee.name, extra={
+                "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})

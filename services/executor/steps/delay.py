@@ -1,0 +1,45 @@
+"""The `delay` step: a pause.
+
+In:    for how long, or until when.
+Out:   null.
+Never: a pause beyond the deadline of the execution: it would end in nothing else.
+"""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
+from shared.errors import TimedOut, WorkflowFailed
+from shared.project.expressions import compile_value
+from shared.project.steps.work import DelaySettings
+
+
+class DelayStep:
+    """Sleeps; whoever else runs here goes on."""
+
+    def __init__(self, settings: DelaySettings, _: Compiler) -> None:
+        """Compiles the end."""
+        self._for_ms, self._until = settings.for_ms, compile_value(settings.until)
+
+    async def run(self, scene: Scene) -> None:
+        """Raises TimedOut at once when the deadline comes first, WorkflowFailed for what is no time."""
+        wait_ms = self._for_ms
+        if wait_ms is None:
+            wait_ms = max(0, _unix_ms(self._until.render(scene.scope)) - scene.surroundings.clock.now_ms())
+        if wait_ms >= scene.left_ms():
+            raise TimedOut(f"a delay of {wait_ms} ms ends after the deadline of the operation")
+        await asyncio.sleep(wait_ms / 1000)
+
+
+def _unix_ms(value: Any) -> int:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise WorkflowFailed(f"`until` is unix milliseconds or a time with its zone, not {str(value)[:80]!r}")
+    return int(found.timestamp() * 1000)

@@ -1,0 +1,95 @@
+"""The `loop` step: the same steps for each item, or while something holds.
+
+In:    an array, an object or a condition; steps.
+Out:   what each pass collected, in order; a reply or a stop from inside.
+Never: an endless loop: passes are bounded.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Broken, Compiler, Continued, Leap
+from services.executor.together import together
+from shared.errors import WorkflowFailed
+from shared.project.expressions import compile_condition, compile_value
+from shared.project.steps.control import LoopSettings
+
+Pass = dict[str, Any]
+_NOTHING = Continued()
+
+
+class LoopStep:
+    """Each pass has a scope of its own; concurrent ones run in as many lanes as are allowed."""
+
+    def __init__(self, settings: LoopSettings, compiler: Compiler) -> None:
+        """Compiles the steps of a pass."""
+        self._settings, self._steps = settings, compiler.block(settings.steps)
+        self._over = compile_value(settings.over)
+        self._while = compile_condition(settings.while_) if settings.while_ is not None else None
+        self._collect = compile_value(settings.collect) if settings.collect is not None else None
+
+    async def run(self, scene: Scene) -> list[Any] | Leap:
+        """What was collected. Raises WorkflowFailed for what cannot be looped over, or too many passes."""
+        if self._settings.concurrency > 1:
+            return await self._at_once(scene, list(self._passes(scene)))
+        found: list[Any] = []
+        last: Any = None
+        for index, one in enumerate(self._passes(scene)):
+            inner = self._inner(scene, one | {"last": last})
+            if self._while is not None and not self._while.render(inner.scope):
+                break
+            self._bound(index)
+            outcome = await self._pass(inner)
+            if isinstance(outcome, Broken):
+                break
+            if isinstance(outcome, Leap) and not isinstance(outcome, Continued):
+                return outcome
+            if outcome is not _NOTHING:
+                last = outcome
+                found.append(outcome)
+        return found
+
+    async def _at_once(self, scene: Scene, passes: list[Pass]) -> list[Any]:
+        if passes:
+            self._bound(len(passes) - 1)
+        outcomes: list[Any] = [_NOTHING] * len(passes)
+        waiting = iter(enumerate(passes))
+
+        async def lane() -> None:
+            for index, one in waiting:
+                outcomes[index] = await self._pass(self._inner(scene, one))
+        await together([lane() for _ in range(min(self._settings.concurrency, len(passes)))])
+        return [outcome for outcome in outcomes if outcome is not _NOTHING]
+
+    async def _pass(self, inner: Scene) -> Any:
+        leap = await self._steps.walk(inner)
+        if isinstance(leap, Continued):
+            return _NOTHING
+        if leap is not None:
+            return leap
+        # whoever else has a turn gets it between two passes
+        await asyncio.sleep(0)
+        return inner.last if self._collect is None else self._collect.render(inner.scope)
+
+    def _passes(self, scene: Scene) -> Iterator[Pass]:
+        if self._while is not None:
+            for index in range(self._settings.max_passes + 1):
+                yield {"index": index}
+            return
+        over = self._over.render(scene.scope)
+        if isinstance(over, dict):
+            yield from ({"index": index, "key": key, "item": item} for index, (key, item) in enumerate(over.items()))
+        elif isinstance(over, list):
+            yield from ({"index": index, "item": item} for index, item in enumerate(over))
+        elif over is not None:
+            raise WorkflowFailed(f"a loop goes over an array or an object, not over {type(over).__name__}")
+
+    def _inner(self, scene: Scene, one: Pass) -> Scene:
+        return scene.inside(loop={**one, "outer": scene.scope.get("loop")})
+
+    def _bound(self, index: int) -> None:
+        if index >= self._settings.max_passes:
+            raise WorkflowFailed(f"the loop has more than {self._settings.max_passes} passes (max_passes)",
+                                 kind="too-many-passes")

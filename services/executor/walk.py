@@ -1,0 +1,117 @@
+"""Walk a list of steps: conditions, tries, what happens when one fails, and what it costs.
+
+In:    compiled steps, a scene.
+Out:   outputs in the scene; the leap that ended the walk, if one did.
+Never: a step kind.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.executor.retries import kind_of, pause_ms
+from services.executor.scene import Scene
+from services.executor.steps.base import CompiledStep, Leap
+from shared.errors import Failed, TasksSpent, TimedOut, WeirError
+from shared.names import spans
+from shared.project.expressions import Template
+from shared.project.steps.base import OnError, Retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One step: its condition, if any, what it does, and what a failure of it leads to."""
+
+    id: str
+    kind: str
+    work: CompiledStep
+    condition: Template | None = None
+    timeout_ms: int | None = None
+    retry: Retry | None = None
+    handles: OnError = "fail"
+    fallback: Template | None = None
+    catch: "Steps | None" = None
+
+
+class Steps:
+    """A list of steps, ready to run for many executions at once."""
+
+    def __init__(self, steps: Sequence[PlannedStep]) -> None:
+        """In order."""
+        self._steps = tuple(steps)
+
+    async def walk(self, scene: Scene) -> Leap | None:
+        """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
+        for step in self._steps:
+            if step.condition is not None and not step.condition.render(scene.scope):
+                continue
+            leap = await _one(step, scene)
+            if leap is not None:
+                return leap
+        return None
+
+
+async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
+    scene.left_ms()
+    scene.tally.count()
+    with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
+            spans.STEP_ID: step.id, spans.STEP_KIND: step.kind} if scene.trace.sampled else None) as span:
+        inner = scene if span is None else scene.under(span)
+        try:
+            outcome = await _tried(step, inner)
+        except WeirError as error:
+            error.members = {"step": step.id, **error.members}
+            if step.handles == "fail" or not _may_be_handled(error, scene):
+                raise
+            return await _handled(step, inner, scene, error)
+    if isinstance(outcome, Leap):
+        return outcome
+    scene.keep(step.id, outcome)
+    return None
+
+
+async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            return await _timed(step, scene)
+        except WeirError as error:
+            error.members = {"step": step.id, "attempt": tried, **error.members}
+            wait_ms = pause_ms(error, tried, step.retry, random.random())
+            if wait_ms is None or wait_ms >= scene.left_ms():
+                raise
+            await asyncio.sleep(wait_ms / 1000)
+
+
+async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
+    if step.timeout_ms is None:
+        return await step.work.run(scene)
+    try:
+        async with asyncio.timeout(step.timeout_ms / 1000) as limit:
+            return await step.work.run(scene)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimedOut(f"step {step.id!r} did not finish within {step.timeout_ms} ms") from None
+
+
+async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirError) -> Leap | None:
+    scene.scope["errors"][step.id] = {
+        "kind": kind_of(error), "step": error.members["step"], "message": str(error),
+        "status": error.members.get("upstream_status", error.status), "attempt": error.members.get("attempt", 1)}
+    scene.keep(step.id, None)
+    if step.catch is not None:
+        leap = await step.catch.walk(inner.beside())
+        if leap is not None:
+            return leap
+    scene.keep(step.id, None if step.fallback is None else step.fallback.render(scene.scope))
+    return None
+
+
+def _may_be_handled(error: WeirError, scene: Scene) -> bool:
+    """A workflow gets over what went wrong in it, not over its own end."""
+    out_of_time = scene.execution.deadline_ms <= scene.surroundings.clock.now_ms()
+    return isinstance(error, Failed) and not isinstance(error, TasksSpent) and not out_of_time

@@ -1,0 +1,255 @@
+"""Rules of workflows: what each step may read, where each path ends, who calls whom.
+
+In:    workflows that are well formed by themselves, with their sources; the operations that use them.
+Out:   problems with their places.
+Never: YAML, files; what a kind of step does.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.project.expressions import BadExpression, compile_condition, compile_value, expressions_in
+from shared.project.model import Operation, Workflow
+from shared.project.places import Key, Problem, Source
+from shared.project.schemas import BadSchema, compile_schema
+from shared.project.steps.base import Block, Step
+from shared.project.steps.control import (
+    BranchSettings,
+    BreakSettings,
+    CallSettings,
+    ContinueSettings,
+    FailSettings,
+    LoopSettings,
+    ReplySettings,
+    StopSettings,
+    SwitchSettings,
+)
+
+_CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
+_ERROR_READ = re.compile(r"\berrors\.([A-Za-z_][A-Za-z0-9_]*)")
+# settings that are expressions without braces
+_CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
+Path = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands around a list of steps: `loop` and `apart` say what may end what."""
+
+    source: Source
+    users: Sequence[Operation]
+    everyone: frozenset[str]
+    config: frozenset[str] | None
+    loop: bool = False
+    apart: bool = False
+
+
+def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Sequence[Operation], known: set[str],
+                    config: frozenset[str] | None) -> list[Problem]:
+    """All problems. `known`: names of all workflow files, the malformed ones too."""
+    by_name = {workflow.name: (workflow, source) for workflow, source in workflows}
+    problems: list[Problem] = []
+    called = {step.settings.workflow for workflow, _ in workflows for _, step in steps_of(workflow)
+              if isinstance(step.settings, CallSettings)}
+    for workflow, source in workflows:
+        users = [operation for operation in operations if operation.workflow == workflow.name]
+        everyone = frozenset(step.id for _, step in steps_of(workflow))
+        around = _Around(source, users, everyone, config)
+        problems += _unique(workflow, source)
+        problems += _block(workflow.steps, ("steps",), around, set())
+        problems += _calls(workflow, source, known)
+        problems += _schemas(workflow, source)
+        if (users or workflow.name not in called) and not _ends(workflow.steps):
+            problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
+                                           "reply; its last step should be a `reply` without `if`"))
+    return [*problems, *_cycles(by_name)]
+
+
+def steps_of(workflow: Workflow) -> Iterator[tuple[Path, Step]]:
+    """All steps of a workflow, those inside others too, with their places."""
+    waiting: list[tuple[Path, tuple[Step, ...]]] = [(("steps",), workflow.steps)]
+    while waiting:
+        path, steps = waiting.pop(0)
+        for index, step in enumerate(steps):
+            here = (*path, index)
+            yield here, step
+            waiting += [((*here, *block.path), block.steps) for block in step.blocks()]
+
+
+def _unique(workflow: Workflow, source: Source) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for path, step in steps_of(workflow):
+        if step.id in seen:
+            yield source.problem((*path, "id"), "duplicate", f"step {step.id!r} stands twice in this workflow")
+        seen.add(step.id)
+
+
+def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -> Iterator[Problem]:
+    """`done`: ids whose outputs may be read; those of this list are added."""
+    ended = ""
+    for index, step in enumerate(steps):
+        here = (*path, index)
+        if ended:
+            yield around.source.problem(here, "unreachable",
+                                        f"step {step.id!r} is never reached: {ended} stands before it")
+        yield from _leap(step, here, around)
+        yield from _expressions(step, here, around, done)
+        if isinstance(step.settings, ReplySettings):
+            yield from _reply(step, step.settings, here, around)
+        for block in step.blocks():
+            inner = _Around(around.source, around.users, around.everyone, around.config,
+                            loop=block.loop or (around.loop and not block.apart), apart=around.apart or block.apart)
+            inside = set(done)
+            yield from _block(block.steps, (*here, *block.path), inner, inside)
+            if not block.own:
+                done |= inside
+        done.add(step.id)
+        if _always_ends(step):
+            ended = f"a {step.kind}"
+
+
+def _leap(step: Step, path: Path, around: _Around) -> Iterator[Problem]:
+    settings = step.settings
+    if isinstance(settings, BreakSettings | ContinueSettings) and not around.loop:
+        yield around.source.problem((*path, step.kind), "misplaced", f"`{step.kind}` stands in no loop")
+    elif around.apart and isinstance(settings, ReplySettings | StopSettings | BreakSettings):
+        yield around.source.problem(
+            (*path, step.kind), "misplaced", f"`{step.kind}` inside steps that run beside others would end those too; "
+            "let them finish and decide after them")
+
+
+def _always_ends(step: Step) -> bool:
+    """Whether nothing after this step is ever reached."""
+    if step.if_ is not None or step.handles != "fail":
+        return False
+    settings = step.settings
+    if isinstance(settings, ReplySettings | FailSettings | StopSettings | BreakSettings | ContinueSettings):
+        return True
+    return _all_ways_end(settings, lambda steps: any(_always_ends(one) for one in steps))
+
+
+def _ends(steps: Sequence[Step]) -> bool:
+    """Whether every way through some steps ends with an answer: a reply, or an error."""
+    for step in steps:
+        if step.if_ is not None or step.handles == "continue":
+            continue
+        if step.handles == "catch" and not _ends(step.catch):
+            continue
+        if isinstance(step.settings, ReplySettings | FailSettings):
+            return True
+        if isinstance(step.settings, StopSettings):
+            return False
+        if _all_ways_end(step.settings, _ends):
+            return True
+    return False
+
+
+def _all_ways_end(settings: object, ends: Callable[[Sequence[Step]], bool]) -> bool:
+    if isinstance(settings, BranchSettings):
+        return ends(settings.then) and ends(settings.else_)
+    if isinstance(settings, SwitchSettings):
+        ways = (*settings.cases.values(), settings.default or ())
+        return all(ends(steps) for steps in ways)
+    return False
+
+
+def _expressions(step: Step, path: Path, around: _Around, done: set[str]) -> Iterator[Problem]:
+    inner = {block.path[1] for block in step.blocks() if len(block.path) > 1}
+    settings = step.settings.model_dump(by_alias=True)
+    own = set(done)
+    parts: list[tuple[Path, object, bool, set[str]]] = []
+    for name, value in settings.items():
+        if name in inner or value is None:
+            continue
+        parts.append(((*path, step.kind, name), value, (type(step.settings), name) in _CONDITIONS, own))
+    if isinstance(step.settings, LoopSettings):
+        # what a pass collects is computed inside it
+        inside = own | {one.id for one in step.settings.steps} | {
+            one.id for outer in step.settings.steps for _, one in _inside(outer)}
+        parts = [(place, value, condition, inside if place[-1] == "collect" else reads)
+                 for place, value, condition, reads in parts]
+    if step.if_ is not None:
+        parts.append(((*path, "if"), step.if_, True, own))
+    parts.append(((*path, "fallback"), step.fallback, False, own))
+    for place, value, is_condition, reads in parts:
+        yield from _expression(place, value, around, reads, is_condition=is_condition)
+
+
+def _inside(step: Step) -> Iterator[tuple[Block, Step]]:
+    for block in step.blocks():
+        for one in block.steps:
+            yield block, one
+            if not block.own:
+                yield from _inside(one)
+
+
+def _expression(place: Path, value: object, around: _Around, done: set[str], *,
+                is_condition: bool) -> Iterator[Problem]:
+    source = around.source
+    try:
+        template = compile_condition(str(value)) if is_condition else compile_value(value)
+    except BadExpression as exc:
+        yield source.problem(place, "expression", f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
+        return
+    for name in sorted(template.reads - done):
+        what = "a later step" if name in around.everyone else "no step of this workflow"
+        yield source.problem(place, "step-order", f"steps.{name} is read here, and {name!r} is {what}")
+    texts = [str(value)] if is_condition else expressions_in(value)
+    read = {name for text in texts for name in _CONFIG_READ.findall(text)}
+    for name in sorted(read - around.config if around.config is not None else ()):
+        yield source.problem(place, "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}")
+    for name in sorted({name for text in texts for name in _ERROR_READ.findall(text)} - around.everyone):
+        yield source.problem(place, "step-order",
+                             f"errors.{name} is read here, and {name!r} is no step of this workflow")
+
+
+def _reply(step: Step, settings: ReplySettings, path: Path, around: _Around) -> Iterator[Problem]:
+    if settings.status is not None:
+        return
+    for operation in around.users:
+        if operation.reply_status(settings.name) is None:
+            yield around.source.problem((*path, step.kind, "name"), "dangling",
+                                        f"operation {operation.name!r} declares no reply {settings.name!r}; "
+                                        "give it one there, or a `status` here")
+
+
+def _calls(workflow: Workflow, source: Source, known: set[str]) -> Iterator[Problem]:
+    for path, step in steps_of(workflow):
+        if isinstance(step.settings, CallSettings) and step.settings.workflow not in known:
+            name = step.settings.workflow
+            yield source.problem((*path, step.kind, "workflow"), "dangling",
+                                 f"there is no workflow {name!r}; expected workflows/{name}.yaml")
+
+
+def _schemas(workflow: Workflow, source: Source) -> Iterator[Problem]:
+    for part, schema in (("input", workflow.input), ("output", workflow.output)):
+        if schema is not None:
+            try:
+                compile_schema(schema)
+            except BadSchema as exc:
+                yield source.problem((part, *exc.path), "schema", f"not a JSON Schema: {exc}"[:400])
+
+
+def _cycles(workflows: Mapping[str, tuple[Workflow, Source]]) -> Iterator[Problem]:
+    calls = {name: [(path, step, step.settings.workflow) for path, step in steps_of(workflow)
+                    if isinstance(step.settings, CallSettings)] for name, (workflow, _) in workflows.items()}
+    for name, (_, source) in workflows.items():
+        for path, step, target in calls[name]:
+            way = _way(target, name, calls)
+            if way is not None:
+                yield source.problem((*path, step.kind, "workflow"), "cycle",
+                                     f"workflows call each other in a circle: {' -> '.join([name, *way])}")
+
+
+def _way(start: str, goal: str, calls: Mapping[str, list[tuple[Path, Step, str]]]) -> list[str] | None:
+    waiting, seen = [[start]], {start}
+    while waiting:
+        way = waiting.pop(0)
+        if way[-1] == goal:
+            return way
+        for _, _, target in calls.get(way[-1], ()):
+            if target not in seen:
+                seen.add(target)
+                waiting.append([*way, target])
+    return None

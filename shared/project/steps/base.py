@@ -1,0 +1,126 @@
+"""What all steps have in common: an id, a condition, and what happens when they fail.
+
+In:    a mapping from YAML or JSON: the common keys, and one key that names the kind.
+Out:   `Step`.
+Never: a kind of step.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
+
+from shared.names.reasons import Reason
+from shared.project.base import Model
+from shared.project.durations import Duration
+
+StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+OnError = Literal["fail", "continue", "catch"]
+# what may pass when it is tried again
+_PASSING = (Reason.UPSTREAM_FAILED, Reason.TIMEOUT)
+
+
+class StepSettings(BaseModel):
+    """Root of all settings classes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def blocks(self) -> "Iterator[Block]":
+        """The lists of steps inside this one."""
+        yield from ()
+
+
+class Retry(Model):
+    """Tries in all, and the pause before the next: `delay`, then `factor` times as long, less a random part of it.
+
+    An outside system that says `Retry-After` is left alone for that long.
+    """
+
+    attempts: int = Field(default=3, ge=2, le=20)
+    delay_ms: Duration = Field(default=200, alias="delay", ge=1, le=60_000)
+    factor: float = Field(default=2.0, ge=1, le=10)
+    max_delay_ms: Duration = Field(default=10_000, alias="max_delay", ge=1, le=300_000)
+    jitter: float = Field(default=0.5, ge=0, le=1, description="The part of each pause that is left to chance")
+    on: tuple[str, ...] = Field(default=_PASSING, min_length=1, description="Kinds of errors that are tried again")
+
+
+class Step(Model):
+    """One configured action. In a file: `id`, what happens around it, and one key that names the kind."""
+
+    id: StepId
+    kind: str
+    if_: str | None = Field(default=None, alias="if")
+    timeout_ms: Duration | None = Field(default=None, alias="timeout", ge=1, le=300_000)
+    retry: Retry | None = None
+    on_error: OnError | None = None
+    fallback: Any = None
+    catch: "tuple[Step, ...]" = ()
+    settings: SerializeAsAny[StepSettings]
+
+    @property
+    def handles(self) -> OnError:
+        """What a failure leads to; `catch` and `fallback` say it by being there."""
+        if self.on_error is not None:
+            return self.on_error
+        return "catch" if self.catch else "continue" if "fallback" in self.model_fields_set else "fail"
+
+    def blocks(self) -> "Iterator[Block]":
+        """All lists of steps inside this one."""
+        for block in self.settings.blocks():
+            yield block.under(self.kind)
+        if self.catch:
+            yield Block(("catch",), self.catch)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or "settings" in raw:
+            return raw
+        # a step may hold steps: the kinds know this class
+        from shared.project.steps.registry import STEP_SETTINGS
+        kinds = [key for key in raw if key in STEP_SETTINGS]
+        if len(kinds) != 1:
+            raise ValueError(f"a step has exactly one of {', '.join(STEP_SETTINGS)}; this one has "
+                             f"{', '.join(kinds) or 'none'}")
+        rest = {key: value for key, value in raw.items() if key != kinds[0]}
+        return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(raw[kinds[0]] or {})}
+
+    @model_validator(mode="after")
+    def _handles_one_way(self) -> "Step":
+        if self.handles == "catch" and not self.catch:
+            raise ValueError("on_error: catch needs the steps under `catch`")
+        if self.catch and self.handles != "catch":
+            raise ValueError(f"`catch` has steps, and on_error: {self.on_error} never runs them")
+        if "fallback" in self.model_fields_set and self.handles == "fail":
+            raise ValueError("on_error: fail never uses `fallback`")
+        return self
+
+    @model_serializer
+    def _to_file(self) -> dict[str, Any]:
+        common: dict[str, Any] = {name: value for name, value in (
+            ("if", self.if_), ("timeout", self.timeout_ms and f"{self.timeout_ms}ms"), ("on_error", self.on_error))
+            if value is not None}
+        if self.retry is not None:
+            common["retry"] = self.retry.model_dump(mode="json", by_alias=True)
+        if "fallback" in self.model_fields_set:
+            common["fallback"] = self.fallback
+        if self.catch:
+            common["catch"] = [step.model_dump(mode="json") for step in self.catch]
+        return {"id": self.id, **common, self.kind: self.settings.model_dump(mode="json", by_alias=True)}
+
+
+class Block:
+    """A list of steps inside a step: where it stands, and what is special inside.
+
+    `own`: its steps' outputs are its own, nobody outside reads them. `loop`: `break` and `continue` belong to it.
+    `apart`: it runs beside others, so nothing in it may end the workflow.
+    """
+
+    def __init__(self, path: tuple[str, ...], steps: tuple[Step, ...], *, own: bool = False, loop: bool = False,
+                 apart: bool = False) -> None:
+        """`path`: keys from the step's settings."""
+        self.path, self.steps, self.own, self.loop, self.apart = path, steps, own, loop, apart
+
+    def under(self, key: str) -> "Block":
+        """The same, seen from one level up."""
+        return Block((key, *self.path), self.steps, own=self.own, loop=self.loop, apart=self.apart)

@@ -1,0 +1,25 @@
+"""The kinds of steps.
+
+In:    nothing.
+Out:   `STEP_SETTINGS`: kind -> the class of its settings.
+Never: logic.
+"""
+
+from shared.project.steps import control, work
+from shared.project.steps.base import StepSettings
+
+STEP_SETTINGS: dict[str, type[StepSettings]] = {
+    "http": work.HttpSettings,
+    "transform": work.TransformSettings,
+    "branch": control.BranchSettings,
+    "switch": control.SwitchSettings,
+    "loop": control.LoopSettings,
+    "break": control.BreakSettings,
+    "continue": control.ContinueSettings,
+    "parallel": control.ParallelSettings,
+    "call": control.CallSettings,
+    "delay": work.DelaySettings,
+    "reply": control.ReplySettings,
+    "fail": control.FailSettings,
+    "stop": control.StopSettings,
+}
