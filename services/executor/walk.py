@@ -45,7 +45,7 @@ class Steps:
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
         for step in self._steps:
-            if step.condition is not None and not step.condition.render(scene.scope):
+            if step.condition is not None and not step.condition.holds(scene.scope):
                 continue
             leap = await _one(step, scene)
             if leap is not None:

@@ -68,13 +68,15 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
 
 def steps_of(workflow: Workflow) -> Iterator[tuple[Path, Step]]:
     """All steps of a workflow, those inside others too, with their places."""
-    waiting: list[tuple[Path, tuple[Step, ...]]] = [(("steps",), workflow.steps)]
-    while waiting:
-        path, steps = waiting.pop(0)
-        for index, step in enumerate(steps):
-            here = (*path, index)
-            yield here, step
-            waiting += [((*here, *block.path), block.steps) for block in step.blocks()]
+    return _all(workflow.steps, ("steps",))
+
+
+def _all(steps: Sequence[Step], path: Path) -> Iterator[tuple[Path, Step]]:
+    for index, step in enumerate(steps):
+        here = (*path, index)
+        yield here, step
+        for block in step.blocks():
+            yield from _all(block.steps, (*here, *block.path))
 
 
 def _unique(workflow: Workflow, source: Source) -> Iterator[Problem]:

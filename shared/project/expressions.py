@@ -45,6 +45,10 @@ class Template:
         """`reads`: ids of the steps whose output it refers to by `steps.<id>`."""
         self.render, self.reads, self.constant = render, reads, constant
 
+    def holds(self, scope: Scope) -> bool:
+        """Whether it gives what JSONata's `$boolean` takes for true."""
+        return _truth(self.render(scope))
+
 
 def expressions_in(value: Any) -> list[str]:
     """All expressions of a value, depth first."""
@@ -114,6 +118,11 @@ def _evaluation(source: str) -> Render:
             raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}") from exc
 
     return evaluate
+
+
+def _truth(value: Any) -> bool:
+    """An array is true when one of its items is; nothing, null, 0 and what is empty are not."""
+    return any(_truth(item) for item in value) if isinstance(value, list) else bool(value)
 
 
 def as_text(value: Any) -> str:

@@ -21,5 +21,5 @@ class BranchStep:
 
     async def run(self, scene: Scene) -> str | Leap:
         """The way that was taken."""
-        name, steps = self._ways[bool(self._condition.render(scene.scope))]
+        name, steps = self._ways[self._condition.holds(scene.scope)]
         return await steps.walk(scene.beside()) or name

@@ -35,10 +35,9 @@ class LoopStep:
         if self._settings.concurrency > 1:
             return await self._at_once(scene, list(self._passes(scene)))
         found: list[Any] = []
-        last: Any = None
         for index, one in enumerate(self._passes(scene)):
-            inner = self._inner(scene, one | {"last": last})
-            if self._while is not None and not self._while.render(inner.scope):
+            inner = self._inner(scene, one | {"last": found[-1]} if found else one)
+            if self._while is not None and not self._while.holds(inner.scope):
                 break
             self._bound(index)
             outcome = await self._pass(inner)
@@ -47,7 +46,6 @@ class LoopStep:
             if isinstance(outcome, Leap) and not isinstance(outcome, Continued):
                 return outcome
             if outcome is not _NOTHING:
-                last = outcome
                 found.append(outcome)
         return found
 

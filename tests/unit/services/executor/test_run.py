@@ -52,9 +52,10 @@ async def outside() -> AsyncIterator[TestServer]:
 
 
 async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
-                  trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None) -> tuple[Any, Scene]:
+                  trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
+                  workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None) -> tuple[Any, Scene]:
     project = Project.model_validate({
-        "name": "p", "workflows": {"w": {"name": "w", "steps": steps}},
+        "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
     execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
@@ -70,6 +71,9 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
             return await run(plan, scene, 1000), scene
         except WeirError as error:
             return error, scene
+        finally:
+            while scene.tally.beside:
+                await asyncio.wait(scene.tally.beside)
 
 
 async def test_steps_run_in_order_and_each_counts_as_one_task() -> None:

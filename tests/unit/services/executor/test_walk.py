@@ -1,0 +1,237 @@
+"""Steps inside steps, and what a failure leads to."""
+
+import time
+from typing import Any
+
+import orjson
+import pytest
+
+from services.executor.retries import pause_ms
+from shared.errors import TasksSpent, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.project.steps.base import Retry
+from tests.unit.services.executor.test_run import perform
+
+Json = dict[str, Any]
+
+
+def value(step_id: str, made: Any, **more: Any) -> Json:
+    return {"id": step_id, "transform": {"value": made}, **more}
+
+
+def reply(body: Any = "{% steps %}") -> Json:
+    return {"id": "answer", "reply": {"body": body}}
+
+
+def fail(step_id: str, **more: Any) -> Json:
+    return {"id": step_id, "fail": {"message": "no {% trigger.what %}", "error": "sold-out", "status": 409}, **more}
+
+
+async def body_of(*steps: Json, **more: Any) -> Any:
+    made, _ = await perform(list(steps), **more)
+    assert not isinstance(made, WeirError), made
+    return orjson.loads(made.body)
+
+
+async def error_of(*steps: Json, **more: Any) -> WeirError:
+    made, _ = await perform(list(steps), **more)
+    assert isinstance(made, WeirError)
+    return made
+
+
+@pytest.mark.parametrize(("n", "steps"), [(1, {"way": "then", "small": 1}), (9, {"way": "else", "big": 9})])
+async def test_branch_runs_one_of_two_ways(n: int, steps: Json) -> None:
+    branch = {"id": "way", "branch": {"if": "trigger.n < 5", "then": [value("small", "{% trigger.n %}")],
+                                      "else": [value("big", "{% trigger.n %}")]}}
+    assert await body_of(branch, reply(), trigger={"n": n}) == steps
+
+
+@pytest.mark.parametrize(("seen", "way"), [
+    ([], "else"), ([0, ""], "else"), ([0, 1], "then"), ({}, "else"), ("0", "then"), (None, "else")])
+async def test_condition_holds_as_jsonata_means_it(seen: Any, way: str) -> None:
+    branch = {"id": "b", "branch": {"if": "{% trigger.seen %}", "then": [value("x", 1)], "else": [value("y", 1)]}}
+    assert await body_of(branch, reply("{% steps.b %}"), trigger={"seen": seen}) == way
+
+
+async def test_reply_inside_a_branch_ends_the_workflow() -> None:
+    branch = {"id": "way", "branch": {"if": "true", "then": [reply("inside"), value("never", 1)]}}
+    made, scene = await perform([branch, reply("outside")])
+    assert (made.body, scene.tally.tasks) == (b'"inside"', 3)
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("a", "a"), (7, "7"), ("other", "default")])
+async def test_switch_takes_the_case_of_its_value(kind: Any, taken: str) -> None:
+    switch = {"id": "s", "switch": {"value": "{% trigger.kind %}", "cases": {
+        "a": [value("one", 1)], "7": [value("two", 2)]}, "default": [value("three", 3)]}}
+    assert await body_of(switch, reply("{% steps.s %}"), trigger={"kind": kind}) == taken
+
+
+async def test_switch_without_a_fitting_case_runs_nothing() -> None:
+    switch = {"id": "s", "switch": {"value": "x", "cases": {"a": [value("one", 1)]}}}
+    assert await body_of(switch, reply()) == {"s": "default"}
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_loop_collects_in_order(concurrency: int) -> None:
+    loop = {"id": "l", "loop": {"over": "{% trigger.items %}", "concurrency": concurrency, "steps": [
+        {"id": "wait", "delay": {"for": "2ms"}, "if": "loop.index = 0"}, value("x", "{% loop.item * 2 %}")]}}
+    assert await body_of(loop, reply("{% steps.l %}"), trigger={"items": [1, 2, 3, 4]}) == [2, 4, 6, 8]
+
+
+async def test_loop_over_an_object_has_keys_and_collects_what_it_is_told() -> None:
+    loop = {"id": "l", "loop": {"over": {"a": 1, "b": 2}, "collect": "{% loop.key & steps.x %}",
+                                "steps": [value("x", "{% loop.item %}")]}}
+    assert await body_of(loop, reply("{% steps.l %}")) == ["a1", "b2"]
+
+
+async def test_break_and_continue() -> None:
+    loop = {"id": "l", "loop": {"over": [1, 2, 3, 4, 5], "steps": [
+        {"id": "skip", "continue": {}, "if": "loop.item = 2"}, {"id": "end", "break": {}, "if": "loop.item = 4"},
+        value("x", "{% loop.item %}")]}}
+    assert await body_of(loop, reply("{% steps.l %}")) == [1, 3]
+
+
+async def test_while_loop_sees_what_it_collected_last() -> None:
+    loop = {"id": "l", "loop": {"while": "loop.index = 0 or loop.last < 8", "steps": [
+        value("x", "{% loop.last ? loop.last * 2 : 1 %}")]}}
+    assert await body_of(loop, reply("{% steps.l %}")) == [1, 2, 4, 8]
+
+
+async def test_passes_are_bounded() -> None:
+    for loop in ({"while": "true"}, {"over": "{% [1..5] %}"}, {"over": "{% [1..5] %}", "concurrency": 2}):
+        error = await error_of({"id": "l", "loop": {**loop, "max_passes": 4, "steps": [value("x", 1)]}}, reply())
+        assert error.members["error"] == "too-many-passes"
+
+
+async def test_what_happens_in_a_pass_stays_there() -> None:
+    loop = {"id": "l", "loop": {"over": [1], "steps": [
+        {"id": "inner", "loop": {"over": [5], "steps": [value("x", "{% loop.outer.item + loop.item %}")]}}]}}
+    assert await body_of(value("x0", 1), loop, reply()) == {"x0": 1, "l": [[6]]}
+
+
+async def test_nothing_to_loop_over_is_no_pass_and_a_number_is_an_error() -> None:
+    loop = {"id": "l", "loop": {"over": "{% trigger.items %}", "steps": [value("x", 1)]}}
+    assert await body_of(loop, reply("{% $count(steps.l) %}")) == 0
+    assert "not over int" in str(await error_of(loop, reply(), trigger={"items": 7}))
+
+
+async def test_thousand_passes_cost_a_thousand_tasks_and_a_runaway_is_stopped() -> None:
+    loop = {"id": "l", "loop": {"over": "{% [1..1000] %}", "steps": [value("x", "{% loop.item %}")]}}
+    made, scene = await perform([loop, reply("{% $sum(steps.l) %}")])
+    assert (made.body, scene.tally.tasks) == (b"500500", 1003)
+    made, scene = await perform([loop, reply()], workflow={"max_tasks": 50})
+    assert isinstance(made, TasksSpent)
+    assert scene.tally.tasks == 50
+
+
+async def test_task_bound_is_not_to_be_caught() -> None:
+    loop = {"id": "l", "on_error": "continue", "loop": {"over": "{% [1..100] %}", "steps": [value("x", 1)]}}
+    made, _ = await perform([loop, reply()], workflow={"max_tasks": 10})
+    assert isinstance(made, TasksSpent)
+
+
+async def test_parallel_branches_run_at_the_same_time() -> None:
+    pause = {"delay": {"for": "100ms"}}
+    parallel = {"id": "p", "parallel": {"branches": {
+        "a": [{"id": "d1", **pause}, value("x", 1)], "b": [{"id": "d2", **pause}, value("y", 2)]}}}
+    began = time.monotonic()
+    assert await body_of(parallel, reply("{% steps.p %}")) == {"a": 1, "b": 2}
+    assert time.monotonic() - began < 0.19
+
+
+async def test_failing_branch_ends_the_others_and_is_caught_as_itself() -> None:
+    parallel = {"id": "p", "parallel": {"branches": {
+        "a": [{"id": "d1", "delay": {"for": "1500ms"}}, value("x", 1)], "b": [fail("broken")]}},
+        "catch": [value("seen", "{% errors.p %}")]}
+    began = time.monotonic()
+    seen = await body_of(parallel, reply("{% steps.seen %}"), trigger={"what": "bread"})
+    assert seen == {"kind": "sold-out", "step": "broken", "message": "no bread", "status": 409, "attempt": 1}
+    assert time.monotonic() - began < 1
+
+
+async def test_failed_step_answers_with_the_status_of_its_owner() -> None:
+    error = await error_of(fail("broken"), reply())
+    assert (error.status, error.members["step"], error.members["error"]) == (409, "broken", "sold-out")
+
+
+async def test_fallback_stands_for_the_output_of_a_failed_step() -> None:
+    assert await body_of(fail("broken", fallback={"why": "{% errors.broken.kind %}"}), reply()) == {
+        "broken": {"why": "sold-out"}}
+
+
+async def test_catch_may_answer() -> None:
+    caught = fail("broken", catch=[reply({"sorry": "{% errors.broken.message %}"})])
+    assert await body_of(caught, reply("never"), trigger={"what": "milk"}) == {"sorry": "no milk"}
+
+
+async def test_error_in_a_catch_is_an_error() -> None:
+    error = await error_of(fail("broken", catch=[value("worse", "{% $number('x') %}")]), reply())
+    assert error.members["step"] == "worse"
+
+
+async def test_step_has_a_time_of_its_own() -> None:
+    slow = {"id": "slow", "timeout": "20ms", "delay": {"for": "1s"}}
+    assert isinstance(await error_of(slow, reply()), TimedOut)
+    assert await body_of({**slow, "fallback": "late"}, reply()) == {"slow": "late"}
+
+
+async def test_step_is_tried_again_for_the_errors_that_its_owner_names() -> None:
+    retried = fail("broken", retry={"attempts": 3, "delay": "1ms", "on": ["sold-out"]},
+                   fallback="{% errors.broken.attempt %}")
+    made, scene = await perform([retried, reply()])
+    assert (made.body, scene.tally.tasks) == (b'{"broken":3}', 3)
+    other = fail("broken", retry={"attempts": 3, "delay": "1ms"}, fallback="{% errors.broken.attempt %}")
+    assert await body_of(other, reply()) == {"broken": 1}
+
+
+def test_pauses_grow_are_bounded_and_leave_something_to_chance() -> None:
+    error = UpstreamFailed("x")
+    retry = Retry.model_validate({"attempts": 5, "delay": "100ms", "factor": 3, "max_delay": "500ms", "jitter": 0.5})
+    assert [pause_ms(error, tried, retry, 0.0) for tried in (1, 2, 3, 4, 5)] == [100, 300, 500, 500, None]
+    assert pause_ms(error, 2, retry, 1.0) == 150
+    assert pause_ms(error, 1, None, 0.0) is None
+    assert pause_ms(WorkflowFailed("x"), 1, retry, 0.0) is None
+    assert pause_ms(UpstreamFailed("x", members={"retry_after_ms": 2000}), 1, retry, 0.0) == 2000
+
+
+def workflows(**called: Any) -> Json:
+    return {name: {"name": name, **one} for name, one in called.items()}
+
+
+async def test_called_workflow_sees_its_input_and_gives_its_reply() -> None:
+    call = {"id": "c", "call": {"workflow": "double", "input": {"n": "{% steps.x %}"}}}
+    double = {"steps": [value("y", "{% trigger.body.n * 2 %}"),
+                        {"id": "back", "reply": {"body": {"n": "{% steps.y %}", "x": "{% steps.x %}"}}}]}
+    made, scene = await perform([value("x", 4), call, reply("{% steps.c %}")], others=workflows(double=double))
+    assert (orjson.loads(made.body), scene.tally.tasks) == ({"n": 8, "x": None}, 6)
+
+
+@pytest.mark.parametrize(("called", "kind"), [
+    ({"input": {"type": "string"}, "steps": [reply(1)]}, "input-invalid"),
+    ({"output": {"type": "string"}, "steps": [reply(1)]}, "output-invalid"),
+    ({"steps": [{"id": "no", "reply": {"name": "forbidden"}}]}, "call-failed")])
+async def test_called_workflow_that_misfits_or_refuses_fails_the_step(called: Json, kind: str) -> None:
+    call = {"id": "c", "call": {"workflow": "w2", "input": 1}}
+    error = await error_of(call, reply(), others=workflows(w2=called))
+    assert (error.members["error"], error.members["step"]) == (kind, "c")
+
+
+async def test_call_that_nobody_waits_for_goes_on_beside_and_counts() -> None:
+    beside = {"steps": [{"id": "d", "delay": {"for": "50ms"}}, fail("broken")]}
+    made, scene = await perform(
+        [{"id": "c", "call": {"workflow": "w2", "wait": False}}, reply()], others=workflows(w2=beside))
+    assert (made.body, scene.tally.tasks) == (b'{"c":null}', 5)
+
+
+async def test_delay_past_the_deadline_fails_at_once() -> None:
+    began = time.monotonic()
+    assert isinstance(await error_of({"id": "d", "delay": {"for": "1m"}}, reply()), TimedOut)
+    late = {"id": "d", "delay": {"until": "2099-01-01T00:00:00Z"}}
+    assert isinstance(await error_of(late, reply()), TimedOut)
+    assert time.monotonic() - began < 1
+    assert await body_of({"id": "d", "delay": {"until": "{% 5 %}"}}, reply()) == {"d": None}
+    assert "until" in str(await error_of({"id": "d", "delay": {"until": "tomorrow"}}, reply()))
+
+
+async def test_stop_ends_the_workflow_without_an_answer() -> None:
+    error = await error_of({"id": "s", "stop": {}, "if": "true"}, reply())
+    assert "ended without a reply" in str(error)

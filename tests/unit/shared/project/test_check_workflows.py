@@ -1,0 +1,100 @@
+"""What validation says of steps inside steps, with the place."""
+
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from shared.project.load import load_project
+from shared.project.places import Problem
+
+OPERATIONS = """operations:
+  - { name: o, method: GET, path: /, workflow: w }
+"""
+
+
+def problems(workflow: str, **others: str) -> list[Problem]:
+    files = {"weir.yaml": "name: p\n", "operations.yaml": OPERATIONS, "workflows/w.yaml": workflow,
+             **{f"workflows/{name}.yaml": text for name, text in others.items()}}
+    return list(load_project(files).problems)
+
+
+def only(workflow: str, **others: str) -> Problem:
+    found = problems(workflow, **others)
+    assert len(found) == 1, found
+    return found[0]
+
+
+ANSWER = "  - { id: answer, reply: { body: 1 } }\n"
+LOOP = "steps:\n  - id: l\n    loop:\n      over: [1]\n      steps:\n        - %s\n" + ANSWER
+BRANCH = "steps:\n  - id: b\n    branch:\n      if: 'true'\n      then:\n        - %s\n"
+PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n          - %s\n" + ANSWER
+
+
+@pytest.mark.parametrize(("workflow", "code", "place", "says"), [
+    ("steps:\n  - { id: a, if: 'true', break: }\n" + ANSWER, "misplaced", (2, 26), "in no loop"),
+    (BRANCH % "{ id: c, continue: }" + ANSWER, "misplaced", (6, 20), "in no loop"),
+    (PARALLEL % "{ id: r, reply: {} }", "misplaced", (6, 22), "beside others"),
+    (PARALLEL % "{ id: r, break: }", "misplaced", (6, 22), "in no loop"),
+    (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % "{ id: r, break: }", "misplaced", (7, 20),
+     "beside"),
+    (BRANCH % "{ id: r, reply: {} }", "no-reply", (1, 1), "can end without a reply"),
+    (BRANCH % "{ id: s, stop: }" + ANSWER.replace("answer", "s"), "duplicate", (7, 7), "stands twice"),
+    ("steps:\n  - { id: a, fail: { message: x } }\n" + ANSWER, "unreachable", (3, 5), "a fail stands before"),
+    (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
+    (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
+     % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
+    (LOOP % "{ id: x, if: '))', transform: { value: 1 } }", "expression", (6, 20), "does not compile"),
+    ("steps:\n  - id: b\n    branch: { if: '((', then: [{ id: x, stop: }] }\n" + ANSWER, "expression", (3, 15),
+     "does not compile"),
+    ("steps:\n  - { id: a, transform: { value: '{% errors.z %}' } }\n" + ANSWER, "step-order", (2, 27), "errors.z"),
+    ("steps:\n  - { id: c, call: { workflow: none } }\n" + ANSWER, "dangling", (2, 22), "workflows/none.yaml"),
+    ("steps:\n  - { id: c, call: { workflow: w } }\n" + ANSWER, "cycle", (2, 22), "w -> w"),
+    ("input: { type: nothing }\nsteps:\n" + ANSWER, "schema", (1, 10), "not a JSON Schema"),
+    ("steps:\n  - { id: l, loop: { over: [1], while: 'true', steps: [{ id: x, stop: }] } }\n" + ANSWER, "shape",
+     (2, 5), "either `over` or `while`"),
+    ("steps:\n  - { id: a, on_error: catch, stop: }\n" + ANSWER, "shape", (2, 5), "needs the steps under `catch`"),
+    ("steps:\n  - { id: a, on_error: fail, fallback: 1, stop: }\n" + ANSWER, "shape", (2, 5), "never uses `fallback`"),
+    ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
+    ("steps:\n  - { id: d, retry: { attempts: 1 }, stop: }\n" + ANSWER, "shape", (2, 23), "greater than or equal to 2"),
+], ids=lambda value: None if isinstance(value, str | tuple) else str(value))
+def test_each_mistake_is_told_with_its_place(workflow: str, code: str, place: tuple[int, int], says: str) -> None:
+    found = only(workflow)
+    assert (found.code, (found.line, found.column)) == (code, place)
+    assert says in found.message
+
+
+def test_circle_of_several_workflows_is_told_at_each_call() -> None:
+    call = "steps:\n  - { id: c, call: { workflow: %s } }\n" + ANSWER
+    found = problems(call % "a", a=call % "b", b=call % "a")
+    assert [(one.file, one.code) for one in found] == [("workflows/a.yaml", "cycle"), ("workflows/b.yaml", "cycle")]
+
+
+@pytest.mark.parametrize("workflow", [
+    BRANCH % "{ id: r, reply: {} }" + "      else:\n        - { id: f, fail: { message: no } }\n",
+    "steps:\n  - id: s\n    switch: { value: x, cases: { a: [{ id: r1, reply: {} }] }, default: [{ id: r2, "
+    "reply: {} }] }\n",
+    "steps:\n  - id: f\n    fail: { message: x }\n    catch: [{ id: r, reply: {} }]\n",
+    "steps:\n  - id: l\n    loop: { over: [1], collect: '{% steps.x %}', steps: [{ id: x, transform: { value: 1 } }] }"
+    "\n" + ANSWER,
+    BRANCH % "{ id: x, transform: { value: 1 } }" + ANSWER.replace("body: 1", "body: '{% steps.x %}'"),
+], ids=["both ways answer", "all cases answer", "catch answers", "collect reads the pass", "output of a branch"])
+def test_sound_workflow_has_no_problem(workflow: str) -> None:
+    assert problems(workflow) == []
+
+
+def test_called_workflow_need_not_reply() -> None:
+    silent = "steps:\n  - { id: x, transform: { value: 1 } }\n"
+    assert problems("steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER, a=silent) == []
+
+
+def test_document_comes_back_as_it_went() -> None:
+    text = LOOP % ("{ id: x, timeout: 2s, retry: { attempts: 4, on: [sold-out] }, fallback: null, "
+                   "call: { workflow: a } }")
+    files = {"weir.yaml": "name: p\n", "operations.yaml": OPERATIONS, "workflows/w.yaml": text,
+             "workflows/a.yaml": "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"}
+    project = load_project(files).project
+    assert project is not None
+    document: Any = project.to_document()
+    assert type(project).model_validate(document) == project
+    assert YAML(typ="safe").load(text)["steps"][0]["id"] == document["workflows"]["w"]["steps"][0]["id"]
