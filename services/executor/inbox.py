@@ -7,6 +7,7 @@ Never: a rule; `run.py` walks, `steps/` act.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
-from shared.errors import BadRecord, TimedOut, WeirError, WorkflowFailed
+from shared.errors import BadRecord, Overloaded, TimedOut, WeirError, WorkflowFailed
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -64,6 +65,7 @@ class Stage:
     def __init__(self, parts: ExecutorParts) -> None:
         """Ready when the intake starts."""
         self._parts = parts
+        self._running: Counter[str] = Counter()
 
     def handle(self, records: Sequence[Record]) -> None:
         """Start all executions of a poll."""
@@ -73,7 +75,16 @@ class Stage:
             except BadRecord as exc:
                 self._parts.intake.finish_after([record], [self._parts.dead_letters.bury(record, str(exc))])
             else:
-                self._parts.tasks.spawn(self._perform(record, execution), execution.request_id)
+                self._parts.tasks.spawn(self._admitted(record, execution), execution.request_id)
+
+    async def _admitted(self, record: Record, execution: ExecutionRecord) -> None:
+        self._running[execution.project] += 1
+        try:
+            await self._perform(record, execution)
+        finally:
+            self._running[execution.project] -= 1
+            if not self._running[execution.project]:
+                del self._running[execution.project]
 
     async def _perform(self, record: Record, execution: ExecutionRecord) -> None:
         parts, clock = self._parts, self._parts.surroundings.clock
@@ -116,6 +127,10 @@ class Stage:
             if execution.deadline_ms <= self._parts.surroundings.clock.now_ms():
                 self._parts.metrics.expired.inc()
                 raise TimedOut("the deadline had passed before the workflow could start")
+            bound = self._parts.settings.max_in_flight_per_project
+            if self._running[execution.project] > bound:
+                raise Overloaded(f"{bound} executions of this project run here already "
+                                 "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
             plan = await self._parts.shelf.plan(execution.project, execution.version, execution.operation)
             scene.scope["config"] = plan.config
             scene.scope["trigger"]["body"] = _body(execution)

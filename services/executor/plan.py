@@ -26,6 +26,7 @@ class Plan:
     operation: Operation
     steps: Steps
     max_tasks: int
+    durable: bool
     config: Mapping[str, Any]
     replies: ReplyValidator
     answer: tuple[Change, ...] = ()
@@ -35,9 +36,10 @@ def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan
     """All plans of a project version by operation name; `config` are its resolved config values."""
     workflows = _Workflows(project)
     return {operation.name: Plan(
-        operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks, config,
-        ReplyValidator.of(operation), tuple(policy.answer for policy in project.headers
-                                            if policy.speaks_of(operation.name) and policy.answer != Change()))
+        operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks,
+        project.workflows[operation.workflow].durable, config, ReplyValidator.of(operation),
+        tuple(policy.answer for policy in project.headers
+              if policy.speaks_of(operation.name) and policy.answer != Change()))
         for operation in project.operations}
 
 
@@ -66,8 +68,10 @@ class _Workflows:
         return lambda steps: Callee(workflow.name, steps, taken.misfits, given.misfits)
 
     def _planned(self, step: Step) -> PlannedStep:
+        work = STEPS[step.kind](step.settings, self)
         return PlannedStep(
-            id=step.id, kind=step.kind, work=STEPS[step.kind](step.settings, self), timeout_ms=step.timeout_ms,
+            id=step.id, kind=step.kind, work=work, timeout_ms=step.timeout_ms, effect=getattr(work, "effect", False),
+            holds=getattr(work, "holds", False),
             condition=compile_condition(step.if_) if step.if_ is not None else None, retry=step.retry,
             handles=step.handles, fallback=compile_value(step.fallback) if step.fallback is not None else None,
             catch=self.block(step.catch) if step.catch else None)

@@ -23,6 +23,10 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
     scene.tally.limit = plan.max_tasks
     try:
         async with asyncio.timeout(scene.left_ms() / 1000):
+            if plan.durable:
+                execution = scene.execution
+                scene.journal = await scene.surroundings.journals.open(
+                    execution.project, execution.request_id, scene.left_ms())
             leap = await plan.steps.walk(scene)
     except TimeoutError:
         raise TimedOut(f"operation {plan.operation.name!r} did not finish within "

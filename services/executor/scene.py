@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientSession
 from opentelemetry.trace import Span
 
+from services.executor.journal import Journal, Journals
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
@@ -29,6 +30,7 @@ class Surroundings:
     clock: Clock
     tracing: Tracing
     tasks: Tasks
+    journals: Journals
     max_response_bytes: int
 
 
@@ -52,7 +54,8 @@ class Scene:
     """One execution, seen from one place in its workflow.
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
-    that ran here.
+    that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
+    `lines[3]/order/`; only durable executions keep it.
     """
 
     surroundings: Surroundings
@@ -61,6 +64,8 @@ class Scene:
     trace: TraceContext
     tally: Tally
     last: Any = None
+    journal: Journal | None = None
+    path: str = ""
 
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""
@@ -69,18 +74,20 @@ class Scene:
             raise TimedOut("the deadline of the operation has passed")
         return left
 
-    def under(self, span: Span) -> "Scene":
-        """The same place, seen from inside a span; outputs and counts are shared."""
-        return replace(self, trace=context_of(span, self.trace) or self.trace)
+    def under(self, span: Span | None, step_id: str) -> "Scene":
+        """The same place, seen from inside a step and its span; outputs and counts are shared."""
+        if span is None and self.journal is None:
+            return self
+        return replace(self, trace=context_of(span, self.trace) or self.trace, path=f"{self.path}{step_id}/")
 
     def beside(self) -> "Scene":
         """A place of its own beside this one, which shares all outputs."""
         return replace(self, last=None)
 
-    def inside(self, **more: Any) -> "Scene":
-        """A place inside this one: it reads what is known here, and what it adds stays its own."""
+    def inside(self, index: int, **more: Any) -> "Scene":
+        """A pass inside this step: it reads what is known here, and what it adds stays its own."""
         scope = {**self.scope, "steps": dict(self.scope["steps"]), "errors": dict(self.scope["errors"]), **more}
-        return replace(self, scope=scope, last=None)
+        return replace(self, scope=scope, last=None, path=f"{self.path[:-1]}[{index}]/" if self.path else "")
 
     def elsewhere(self, trigger: dict[str, Any]) -> "Scene":
         """Another workflow of the same execution: it sees its trigger, and no step of this one."""
@@ -91,6 +98,11 @@ class Scene:
     def keep(self, step_id: str, value: Any) -> None:
         """Make a step's output readable as `steps.<id>`."""
         self.scope["steps"][step_id] = self.last = value
+
+    @property
+    def effect_key(self) -> str | None:
+        """By which an outside system knows an effect of this step again; of durable executions."""
+        return None if self.journal is None else f"{self.execution.request_id}/{self.path[:-1]}"
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Work that the answer does not wait for, and the execution does."""

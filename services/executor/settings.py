@@ -15,6 +15,8 @@ class ExecutorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIR_EXECUTOR_", frozen=True, extra="ignore")
 
     max_in_flight: PositiveInt = 1_000
+    # so that a project whose outside system hangs leaves room for the others
+    max_in_flight_per_project: PositiveInt = 400
     max_reply_bytes: PositiveInt = 900_000
     max_response_bytes: PositiveInt = 900_000
     http_connections: PositiveInt = 200

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.executor.journal import Journal, error_from_doc, error_to_doc
 from services.executor.retries import kind_of, pause_ms
 from services.executor.scene import Scene
 from services.executor.steps.base import CompiledStep, Leap
@@ -22,7 +23,10 @@ from shared.project.steps.base import OnError, Retry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One step: its condition, if any, what it does, and what a failure of it leads to."""
+    """One step: its condition, if any, what it does, and what a failure of it leads to.
+
+    `effect`: it changes something outside; `holds`: it runs other steps, which are noted by themselves.
+    """
 
     id: str
     kind: str
@@ -33,6 +37,8 @@ class PlannedStep:
     handles: OnError = "fail"
     fallback: Template | None = None
     catch: "Steps | None" = None
+    effect: bool = False
+    holds: bool = False
 
 
 class Steps:
@@ -58,9 +64,10 @@ async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
     scene.tally.count()
     with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
             spans.STEP_ID: step.id, spans.STEP_KIND: step.kind} if scene.trace.sampled else None) as span:
-        inner = scene if span is None else scene.under(span)
+        inner = scene.under(span, step.id)
         try:
-            outcome = await _tried(step, inner)
+            outcome = await (_tried(step, inner) if inner.journal is None or step.holds
+                             else _once(step, inner, inner.journal))
         except WeirError as error:
             error.members = {"step": step.id, **error.members}
             if step.handles == "fail" or not _may_be_handled(error, scene):
@@ -70,6 +77,29 @@ async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
         return outcome
     scene.keep(step.id, outcome)
     return None
+
+
+async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap:
+    """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error."""
+    noted = journal.noted(scene.path)
+    if noted is not None:
+        if "error" in noted:
+            raise error_from_doc(noted["error"])
+        return noted["output"]
+    if step.effect:
+        await journal.settled()
+    try:
+        outcome = await _tried(step, scene)
+    except Failed as error:
+        if _may_be_handled(error, scene):
+            journal.note(scene.path, {"error": error_to_doc(error)})
+            await journal.settled()
+        raise
+    if not isinstance(outcome, Leap):
+        journal.note(scene.path, {"output": outcome})
+        if step.effect:
+            await journal.settled()
+    return outcome
 
 
 async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:

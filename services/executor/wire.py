@@ -10,6 +10,7 @@ import os
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from services.executor.inbox import ExecutorParts, Stage
+from services.executor.journal import Journals
 from services.executor.scene import Surroundings
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
@@ -66,6 +67,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store,
         surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing, tasks=tasks,
+                                  journals=Journals(store, tasks),
                                   max_response_bytes=own.max_response_bytes))).handle
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(

@@ -104,6 +104,8 @@ class Workflow(Model):
     description: str = ""
     input: Schema | None = None
     output: Schema | None = None
+    durable: bool = Field(default=False, description="Each finished step is noted: when its executor dies, another one "
+                                                     "goes on where it stopped, instead of starting over")
     max_tasks: int = Field(default=10_000, ge=2, description="An execution that runs more tasks is ended")
     steps: tuple[Step, ...] = Field(min_length=1)
 

@@ -21,6 +21,8 @@ from deploy.local.state import ClusterState
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "employee-directory"
 # a connection from this address is a trusted proxy's
+# low, so that a test reaches it with few callers
+PROJECT_BOUND = 100
 PROXY, CERTIFICATE_HEADER = "127.0.0.2", "x-client-subject"
 SECRET_NAME, SECRET = "TILL", "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGlsbCBpcyBzYWZl"
 
@@ -114,6 +116,7 @@ def start(state_dir: Path, *arguments: str) -> Platform:
     env = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
            "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
            "WEIR_HEALTH_PORT_BASE": str(base), f"WEIR_SECRET_{SECRET_NAME}": SECRET,
+           "WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT": str(PROJECT_BOUND),
            "WEIR_INGRESS_TRUSTED_PROXIES": f'["{PROXY}"]', "WEIR_INGRESS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
     platform = Platform(
         state_dir=state_dir, bootstrap=f"127.0.0.1:{kafka}", redis_url=f"redis://127.0.0.1:{redis}/0",

@@ -40,7 +40,11 @@ class Continued(Leap):
 
 
 class CompiledStep(Protocol):
-    """A step with its expressions compiled; runs for many executions at once and keeps no state of any."""
+    """A step with its expressions compiled; runs for many executions at once and keeps no state of any.
+
+    One that has a true `effect` changes something outside: a durable execution is safe before and after it. One that
+    has a true `holds` runs other steps, and is itself run again after a crash, to find what they gave.
+    """
 
     async def run(self, scene: Scene) -> Any | Leap:
         """Do the step; returns its output. Raises a `WeirError` of the `Failed` branch."""

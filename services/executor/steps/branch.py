@@ -14,6 +14,8 @@ from shared.project.steps.control import BranchSettings
 class BranchStep:
     """Runs one of two lists."""
 
+    holds = True
+
     def __init__(self, settings: BranchSettings, compiler: Compiler) -> None:
         """Compiles both."""
         self._condition = compile_condition(settings.if_)

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 class CallStep:
     """Its tasks are those of the execution; its errors name the step that failed in it."""
 
+    holds = True
+
     def __init__(self, settings: CallSettings, compiler: Compiler) -> None:
         """Compiles the input."""
         self._settings, self._input = settings, compile_value(settings.input)

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 
 class HttpStep:
-    """One call; the trace context goes along."""
+    """One call; the trace context goes along, and a key of its effect."""
+
+    effect = True
 
     def __init__(self, settings: HttpSettings, _: Compiler) -> None:
         """Compiles the expressions once."""
@@ -46,6 +48,8 @@ class HttpStep:
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, SpanKind.CLIENT, attributes) as span:
             headers = {name: str(value) for name, value in (wanted["headers"] or {}).items()}
             headers["traceparent"] = str(context_of(span, scene.trace))
+            if scene.effect_key is not None:
+                headers.setdefault("idempotency-key", scene.effect_key)
             try:
                 async with asyncio.timeout(timeout_s):
                     answer = await self._call(scene, url, headers, wanted["body"])
@@ -114,4 +118,7 @@ def _parsed(response: ClientResponse, raw: bytes) -> Any:
             return orjson.loads(raw)
         except orjson.JSONDecodeError as exc:
             raise UpstreamFailed(f"the response says {response.content_type} and is not JSON: {exc}") from exc
-    return raw.decode(response.get_encoding(), errors="replace")
+    try:
+        return raw.decode(response.charset or "utf-8", errors="replace")
+    except LookupError:
+        return raw.decode(errors="replace")

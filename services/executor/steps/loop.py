@@ -23,6 +23,8 @@ _NOTHING = Continued()
 class LoopStep:
     """Each pass has a scope of its own; concurrent ones run in as many lanes as are allowed."""
 
+    holds = True
+
     def __init__(self, settings: LoopSettings, compiler: Compiler) -> None:
         """Compiles the steps of a pass."""
         self._settings, self._steps = settings, compiler.block(settings.steps)
@@ -85,7 +87,7 @@ class LoopStep:
             raise WorkflowFailed(f"a loop goes over an array or an object, not over {type(over).__name__}")
 
     def _inner(self, scene: Scene, one: Pass) -> Scene:
-        return scene.inside(loop={**one, "outer": scene.scope.get("loop")})
+        return scene.inside(one["index"], loop={**one, "outer": scene.scope.get("loop")})
 
     def _bound(self, index: int) -> None:
         if index >= self._settings.max_passes:

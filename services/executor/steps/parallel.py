@@ -16,6 +16,8 @@ from shared.project.steps.control import ParallelSettings
 class ParallelStep:
     """Runs all, and waits for all."""
 
+    holds = True
+
     def __init__(self, settings: ParallelSettings, compiler: Compiler) -> None:
         """Compiles all."""
         self._branches = {name: compiler.block(steps) for name, steps in settings.branches.items()}

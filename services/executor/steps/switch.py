@@ -14,6 +14,8 @@ from shared.project.steps.control import SwitchSettings
 class SwitchStep:
     """Runs one of many lists; without a fitting case and without a default, none."""
 
+    holds = True
+
     def __init__(self, settings: SwitchSettings, compiler: Compiler) -> None:
         """Compiles all."""
         self._value = compile_value(settings.value)

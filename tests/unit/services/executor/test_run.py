@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from services.executor.journal import Journals
 from services.executor.plan import compile_plans
 from services.executor.run import run
 from services.executor.scene import Scene, Surroundings, Tally
@@ -20,6 +21,8 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.project.model import Project
 from shared.runtime.tasks import Tasks
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
 from shared.telemetry.tracing import Tracing
 
 ANSWER = {"id": "answer", "reply": {"body": "{% steps %}"}}
@@ -42,7 +45,11 @@ async def outside() -> AsyncIterator[TestServer]:
     async def lie(_: web.Request) -> web.Response:
         return web.Response(body=b"{", content_type="application/json")
 
+    async def broken(_: web.Request) -> web.Response:
+        return web.Response(status=500)
+
     application = web.Application()
+    application.router.add_get("/broken", broken)
     application.router.add_route("*", "/echo", echo)
     application.router.add_get("/slow", slow)
     application.router.add_get("/big", big)
@@ -51,9 +58,15 @@ async def outside() -> AsyncIterator[TestServer]:
         yield server
 
 
+def nowhere() -> Store:
+    """A store that is not there: what is not durable asks none."""
+    return Store(RedisSettings(url="redis://127.0.0.1:9/0"))
+
+
 async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
-                  workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None) -> tuple[Any, Scene]:
+                  workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
+                  journals: Journals | None = None) -> tuple[Any, Scene]:
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
@@ -62,6 +75,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
     async with ClientSession() as http:
         scene = Scene(
             surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
+                                      journals=journals or Journals(nowhere(), Tasks()),
                                       max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
             scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
@@ -142,9 +156,11 @@ async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: Tes
 
 
 @pytest.mark.parametrize(("path", "kind"), [
-    ("/nowhere", UpstreamFailed), ("/big", UpstreamFailed), ("/lie", UpstreamFailed), ("/slow", TimedOut)])
+    ("/nowhere", UpstreamFailed), ("/broken", UpstreamFailed),
+    ("/big", UpstreamFailed), ("/lie", UpstreamFailed), ("/slow", TimedOut)])
 async def test_outside_system_that_misbehaves_fails_the_call(outside: TestServer, path: str, kind: type) -> None:
-    error, _ = await perform([{"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"}}, ANSWER])
+    call = {"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"}}
+    error, _ = await perform([call, ANSWER])
     assert isinstance(error, kind)
     assert str(outside.port) not in str(error)
 

@@ -1,0 +1,107 @@
+"""The journals of durable executions: a step that was finished is not run again.
+
+In:    what steps give.
+Out:   what they gave before this process, or another, died.
+Never: a step with an effect outside that begins before everything it may have read is noted.
+
+Notes of all executions go to the store together: one round trip while the next one fills.
+"""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
+from shared.runtime.tasks import Tasks
+from shared.store.journal import Note, read, write
+from shared.store.redis import Store, StoreUnavailable
+
+# a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
+_GRACE_MS = 3_600_000
+
+
+class Journals:
+    """The journals of this process."""
+
+    def __init__(self, store: Store, tasks: Tasks) -> None:
+        """Ready at once."""
+        self._store, self._tasks = store, tasks
+        self._waiting: list[tuple[Note, asyncio.Future[None]]] = []
+        self._writing = False
+
+    async def open(self, project: str, execution: str, left_ms: int) -> "Journal":
+        """The journal of an execution, with what it has noted already. Raises Unavailable."""
+        key = f"weir:journal:{project}:{execution}"
+        try:
+            noted = await read(self._store, key)
+        except StoreUnavailable as exc:
+            raise _away(exc) from exc
+        return Journal(self, key, left_ms + _GRACE_MS, {path: orjson.loads(value) for path, value in noted.items()})
+
+    def note(self, note: Note) -> "asyncio.Future[None]":
+        """Done when the store has it; fails with Unavailable."""
+        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # nobody waits for the last notes of an execution
+        noted.add_done_callback(asyncio.Future.exception)
+        self._waiting.append((note, noted))
+        if not self._writing:
+            self._writing = True
+            self._tasks.spawn(self._write(), "journal")
+        return noted
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            error: Unavailable | None = None
+            try:
+                await write(self._store, [note for note, _ in batch])
+            except StoreUnavailable as exc:
+                error = _away(exc)
+            for _, noted in batch:
+                if not noted.done():
+                    noted.set_exception(error) if error is not None else noted.set_result(None)
+        self._writing = False
+
+
+class Journal:
+    """One execution's notes, by step path: {"output": ...} or {"error": {reason, detail, status, members}}."""
+
+    def __init__(self, journals: Journals, key: str, keep_ms: int, noted: dict[str, Any]) -> None:
+        """`noted`: what stands there from before."""
+        self._journals, self._key, self._keep_ms, self._noted = journals, key, keep_ms, noted
+        self._open: list[asyncio.Future[None]] = []
+
+    def noted(self, path: str) -> dict[str, Any] | None:
+        """What a step gave, if it was finished."""
+        note: dict[str, Any] | None = self._noted.get(path)
+        return note
+
+    def note(self, path: str, what: dict[str, Any]) -> None:
+        """Note what a step gave; `settled` waits until it is safe."""
+        self._open.append(self._journals.note((self._key, path, orjson.dumps(what), self._keep_ms)))
+
+    async def settled(self) -> None:
+        """Wait for all notes. Raises Unavailable: without its journal, a durable execution must not go on."""
+        waiting, self._open = self._open, []
+        await asyncio.gather(*waiting)
+
+
+_BY_REASON: dict[str, type[WeirError]] = {
+    str(kind.reason): kind for kind in (WorkflowFailed, ReplyInvalid, UpstreamFailed, TimedOut)}
+
+
+def error_to_doc(error: WeirError) -> dict[str, Any]:
+    """An error of a step as a note."""
+    return {"reason": str(error.reason), "detail": str(error), "status": error.status, "members": dict(error.members)}
+
+
+def error_from_doc(doc: dict[str, Any]) -> WeirError:
+    """The same error again."""
+    error = _BY_REASON.get(doc["reason"], WorkflowFailed)(doc["detail"])
+    error.status, error.members = doc["status"], doc["members"]
+    return error
+
+
+def _away(error: StoreUnavailable) -> Unavailable:
+    return Unavailable(f"the journal of a durable execution cannot be kept: {error}", headers={"Retry-After": "2"})

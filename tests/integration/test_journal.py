@@ -1,0 +1,100 @@
+"""Durable walks against the real store: what was finished is not run again."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from services.executor.journal import Journals
+from shared.errors import Unavailable
+from shared.runtime.tasks import Tasks
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from tests.support.platform import Platform
+from tests.unit.services.executor.test_run import nowhere, perform
+
+Calls = list[tuple[str, str]]
+
+
+@pytest.fixture
+async def journals(platform: Platform, name: str) -> AsyncIterator[Journals]:
+    store = Store(RedisSettings(url=platform.redis_url))
+    yield Journals(store, Tasks())
+    await store.command("DEL", "weir:journal:p:r")
+    await store.stop()
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[tuple[str, Calls, set[str]]]:
+    """Notes the idempotency key and the body of each call; fails the paths that it is told to, `/two` by no answer."""
+    calls: Calls = []
+    broken: set[str] = set()
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path in broken:
+            await asyncio.sleep(5 if request.path == "/two" else 0)
+            return web.Response(status=500)
+        calls.append((request.headers.get("idempotency-key", ""), (await request.read()).decode()))
+        return web.json_response(len(calls))
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/"), calls, broken
+
+
+def steps() -> list[dict[str, Any]]:
+    def post(step_id: str, path: str, body: str) -> dict[str, Any]:
+        return {"id": step_id, "http": {"method": "POST", "url": f"{{% config.base %}}{path}", "body": body}}
+    return [
+        {"id": "draw", "transform": {"value": "{% $random() %}"}}, post("one", "/one", "{% {'drawn': steps.draw} %}"),
+        {"id": "each", "loop": {"over": [10, 20], "steps": [post("line", "/line", "{% {'n': loop.item} %}")]}},
+        {"id": "sub", "call": {"workflow": "w2", "input": 1}},
+        {**post("shaky", "/shaky", "{% {'x': 1} %}"), "catch": [post("sorry", "/sorry", "{% {'x': 2} %}")]},
+        post("two", "/two", "{% {'drawn': steps.draw} %}"),
+        {"id": "answer", "reply": {"body": {
+            "one": "{% steps.one.body %}", "lines": "{% steps.each.body %}", "two": "{% steps.two.body %}"}}}]
+
+
+CALLED = {"w2": {"name": "w2", "steps": [
+    {"id": "post", "http": {"method": "POST", "url": "{% config.base %}/called", "body": "{% {'in': trigger.body} %}"}},
+    {"id": "back", "reply": {"body": "{% steps.post.body %}"}}]}}
+
+
+async def test_walk_goes_on_where_it_stopped(
+        journals: Journals, outside: tuple[str, Calls, set[str]]) -> None:
+    base, calls, broken = outside
+    everything = {"workflow": {"durable": True}, "others": CALLED, "config": {"base": base}, "journals": journals,
+                  "trigger": {}}
+    broken |= {"/shaky", "/two"}
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(perform(steps(), **everything), 0.5)
+    first = list(calls)
+    assert [key for key, _ in first] == ["r/one", "r/each[0]/line", "r/each[1]/line", "r/sub/post", "r/shaky/sorry"]
+    broken.clear()
+    made, scene = await perform(steps(), **everything)
+    assert calls[:5] == first, "none of the finished steps has run again, nor the one whose failure was handled"
+    assert [key for key, _ in calls[5:]] == ["r/two"]
+    assert json.loads(calls[0][1]) == json.loads(calls[5][1]), "a value that was drawn stays as it was"
+    assert json.loads(made.body) == {"one": 1, "lines": [2, 3], "two": 6}
+    assert scene.tally.tasks == 13, "what was finished counts once, in the execution that ends"
+
+
+async def test_express_walk_starts_over_and_has_no_key(
+        journals: Journals, outside: tuple[str, Calls, set[str]]) -> None:
+    base, calls, _ = outside
+    for _ in range(2):
+        await perform(steps(), others=CALLED, config={"base": base}, journals=journals, trigger={})
+    assert len(calls) == 12
+    assert {key for key, _ in calls} == {""}
+
+
+async def test_durable_walk_without_its_journal_does_not_begin(outside: tuple[str, Calls, set[str]]) -> None:
+    base, calls, _ = outside
+    error, _ = await perform(steps(), workflow={"durable": True}, others=CALLED, config={"base": base}, trigger={},
+                             journals=Journals(nowhere(), Tasks()))
+    assert isinstance(error, Unavailable)
+    assert calls == []
