@@ -13,6 +13,7 @@ import typer
 from services.console.cli import admin, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
+from shared.project.cost import cost_of
 from shared.project.load import is_project_file, load_project
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the project.")]
@@ -54,6 +55,8 @@ def validate(folder: Folder, as_json: AsJson = False) -> None:
     if loaded.project is None:
         raise typer.Exit(1)
     if not as_json:
+        for operation in loaded.project.operations:
+            output.say(f"{operation.name}: {cost_of(loaded.project, operation.workflow)}")
         output.say(f"{loaded.project.name}: {len(loaded.project.operations)} operations, "
                    f"{len(loaded.project.workflows)} workflows, no problems")
 

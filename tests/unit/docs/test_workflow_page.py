@@ -1,0 +1,71 @@
+"""Every workflow of the page runs, and answers what the page says."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from ruamel.yaml import YAML
+
+from services.executor.journal import Journals
+from shared.errors import WeirError
+from shared.project.load import load_project
+from shared.project.steps.registry import STEP_SETTINGS
+from tests.support.platform import ROOT
+from tests.unit.services.executor.test_run import perform
+
+PAGE = (ROOT / "docs/workflows.md").read_text()
+RUN = re.compile(r"<!-- run: ([^\n]*) -->\n```yaml\n(.*?)```\n```json\n(.*?)```", re.DOTALL)
+CALLED = dict(re.findall(r"<!-- workflow: (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL))
+SNIPPETS = [(json.loads(trigger), text, json.loads(answer)) for trigger, text, answer in RUN.findall(PAGE)]
+OPERATIONS = "operations:\n  - { name: o, method: POST, path: '/{id}', workflow: w }\n"
+
+
+class NoStore(Journals):
+    """A journal that forgets: what is noted where is tested against the real store."""
+
+    def __init__(self) -> None:
+        """No store."""
+
+    async def open(self, project: str, execution: str, left_ms: int) -> Any:
+        return None
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[str]:
+    async def person(request: web.Request) -> web.Response:
+        return web.json_response({"name": f"person {request.match_info['id']}"})
+
+    async def order(_: web.Request) -> web.Response:
+        return web.json_response({"number": 1}, status=201)
+    application = web.Application()
+    application.router.add_get("/people/{id}", person)
+    application.router.add_post("/orders", order)
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+def test_page_has_every_kind_of_step_and_every_snippet_is_run() -> None:
+    assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml")
+    texts = "".join([*(text for _, text, _ in SNIPPETS), *CALLED.values()])
+    assert [kind for kind in STEP_SETTINGS if re.search(rf"\b{kind}:", texts) is None] == []
+
+
+@pytest.mark.parametrize(("trigger", "text", "answer"), SNIPPETS, ids=range(len(SNIPPETS)))
+async def test_snippet_validates_and_answers_what_the_page_says(
+        trigger: Any, text: str, answer: Any, outside: str) -> None:
+    files = {"weir.yaml": "name: p\nconfig: { outside: { default: x } }\n", "operations.yaml": OPERATIONS,
+             "workflows/w.yaml": text, **{f"workflows/{name}.yaml": called for name, called in CALLED.items()}}
+    # a workflow that only others call is used by nobody in some snippets; that is no mistake of theirs
+    problems = [problem for problem in load_project(files).problems if problem.file == "workflows/w.yaml"]
+    assert problems == []
+    yaml = YAML(typ="safe")
+    workflow: dict[str, Any] = yaml.load(text)
+    made, _ = await perform(
+        workflow.pop("steps"), workflow=workflow, trigger=trigger, config={"outside": outside}, journals=NoStore(),
+        others={name: {"name": name, **yaml.load(called)} for name, called in CALLED.items()})
+    assert not isinstance(made, WeirError), made
+    assert json.loads(made.body) == answer

@@ -1,0 +1,31 @@
+"""What a workflow costs before it runs."""
+
+from typing import Any
+
+import pytest
+
+from shared.project.cost import cost_of
+from shared.project.model import Project
+
+X: dict[str, Any] = {"id": "x", "transform": {"value": 1}}
+REPLY: dict[str, Any] = {"id": "r", "reply": {}}
+
+
+@pytest.mark.parametrize(("steps", "told"), [
+    ([REPLY], "2 tasks"), ([X, REPLY, X], "3 tasks"), ([{**X, "if": "a"}, REPLY], "2 to 3 tasks"),
+    ([{**REPLY, "if": "a"}, X, REPLY], "2 to 3 tasks"),
+    ([{"id": "b", "branch": {"if": "a", "then": [X, X]}}, REPLY], "3 to 5 tasks"),
+    ([{"id": "b", "branch": {"if": "a", "then": [REPLY], "else": [X]}}, X, REPLY], "3 to 5 tasks"),
+    ([{"id": "s", "switch": {"value": "a", "cases": {"b": [X], "c": [X, X]}, "default": [X]}}, REPLY], "4 to 5 tasks"),
+    ([{"id": "p", "parallel": {"branches": {"a": [X], "b": [X, X]}}}, REPLY], "6 tasks"),
+    ([{"id": "c", "call": {"workflow": "other"}}, REPLY], "5 tasks"),
+    ([{"id": "c", "call": {"workflow": "other", "wait": False}}, REPLY], "3 to 5 tasks"),
+    ([{"id": "f", "fail": {"message": "x"}, "catch": [X, REPLY]}], "4 tasks"),
+    ([{**X, "catch": [X]}, REPLY], "3 to 4 tasks"),
+    ([{"id": "l", "loop": {"over": [1], "steps": [X]}}, REPLY],
+     "at least 3 tasks, more with each pass of its loops"),
+], ids=lambda value: value if isinstance(value, str) else None)
+def test_least_and_most(steps: list[dict[str, Any]], told: str) -> None:
+    project = Project.model_validate({"name": "p", "workflows": {
+        "w": {"name": "w", "steps": steps}, "other": {"name": "other", "steps": [X, REPLY]}}})
+    assert str(cost_of(project, "w")) == told
