@@ -5,7 +5,7 @@
     ├── Refused                the caller gets an answer; nothing ran
     │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
     │   ├── Blocked 403                  ├── AccessRejected 403, or what its policy says
-    │   ├── OperationNotFound 404        ├── MethodNotAllowed 405
+    │   ├── OperationNotFound, ExecutionNotFound 404     ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   ├── IdempotencyMismatch, IdempotencyRunning 409
     │   ├── RateLimited 429
@@ -122,6 +122,12 @@ class OperationNotFound(Refused):
     """No operation has this project, method and path."""
 
     reason, title, status = Reason.OPERATION_NOT_FOUND, "No such operation", 404
+
+
+class ExecutionNotFound(Refused):
+    """No execution of the caller's has this id, or its result is not kept any more."""
+
+    reason, title, status = Reason.NOT_FOUND, "No such execution", 404
 
 
 class MethodNotAllowed(Refused):

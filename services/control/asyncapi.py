@@ -30,7 +30,8 @@ _REQUEST = {
     H.PARAMS: {**_TEXT, "description": "JSON object: path and query parameters by name, beside weir-operation"},
     H.DEADLINE: {**_NUMBER, "description": "Unix milliseconds"},
     H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone; never the token itself"},
-    H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE,
+    H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT,
+    H.PREFER: {**_TEXT, "description": "RFC 7240: respond-async"}, **_REPLY_ADDRESS, **_TRACE,
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     topics.REQUESTS_INTERNAL: _REQUEST,
@@ -44,6 +45,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.OBSERVED: {**_TEXT, "description": "Outcomes of policies that only report: name:outcome, by commas"},
         H.HOLDS: {**_TEXT, "description": "Keys of amounts that are given back when it ends, by commas"},
         H.CLAIM: {**_TEXT, "description": "JSON {key, digest, keep_ms}: where the answer is kept"},
+        H.KEEP: {**_NUMBER, "description": "Milliseconds for which the result can be asked for"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"},
         H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
     topics.REPLIES: {

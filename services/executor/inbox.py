@@ -14,6 +14,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
+from services.executor.progress import Progress
 from services.executor.run import run
 from services.executor.scene import Scene, Surroundings, Tally
 from services.executor.settings import ExecutorSettings
@@ -57,6 +58,7 @@ class ExecutorParts:
     metrics: Metrics
     tasks: Tasks
     store: Store
+    progress: Progress
 
 
 class Stage:
@@ -96,7 +98,8 @@ class Stage:
                 _attributes(execution, record, queue_us) if trace.sampled else None) as span:
             trace = context_of(span, trace) or trace
             scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, tally=Tally(),
-                          scope=_scope(execution))
+                          began_ms=now_ms, scope=_scope(execution))
+            following = parts.progress.follow(scene)
             reply, reason, step = await self._outcome(scene)
             if span is not None:
                 span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tally.tasks})
@@ -112,6 +115,7 @@ class Stage:
             traceparent=str(trace))
         if execution.claim:
             await self._keep(execution, reply)
+        await parts.progress.end(scene, answer, following)
         effects: list[asyncio.Future[None]] = []
         if execution.reply_to is not None:
             effects.extend(parts.answers.send(execution.reply_to, answer, record))

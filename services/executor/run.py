@@ -29,9 +29,11 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
                     execution.project, execution.request_id, scene.left_ms())
             leap = await plan.steps.walk(scene)
     except TimeoutError:
-        raise TimedOut(f"operation {plan.operation.name!r} did not finish within "
-                       f"{plan.operation.timeout_ms} ms") from None
+        raise TimedOut(f"operation {plan.operation.name!r} did not finish in time "
+                       f"({'run_timeout' if plan.operation.run_timeout_ms else 'timeout'})") from None
     if not isinstance(leap, Replied):
+        if plan.operation.mode != "request_response":
+            return ReplyRecord(request_id=scene.execution.request_id, status=204, content_type=None)
         raise WorkflowFailed(f"workflow {plan.operation.workflow!r} ended without a reply")
     return _reply(plan, scene, leap, max_reply_bytes)
 

@@ -63,6 +63,7 @@ class Scene:
     scope: dict[str, Any]
     trace: TraceContext
     tally: Tally
+    began_ms: int = 0
     last: Any = None
     journal: Journal | None = None
     path: str = ""

@@ -11,6 +11,7 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
+from services.executor.progress import Progress
 from services.executor.scene import Surroundings
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
@@ -65,7 +66,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
-        dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store,
+        dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks),
                                   max_response_bytes=own.max_response_bytes))).handle

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import orjson
 
 from shared.contracts.reply import ReplyRecord
-from shared.errors import WeirError, problem
+from shared.errors import TimedOut, WeirError, problem
 from shared.names import headers as H
+from shared.project.modes import result_path
 
 # a workflow may not set what the connection or the platform owns
 _NOT_FROM_WORKFLOWS = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te",
@@ -35,6 +36,13 @@ def of_reply(reply: ReplyRecord, request_id: str) -> Answer:
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
     return Answer(reply.status, headers, reply.body)
+
+
+def still_running(project: str, request_id: str, waited_ms: int) -> TimedOut:
+    """The wait is over, and the work is not."""
+    link = result_path(project, request_id)
+    return TimedOut(f"no answer within {waited_ms} ms; the work goes on, and {link} tells how it stands",
+                    headers={"Location": link}, members={"execution": request_id, "result": link})
 
 
 def of_error(error: WeirError, request_id: str) -> Answer:

@@ -30,8 +30,10 @@ from shared.decision.signals import SignalBoard
 from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
+from shared.names import headers as H
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
+from shared.project.modes import answering
 from shared.runtime.health import Health
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of, failed
@@ -130,13 +132,19 @@ class Door:
             f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
             {spans.REQUEST_ID: visit.request_id, spans.PROJECT: project, spans.OPERATION: target.operation.name,
              spans.HTTP_METHOD: request.method, spans.URL_PATH: path, spans.HTTP_ROUTE: target.operation.path})
-        timeout_ms = target.operation.timeout_ms
+        how = answering(target.operation, seen.headers.get(H.PREFER))
         record = translate.to_record(
-            seen, target, visit.request_id, parts.clock.now_ms() + timeout_ms,
+            seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
             context_of(visit.span, visit.trace) or visit.trace, parts.seal)
         visit.published = True
-        reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed,
-                                       timeout_ms + parts.settings.grace_ms)
+        # who said how long it waits is not kept longer
+        grace_ms = 0 if how.wait_ms < how.run_ms else parts.settings.grace_ms
+        try:
+            reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms)
+        except TimedOut as error:
+            if how.kept:
+                raise answer.still_running(project, visit.request_id, how.wait_ms) from error
+            raise
         return answer.of_reply(reply, visit.request_id)
 
     def _check_signals(self, seen: translate.HttpParts, target: Target) -> None:

@@ -15,6 +15,7 @@ from shared.errors import MethodNotAllowed, OperationNotFound
 from shared.project.access.authentication import ApiKey
 from shared.project.access.traffic import Cors
 from shared.project.model import Operation, Project
+from shared.project.modes import operations_of
 from shared.project.routes import Match, RouteTable
 from shared.project.routes import MethodNotAllowed as OtherMethods
 
@@ -34,9 +35,9 @@ class Served:
         """A version of the config topic. Raises whatever is wrong with its document."""
         project = Project.model_validate(version.document)
         return cls(project, version.version, RouteTable.of(project),
-                   {operation.name: project.kinds_of(operation) for operation in project.operations},
+                   {operation.name: project.kinds_of(operation) for operation in operations_of(project)},
                    {operation.name: [rule for rule in project.cors if rule.speaks_of(operation.name)]
-                    for operation in project.operations})
+                    for operation in operations_of(project)})
 
 
 @dataclass(frozen=True, slots=True)

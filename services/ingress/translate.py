@@ -21,7 +21,7 @@ from shared.names import topics
 # RFC 9110, 7.6.1: they speak of the connection, not of the request
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
                          "proxy-connection", "content-length"})
-_OWN = frozenset({"traceparent", "tracestate", "content-type", "idempotency-key", "host"})
+_OWN = frozenset({"traceparent", "tracestate", "content-type", "idempotency-key", "host", "prefer"})
 _HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
 
 
@@ -98,6 +98,7 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         body=parts.body, deadline_ms=deadline_ms, token_digest=found.digest,
         sealed=seal.close(found.secrets, request_id) if seal is not None and found.secrets else None,
         content_type=headers.get("content-type"), idempotency_key=headers.get(H.IDEMPOTENCY_KEY),
+        prefer=headers.get(H.PREFER),
         traceparent=str(trace), tracestate=headers.get(H.TRACESTATE),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from services.policy.hearing import Hearing
 from shared.contracts.kept_answer import KeptAnswer
-from shared.decision.case import Case
+from shared.contracts.reply import ReplyRecord
+from shared.decision.case import Case, Claim
 from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
-from shared.store.idempotency import claim, give_up
+from shared.store.idempotency import claim, give_up, keep
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,13 @@ class Claims:
                 return [None if hearing.case.claim is None else Decision(away, 0) for hearing in hearings]
             kept = {id(hearing): one for hearing, one in zip(wanted, found, strict=True)}
         return [_judged(hearing, kept.get(id(hearing))) for hearing in hearings]
+
+    async def keep(self, made: Claim, reply: ReplyRecord) -> None:
+        """For the next call with this key. What cannot be kept is free again after its deadline."""
+        try:
+            await keep(self._store, made.key, KeptAnswer.of(reply, made.digest), made.keep_ms)
+        except StoreUnavailable as exc:
+            log.warning("an answer cannot be given again: %s", exc, extra={"action": actions.STORE_AWAY})
 
     async def give_up(self, case: Case) -> None:
         """Free the key of a call that was refused after all."""

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from services.policy.claims import Claims
 from services.policy.counters import Counters
 from services.policy.hearing import Hearing
+from services.policy.results import Results
 from services.policy.settings import PolicySettings
 from shared.clock import Clock
 from shared.contracts import ids
@@ -41,6 +42,7 @@ from shared.names import actions, spans, topics
 from shared.names.headers import HTTP_REPLAYED
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
+from shared.project.modes import RESULTS, Answering
 from shared.runtime.key_sets import KeySets
 from shared.runtime.tasks import Tasks
 from shared.store.last_used import LastUsed
@@ -69,6 +71,7 @@ class PolicyParts:
     tasks: Tasks
     counters: Counters
     claims: Claims
+    results: Results
     key_sets: KeySets
     last_used: LastUsed
 
@@ -198,24 +201,54 @@ class Bench:
             if case.claimed:
                 parts.tasks.spawn(parts.claims.give_up(case), "give up a key")
             return self._refuse(hearing, ruling.refusal)
-        try:
-            return self._admit(hearing)
-        except RecordTooLarge as exc:
-            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
+        if case.guarded is not None and case.guarded.operation is RESULTS:
+            return [parts.tasks.spawn(self._tell(hearing), "result")]
+        how = case.answering
+        if how.at_once:
+            return [parts.tasks.spawn(self._accept(hearing, how), "accept")]
+        return self._admit(hearing, parts.results.keep_ms if how.kept else 0)
 
-    def _admit(self, hearing: Hearing) -> Effects:
+    async def _accept(self, hearing: Hearing, how: Answering) -> None:
+        """Answered before it runs; the executor counts it when it has run."""
+        parts, case = self._parts, hearing.case
+        try:
+            reply = await parts.results.accept(case, hearing.request_id, how)
+        except WeirError as error:
+            await asyncio.gather(*self._refuse(hearing, error))
+            return
+        if case.claim is not None:
+            await parts.claims.keep(case.claim, reply)
+        effects = self._admit(hearing, parts.results.keep_ms if how.kept else 0, answered=True)
+        if case.request.reply_to is not None and effects:
+            effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
+        await asyncio.gather(*effects)
+
+    async def _tell(self, hearing: Hearing) -> None:
+        """What became of an execution; no workflow runs for it."""
+        try:
+            effects = self._answered(hearing, await self._parts.results.tell(hearing.case, hearing.request_id),
+                                     Reason.OK)
+        except WeirError as error:
+            effects = self._refuse(hearing, error)
+        await asyncio.gather(*effects)
+
+    def _admit(self, hearing: Hearing, keep_ms: int, *, answered: bool = False) -> Effects:
         case, request = hearing.case, hearing.case.request
         assert case.project is not None
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, trigger=case.trigger,
-            timing=hearing.timing, observed=tuple(case.observed), holds=case.holds, claim=hearing.claim(),
-            answer_headers=case.answer_headers, reply_to=request.reply_to,
+            timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
+            claim={} if answered else hearing.claim(), keep_ms=keep_ms,
+            answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
             idempotency_key=request.idempotency_key,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
-        return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+        try:
+            return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+        except RecordTooLarge as exc:
+            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
     def _again(self, hearing: Hearing, kept: KeptAnswer) -> Effects:
         """The first answer again; nothing runs, nothing is spent."""

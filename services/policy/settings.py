@@ -25,4 +25,6 @@ class PolicySettings(BaseSettings):
     # how often key sets of token issuers are fetched anew, and the least time between two fetches of one
     key_sets_every_s: PositiveInt = 300
     key_sets_rest_s: PositiveInt = 10
+    # for how long the result of an execution can be asked for
+    result_keep_ms: PositiveInt = 86_400_000
     max_body_bytes: PositiveInt = 900_000

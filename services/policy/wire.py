@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from services.policy.claims import Claims
 from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
+from services.policy.results import Results
 from services.policy.settings import PolicySettings
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
@@ -57,7 +58,8 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, claims=Claims(store), counters=Counters(
+        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, claims=Claims(store),
+        results=Results(store, own.result_keep_ms), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 
     def take(entities: Sequence[Entity]) -> None:

@@ -9,8 +9,8 @@ Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-
 `weir-trigger` JSON {method, path, query, headers, client, ip} with values already coerced by the input schemas,
 `weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas),
 `weir-headers` JSON {name: value} that the answer gets, `weir-holds` (keys of amounts that are given back when it ends,
-by commas), `weir-claim` JSON {key, digest, keep_ms} of the idempotency key, the reply address, `idempotency-key`,
-`content-type`, trace context.
+by commas), `weir-claim` JSON {key, digest, keep_ms} of the idempotency key, `weir-keep` (for how many milliseconds its
+result can be asked for, decimal), the reply address, `idempotency-key`, `content-type`, trace context.
 """
 
 from typing import Any, Self
@@ -41,6 +41,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
     answer_headers: dict[str, str] = {}
     holds: tuple[str, ...] = ()
     claim: dict[str, Any] = {}
+    keep_ms: int = 0
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -63,6 +64,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             out.append((H.HOLDS, ",".join(self.holds).encode()))
         if self.claim:
             out.append((H.CLAIM, orjson.dumps(self.claim)))
+        if self.keep_ms:
+            out.append((H.KEEP, b"%d" % self.keep_ms))
         if self.answer_headers:
             out.append((H.REPLY_HEADERS, orjson.dumps(self.answer_headers)))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
@@ -85,7 +88,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             trigger=codec.json_object(headers, H.TRIGGER) or {},
             timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
             observed=_listed(text(H.OBSERVED)), holds=_listed(text(H.HOLDS)),
-            claim=codec.json_object(headers, H.CLAIM) or {},
+            claim=codec.json_object(headers, H.CLAIM) or {}, keep_ms=codec.integer(headers, H.KEEP) or 0,
             answer_headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=text(H.IDEMPOTENCY_KEY),
             content_type=text(H.CONTENT_TYPE), traceparent=text(H.TRACEPARENT),

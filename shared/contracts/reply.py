@@ -30,6 +30,11 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
     timing: dict[str, int] = {}
     traceparent: str | None = None
 
+    @classmethod
+    def of_json(cls, request_id: str, status: int, doc: object, headers: dict[str, str]) -> Self:
+        """An answer of Weir's own."""
+        return cls(request_id=request_id, status=status, body=orjson.dumps(doc), headers=headers)
+
     def to_headers(self) -> list[tuple[str, bytes]]:
         """The record's headers but for the correlation id."""
         out = [(H.REQUEST_ID, self.request_id.encode()), (H.STATUS, b"%d" % self.status)]

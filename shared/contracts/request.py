@@ -10,7 +10,7 @@ Value: the request body, raw. Headers (UTF-8 but for the correlation id):
 `weir-operation`; `weir-http` JSON {method, path, query: {name: [value]}, headers: {name: value}, client_ip,
 certificate}, edge only (`certificate`: the subject that a trusted proxy tells); `weir-sealed` credentials for policy
 alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address; `weir-token-digest` hex; `idempotency-key`;
-`content-type`; trace context.
+`content-type`; `prefer` (RFC 7240: `respond-async`, `wait=N`); trace context.
 """
 
 from typing import Any, Self
@@ -44,7 +44,7 @@ class HttpFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _FACTS = msgspec.json.Decoder(HttpFacts)
 _TEXTS = (H.PROJECT, H.OPERATION, H.METHOD, H.PATH, H.REQUEST_ID, H.TOKEN_DIGEST, H.IDEMPOTENCY_KEY, H.CONTENT_TYPE,
-          H.TRACEPARENT, H.TRACESTATE)
+          H.PREFER, H.TRACEPARENT, H.TRACESTATE)
 
 
 class RequestRecord(Struct, frozen=True, kw_only=True):
@@ -64,6 +64,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
     sealed: str | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
+    prefer: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
 
@@ -73,7 +74,8 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
         for key, value in ((H.REQUEST_ID, self.request_id), (H.OPERATION, self.operation), (H.METHOD, self.method),
                            (H.PATH, self.path), (H.TOKEN_DIGEST, self.token_digest), (H.SEALED, self.sealed),
                            (H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
-                           (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate)):
+                           (H.PREFER, self.prefer), (H.TRACEPARENT, self.traceparent),
+                           (H.TRACESTATE, self.tracestate)):
             if value is not None:
                 out.append((key, value.encode()))
         if self.params:
@@ -103,7 +105,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
             http=codec.decoded(headers, H.HTTP, _FACTS) if edge else None,
             deadline_ms=codec.integer(headers, H.DEADLINE), reply_to=ReplyAddress.from_headers(headers),
             token_digest=text(H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
-            idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE),
+            idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE), prefer=text(H.PREFER),
             traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE))
 
     def addressed(self, address: ReplyAddress) -> list[tuple[str, bytes]]:

@@ -21,6 +21,7 @@ from shared.project.access.rules import CompiledPolicy, compile_policy
 from shared.project.canary import CANARY
 from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
+from shared.project.modes import operations_of
 from shared.project.routes import RouteTable
 
 
@@ -61,7 +62,7 @@ class GuardedProject:
         policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
         return cls(project.name, version, RouteTable.of(project), {
             operation.name: _guard(operation, policies, project)
-            for operation in project.operations},
+            for operation in operations_of(project)},
             {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny",
             project.authentication)
 

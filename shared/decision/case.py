@@ -17,6 +17,7 @@ from shared.names import topics
 from shared.project.access.budgets import Demand, Kind
 from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy
+from shared.project.modes import Answering, answering
 
 
 class Claim(Struct, frozen=True):
@@ -97,10 +98,15 @@ class Case(Struct, kw_only=True):
         return self._facts
 
     @property
+    def answering(self) -> Answering:
+        """Whether the caller waits, and for how long."""
+        assert self.guarded is not None
+        return answering(self.guarded.operation, self.request.prefer)
+
+    @property
     def until_ms(self) -> int:
         """When the call ends at the latest."""
-        assert self.guarded is not None
-        latest_ms = self.now_ms + self.guarded.operation.timeout_ms
+        latest_ms = self.now_ms + self.answering.run_ms
         return min(self.request.deadline_ms or latest_ms, latest_ms)
 
     @property

@@ -12,6 +12,7 @@ from shared.decision.book import GuardedOperation, GuardedProject
 from shared.project.access.facts import Facts
 from shared.project.access.limits import Limit
 from shared.project.access.rules import CompiledPolicy
+from shared.project.modes import RESULTS
 
 _KNOWN = ("authenticated", "role", "client", "method")
 ANYBODY = ""
@@ -30,7 +31,8 @@ class Cell:
 
 def matrix(project: GuardedProject, clients: Mapping[str, frozenset[str]]) -> list[Cell]:
     """All cells, by operation."""
-    return [_cell(project, guarded, client, roles) for guarded in project.operations.values()
+    own = [guarded for guarded in project.operations.values() if guarded.operation is not RESULTS]
+    return [_cell(project, guarded, client, roles) for guarded in own
             for client, roles in ((ANYBODY, frozenset[str]()), *sorted(clients.items()))]
 
 

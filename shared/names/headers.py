@@ -21,6 +21,7 @@ TOKEN_DIGEST = "weir-token-digest"
 SEALED = "weir-sealed"
 IDEMPOTENCY_KEY = "idempotency-key"
 CONTENT_TYPE = "content-type"
+PREFER = "prefer"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 
@@ -32,6 +33,7 @@ ORIGIN = "weir-origin"
 OBSERVED = "weir-observed"
 HOLDS = "weir-holds"
 CLAIM = "weir-claim"
+KEEP = "weir-keep"
 TRIGGER = "weir-trigger"
 
 # reply
@@ -68,6 +70,7 @@ SECRET_HEADERS = frozenset({
     "x-auth-token", "webhook-signature",
 })
 
+HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"
 PROBLEM_JSON = "application/problem+json"

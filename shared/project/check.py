@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from shared.project.check_access import check_access
 from shared.project.check_workflows import check_workflows
 from shared.project.model import REPLY_STATUS, Access, Operation, Workflow
+from shared.project.modes import OWN_PATHS
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 
@@ -60,6 +61,11 @@ def _operations(checked: Checked) -> Iterator[Problem]:
 
 
 def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    if operation.path.startswith(OWN_PATHS):
+        yield source.problem((*path, "path"), "path", f"paths that begin with {OWN_PATHS} are Weir's own")
+    if operation.run_timeout_ms is not None and operation.run_timeout_ms < operation.timeout_ms:
+        yield source.problem((*path, "run_timeout"), "shape", "the work cannot end before its caller stops to wait: "
+                             "`run_timeout` is at least `timeout`")
     for segment in operation.path.split("/")[1:]:
         if ("{" in segment or "}" in segment) and not _SEGMENT.fullmatch(segment):
             yield source.problem((*path, "path"), "path",

@@ -60,7 +60,8 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _calls(workflow, source, known)
         problems += _schemas(workflow, source)
-        if (users or workflow.name not in called) and not _ends(workflow.steps):
+        answers = any(operation.mode == "request_response" for operation in users)
+        if (answers or (not users and workflow.name not in called)) and not _ends(workflow.steps):
             problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
                                            "reply; its last step should be a `reply` without `if`"))
     return [*problems, *_cycles(by_name)]

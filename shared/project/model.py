@@ -23,6 +23,7 @@ Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
 Schema = dict[str, Any] | bool
 
 MAX_TIMEOUT_MS = 300_000
+MAX_RUN_MS = 1_800_000
 REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "internal_error": 500}
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
@@ -66,7 +67,7 @@ class Operation(Model):
     method: Method
     path: Path
     workflow: Name
-    mode: Literal["request_response"] = "request_response"
+    mode: Literal["request_response", "validate", "fire_and_forget"] = "request_response"
     title: str = ""
     summary: str = ""
     description: str = ""
@@ -74,6 +75,8 @@ class Operation(Model):
     public: bool = False
     enabled: bool = True
     timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
+    run_timeout_ms: Duration | None = Field(default=None, alias="run_timeout", ge=1, le=MAX_RUN_MS, description=
+                                            "How long the work may go on when nobody waits; `timeout` if unset")
     authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
                                                     "Kinds of proof of this operation; without it those of the project")
     idempotency: Idempotency = Idempotency()

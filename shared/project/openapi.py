@@ -138,6 +138,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if reply.body is not None:
             answer["content"] = {_JSON: {"schema": reply.body}}
         responses[str(operation.reply_status(name) or 200)] = answer
+    if operation.mode != "request_response":
+        responses = {"202": {"description": "Accepted; it runs after this answer", "content": {_JSON: {}}, "headers": {
+            **_REQUEST_ID, **({"Location": {"schema": {"type": "string"}, "description": "Where its result will be"}}
+                              if operation.mode == "validate" else {})}}}
     if not responses:
         responses["200"] = {"description": "The workflow's answer", "headers": _REQUEST_ID, "content": {_JSON: {}}}
     for status in _problems_of(operation):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from shared.project.model import Operation, Project
+from shared.project.modes import operations_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class RouteTable:
     def of(cls, project: Project) -> "RouteTable":
         """The routes of all operations of a project, the disabled ones too: policy says that they are."""
         table = cls()
-        for operation in project.operations:
+        for operation in operations_of(project):
             table._add(operation)
         return table
 

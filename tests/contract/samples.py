@@ -81,6 +81,10 @@ SAMPLES: dict[str, Any] = {
         source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, observed=("office-only:reject", "staff:accept"),
         answer_headers={"RateLimit": '"minute";r=5;t=60'}, holds=("weir:limit:a", "weir:limit:b"),
         claim={"key": "weir:idem:a", "digest": "ab", "keep_ms": 86_400_000}),
+    "execution-kept": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, keep_ms=86_400_000),
+    "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),
     "reply": ReplyRecord(
         request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},
         timing={"policy": 120, "executor": 5000}, traceparent=TRACEPARENT),

@@ -49,9 +49,16 @@ async def outside() -> AsyncIterator[str]:
 
 
 def test_page_has_every_kind_of_step_and_every_snippet_is_run() -> None:
-    assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml")
+    assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml") - PAGE.count("```yaml\noperations:")
     texts = "".join([*(text for _, text, _ in SNIPPETS), *CALLED.values()])
     assert [kind for kind in STEP_SETTINGS if re.search(rf"\b{kind}:", texts) is None] == []
+
+
+def test_operations_of_the_page_validate() -> None:
+    for text in re.findall(r"```yaml\n(operations:.*?)```", PAGE, re.DOTALL):
+        name = str(YAML(typ="safe").load(text)["operations"][0]["workflow"])
+        files = {"weir.yaml": "name: p\n", "operations.yaml": text, f"workflows/{name}.yaml": CALLED["silent"]}
+        assert load_project(files).problems == ()
 
 
 @pytest.mark.parametrize(("trigger", "text", "answer"), SNIPPETS, ids=range(len(SNIPPETS)))

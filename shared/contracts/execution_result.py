@@ -1,0 +1,70 @@
+"""How an execution stands, as the store keeps it for whoever started it.
+
+In:    what policy accepts; what the executor runs and answers.
+Out:   `ExecutionResult`, both ways, and what its caller reads.
+Never: the trigger.
+
+Value: JSON; a body in base64.
+"""
+
+from typing import Any, Literal, Self
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from shared.contracts.reply import ReplyRecord
+from shared.names.headers import PROBLEM_JSON
+
+State = Literal["accepted", "running", "succeeded", "failed"]
+
+
+class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Times in unix ms. `client`: who may read it; empty for a public call. `steps`: ids of those that are done."""
+
+    id: str
+    operation: str
+    client: str
+    state: State
+    accepted: int
+    ended: int | None = None
+    tasks: int = 0
+    steps: tuple[str, ...] = ()
+    status: int | None = None
+    headers: dict[str, str] = {}
+    content_type: str | None = None
+    body: bytes = b""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens."""
+        return self.state in ("succeeded", "failed")
+
+    def answered(self, reply: ReplyRecord, ended: int, tasks: int, steps: tuple[str, ...]) -> Self:
+        """The same execution with its answer."""
+        return msgspec.structs.replace(
+            self, state="failed" if reply.content_type == PROBLEM_JSON else "succeeded", ended=ended, tasks=tasks,
+            steps=steps, status=reply.status, headers=reply.headers, content_type=reply.content_type, body=reply.body)
+
+    def to_bytes(self) -> bytes:
+        """The value."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> Self:
+        """Read a value that `to_bytes` has written."""
+        return msgspec.json.decode(value, type=cls)
+
+    def to_doc(self) -> dict[str, Any]:
+        """What the caller reads."""
+        doc: dict[str, Any] = {"execution": self.id, "operation": self.operation, "status": self.state,
+                               "steps": self.steps, "tasks": self.tasks, "accepted": self.accepted}
+        if self.is_over:
+            doc |= {"ended": self.ended, "result": {
+                "status": self.status, "headers": self.headers, "body": self._readable()}}
+        return doc
+
+    def _readable(self) -> Any:
+        if (self.content_type or "").partition(";")[0].endswith("json"):
+            return orjson.loads(self.body)
+        return self.body.decode(errors="replace") if self.body else None

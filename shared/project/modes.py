@@ -1,0 +1,59 @@
+"""How a call of an operation is answered: with its result, or at once with where the result will be.
+
+In:    an operation, the caller's `Prefer` header.
+Out:   `Answering`; `RESULTS`, the operation by which every project tells results.
+Never: a clock.
+
+`Prefer: respond-async` and `Prefer: wait=N` (seconds) are those of RFC 7240, 4.1 and 4.3.
+"""
+
+import re
+from dataclasses import dataclass
+
+from shared.project.model import Operation, Project
+
+RESULTS = Operation(name="weir-execution", method="GET", path="/-/executions/{id}", workflow="weir-execution",
+                    public=True, title="The result of an execution")
+OWN_PATHS = "/-/"
+_WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """`at_once`: 202 before anything has run. `kept`: the result can be asked for later.
+
+    Milliseconds from the call: how long it waits for its answer, and how long the work may take. `applied`: what to say
+    in `Preference-Applied`.
+    """
+
+    at_once: bool
+    kept: bool
+    wait_ms: int
+    run_ms: int
+    applied: str = ""
+
+
+def answering(operation: Operation, prefer: str | None) -> Answering:
+    """What the operation does, bent by what the caller prefers as far as that is possible."""
+    wait_ms, run_ms = operation.timeout_ms, max(operation.timeout_ms, operation.run_timeout_ms or 0)
+    at_once, kept = operation.mode != "request_response", operation.mode == "validate"
+    applied = ""
+    for preference in (prefer or "").lower().split(","):
+        name = preference.partition(";")[0].strip()
+        wait = _WAIT.fullmatch(name)
+        if name == "respond-async":
+            at_once, kept, applied = True, True, name
+        elif wait is not None and not at_once:
+            wait_ms = min(wait_ms, max(1, int(wait[1])) * 1000)
+            applied = f"wait={wait_ms // 1000}"
+    return Answering(at_once, kept or (not at_once and wait_ms < run_ms), wait_ms, run_ms, applied)
+
+
+def operations_of(project: Project) -> tuple[Operation, ...]:
+    """Those of the project, and what every project has."""
+    return (*project.operations, RESULTS)
+
+
+def result_path(project: str, execution: str) -> str:
+    """Where the result of an execution is asked for."""
+    return f"/{project}{OWN_PATHS}executions/{execution}"
