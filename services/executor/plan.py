@@ -48,14 +48,11 @@ class _Workflows:
 
     def __init__(self, project: Project) -> None:
         self._callees = {name: self._callee(workflow) for name, workflow in project.workflows.items()}
-        self._steps = {name: self.block(workflow.steps) for name, workflow in project.workflows.items()}
+        self._steps = {name: _Compiler(self, name).block(workflow.steps)
+                       for name, workflow in project.workflows.items()}
 
     def steps(self, workflow: str) -> Steps:
         return self._steps[workflow]
-
-    def block(self, steps: Sequence[Step]) -> Steps:
-        """Compile steps."""
-        return Steps([self._planned(step) for step in steps])
 
     def callee(self, name: str) -> Callable[[], Callee]:
         """Another workflow; it may not be compiled yet when this one is."""
@@ -66,6 +63,17 @@ class _Workflows:
     def _callee(workflow: Workflow) -> Callable[[Steps], Callee]:
         taken, given = ValueValidator(workflow.input), ValueValidator(workflow.output)
         return lambda steps: Callee(workflow.name, steps, taken.misfits, given.misfits)
+
+
+class _Compiler:
+    """Compiles the steps of one workflow."""
+
+    def __init__(self, workflows: _Workflows, workflow: str) -> None:
+        self.workflow, self.callee = workflow, workflows.callee
+
+    def block(self, steps: Sequence[Step]) -> Steps:
+        """Compile steps."""
+        return Steps([self._planned(step) for step in steps])
 
     def _planned(self, step: Step) -> PlannedStep:
         work = STEPS[step.kind](step.settings, self)

@@ -14,12 +14,22 @@ from aiohttp import ClientSession
 from opentelemetry.trace import Span
 
 from services.executor.journal import Journal, Journals
+from services.executor.scripts import Scripts
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut
 from shared.runtime.tasks import Tasks
+from shared.store.redis import Store
 from shared.telemetry.tracing import Tracing, context_of
+
+
+@dataclass(frozen=True, slots=True)
+class StorageBounds:
+    """Bytes of one value, items of one list."""
+
+    max_bytes: int = 100_000
+    max_items: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,9 @@ class Surroundings:
     tracing: Tracing
     tasks: Tasks
     journals: Journals
+    store: Store
+    storage: StorageBounds
+    scripts: Scripts
     max_response_bytes: int
 
 

@@ -19,6 +19,13 @@ class ExecutorSettings(BaseSettings):
     max_in_flight_per_project: PositiveInt = 400
     max_reply_bytes: PositiveInt = 900_000
     max_response_bytes: PositiveInt = 900_000
+    # of each script: its time, its memory; how many run at the same time
+    script_time_ms: PositiveInt = 1_000
+    script_memory_bytes: PositiveInt = 32_000_000
+    script_threads: PositiveInt = 2
+    # one stored value, one stored list
+    storage_max_bytes: PositiveInt = 100_000
+    storage_max_items: PositiveInt = 10_000
     http_connections: PositiveInt = 200
     # a version that policy knows and this process has not read yet arrives within this time
     version_wait_ms: PositiveInt = 2_000

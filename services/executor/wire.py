@@ -12,7 +12,8 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
 from services.executor.progress import Progress
-from services.executor.scene import Surroundings
+from services.executor.scene import StorageBounds, Surroundings
+from services.executor.scripts import Scripts
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
 from shared.clock import SystemClock
@@ -61,6 +62,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
     store = Store(RedisSettings())
+    scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     shelf = Shelf(os.environ, own.version_wait_ms)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
@@ -68,9 +70,11 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing, tasks=tasks,
-                                  journals=Journals(store, tasks),
+                                  journals=Journals(store, tasks), store=store, scripts=scripts,
+                                  storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), http, store, outbox, side_outbox, envelopes,
-        SpanExport(tracing, side_outbox, tasks, metrics), ConfigFollower(kafka, tasks, metrics, shelf.take), intake))
+        HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
+        envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
+        ConfigFollower(kafka, tasks, metrics, shelf.take), intake))

@@ -13,6 +13,7 @@ from shared.project.expressions import BadExpression, compile_condition, compile
 from shared.project.model import Operation, Workflow
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
+from shared.project.scripts import BadScript, check_script
 from shared.project.steps.base import Block, Step
 from shared.project.steps.control import (
     BranchSettings,
@@ -25,6 +26,7 @@ from shared.project.steps.control import (
     StopSettings,
     SwitchSettings,
 )
+from shared.project.steps.work import ScriptSettings
 
 _CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
 _ERROR_READ = re.compile(r"\berrors\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -100,6 +102,8 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
         yield from _expressions(step, here, around, done)
         if isinstance(step.settings, ReplySettings):
             yield from _reply(step, step.settings, here, around)
+        if isinstance(step.settings, ScriptSettings):
+            yield from _script(step.settings, here, around.source)
         for block in step.blocks():
             inner = _Around(around.source, around.users, around.everyone, around.config,
                             loop=block.loop or (around.loop and not block.apart), apart=around.apart or block.apart)
@@ -205,6 +209,13 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
     for name in sorted({name for text in texts for name in _ERROR_READ.findall(text)} - around.everyone):
         yield source.problem(place, "step-order",
                              f"errors.{name} is read here, and {name!r} is no step of this workflow")
+
+
+def _script(settings: ScriptSettings, path: Path, source: Source) -> Iterator[Problem]:
+    try:
+        check_script(settings.code)
+    except BadScript as exc:
+        yield source.problem((*path, "script", "code"), "script", str(exc)[:400])
 
 
 def _reply(step: Step, settings: ReplySettings, path: Path, around: _Around) -> Iterator[Problem]:

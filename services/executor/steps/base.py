@@ -68,7 +68,9 @@ class Callee:
 
 
 class Compiler(Protocol):
-    """What a step that holds or calls others needs when it is compiled."""
+    """What a step may need when it is compiled: to hold steps, to call workflows, to know where it stands."""
+
+    workflow: str
 
     def block(self, steps: Sequence[Step]) -> Walk:
         """Compile steps."""

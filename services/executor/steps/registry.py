@@ -17,6 +17,8 @@ from services.executor.steps.leaps import FailStep, LeapStep
 from services.executor.steps.loop import LoopStep
 from services.executor.steps.parallel import ParallelStep
 from services.executor.steps.reply import ReplyStep
+from services.executor.steps.script import ScriptStep
+from services.executor.steps.storage import StorageStep
 from services.executor.steps.switch import SwitchStep
 from services.executor.steps.transform import TransformStep
 
@@ -31,6 +33,8 @@ STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
     "parallel": ParallelStep,
     "call": CallStep,
     "delay": DelayStep,
+    "script": ScriptStep,
+    "storage": StorageStep,
     "reply": ReplyStep,
     "fail": FailStep,
     "stop": LeapStep,

@@ -19,6 +19,8 @@ STEP_SETTINGS: dict[str, type[StepSettings]] = {
     "parallel": control.ParallelSettings,
     "call": control.CallSettings,
     "delay": work.DelaySettings,
+    "script": work.ScriptSettings,
+    "storage": work.StorageSettings,
     "reply": control.ReplySettings,
     "fail": control.FailSettings,
     "stop": control.StopSettings,

@@ -46,3 +46,22 @@ class DelaySettings(StepSettings):
         if (self.for_ms is None) == (self.until is None):
             raise ValueError("a delay has either `for` or `until`")
         return self
+
+
+class ScriptSettings(StepSettings):
+    """JavaScript: the body of a function of `input`. No I/O; time and memory are bounded. Output: what it returns."""
+
+    input: Any = Field(default=None, description="Any JSON, with expressions")
+    code: str = Field(min_length=1, max_length=50_000)
+
+
+class StorageSettings(StepSettings):
+    """A value under a key, in a scope. Output: the value (get, set), the length of a list (append), its first item
+    (shift), a number (increment), whether there was one (delete); null for what is not there.
+    """
+
+    action: Literal["get", "set", "append", "shift", "increment", "delete"] = "get"
+    scope: Literal["run", "workflow", "project"] = "project"
+    key: str = Field(min_length=1, max_length=500)
+    value: Any = Field(default=None, description="What is set or appended; the number that is added (1)")
+    ttl_ms: Duration | None = Field(default=None, alias="ttl", ge=1, description="Forgotten after so long")

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 from services.executor.journal import Journals
 from services.executor.plan import compile_plans
 from services.executor.run import run
-from services.executor.scene import Scene, Surroundings, Tally
+from services.executor.scene import Scene, StorageBounds, Surroundings, Tally
+from services.executor.scripts import Scripts
 from shared.clock import SystemClock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
@@ -66,7 +67,8 @@ def nowhere() -> Store:
 async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
-                  journals: Journals | None = None) -> tuple[Any, Scene]:
+                  journals: Journals | None = None, store: Store | None = None) -> tuple[Any, Scene]:
+    scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
@@ -75,7 +77,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
     async with ClientSession() as http:
         scene = Scene(
             surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
-                                      journals=journals or Journals(nowhere(), Tasks()),
+                                      journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
+                                      scripts=scripts, storage=StorageBounds(1000, 3),
                                       max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
             scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
@@ -88,6 +91,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
         finally:
             while scene.tally.beside:
                 await asyncio.wait(scene.tally.beside)
+            await scripts.stop()
 
 
 async def test_steps_run_in_order_and_each_counts_as_one_task() -> None:

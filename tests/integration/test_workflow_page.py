@@ -14,7 +14,10 @@ from services.executor.journal import Journals
 from shared.errors import WeirError
 from shared.project.load import load_project
 from shared.project.steps.registry import STEP_SETTINGS
-from tests.support.platform import ROOT
+from shared.runtime.tasks import Tasks
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from tests.support.platform import ROOT, Platform
 from tests.unit.services.executor.test_run import perform
 
 PAGE = (ROOT / "docs/workflows.md").read_text()
@@ -24,14 +27,13 @@ SNIPPETS = [(json.loads(trigger), text, json.loads(answer)) for trigger, text, a
 OPERATIONS = "operations:\n  - { name: o, method: POST, path: '/{id}', workflow: w }\n"
 
 
-class NoStore(Journals):
-    """A journal that forgets: what is noted where is tested against the real store."""
-
-    def __init__(self) -> None:
-        """No store."""
-
-    async def open(self, project: str, execution: str, left_ms: int) -> Any:
-        return None
+@pytest.fixture
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    made = Store(RedisSettings(url=platform.redis_url))
+    await made.command("DEL", "weir:storage:p:project:visits-rosa", "weir:journal:p:r")
+    yield made
+    await made.command("DEL", "weir:journal:p:r")
+    await made.stop()
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_operations_of_the_page_validate() -> None:
 
 @pytest.mark.parametrize(("trigger", "text", "answer"), SNIPPETS, ids=range(len(SNIPPETS)))
 async def test_snippet_validates_and_answers_what_the_page_says(
-        trigger: Any, text: str, answer: Any, outside: str) -> None:
+        trigger: Any, text: str, answer: Any, outside: str, store: Store) -> None:
     files = {"weir.yaml": "name: p\nconfig: { outside: { default: x } }\n", "operations.yaml": OPERATIONS,
              "workflows/w.yaml": text, **{f"workflows/{name}.yaml": called for name, called in CALLED.items()}}
     # a workflow that only others call is used by nobody in some snippets; that is no mistake of theirs
@@ -72,7 +74,8 @@ async def test_snippet_validates_and_answers_what_the_page_says(
     yaml = YAML(typ="safe")
     workflow: dict[str, Any] = yaml.load(text)
     made, _ = await perform(
-        workflow.pop("steps"), workflow=workflow, trigger=trigger, config={"outside": outside}, journals=NoStore(),
+        workflow.pop("steps"), workflow=workflow, trigger=trigger, config={"outside": outside}, store=store,
+        journals=Journals(store, Tasks()),
         others={name: {"name": name, **yaml.load(called)} for name, called in CALLED.items()})
     assert not isinstance(made, WeirError), made
     assert json.loads(made.body) == answer

@@ -1,0 +1,74 @@
+"""The `storage` step: a value that outlives the step, the execution, or both.
+
+In:    a scope, a key, what to do.
+Out:   the value, a length, a number, or whether there was one.
+Never: a value of unbounded size; the same effect twice in a durable execution.
+"""
+
+from typing import Any
+
+import orjson
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
+from shared.errors import WorkflowFailed
+from shared.project.expressions import as_text, compile_value
+from shared.project.steps.work import StorageSettings
+from shared.store.redis import StoreUnavailable
+
+# what an execution keeps for itself is forgotten so long after its deadline
+_GRACE_MS = 3_600_000
+
+
+class StorageStep:
+    """One action on one key."""
+
+    effect = True
+
+    def __init__(self, settings: StorageSettings, compiler: Compiler) -> None:
+        """Compiles key and value."""
+        self._settings, self._workflow = settings, compiler.workflow
+        self._key, self._value = compile_value(settings.key), compile_value(settings.value)
+
+    async def run(self, scene: Scene) -> Any:
+        """What the action gives. Raises WorkflowFailed: store-unavailable, stored-too-large, stored-otherwise."""
+        bounds, settings = scene.surroundings.storage, self._settings
+        value = self._render(scene)
+        if len(value) > bounds.max_bytes:
+            raise WorkflowFailed(f"a value of {len(value)} bytes is too large to be stored; {bounds.max_bytes} are "
+                                 "allowed (WEIR_EXECUTOR_STORAGE_MAX_BYTES)", kind="stored-too-large")
+        ttl_ms = settings.ttl_ms or (scene.left_ms() + _GRACE_MS if settings.scope == "run" else 0)
+        effect = "" if scene.effect_key is None else f"weir:storage-done:{scene.execution.project}:{scene.effect_key}"
+        try:
+            answer = await scene.surroundings.store.run("storage", [], [
+                self._place(scene), settings.action, value, ttl_ms, bounds.max_items, effect,
+                scene.left_ms() + _GRACE_MS])
+        except StoreUnavailable as exc:
+            raise _told(exc, bounds.max_items) from exc
+        return orjson.loads(answer)
+
+    def _render(self, scene: Scene) -> bytes:
+        value = self._value.render(scene.scope)
+        if self._settings.action == "increment":
+            value = 1 if value is None else value
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise WorkflowFailed(f"increment takes a whole number, not {str(value)[:80]!r}")
+        return orjson.dumps(value)
+
+    def _place(self, scene: Scene) -> str:
+        inside = {"run": f"run:{scene.execution.request_id}", "workflow": f"workflow:{self._workflow}",
+                  "project": "project"}[self._settings.scope]
+        return f"weir:storage:{scene.execution.project}:{inside}:{as_text(self._key.render(scene.scope))}"
+
+
+def _told(error: StoreUnavailable, most: int) -> WorkflowFailed:
+    text = str(error)
+    if "FULL" in text:
+        return WorkflowFailed(f"the list has {most} items and takes no more (WEIR_EXECUTOR_STORAGE_MAX_ITEMS)",
+                              kind="stored-too-large")
+    if "KIND" in text:
+        return WorkflowFailed(f"what is stored there is {text.partition('KIND ')[2][:40]}; this action does not fit it",
+                              kind="stored-otherwise")
+    return WorkflowFailed("the store does not answer", kind="store-unavailable", status=503)

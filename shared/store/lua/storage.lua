@@ -1,0 +1,37 @@
+-- One value of a workflow, whatever is done with it.
+-- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, key of the effect or '', ms to remember it.
+-- Returns JSON. An effect that is remembered is not done again: its result is.
+local key, action, value, ttl, most, effect, remember = unpack(ARGV)
+if effect ~= '' then
+  local before = redis.call('GET', effect)
+  if before then return before end
+end
+local kind = redis.call('TYPE', key).ok
+if kind == 'list' and (action == 'increment') or kind == 'string' and (action == 'append' or action == 'shift') then
+  return redis.error_reply('KIND ' .. (kind == 'list' and 'a list' or 'a single value'))
+end
+local result = 'null'
+if action == 'get' then
+  if kind == 'list' then
+    result = '[' .. table.concat(redis.call('LRANGE', key, 0, -1), ',') .. ']'
+  else
+    result = redis.call('GET', key) or 'null'
+  end
+elseif action == 'set' then
+  redis.call('SET', key, value)
+  result = value
+elseif action == 'append' then
+  if redis.call('LLEN', key) >= tonumber(most) then return redis.error_reply('FULL') end
+  result = tostring(redis.call('RPUSH', key, value))
+elseif action == 'shift' then
+  result = redis.call('LPOP', key) or 'null'
+elseif action == 'increment' then
+  local done = redis.pcall('INCRBY', key, value)
+  if type(done) == 'table' then return redis.error_reply('KIND no whole number') end
+  result = tostring(done)
+elseif action == 'delete' then
+  result = redis.call('DEL', key) == 1 and 'true' or 'false'
+end
+if tonumber(ttl) > 0 and action ~= 'get' then redis.call('PEXPIRE', key, ttl) end
+if effect ~= '' then redis.call('SET', effect, result, 'PX', remember) end
+return result

@@ -1,0 +1,101 @@
+"""The storage step against the real store."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.executor.journal import Journals
+from shared.errors import WeirError
+from shared.runtime.tasks import Tasks
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from tests.support.platform import Platform
+from tests.unit.services.executor.test_run import nowhere, perform
+
+
+@pytest.fixture
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    made = Store(RedisSettings(url=platform.redis_url))
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def key() -> str:
+    return os.urandom(6).hex()
+
+
+def act(key: str, action: str, **more: Any) -> dict[str, Any]:
+    return {"id": f"s{os.urandom(4).hex()}", "storage": {"key": key, "action": action, **more}}
+
+
+async def outputs(store: Store, *steps: dict[str, Any], **more: Any) -> list[Any]:
+    made, scene = await perform([*steps, {"id": "answer", "reply": {}}], store=store, **more)
+    assert not isinstance(made, WeirError), made
+    return [scene.scope["steps"][step["id"]] for step in steps]
+
+
+async def error(store: Store, *steps: dict[str, Any]) -> Any:
+    made, _ = await perform([*steps, {"id": "answer", "reply": {}}], store=store)
+    assert isinstance(made, WeirError)
+    return made.members["error"]
+
+
+async def test_value_is_set_read_and_deleted(store: Store, key: str) -> None:
+    value = {"a": [1, None, "ü"]}
+    assert await outputs(store, act(key, "get"), act(key, "set", value=value)) == [None, value]
+    assert await outputs(store, act(key, "get"), act(key, "delete"), act(key, "delete")) == [value, True, False]
+
+
+async def test_list_is_first_in_first_out_and_bounded(store: Store, key: str) -> None:
+    appends = [act(key, "append", value=value) for value in ("a", {"b": 1}, 3)]
+    assert await outputs(store, *appends, act(key, "get")) == [1, 2, 3, ["a", {"b": 1}, 3]]
+    assert await error(store, act(key, "append", value=4)) == "stored-too-large"
+    assert await outputs(store, act(key, "shift"), act(key, "shift")) == ["a", {"b": 1}]
+    assert await outputs(store, act(key, "shift"), act(key, "shift")) == [3, None]
+
+
+async def test_increments_of_many_executions_add_up(store: Store, key: str) -> None:
+    await asyncio.gather(*(outputs(store, act(key, "increment", value=2)) for _ in range(20)))
+    assert await outputs(store, act(key, "increment"), act(key, "get")) == [41, 41]
+
+
+async def test_scopes_are_apart(store: Store, key: str) -> None:
+    scopes = ("project", "workflow", "run")
+    await outputs(store, *(act(key, "set", scope=scope, value=scope) for scope in scopes))
+    assert await outputs(store, *(act(key, "get", scope=scope) for scope in scopes)) == list(scopes)
+
+
+async def test_value_is_forgotten_after_its_time(store: Store, key: str) -> None:
+    await outputs(store, act(key, "set", value=1, ttl="60ms"))
+    await asyncio.sleep(0.1)
+    assert await outputs(store, act(key, "get")) == [None]
+
+
+@pytest.mark.parametrize(("before", "action", "kind"), [
+    ({"action": "set", "value": "x"}, "append", "stored-otherwise"), ({"action": "set", "value": "x"}, "increment",
+                                                                      "stored-otherwise"),
+    ({"action": "append", "value": 1}, "increment", "stored-otherwise")])
+async def test_action_that_does_not_fit_what_is_stored_fails(
+        store: Store, key: str, before: dict[str, Any], action: str, kind: str) -> None:
+    await outputs(store, {"id": "a", "storage": {"key": key, **before}})
+    assert await error(store, act(key, action, value=1)) == kind
+
+
+async def test_value_that_is_too_large_and_store_that_is_away(store: Store, key: str) -> None:
+    assert await error(store, act(key, "set", value="x" * 2000)) == "stored-too-large"
+    assert await error(nowhere(), act(key, "get")) == "store-unavailable"
+
+
+async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: Store, key: str) -> None:
+    steps = [act(key, "increment"), {"id": "answer", "reply": {}}]
+    for _ in range(2):
+        # the journal is lost each time, as if the executor had died before it could write
+        await store.command("DEL", "weir:journal:p:r")
+        await perform(steps, workflow={"durable": True}, store=store, journals=Journals(store, Tasks()))
+    await store.command("DEL", "weir:journal:p:r")
+    assert await outputs(store, act(key, "get")) == [1]
+    await store.command("DEL", f"weir:storage-done:p:r/{steps[0]['id']}")
