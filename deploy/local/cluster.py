@@ -24,6 +24,7 @@ SERVICES = ("policy", "executor", "analytics", "control", "ingress")
 _HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
 _KEY_HOLDERS = ("ingress", "policy", "control")
 _MOST_INSTANCES = 20
+_LOOPBACK = '["127.0.0.0/8", "::1/128"]'
 STUB = Path("examples/employee-directory/stub_hr.py")
 
 
@@ -103,6 +104,8 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
     common = {"WEIR_KAFKA_BOOTSTRAP": bootstrap, "WEIR_REDIS_URL": redis_url, "WEIR_STATE_DIR": str(state),
               "WEIR_INGRESS_PORT": str(settings.ingress_port), "WEIR_CONTROL_PORT": str(settings.control_port),
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
+              # the outside systems of the examples run on this machine
+              "WEIR_EXECUTOR_ALLOW_NETWORKS": os.environ.get("WEIR_EXECUTOR_ALLOW_NETWORKS", _LOOPBACK),
               "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
     keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
     services = [_service(settings, name, number, {**common, **(keys if name in _KEY_HOLDERS else {})})

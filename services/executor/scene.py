@@ -10,10 +10,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiohttp import ClientSession
 from opentelemetry.trace import Span
 
 from services.executor.journal import Journal, Journals
+from services.executor.outside.client import OutsideClient
 from services.executor.scripts import Scripts
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
@@ -36,7 +36,7 @@ class StorageBounds:
 class Surroundings:
     """What all executions of a process share."""
 
-    http: ClientSession
+    http: OutsideClient
     clock: Clock
     tracing: Tracing
     tasks: Tasks

@@ -26,6 +26,9 @@ class ExecutorSettings(BaseSettings):
     # one stored value, one stored list
     storage_max_bytes: PositiveInt = 100_000
     storage_max_items: PositiveInt = 10_000
+    # connections to one outside host
     http_connections: PositiveInt = 200
+    # private networks that http steps may call; none without a word
+    allow_networks: tuple[str, ...] = ()
     # a version that policy knows and this process has not read yet arrives within this time
     version_wait_ms: PositiveInt = 2_000

@@ -7,10 +7,10 @@ Never: a rule.
 
 import os
 
-from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
+from services.executor.outside.addresses import Addresses
+from services.executor.outside.client import OutsideClient
 from services.executor.progress import Progress
 from services.executor.scene import StorageBounds, Surroundings
 from services.executor.scripts import Scripts
@@ -38,26 +38,11 @@ from shared.telemetry.tracing import Tracing
 GROUP = "weir-executor"
 
 
-class HttpClient:
-    """The one session for outside calls: no cookies kept, no proxy from the environment."""
-
-    def __init__(self, connections: int) -> None:
-        """`connections` bounds the pool."""
-        self.session = ClientSession(connector=TCPConnector(limit=connections), cookie_jar=DummyCookieJar(),
-                                     auto_decompress=True)
-
-    async def start(self) -> None:
-        """Nothing: connections open when they are needed."""
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        await self.session.close()
-
-
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
-    tracing, http = Tracing("executor", service.instance), HttpClient(own.http_connections)
+    tracing = Tracing("executor", service.instance)
+    http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
@@ -69,7 +54,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
-        surroundings=Surroundings(http=http.session, clock=clock, tracing=tracing, tasks=tasks,
+        surroundings=Surroundings(http=http, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks), store=store, scripts=scripts,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle

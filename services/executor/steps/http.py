@@ -1,29 +1,36 @@
 """The `http` step: a call to an outside system.
 
-In:    method, URL, query, headers, body, with expressions.
+In:    method, URL, query, headers, a body of one of several kinds, with expressions.
 Out:   {status, headers, body}; the body is parsed when it is JSON.
-Never: a call after the deadline; a response of unbounded size; a status that was not expected taken for success.
+Never: a call after the deadline; a status that was not expected taken for success.
 """
 
 import asyncio
+import base64
+import binascii
 import logging
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
-from aiohttp import ClientError, ClientResponse, ClientTimeout
+from aiohttp import ClientError, InvalidURL
 from opentelemetry.trace import SpanKind
 from yarl import URL
 
+from services.executor.outside.addresses import AddressRefused
+from services.executor.outside.client import Request, Response
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler
 from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
-from shared.project.expressions import compile_value
+from shared.project.expressions import as_text, compile_value
 from shared.project.steps.work import HttpSettings
 from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
+_FORM = "application/x-www-form-urlencoded"
 
 
 class HttpStep:
@@ -35,7 +42,7 @@ class HttpStep:
         """Compiles the expressions once."""
         self._settings = settings
         self._request = compile_value({"url": settings.url, "query": settings.query, "headers": settings.headers,
-                                       "body": settings.body})
+                                       "body": settings.body, "form": settings.form, "binary": settings.binary})
 
     async def run(self, scene: Scene) -> dict[str, Any]:
         """Call. Raises UpstreamFailed, TimedOut, WorkflowFailed (an expression or the URL is wrong)."""
@@ -46,43 +53,92 @@ class HttpStep:
             spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: str(url.with_query(None)),
             spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0}
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, SpanKind.CLIENT, attributes) as span:
-            headers = {name: str(value) for name, value in (wanted["headers"] or {}).items()}
+            content_type, payload = _payload(wanted)
+            headers = {name: as_text(value) for name, value in (wanted["headers"] or {}).items()}
             headers["traceparent"] = str(context_of(span, scene.trace))
+            if content_type and not any(name.lower() == "content-type" for name in headers):
+                headers["content-type"] = content_type
             if scene.effect_key is not None:
                 headers.setdefault("idempotency-key", scene.effect_key)
+            request = Request(method=self._settings.method, url=url, headers=headers, body=payload)
             try:
                 async with asyncio.timeout(timeout_s):
-                    answer = await self._call(scene, url, headers, wanted["body"])
+                    response = await self._exchange(scene, request)
             except TimeoutError:
                 raise TimedOut(f"the outside system did not answer within {int(timeout_s * 1000)} ms") from None
-            except (ClientError, OSError) as exc:
-                log.warning("%s %s: %s", self._settings.method, url.with_query(None), exc, extra={
-                    "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
-                # the address is the owner's business, not the caller's
-                raise UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})") from exc
             if span is not None:
-                span.set_attribute(spans.HTTP_STATUS, answer["status"])
-            self._check(answer)
-        return answer
+                span.set_attribute(spans.HTTP_STATUS, response.status)
+            self._check(response)
+            return {"status": response.status, "headers": response.headers, "body": self._parsed(response)}
 
-    async def _call(self, scene: Scene, url: URL, headers: dict[str, str], body: Any) -> dict[str, Any]:
-        payload = None
-        if body is not None:
-            payload = body.encode() if isinstance(body, str) else orjson.dumps(body)
-            headers.setdefault("content-type", "text/plain" if isinstance(body, str) else JSON)
-        http, no_timeout = scene.surroundings.http, ClientTimeout(total=None)
-        async with http.request(self._settings.method, url, headers=headers, data=payload,
-                                timeout=no_timeout) as response:
-            raw = await _bounded(response, scene.surroundings.max_response_bytes)
-            answer_headers = {key.lower(): value for key, value in response.headers.items()}
-            return {"status": response.status, "headers": answer_headers, "body": _parsed(response, raw)}
+    async def _exchange(self, scene: Scene, request: Request) -> Response:
+        max_bytes = scene.surroundings.max_response_bytes
+        try:
+            return await scene.surroundings.http.exchange(request, self._settings.redirects, max_bytes)
+        except InvalidURL as exc:
+            raise WorkflowFailed(f"the URL of an http step cannot be called: {str(exc)[:200]}") from exc
+        except (ClientError, OSError) as exc:
+            if isinstance(exc, TimeoutError) and not isinstance(exc, ClientError):
+                raise
+            shown = request.url.with_query(None)
+            if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+                log.warning("%s %s: the address is private", request.method, shown, extra={
+                    "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
+                raise WorkflowFailed("an outside call leads to a private address; those that may be called are listed "
+                                     "in WEIR_EXECUTOR_ALLOW_NETWORKS", kind="address-refused") from None
+            log.warning("%s %s: %s", request.method, shown, exc, extra={
+                "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
+            # the address is the owner's business, not the caller's
+            raise UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})") from exc
+        except ValueError as exc:
+            # a header with a line break, a redirect to nowhere
+            raise WorkflowFailed(f"the request of an http step cannot be sent: {str(exc)[:200]}") from exc
 
-    def _check(self, answer: dict[str, Any]) -> None:
-        expected, status = self._settings.expect, answer["status"]
+    def _check(self, response: Response) -> None:
+        expected, status = self._settings.expect, response.status
         if status in expected if expected else 200 <= status < 300:
             return
         raise UpstreamFailed(f"the outside system answered {status}", members={
-            "upstream_status": status, **_asked_to_wait(answer["headers"].get("retry-after", ""))})
+            "upstream_status": status, **_asked_to_wait(response.headers.get("retry-after", ""))})
+
+    def _parsed(self, response: Response) -> Any:
+        how, raw = self._settings.parse, response.body
+        if how == "base64":
+            return base64.b64encode(raw).decode()
+        if how == "json" or (how == "auto" and response.media.endswith("json")):
+            if not raw:
+                return None
+            try:
+                return orjson.loads(raw)
+            except orjson.JSONDecodeError as exc:
+                raise UpstreamFailed(f"the response ({response.media}) is not JSON: {exc}") from exc
+        try:
+            return raw.decode(response.charset or "utf-8", errors="replace")
+        except LookupError:
+            return raw.decode(errors="replace")
+
+
+def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
+    """Content type and body. Raises WorkflowFailed."""
+    if wanted["form"] is not None:
+        return _FORM, urlencode(list(_pairs(wanted["form"]))).encode()
+    if wanted["binary"] is not None:
+        try:
+            return "application/octet-stream", base64.b64decode(as_text(wanted["binary"]), validate=True)
+        except binascii.Error as exc:
+            raise WorkflowFailed(f"`binary` of an http step is not base64: {exc}") from exc
+    body = wanted["body"]
+    if body is None:
+        return "", None
+    return ("text/plain", body.encode()) if isinstance(body, str) else (JSON, orjson.dumps(body))
+
+
+def _pairs(values: Any) -> Iterator[tuple[str, str]]:
+    """Names and values of a query or a form: a list gives its name several times, null none."""
+    for name, value in dict(values or {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                yield name, as_text(one)
 
 
 def _asked_to_wait(retry_after: str) -> dict[str, int]:
@@ -94,31 +150,8 @@ def _url(text: Any, query: Any) -> URL:
     try:
         url = URL(str(text))
         if query:
-            url = url.update_query({name: str(value) for name, value in query.items() if value is not None})
+            url = url.extend_query(list(_pairs(query)))
         url.origin()
     except (ValueError, TypeError) as exc:
         raise WorkflowFailed(f"the URL of an http step is not absolute: {str(text)[:200]!r}") from exc
     return url
-
-
-async def _bounded(response: ClientResponse, limit: int) -> bytes:
-    raw = await response.content.read(limit + 1)
-    while len(raw) <= limit and not response.content.at_eof():
-        raw += await response.content.read(limit + 1 - len(raw))
-    if len(raw) > limit:
-        raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)")
-    return raw
-
-
-def _parsed(response: ClientResponse, raw: bytes) -> Any:
-    if response.content_type.endswith("json"):
-        if not raw:
-            return None
-        try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError as exc:
-            raise UpstreamFailed(f"the response says {response.content_type} and is not JSON: {exc}") from exc
-    try:
-        return raw.decode(response.charset or "utf-8", errors="replace")
-    except LookupError:
-        return raw.decode(errors="replace")

@@ -21,11 +21,22 @@ class HttpSettings(StepSettings):
 
     method: Method = "GET"
     url: str = Field(min_length=1, description="Absolute URL; expressions allowed")
-    query: dict[str, Any] = Field(default_factory=dict, description="Added to the URL; a null value is left out")
+    query: dict[str, Any] = Field(default_factory=dict, description=
+                                  "Added to the URL; a list gives its name several times, a null value none")
     headers: dict[str, str] = Field(default_factory=dict)
     body: Any = Field(default=None, description="Sent as JSON; a text is sent as it is")
+    form: dict[str, Any] | None = Field(default=None, description="Sent as a web form, instead of a body")
+    binary: str | None = Field(default=None, description="Base64; its bytes are sent, instead of a body")
+    parse: Literal["auto", "json", "text", "base64"] = "auto"
+    redirects: int = Field(default=3, ge=0, le=10, description="How many are followed")
     timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)
     expect: tuple[Status, ...] = Field(default=(), description="Statuses that are no failure; any 2xx when empty")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> "HttpSettings":
+        if sum(name in self.model_fields_set for name in ("body", "form", "binary")) > 1:
+            raise ValueError("an http step has one of `body`, `form` and `binary`")
+        return self
 
 
 class TransformSettings(StepSettings):

@@ -7,10 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from services.executor.journal import Journals
+from services.executor.outside.addresses import Addresses
+from services.executor.outside.client import OutsideClient
 from services.executor.plan import compile_plans
 from services.executor.run import run
 from services.executor.scene import Scene, StorageBounds, Surroundings, Tally
@@ -67,14 +69,16 @@ def nowhere() -> Store:
 async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
-                  journals: Journals | None = None, store: Store | None = None) -> tuple[Any, Scene]:
+                  journals: Journals | None = None, store: Store | None = None,
+                  allow: tuple[str, ...] = ("127.0.0.0/8",)) -> tuple[Any, Scene]:
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
     execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
-    async with ClientSession() as http:
+    http = OutsideClient(Addresses(allow), connections=100, per_host=100)
+    try:
         scene = Scene(
             surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
@@ -92,6 +96,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
             while scene.tally.beside:
                 await asyncio.wait(scene.tally.beside)
             await scripts.stop()
+    finally:
+        await http.stop()
 
 
 async def test_steps_run_in_order_and_each_counts_as_one_task() -> None:

@@ -1,0 +1,70 @@
+"""Which addresses may be called.
+
+In:    addresses, as written in a URL or as a name was resolved to them.
+Out:   AddressRefused for private ones that the settings do not list.
+Never: a name looked up twice: what was checked is what is connected to.
+
+A workflow's URL may come from its caller. Without this, a caller could read what only this machine can reach: metadata
+services, admin pages, neighbours (server-side request forgery, OWASP API7:2023).
+"""
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
+
+from shared.project.access.facts import packed
+from shared.project.access.networks import Networks
+
+# IPv6 addresses that carry IPv4 ones: translators would lead to those
+_CARRIERS = Networks(["64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"])
+
+
+class AddressRefused(OSError):
+    """The address is private, and not among those that may be called."""
+
+
+class Addresses:
+    """`allowed`: private networks that may be called all the same."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        """Raises BadNetwork."""
+        self._allowed = Networks(allowed)
+
+    def refuses(self, text: str) -> bool:
+        """Whether an address may not be called; what is no address is refused, too."""
+        address = packed(text)
+        if address is None:
+            return True
+        if self._allowed.holds(address):
+            return False
+        found = ipaddress.ip_address(address)
+        return not found.is_global or found.is_multicast or _CARRIERS.holds(address)
+
+    def check_literal(self, host: str) -> None:
+        """A host that is written as an address is not resolved, so it is checked here. Raises AddressRefused."""
+        if packed(host) is not None and self.refuses(host):
+            raise AddressRefused(host)
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names to addresses that may be called."""
+
+    def __init__(self, addresses: Addresses, inner: AbstractResolver | None = None) -> None:
+        """Made inside the running loop."""
+        self._addresses, self._inner = addresses, inner or DefaultResolver()
+
+    async def resolve(self, host: str, port: int = 0,
+                      family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        """Raises AddressRefused when one of the name's addresses may not be called: it could be the next one taken."""
+        found = await self._inner.resolve(host, port, family)
+        for one in found:
+            if self._addresses.refuses(one["host"]):
+                raise AddressRefused(host)
+        return found
+
+    async def close(self) -> None:
+        """Close the inner one."""
+        await self._inner.close()

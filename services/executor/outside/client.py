@@ -1,0 +1,93 @@
+"""The one HTTP client for outside calls.
+
+In:    method, URL, headers, body.
+Out:   status, headers, body, bounded; redirects followed as far as the step allows.
+Never: a cookie kept, a proxy from the environment, a secret header sent to another host than it was meant for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
+
+from services.executor.outside.addresses import Addresses, GuardedResolver
+from shared.errors import UpstreamFailed
+from shared.names.headers import SECRET_HEADERS
+
+_NO_TIMEOUT = ClientTimeout(total=None)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What goes out."""
+
+    method: str
+    url: URL
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    def redirected(self, status: int, location: str) -> "Request":
+        """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL."""
+        url = self.url.join(URL(location))
+        url.origin()
+        same = url.origin() == self.url.origin()
+        headers = {name: value for name, value in self.headers.items() if same or name.lower() not in SECRET_HEADERS}
+        if status in (307, 308) or self.method in ("GET", "HEAD"):
+            return Request(method=self.method, url=url, headers=headers, body=self.body)
+        kept = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
+        return Request(method="GET", url=url, headers=kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back; header names lower case. `charset` as it was told, or None."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    media: str
+    charset: str | None
+
+
+class OutsideClient:
+    """A pool of connections, shared by all executions of a process."""
+
+    def __init__(self, addresses: Addresses, *, connections: int, per_host: int) -> None:
+        """`per_host`: so that one system which hangs leaves connections for the others."""
+        self._addresses = addresses
+        self._session = ClientSession(
+            connector=TCPConnector(limit=connections, limit_per_host=per_host, resolver=GuardedResolver(addresses)),
+            cookie_jar=DummyCookieJar(), auto_decompress=True)
+
+    async def start(self) -> None:
+        """Nothing: connections open when they are needed."""
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def exchange(self, request: Request, redirects: int, max_bytes: int) -> Response:
+        """Raises what aiohttp raises, AddressRefused, UpstreamFailed for a response that is too large."""
+        while True:
+            self._addresses.check_literal(request.url.host or "")
+            async with self._session.request(request.method, request.url, headers=request.headers, data=request.body,
+                                             timeout=_NO_TIMEOUT, allow_redirects=False) as response:
+                location = response.headers.get("location")
+                if redirects == 0 or location is None or response.status not in _REDIRECTS:
+                    return Response(
+                        status=response.status, body=await _bounded(response, max_bytes), media=response.content_type,
+                        headers={name.lower(): value for name, value in response.headers.items()},
+                        charset=response.charset)
+                redirects -= 1
+                request = request.redirected(response.status, location)
+
+
+async def _bounded(response: ClientResponse, limit: int) -> bytes:
+    raw = await response.content.read(limit + 1)
+    while len(raw) <= limit and not response.content.at_eof():
+        raw += await response.content.read(limit + 1 - len(raw))
+    if len(raw) > limit:
+        raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)")
+    return raw
