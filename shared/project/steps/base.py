@@ -106,7 +106,9 @@ class Step(Model):
             common["fallback"] = self.fallback
         if self.catch:
             common["catch"] = [step.model_dump(mode="json") for step in self.catch]
-        return {"id": self.id, **common, self.kind: self.settings.model_dump(mode="json", by_alias=True)}
+        # what was not said is not said again: some settings exclude each other
+        settings = self.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {"id": self.id, **common, self.kind: settings}
 
 
 class Block:

@@ -92,7 +92,10 @@ def test_document_comes_back_as_it_went() -> None:
     text = LOOP % ("{ id: x, timeout: 2s, retry: { attempts: 4, on: [sold-out] }, fallback: null, "
                    "call: { workflow: a } }")
     files = {"weir.yaml": "name: p\n", "operations.yaml": OPERATIONS, "workflows/w.yaml": text,
-             "workflows/a.yaml": "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"}
+             "workflows/a.yaml": "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"
+             "  - { id: w, loop: { while: 'false', steps: [{ id: d, delay: { until: '{% 1 %}' } }] } }\n"
+             "  - { id: h, http: { url: 'http://x', form: { a: null } } }\n"
+             "  - { id: b, branch: { if: 'a', then: [{ id: g, storage: { key: k, ttl: 1s } }] } }\n"}
     project = load_project(files).project
     assert project is not None
     document: Any = project.to_document()
