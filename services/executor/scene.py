@@ -6,7 +6,7 @@ Never: a step kind.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut
+from shared.kafka.outbox import Outbox
 from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
 from shared.telemetry.tracing import Tracing, context_of
@@ -44,6 +45,8 @@ class Surroundings:
     store: Store
     storage: StorageBounds
     scripts: Scripts
+    outbox: Outbox
+    publish_topics: Sequence[str] = ()
     max_response_bytes: int
 
 

@@ -55,7 +55,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http, clock=clock, tracing=tracing, tasks=tasks,
-                                  journals=Journals(store, tasks), store=store, scripts=scripts,
+                                  journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
+                                  publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle
     health = Health("executor", metrics)

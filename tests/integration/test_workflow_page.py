@@ -12,9 +12,13 @@ from ruamel.yaml import YAML
 
 from services.executor.journal import Journals
 from shared.errors import WeirError
+from shared.kafka.outbox import Outbox
+from shared.kafka.topics import ensure_topics
+from shared.names.topics import Topic
 from shared.project.load import load_project
 from shared.project.steps.registry import STEP_SETTINGS
 from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from tests.support.platform import ROOT, Platform
@@ -24,6 +28,7 @@ PAGE = (ROOT / "docs/workflows.md").read_text()
 RUN = re.compile(r"<!-- run: ([^\n]*) -->\n```yaml\n(.*?)```\n```json\n(.*?)```", re.DOTALL)
 CALLED = dict(re.findall(r"<!-- workflow: (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL))
 SNIPPETS = [(json.loads(trigger), text, json.loads(answer)) for trigger, text, answer in RUN.findall(PAGE)]
+SHOP = Topic(name="shop.orders", value="", writers=(), readers=(), partitions=3, configs={})
 OPERATIONS = "operations:\n  - { name: o, method: POST, path: '/{id}', workflow: w }\n"
 
 
@@ -33,6 +38,15 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
     await made.command("DEL", "weir:storage:p:project:visits-rosa", "weir:journal:p:r")
     yield made
     await made.command("DEL", "weir:journal:p:r")
+    await made.stop()
+
+
+@pytest.fixture
+async def outbox(platform: Platform) -> AsyncIterator[Outbox]:
+    await ensure_topics(platform.bootstrap, [SHOP])
+    made = Outbox(KafkaSettings(bootstrap=platform.bootstrap))
+    await made.start()
+    yield made
     await made.stop()
 
 
@@ -65,7 +79,7 @@ def test_operations_of_the_page_validate() -> None:
 
 @pytest.mark.parametrize(("trigger", "text", "answer"), SNIPPETS, ids=range(len(SNIPPETS)))
 async def test_snippet_validates_and_answers_what_the_page_says(
-        trigger: Any, text: str, answer: Any, outside: str, store: Store) -> None:
+        trigger: Any, text: str, answer: Any, outside: str, store: Store, outbox: Outbox) -> None:
     files = {"weir.yaml": "name: p\nconfig: { outside: { default: x } }\n", "operations.yaml": OPERATIONS,
              "workflows/w.yaml": text, **{f"workflows/{name}.yaml": called for name, called in CALLED.items()}}
     # a workflow that only others call is used by nobody in some snippets; that is no mistake of theirs
@@ -75,7 +89,7 @@ async def test_snippet_validates_and_answers_what_the_page_says(
     workflow: dict[str, Any] = yaml.load(text)
     made, _ = await perform(
         workflow.pop("steps"), workflow=workflow, trigger=trigger, config={"outside": outside}, store=store,
-        journals=Journals(store, Tasks()),
+        outbox=outbox, journals=Journals(store, Tasks()),
         others={name: {"name": name, **yaml.load(called)} for name, called in CALLED.items()})
     assert not isinstance(made, WeirError), made
     assert json.loads(made.body) == answer

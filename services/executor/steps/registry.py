@@ -16,6 +16,7 @@ from services.executor.steps.http import HttpStep
 from services.executor.steps.leaps import FailStep, LeapStep
 from services.executor.steps.loop import LoopStep
 from services.executor.steps.parallel import ParallelStep
+from services.executor.steps.publish import PublishStep
 from services.executor.steps.reply import ReplyStep
 from services.executor.steps.script import ScriptStep
 from services.executor.steps.storage import StorageStep
@@ -33,6 +34,7 @@ STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
     "parallel": ParallelStep,
     "call": CallStep,
     "delay": DelayStep,
+    "publish": PublishStep,
     "script": ScriptStep,
     "storage": StorageStep,
     "reply": ReplyStep,

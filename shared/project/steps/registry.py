@@ -19,6 +19,7 @@ STEP_SETTINGS: dict[str, type[StepSettings]] = {
     "parallel": control.ParallelSettings,
     "call": control.CallSettings,
     "delay": work.DelaySettings,
+    "publish": work.PublishSettings,
     "script": work.ScriptSettings,
     "storage": work.StorageSettings,
     "reply": control.ReplySettings,

@@ -76,3 +76,12 @@ class StorageSettings(StepSettings):
     key: str = Field(min_length=1, max_length=500)
     value: Any = Field(default=None, description="What is set or appended; the number that is added (1)")
     ttl_ms: Duration | None = Field(default=None, alias="ttl", ge=1, description="Forgotten after so long")
+
+
+class PublishSettings(StepSettings):
+    """A record on a Kafka topic that the executor's settings list. Output: null, once the broker has it."""
+
+    topic: str = Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    key: str | None = Field(default=None, description="Records of a key keep their order")
+    headers: dict[str, str] = Field(default_factory=dict)
+    value: Any = Field(description="Written as JSON; a text as it is")

@@ -22,8 +22,10 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.kafka.outbox import Outbox
 from shared.project.model import Project
 from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from shared.telemetry.tracing import Tracing
@@ -70,7 +72,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
                   journals: Journals | None = None, store: Store | None = None,
-                  allow: tuple[str, ...] = ("127.0.0.0/8",)) -> tuple[Any, Scene]:
+                  allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None) -> tuple[Any, Scene]:
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
@@ -83,6 +85,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
             surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
                                       scripts=scripts, storage=StorageBounds(1000, 3),
+                                      outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),
                                       max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
             scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},

@@ -1,0 +1,67 @@
+"""The `publish` step: a record on a topic of the company's own.
+
+In:    topic, key, headers, value, with expressions.
+Out:   null, once the broker has it.
+Never: a topic that the settings do not list; Weir's own topics, whatever they list.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+from aiokafka.partitioner import DefaultPartitioner
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
+from shared.errors import WorkflowFailed
+from shared.kafka.faults import RecordTooLarge, SendFailed
+from shared.names import headers as H
+from shared.names.topics import TOPICS
+from shared.project.expressions import as_text, compile_value
+from shared.project.steps.work import PublishSettings
+
+_OWN = frozenset(topic.name for topic in TOPICS)
+# the one that Kafka's own clients use: a key goes where they would send it
+_partition_of = DefaultPartitioner()
+
+
+class PublishStep:
+    """A text goes out as it is, everything else as JSON."""
+
+    effect = True
+
+    def __init__(self, settings: PublishSettings, _: Compiler) -> None:
+        """Compiles the expressions once."""
+        self._topic, self._key = settings.topic, compile_value(settings.key)
+        self._headers, self._value = compile_value(settings.headers), compile_value(settings.value)
+
+    async def run(self, scene: Scene) -> None:
+        """Raises WorkflowFailed: topic-refused, record-too-large, publish-failed."""
+        if not may_publish(self._topic, scene.surroundings.publish_topics):
+            raise WorkflowFailed(f"workflows may not publish to {self._topic!r}; WEIR_EXECUTOR_PUBLISH_TOPICS lists "
+                                 "the topics that they may", kind="topic-refused")
+        key, value = self._key.render(scene.scope), self._value.render(scene.scope)
+        headers = {name: as_text(one) for name, one in self._headers.render(scene.scope).items()}
+        headers.setdefault(H.TRACEPARENT, str(scene.trace))
+        if scene.effect_key is not None:
+            headers.setdefault(H.IDEMPOTENCY_KEY, scene.effect_key)
+        raw_key = None if key is None else as_text(key).encode()
+        outbox = scene.surroundings.outbox
+        try:
+            partition = None
+            if raw_key is not None:
+                partitions = await outbox.partitions(self._topic)
+                partition = int(_partition_of(raw_key, partitions, partitions))
+            await outbox.send(self._topic, value.encode() if isinstance(value, str) else orjson.dumps(value),
+                              [(name, one.encode()) for name, one in headers.items()], key=raw_key, partition=partition)
+        except RecordTooLarge as exc:
+            raise WorkflowFailed(str(exc), kind="record-too-large") from exc
+        except SendFailed as exc:
+            raise WorkflowFailed(f"the broker did not take the record: {exc}", kind="publish-failed",
+                                 status=503) from exc
+
+
+def may_publish(topic: str, allowed: Sequence[str]) -> bool:
+    """Whether workflows may write to a topic; `allowed`: names, and prefixes that end in a dot."""
+    if topic in _OWN or topic.startswith("weir."):
+        return False
+    return any(topic == one or (one.endswith(".") and topic.startswith(one)) for one in allowed)
