@@ -22,7 +22,7 @@ from deploy.local.valkey import Valkey
 SERVICES = ("policy", "executor", "analytics", "control", "ingress")
 # first health port of each service; instance n listens n ports further
 _HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
-_KEY_HOLDERS = ("ingress", "policy", "control")
+_KEY_HOLDERS = ("ingress", "policy", "executor", "control")
 _MOST_INSTANCES = 20
 _LOOPBACK = '["127.0.0.0/8", "::1/128"]'
 STUB = Path("examples/employee-directory/stub_hr.py")

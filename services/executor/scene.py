@@ -14,6 +14,7 @@ from opentelemetry.trace import Span
 
 from services.executor.journal import Journal, Journals
 from services.executor.outside.client import OutsideClient
+from services.executor.outside.credentials import Credentials
 from services.executor.scripts import Scripts
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
@@ -38,6 +39,7 @@ class Surroundings:
     """What all executions of a process share."""
 
     http: OutsideClient
+    credentials: Credentials
     clock: Clock
     tracing: Tracing
     tasks: Tasks

@@ -6,11 +6,11 @@ Never: a newer version than the one that policy has decided with.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.plan import Plan, compile_plans
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, ProjectVersion
+from shared.contracts.config import Credential, Entity, ProjectVersion
 from shared.errors import Unavailable
 from shared.project.canary import CANARY
 from shared.project.config_values import resolve_config
@@ -23,8 +23,10 @@ _LOOK_AGAIN_S = 0.02
 class Shelf:
     """Plans by project and version; the newest few versions of a project stay compiled."""
 
-    def __init__(self, environment: Mapping[str, str], version_wait_ms: int) -> None:
-        """`environment` gives the config values that projects read from it."""
+    def __init__(self, environment: Mapping[str, str], version_wait_ms: int,
+                 credential: Callable[[Credential], None]) -> None:
+        """`environment` gives the config values that projects read from it; `credential` takes those that come."""
+        self._credential = credential
         self._environment, self._tries = environment, max(1, int(version_wait_ms / 1000 / _LOOK_AGAIN_S))
         self._catalogue = Catalogue()
         self._plans: dict[str, dict[int, dict[str, Plan]]] = {CANARY.name: {1: compile_plans(CANARY, {})}}
@@ -33,6 +35,8 @@ class Shelf:
         """Take in what the config topic says; the newest version is compiled at once."""
         for entity in entities:
             self._catalogue.put(entity)
+            if isinstance(entity, Credential):
+                self._credential(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
             self._catalogue.compile_newest(name, self._compile)
 

@@ -11,6 +11,7 @@ from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
+from services.executor.outside.credentials import Credentials
 from services.executor.progress import Progress
 from services.executor.scene import StorageBounds, Surroundings
 from services.executor.scripts import Scripts
@@ -30,6 +31,7 @@ from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
+from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
@@ -48,13 +50,14 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
     store = Store(RedisSettings())
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
-    shelf = Shelf(os.environ, own.version_wait_ms)
+    credentials = Credentials(ClusterKey().seal(), http, clock)
+    shelf = Shelf(os.environ, own.version_wait_ms, credentials.take)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
-        surroundings=Surroundings(http=http, clock=clock, tracing=tracing, tasks=tasks,
+        surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
                                   publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),

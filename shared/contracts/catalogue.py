@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.contracts.config import Client, Entity, ProjectVersion, Token
+from shared.contracts.config import Client, Credential, Entity, ProjectVersion, Token
 from shared.names import actions
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ class Catalogue:
         """An empty catalogue."""
         self._versions: dict[str, dict[int, ProjectVersion]] = {}
         self.clients: dict[tuple[str, str], Client] = {}
+        self.credentials: dict[tuple[str, str], Credential] = {}
         self.tokens: dict[str, Token] = {}
         self.tokens_by_digest: dict[str, Token] = {}
 
@@ -32,6 +33,10 @@ class Catalogue:
             self._versions.setdefault(entity.project, {})[entity.version] = entity
         elif isinstance(entity, Client):
             self.clients[entity.project, entity.name] = entity
+        elif isinstance(entity, Credential):
+            self.credentials.pop((entity.project, entity.name), None)
+            if entity.sealed:
+                self.credentials[entity.project, entity.name] = entity
         else:
             self.tokens[entity.id] = entity
             for digest in entity.digests.values():

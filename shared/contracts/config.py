@@ -1,13 +1,14 @@
 """Entities on the compacted topic `weir.config`, one record each.
 
 In:    what the admin API was told.
-Out:   `ProjectVersion`, `Client`, `Token` and their keys, both ways.
+Out:   `ProjectVersion`, `Client`, `Token`, `Credential` and their keys, both ways.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
 | --- | --- |
 | `project/<name>/<version>` | {version, document, files, author, time, note} |
 | `client/<project>/<name>` | {project, name, roles, time} |
+| `credential/<project>/<name>` | {project, name, kind, sealed, time} |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
@@ -74,12 +75,28 @@ class Token:
         return f"token/{self.id}".encode()
 
 
-Entity = ProjectVersion | Client | Token
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A proof for an outside system; `sealed` under the cluster's key, empty when it is removed."""
+
+    project: str
+    name: str
+    kind: str
+    sealed: str
+    time: int
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"credential/{self.project}/{self.name}".encode()
+
+
+Entity = ProjectVersion | Client | Token | Credential
 _TYPES: dict[Any, tuple[type, ...]] = {
     str: (str,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
     dict[str, Any]: (dict,)}
-_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token]] = {
-    "project": ProjectVersion, "client": Client, "token": Token}
+_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token] | type[Credential]] = {
+    "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential}
 
 
 def to_value(entity: Entity) -> bytes:

@@ -114,6 +114,8 @@ SAMPLES: dict[str, Any] = {
     "config-client": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000),
     "config-token": config.Token(id="t-1", project="shop", client="till", digests={"weir.requests.edge": "cd" * 32},
                                  created=1_700_000_000_000, expires=1_800_000_000_000, revoked=None),
+    "config-credential": config.Credential(
+        project="shop", name="crm", kind="bearer", sealed="c2VhbGVk", time=1_700_000_000_000),
     "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
 }
 
@@ -128,7 +130,7 @@ def encode(sample: Any) -> Wire:
         return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
     if isinstance(sample, ReplyRecord):
         return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
-    if isinstance(sample, config.ProjectVersion | config.Client | config.Token):
+    if isinstance(sample, config.ProjectVersion | config.Client | config.Token | config.Credential):
         return Wire(config.to_value(sample), [], sample.key)
     if isinstance(sample, Signal):
         return Wire(sample.to_value(), [], sample.key)

@@ -72,9 +72,12 @@ class HttpStep:
             return {"status": response.status, "headers": response.headers, "body": self._parsed(response)}
 
     async def _exchange(self, scene: Scene, request: Request) -> Response:
-        max_bytes = scene.surroundings.max_response_bytes
+        surroundings, redirects, name = scene.surroundings, self._settings.redirects, self._settings.credential
+        max_bytes = surroundings.max_response_bytes
         try:
-            return await scene.surroundings.http.exchange(request, self._settings.redirects, max_bytes)
+            if name is not None:
+                return await surroundings.credentials.send(scene.execution.project, name, request, redirects, max_bytes)
+            return await surroundings.http.exchange(request, redirects, max_bytes)
         except InvalidURL as exc:
             raise WorkflowFailed(f"the URL of an http step cannot be called: {str(exc)[:200]}") from exc
         except (ClientError, OSError) as exc:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from shared.project.base import Name
 from shared.project.durations import Duration
 from shared.project.steps.base import StepSettings
 
@@ -27,6 +28,7 @@ class HttpSettings(StepSettings):
     body: Any = Field(default=None, description="Sent as JSON; a text is sent as it is")
     form: dict[str, Any] | None = Field(default=None, description="Sent as a web form, instead of a body")
     binary: str | None = Field(default=None, description="Base64; its bytes are sent, instead of a body")
+    credential: Name | None = Field(default=None, description="By which the call proves who sends it")
     parse: Literal["auto", "json", "text", "base64"] = "auto"
     redirects: int = Field(default=3, ge=0, le=10, description="How many are followed")
     timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)

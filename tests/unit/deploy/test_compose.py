@@ -37,7 +37,7 @@ def test_variables_are_fields_of_settings(name: str) -> None:
 
 def test_key_goes_to_those_that_seal_and_open() -> None:
     holders = {name for name in SERVICES if "WEIR_CLUSTER_KEY" in COMPOSE["services"][name]["environment"]}
-    assert holders == {"ingress", "policy", "control"}
+    assert holders == {"ingress", "policy", "executor", "control"}
 
 
 def test_broker_has_the_settings_of_the_local_one() -> None:

@@ -13,13 +13,16 @@ from aiohttp.test_utils import TestServer
 from services.executor.journal import Journals
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
+from services.executor.outside.credentials import Credentials
 from services.executor.plan import compile_plans
 from services.executor.run import run
 from services.executor.scene import Scene, StorageBounds, Surroundings, Tally
 from services.executor.scripts import Scripts
 from shared.clock import SystemClock
+from shared.contracts.config import Credential
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.kafka.outbox import Outbox
@@ -72,7 +75,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
                   journals: Journals | None = None, store: Store | None = None,
-                  allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None) -> tuple[Any, Scene]:
+                  allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
+                  sealed: tuple[Seal, list[Credential]] | None = None) -> tuple[Any, Scene]:
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
@@ -80,9 +84,13 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
     execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
     http = OutsideClient(Addresses(allow), connections=100, per_host=100)
+    credentials = Credentials(None if sealed is None else sealed[0], http, SystemClock())
+    for one in () if sealed is None else sealed[1]:
+        credentials.take(one)
     try:
         scene = Scene(
-            surroundings=Surroundings(http=http, clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
+            surroundings=Surroundings(http=http, credentials=credentials,
+                                      clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
                                       scripts=scripts, storage=StorageBounds(1000, 3),
                                       outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),

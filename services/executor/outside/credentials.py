@@ -1,0 +1,162 @@
+"""Credentials at work: how a request proves who sends it.
+
+In:    sealed credentials of the config topic; requests.
+Out:   requests with their proof.
+Never: a secret in an error, a log, a span or a step's output; a token fetched twice at the same time.
+
+Kinds: bearer (RFC 6750), basic (RFC 7617), api_key (a header or a query parameter), oauth2 (client credentials, RFC
+6749, 4.4), hmac (a signature by Standard Webhooks over id, time and body).
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import orjson
+from yarl import URL
+
+from services.executor.outside.client import OutsideClient, Request, Response
+from shared.clock import Clock
+from shared.contracts.config import Credential
+from shared.contracts.credentials import place_of
+from shared.contracts.sealed import Seal, SealBroken
+from shared.errors import UpstreamFailed, WorkflowFailed
+
+_FORM = "application/x-www-form-urlencoded"
+# a token is fetched anew so long before it ends
+_EARLY_MS = 30_000
+_UNSAID_LIFE_MS = 300_000
+_MAX_TOKEN_BYTES = 100_000
+_TOKEN_TIMEOUT_S = 10.0
+
+
+@dataclass(slots=True)
+class _Grant:
+    """An access token, and who waits for the next one."""
+
+    token: str = field(default="", repr=False)
+    ends_ms: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Credentials:
+    """Of all projects."""
+
+    def __init__(self, seal: Seal | None, http: OutsideClient, clock: Clock) -> None:
+        """Without a seal, none can be used."""
+        self._seal, self._http, self._clock = seal, http, clock
+        self._known: dict[tuple[str, str], Credential] = {}
+        self._grants: dict[str, _Grant] = {}
+
+    def take(self, credential: Credential) -> None:
+        """Take in a credential; one without a sealed part is removed."""
+        place = credential.project, credential.name
+        before = self._known.pop(place, None)
+        if before is not None and before.sealed != credential.sealed:
+            self._grants.pop(before.sealed, None)
+        if credential.sealed:
+            self._known[place] = credential
+
+    async def send(self, project: str, name: str, request: Request, redirects: int, max_bytes: int) -> Response:
+        """Send a request with its proof; a token that the outside system takes no more is fetched anew, once.
+
+        Raises what `OutsideClient.exchange` raises; WorkflowFailed: credential-missing, credential-unusable.
+        """
+        credential, members = self._open(project, name)
+        if credential.kind != "oauth2":
+            return await self._http.exchange(proven(request, credential.kind, members, self._clock.now_ms()),
+                                             redirects, max_bytes)
+        grant = self._grants.setdefault(credential.sealed, _Grant())
+        token = await self._token(grant, members, stale="")
+        response = await self._http.exchange(_bearing(request, token), redirects, max_bytes)
+        if response.status == 401:
+            token = await self._token(grant, members, stale=token)
+            response = await self._http.exchange(_bearing(request, token), redirects, max_bytes)
+        return response
+
+    def _open(self, project: str, name: str) -> tuple[Credential, Mapping[str, str]]:
+        credential = self._known.get((project, name))
+        if credential is None:
+            raise WorkflowFailed(f"there is no credential {name!r}; `weir credential set {project} {name}` sets it",
+                                 kind="credential-missing")
+        if self._seal is None:
+            raise WorkflowFailed("the executor has no cluster key to open credentials with (WEIR_CLUSTER_KEY)",
+                                 kind="credential-unusable")
+        try:
+            return credential, self._seal.open(credential.sealed, place_of(project, name))
+        except SealBroken:
+            raise WorkflowFailed(f"credential {name!r} was sealed under a key that is not known any more; set it again",
+                                 kind="credential-unusable") from None
+
+    async def _token(self, grant: _Grant, members: Mapping[str, str], *, stale: str) -> str:
+        async with grant.lock:
+            now_ms = self._clock.now_ms()
+            if not grant.token or grant.token == stale or grant.ends_ms <= now_ms:
+                doc = await self._ask(members)
+                grant.token = str(doc["access_token"])
+                life_s = doc.get("expires_in")
+                life_ms = int(life_s * 1000) if isinstance(life_s, int | float) else _UNSAID_LIFE_MS
+                grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2)
+            return grant.token
+
+    async def _ask(self, members: Mapping[str, str]) -> dict[str, object]:
+        form = {"grant_type": "client_credentials", **({"scope": members["scope"]} if members.get("scope") else {})}
+        request = Request(
+            method="POST", url=URL(members["token_url"]), body=URL.build(query=form).raw_query_string.encode(),
+            headers={"content-type": _FORM, "accept": "application/json",
+                     "authorization": _basic(members["client_id"], members["client_secret"])})
+        async with asyncio.timeout(_TOKEN_TIMEOUT_S):
+            response = await self._http.exchange(request, 0, _MAX_TOKEN_BYTES)
+        try:
+            doc = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            doc = None
+        if response.status != 200 or not isinstance(doc, dict) or not isinstance(doc.get("access_token"), str):
+            raise UpstreamFailed(f"the token endpoint gave no token ({response.status})",
+                                 members={"upstream_status": response.status})
+        return doc
+
+
+def proven(request: Request, kind: str, members: Mapping[str, str], now_ms: int) -> Request:
+    """The request with the proof of a kind that needs no other request."""
+    if kind == "bearer":
+        return _bearing(request, members["token"])
+    if kind == "basic":
+        return _with(request, {"authorization": _basic(members["username"], members["password"])})
+    if kind == "api_key":
+        if members.get("query"):
+            return replace(request, url=request.url.update_query({members["query"]: members["value"]}))
+        return _with(request, {members.get("header") or "x-api-key": members["value"]})
+    return _with(request, _signature(request, members, now_ms))
+
+
+def _signature(request: Request, members: Mapping[str, str], now_ms: int) -> dict[str, str]:
+    secret = members["secret"]
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True) if secret.startswith("whsec_") else (
+            secret.encode())
+    except ValueError:
+        raise WorkflowFailed("the secret of an hmac credential is no base64 behind `whsec_`",
+                             kind="credential-unusable") from None
+    message_id = request.headers.get("idempotency-key") or f"msg_{hashlib.sha256(request.body or b'').hexdigest()[:24]}"
+    told = str(now_ms // 1000)
+    signed = f"{message_id}.{told}.".encode() + (request.body or b"")
+    signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    return {"webhook-id": message_id, "webhook-timestamp": told,
+            members.get("header") or "webhook-signature": f"v1,{signature}"}
+
+
+def _bearing(request: Request, token: str) -> Request:
+    return _with(request, {"authorization": f"Bearer {token}"})
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _with(request: Request, headers: Mapping[str, str]) -> Request:
+    kept = {name: value for name, value in request.headers.items() if name.lower() not in headers}
+    return replace(request, headers={**kept, **headers})

@@ -1,0 +1,146 @@
+"""Credentials at work, against real HTTP."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from shared.contracts.config import Credential
+from shared.contracts.credentials import place_of
+from shared.contracts.sealed import Seal, SealBroken
+from tests.unit.services.executor.test_walk import body_of, error_of, reply
+
+KEY = secrets.token_urlsafe(32)
+SEAL = Seal(KEY)
+
+
+@dataclass
+class Outside:
+    """Tells what it got; gives tokens, and takes none that was given up."""
+
+    url: str = ""
+    tokens: int = 0
+    given_up: set[str] = field(default_factory=set)
+    expires_in: float = 300
+    token_requests: list[Any] = field(default_factory=list)
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    found = Outside()
+
+    async def echo(request: web.Request) -> web.Response:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if bearer in found.given_up:
+            return web.Response(status=401)
+        return web.json_response({"headers": {name.lower(): value for name, value in request.headers.items()},
+                                  "query": dict(request.query), "body": (await request.read()).decode()})
+
+    async def token(request: web.Request) -> web.Response:
+        found.tokens += 1
+        found.token_requests.append((request.headers["authorization"], dict(await request.post())))
+        return web.json_response({"access_token": f"t{found.tokens}", "expires_in": found.expires_in})
+
+    async def away(request: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": request.query["to"]})
+    application = web.Application()
+    application.router.add_route("*", "/echo", echo)
+    application.router.add_route("*", "/away", away)
+    application.router.add_post("/token", token)
+    async with TestServer(application) as server:
+        found.url = str(server.make_url("")).rstrip("/")
+        yield found
+
+
+def sealed(kind: str, seal: Seal = SEAL, name: str = "crm", **members: str) -> tuple[Seal, list[Credential]]:
+    text = seal.close(members, place_of("p", name))
+    return seal, [Credential(project="p", name="crm", kind=kind, time=0, sealed=text)]
+
+
+def call(outside: Outside, path: str = "/echo", step_id: str = "call", **more: Any) -> dict[str, Any]:
+    return {"id": step_id, "http": {"method": "POST", "url": outside.url + path, "credential": "crm", **more}}
+
+
+async def seen(outside: Outside, credential: Any, **more: Any) -> Any:
+    return await body_of(call(outside, **more), reply("{% steps.call.body %}"), sealed=credential)
+
+
+async def test_bearer_basic_and_api_keys(outside: Outside) -> None:
+    made = await seen(outside, sealed("bearer", token="abc"), headers={"Authorization": "mine"})
+    assert made["headers"]["authorization"] == "Bearer abc"
+    made = await seen(outside, sealed("basic", username="ada", password="s:t"))
+    assert base64.b64decode(made["headers"]["authorization"].removeprefix("Basic ")) == b"ada:s:t"
+    assert (await seen(outside, sealed("api_key", value="k")))["headers"]["x-api-key"] == "k"
+    assert (await seen(outside, sealed("api_key", value="k", header="X-Maps")))["headers"]["x-maps"] == "k"
+    assert (await seen(outside, sealed("api_key", value="k", query="key"), query={"a": 1}))["query"] == {
+        "a": "1", "key": "k"}
+
+
+async def test_hmac_is_a_signature_by_standard_webhooks(outside: Outside) -> None:
+    raw = secrets.token_bytes(24)
+    made = await seen(outside, sealed("hmac", secret="whsec_" + base64.b64encode(raw).decode()), body={"n": 1})
+    signed = f"{made['headers']['webhook-id']}.{made['headers']['webhook-timestamp']}.{made['body']}".encode()
+    expected = base64.b64encode(hmac.new(raw, signed, hashlib.sha256).digest()).decode()
+    assert made["headers"]["webhook-signature"] == f"v1,{expected}"
+
+
+def oauth2(outside: Outside) -> Any:
+    return sealed("oauth2", token_url=f"{outside.url}/token", client_id="weir", client_secret="s", scope="read")
+
+
+async def test_oauth2_token_is_fetched_once_and_kept(outside: Outside) -> None:
+    many = {"id": "many", "loop": {"over": [1, 2, 3, 4], "concurrency": 4, "steps": [call(outside)]}}
+    await body_of(many, reply(1), sealed=oauth2(outside))
+    assert outside.tokens == 1
+    authorization, form = outside.token_requests[0]
+    assert base64.b64decode(authorization.removeprefix("Basic ")) == b"weir:s"
+    assert form == {"grant_type": "client_credentials", "scope": "read"}
+
+
+async def test_oauth2_token_that_has_ended_or_is_refused_is_fetched_anew(outside: Outside) -> None:
+    outside.expires_in = 0.001
+    made = await body_of(call(outside, step_id="one"), {"id": "pause", "delay": {"for": "5ms"}}, call(outside),
+                         reply("{% steps.call.body.headers.authorization %}"), sealed=oauth2(outside))
+    assert made == "Bearer t2"
+    outside.expires_in = 300
+    outside.given_up |= {"t3"}
+    made = await body_of(call(outside), reply("{% steps.call.body.headers.authorization %}"), sealed=oauth2(outside))
+    assert made == "Bearer t4"
+    outside.given_up |= {"t5", "t6"}
+    error = await error_of(call(outside), reply(), sealed=oauth2(outside))
+    assert error.members["upstream_status"] == 401
+
+
+async def test_proof_stays_with_its_host(outside: Outside) -> None:
+    other = outside.url.replace("127.0.0.1", "localhost") + "/echo"
+    made = await body_of(call(outside, "/away", query={"to": other}), reply("{% steps.call.body %}"),
+                         sealed=sealed("api_key", value="k", header="x-mine"), allow=("127.0.0.0/8", "::1/128"))
+    assert "x-mine" not in made["headers"]
+
+
+async def test_what_cannot_be_used_says_why_and_shows_nothing(outside: Outside) -> None:
+    for credential, kind in ((None, "credential-missing"), (sealed("bearer", name="other", token="abc"),
+                                                             "credential-unusable"),
+                             (sealed("hmac", secret="whsec_!"), "credential-unusable")):
+        error = await error_of(call(outside), reply(), sealed=credential)
+        assert error.members["error"] == kind
+        assert "abc" not in json.dumps(error.members) + str(error)
+
+
+def test_key_can_be_replaced() -> None:
+    new, old = secrets.token_urlsafe(32), SEAL.close({"a": "b"}, "x")
+    both = Seal(f"{new}, {KEY}")
+    assert both.open(old, "x") == {"a": "b"}
+    assert Seal(new).open(both.close({"c": "d"}, "x"), "x") == {"c": "d"}
+    with pytest.raises(SealBroken):
+        Seal(new).open(old, "x")
+    with pytest.raises(SealBroken):
+        both.open(old, "y")
