@@ -16,7 +16,7 @@ from shared.kafka.outbox import Outbox
 from shared.kafka.topics import ensure_topics
 from shared.names.topics import Topic
 from shared.project.load import load_project
-from shared.project.steps.registry import STEP_SETTINGS
+from shared.project.steps.registry import BUILT_IN
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
@@ -67,7 +67,7 @@ async def outside() -> AsyncIterator[str]:
 def test_page_has_every_kind_of_step_and_every_snippet_is_run() -> None:
     assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml") - PAGE.count("```yaml\noperations:")
     texts = "".join([*(text for _, text, _ in SNIPPETS), *CALLED.values()])
-    assert [kind for kind in STEP_SETTINGS if re.search(rf"\b{kind}:", texts) is None] == []
+    assert [kind for kind in BUILT_IN if re.search(rf"\b{kind}:", texts) is None] == []
 
 
 def test_operations_of_the_page_validate() -> None:

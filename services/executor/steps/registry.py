@@ -6,11 +6,13 @@ Never: logic.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from services.executor.steps.base import CompiledStep, Compiler
 from services.executor.steps.branch import BranchStep
 from services.executor.steps.call import CallStep
+from services.executor.steps.connector import ConnectorStep
 from services.executor.steps.delay import DelayStep
 from services.executor.steps.http import HttpStep
 from services.executor.steps.leaps import FailStep, LeapStep
@@ -22,8 +24,10 @@ from services.executor.steps.script import ScriptStep
 from services.executor.steps.storage import StorageStep
 from services.executor.steps.switch import SwitchStep
 from services.executor.steps.transform import TransformStep
+from shared.project.connectors import connectors
 
 STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
+    **{name: partial(ConnectorStep, connector()) for name, connector in connectors().items()},
     "http": HttpStep,
     "transform": TransformStep,
     "branch": BranchStep,

@@ -5,10 +5,11 @@ Out:   `STEP_SETTINGS`: kind -> the class of its settings.
 Never: logic.
 """
 
+from shared.project.connectors import connectors
 from shared.project.steps import control, work
 from shared.project.steps.base import StepSettings
 
-STEP_SETTINGS: dict[str, type[StepSettings]] = {
+BUILT_IN: dict[str, type[StepSettings]] = {
     "http": work.HttpSettings,
     "transform": work.TransformSettings,
     "branch": control.BranchSettings,
@@ -26,3 +27,6 @@ STEP_SETTINGS: dict[str, type[StepSettings]] = {
     "fail": control.FailSettings,
     "stop": control.StopSettings,
 }
+# what comes with Weir cannot be replaced by a package
+STEP_SETTINGS: dict[str, type[StepSettings]] = {
+    **{name: connector.Settings for name, connector in connectors().items()}, **BUILT_IN}
