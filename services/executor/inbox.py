@@ -119,8 +119,8 @@ class Stage:
         effects: list[asyncio.Future[None]] = []
         if execution.reply_to is not None:
             effects.extend(parts.answers.send(execution.reply_to, answer, record))
-        if scene.tally.beside:
-            # workflows that nobody waits for; they stop at the deadline, and their tasks count
+        while scene.tally.beside:
+            # workflows that nobody waits for, and those they call; they stop at the deadline, and their tasks count
             await asyncio.wait(scene.tally.beside)
         self._finish(record, scene, answer, (reason, step), effects)
 
