@@ -9,11 +9,14 @@
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   ├── IdempotencyMismatch, IdempotencyRunning 409
     │   ├── RateLimited 429
-    │   └── Overloaded, OperationDisabled, Unavailable 503
+    │   ├── StreamNotResumable 409
+    │   └── Overloaded, OperationDisabled, WorkflowStopped, Unavailable 503
     └── Failed                 something ran and did not end well
         ├── WorkflowFailed 500, or what its `fail` step says
         ├── TasksSpent, ReplyInvalid 500
         ├── UpstreamFailed 502
+        ├── StreamBroken 502
+        ├── Cancelled 503, or 499 when the caller has gone
         └── TimedOut 504
 
 In:    nothing.
@@ -161,6 +164,12 @@ class IdempotencyRunning(Refused):
     retry = Retry.LATER
 
 
+class StreamNotResumable(Refused):
+    """A stream of events was asked to go on after one of them; events are not kept."""
+
+    reason, title, status = Reason.CONFLICT, "The stream of events cannot go on", 409
+
+
 class RateLimited(Refused):
     """A limit of an accept policy is spent; `Retry-After` says how long to wait."""
 
@@ -179,6 +188,13 @@ class OperationDisabled(Refused):
     """The owner has switched the operation off."""
 
     reason, title, status = Reason.OPERATION_DISABLED, "The operation is disabled", 503
+    blame, retry = Blame.OWNER, Retry.LATER
+
+
+class WorkflowStopped(Refused):
+    """An operator has stopped the workflow: no run of it begins."""
+
+    reason, title, status = Reason.WORKFLOW_STOPPED, "The workflow is stopped", 503
     blame, retry = Blame.OWNER, Retry.LATER
 
 
@@ -231,6 +247,27 @@ class TimedOut(Failed):
 
     reason, title, status = Reason.TIMEOUT, "The operation timed out", 504
     blame, retry = Blame.OUTSIDE, Retry.LATER
+
+
+class StreamBroken(Failed):
+    """The events of a stream are not all there, or the caller reads them too slowly."""
+
+    reason, title, status = Reason.STREAM_BROKEN, "The stream of events is broken", 502
+    blame, retry = Blame.PLATFORM, Retry.LATER
+
+
+class Cancelled(Failed):
+    """Somebody has ended the execution before its end."""
+
+    reason, title, status = Reason.CANCELLED, "The execution was cancelled", 503
+    blame = Blame.OWNER
+
+
+class ClientGone(Cancelled):
+    """The caller of a stream has closed its connection: nobody is there to hear the rest."""
+
+    reason, title, status = Reason.CLIENT_GONE, "The caller has gone", 499
+    blame = Blame.CALLER
 
 
 def problem(error: WeirError, request_id: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ import orjson
 from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, ProjectVersion, Token, to_value
+from shared.contracts.config import Entity, Halt, ProjectVersion, Token, to_value
 from shared.errors import Unavailable
 from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.outbox import Outbox
@@ -65,7 +65,7 @@ class Registry:
         if there != entity:
             raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
         subject = entity.version if isinstance(entity, ProjectVersion) else (
-            entity.id if isinstance(entity, Token) else entity.name)
+            entity.id if isinstance(entity, Token) else entity.workflow if isinstance(entity, Halt) else entity.name)
         self.audit(what, entity.project, subject)
 
     def audit(self, what: str, project: str, subject: str | int) -> None:

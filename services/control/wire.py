@@ -16,7 +16,17 @@ from services.control.api import Desk, Route
 from services.control.inbox import AdminDoor
 from services.control.past_requests import PastRequests
 from services.control.registry import Registry
-from services.control.resources import access, clients, credentials, documents, projects, signals, traces, usage
+from services.control.resources import (
+    access,
+    clients,
+    credentials,
+    documents,
+    executions,
+    projects,
+    signals,
+    traces,
+    usage,
+)
 from services.control.settings import ControlSettings
 from services.control.trace_store import TraceFollower, TraceStore
 from shared.client.caller import Caller
@@ -42,6 +52,7 @@ from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
 ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *credentials.ROUTES,
+                             *executions.ROUTES,
                              *usage.ROUTES, *traces.ROUTES, *documents.ROUTES)
 
 

@@ -16,16 +16,17 @@ from opentelemetry.trace import SpanKind
 
 from services.executor.progress import Progress
 from services.executor.run import run
-from services.executor.scene import Scene, Surroundings, Tally
+from services.executor.scene import Parked, Scene, Surroundings, Tally
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
+from services.executor.stream import Stream
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
-from shared.errors import BadRecord, Overloaded, TimedOut, WeirError, WorkflowFailed
+from shared.errors import BadRecord, Cancelled, Overloaded, Refused, TimedOut, Unavailable, WeirError, WorkflowFailed
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -38,6 +39,7 @@ from shared.runtime.tasks import Tasks
 from shared.store.amounts import give_back
 from shared.store.idempotency import keep
 from shared.store.redis import Store, StoreUnavailable
+from shared.store.waiting import keep_failed, park
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, failed
 
@@ -100,7 +102,12 @@ class Stage:
             scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, tally=Tally(),
                           began_ms=now_ms, scope=_scope(execution))
             following = parts.progress.follow(scene)
-            reply, reason, step = await self._outcome(scene)
+            outcome = await self._outcome(record, scene)
+            if isinstance(outcome, Parked):
+                await parts.progress.wait(scene, outcome.until_ms, following)
+                parts.intake.finish_after([record], [])
+                return
+            reply, reason, step = outcome
             if span is not None:
                 span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tally.tasks})
                 if reply.status >= 500:
@@ -114,32 +121,36 @@ class Stage:
             headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
             traceparent=str(trace))
         if execution.claim:
-            await self._keep(execution, reply)
+            await self._keep(execution, reply if scene.stream is None else scene.stream.whole(reply))
         await parts.progress.end(scene, answer, following)
         effects: list[asyncio.Future[None]] = []
-        if execution.reply_to is not None:
+        if scene.stream is not None and scene.stream.began:
+            effects.extend(scene.stream.end(answer))
+        elif execution.reply_to is not None:
             effects.extend(parts.answers.send(execution.reply_to, answer, record))
-        while scene.tally.beside:
-            # workflows that nobody waits for, and those they call; they stop at the deadline, and their tasks count
-            await asyncio.wait(scene.tally.beside)
+        # they stop at the deadline, and their tasks count
+        await scene.tally.settled()
         self._finish(record, scene, answer, (reason, step), effects)
 
-    async def _outcome(self, scene: Scene) -> tuple[ReplyRecord, Reason, str | None]:
-        """The answer, why, and the step that failed."""
+    async def _outcome(self, record: Record, scene: Scene) -> tuple[ReplyRecord, Reason, str | None] | Parked:
+        """The answer, why, and the step that failed; or that it goes on later."""
         execution = scene.execution
         try:
-            if execution.deadline_ms <= self._parts.surroundings.clock.now_ms():
-                self._parts.metrics.expired.inc()
-                raise TimedOut("the deadline had passed before the workflow could start")
-            bound = self._parts.settings.max_in_flight_per_project
-            if self._running[execution.project] > bound:
-                raise Overloaded(f"{bound} executions of this project run here already "
-                                 "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
-            plan = await self._parts.shelf.plan(execution.project, execution.version, execution.operation)
-            scene.scope["config"] = plan.config
-            scene.scope["trigger"]["body"] = _body(execution)
-            return await run(plan, scene, self._parts.settings.max_reply_bytes), Reason.OK, None
-        except WeirError as error:
+            return await self._run(record, scene), Reason.OK, None
+        except Parked as parked:
+            return parked
+        except (WeirError, asyncio.CancelledError) as exc:
+            if isinstance(exc, WeirError):
+                error = exc
+            elif scene.tally.ended is not None:
+                error = scene.tally.unwound()
+            else:
+                raise
+            if isinstance(error, Refused):
+                # nothing was done for the caller
+                scene.tally.tasks = 0
+            elif scene.journal is not None and not isinstance(error, Cancelled):
+                await self._keep_failed(scene)
             failed_step = error.members.get("step")
             return (error_reply(error, execution.request_id), error.reason,
                     None if failed_step is None else str(failed_step))
@@ -149,6 +160,48 @@ class Stage:
             failure = WorkflowFailed("an error inside the executor; its log has the request id")
             return error_reply(failure, execution.request_id), failure.reason, None
 
+    async def _run(self, record: Record, scene: Scene) -> ReplyRecord:
+        parts, execution, tally = self._parts, scene.execution, scene.tally
+        endings, tally.main = parts.surroundings.endings, asyncio.current_task()
+        with endings.execution(execution.request_id, tally.end):
+            if execution.deadline_ms <= parts.surroundings.clock.now_ms():
+                parts.metrics.expired.inc()
+                raise TimedOut("the deadline had passed before the workflow could start")
+            bound = parts.settings.max_in_flight_per_project
+            if self._running[execution.project] > bound:
+                raise Overloaded(f"{bound} executions of this project run here already "
+                                 "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
+            plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
+            scene.scope["config"] = plan.config
+            scene.scope["trigger"]["body"] = _body(execution)
+            if plan.operation.mode == "events":
+                scene.stream = Stream(parts.answers, record, execution, parts.settings.max_reply_bytes)
+            with endings.inside(execution.project, plan.operation.workflow, tally.end):
+                try:
+                    return await run(plan, scene, parts.settings.max_reply_bytes)
+                except Parked as parked:
+                    # what runs beside it is a part of it, and what it did is noted when this one is taken up
+                    await tally.settled()
+                    await self._park(execution, parked.until_ms)
+                    raise
+
+    async def _park(self, execution: ExecutionRecord, until_ms: int) -> None:
+        try:
+            await park(self._parts.store, execution, until_ms)
+        except StoreUnavailable as exc:
+            raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}") from exc
+
+    async def _keep_failed(self, scene: Scene) -> None:
+        """It can be resumed for as long as its result is kept."""
+        execution, journal = scene.execution, scene.journal
+        try:
+            if execution.keep_ms and journal is not None:
+                await keep_failed(self._parts.store, execution, execution.keep_ms)
+                await journal.last_for(execution.keep_ms)
+        except StoreUnavailable as exc:
+            log.warning("a failed execution cannot be resumed: %s", exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+
     async def _give_back(self, execution: ExecutionRecord) -> None:
         """What cannot be given back ends with the deadline."""
         try:
@@ -157,9 +210,11 @@ class Stage:
             log.warning("a call at the same time counts until its deadline: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
-    async def _keep(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
+    async def _keep(self, execution: ExecutionRecord, reply: ReplyRecord | None) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
         claim = execution.claim
+        if reply is None:
+            return
         try:
             await keep(self._parts.store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
                        int(claim["keep_ms"]))
@@ -177,7 +232,8 @@ class Stage:
                 kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
                 project=execution.project, operation=execution.operation, client=execution.client,
                 source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
-                bytes_in=len(execution.body), bytes_out=len(reply.body), timing=reply.timing,
+                bytes_in=len(execution.body), timing=reply.timing,
+                bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
                 trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed),
                 step=step)))
         parts.intake.finish_after([record], effects)

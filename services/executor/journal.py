@@ -14,7 +14,7 @@ import orjson
 
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.runtime.tasks import Tasks
-from shared.store.journal import Note, read, write
+from shared.store.journal import Note, keep, read, write
 from shared.store.redis import Store, StoreUnavailable
 
 # a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
@@ -50,6 +50,10 @@ class Journals:
             self._tasks.spawn(self._write(), "journal")
         return noted
 
+    async def last_for(self, key: str, keep_ms: int) -> None:
+        """Keep a journal for so long from now on. Raises StoreUnavailable."""
+        await keep(self._store, key, keep_ms)
+
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
@@ -80,6 +84,15 @@ class Journal:
     def note(self, path: str, what: dict[str, Any]) -> None:
         """Note what a step gave; `settled` waits until it is safe."""
         self._open.append(self._journals.note((self._key, path, orjson.dumps(what), self._keep_ms)))
+
+    def over(self) -> None:
+        """The execution has ended well: what was to last for days lasts until its record is committed."""
+        if self._keep_ms > 2 * _GRACE_MS:
+            self._journals.note((self._key, "over", b"{}", _GRACE_MS))
+
+    async def last_for(self, keep_ms: int) -> None:
+        """Keep the journal of an execution that is over. Raises StoreUnavailable."""
+        await self._journals.last_for(self._key, keep_ms)
 
     async def settled(self) -> None:
         """Wait for all notes. Raises Unavailable: without its journal, a durable execution must not go on."""

@@ -19,7 +19,7 @@ from shared.project.access.forms import changed
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
-    """Run to the first reply. Raises an error of the `Failed` branch; `scene.tally` says what was spent."""
+    """Run to the first reply. Raises an error of the `Failed` branch, or Parked; `scene.tally` says what was spent."""
     scene.tally.limit = plan.max_tasks
     try:
         async with asyncio.timeout(scene.left_ms() / 1000):
@@ -27,10 +27,13 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
                 execution = scene.execution
                 scene.journal = await scene.surroundings.journals.open(
                     execution.project, execution.request_id, scene.left_ms())
+                scene.parks = True
             leap = await plan.steps.walk(scene)
     except TimeoutError:
         raise TimedOut(f"operation {plan.operation.name!r} did not finish in time "
                        f"({'run_timeout' if plan.operation.run_timeout_ms else 'timeout'})") from None
+    if scene.journal is not None:
+        scene.journal.over()
     if not isinstance(leap, Replied):
         if plan.operation.mode != "request_response":
             return ReplyRecord(request_id=scene.execution.request_id, status=204, content_type=None)

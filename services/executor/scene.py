@@ -12,18 +12,29 @@ from typing import Any
 
 from opentelemetry.trace import Span
 
+from services.executor.endings import Endings
 from services.executor.journal import Journal, Journals
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.scripts import Scripts
+from services.executor.stream import Stream
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
-from shared.errors import TasksSpent, TimedOut
+from shared.errors import TasksSpent, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
 from shared.telemetry.tracing import Tracing, context_of
+
+
+class Parked(Exception):  # nothing is wrong: the execution goes on later
+    """A durable execution waits for a time that is far away, and holds no worker until then."""
+
+    def __init__(self, until_ms: int) -> None:
+        """Unix ms."""
+        super().__init__(f"parked until {until_ms}")
+        self.until_ms = until_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,10 @@ class Surroundings:
     storage: StorageBounds
     scripts: Scripts
     outbox: Outbox
+    endings: Endings
     publish_topics: Sequence[str] = ()
     max_response_bytes: int
+    park_after_ms: int = 60_000
 
 
 @dataclass(slots=True)
@@ -59,12 +72,33 @@ class Tally:
     limit: int = 10_000
     tasks: int = 1
     beside: set[asyncio.Task[None]] = field(default_factory=set)
+    main: asyncio.Task[Any] | None = None
+    ended: WeirError | None = None
 
     def count(self) -> None:
         """One more task. Raises TasksSpent."""
         if self.tasks >= self.limit:
             raise TasksSpent(f"the execution has run {self.tasks} tasks, and its workflow allows no more (max_tasks)")
         self.tasks += 1
+
+    async def settled(self) -> None:
+        """Return once nothing runs beside the main walk: workflows that nobody waits for, and those they call."""
+        while self.beside:
+            await asyncio.wait(self.beside)
+
+    def unwound(self) -> WeirError:
+        """The error of `end`, where the main walk has come to its end by it."""
+        assert self.main is not None
+        assert self.ended is not None
+        self.main.uncancel()
+        return self.ended
+
+    def end(self, error: WeirError) -> None:
+        """End the execution, wherever it is, with an error that no step of it handles."""
+        self.ended = error
+        for task in (self.main, *self.beside):
+            if task is not None:
+                task.cancel()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +107,8 @@ class Scene:
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
     that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
-    `lines[3]/order/`; only durable executions keep it.
+    `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
+    delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
     """
 
     surroundings: Surroundings
@@ -85,6 +120,9 @@ class Scene:
     last: Any = None
     journal: Journal | None = None
     path: str = ""
+    stream: Stream | None = None
+    parks: bool = False
+    handled: bool = False
 
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""
@@ -93,11 +131,12 @@ class Scene:
             raise TimedOut("the deadline of the operation has passed")
         return left
 
-    def under(self, span: Span | None, step_id: str) -> "Scene":
+    def under(self, span: Span | None, step_id: str, *, handled: bool) -> "Scene":
         """The same place, seen from inside a step and its span; outputs and counts are shared."""
         if span is None and self.journal is None:
             return self
-        return replace(self, trace=context_of(span, self.trace) or self.trace, path=f"{self.path}{step_id}/")
+        return replace(self, trace=context_of(span, self.trace) or self.trace, path=f"{self.path}{step_id}/",
+                       handled=self.handled or handled)
 
     def beside(self) -> "Scene":
         """A place of its own beside this one, which shares all outputs."""

@@ -26,6 +26,8 @@ class ExecutorSettings(BaseSettings):
     # one stored value, one stored list
     storage_max_bytes: PositiveInt = 100_000
     storage_max_items: PositiveInt = 10_000
+    # a durable execution that waits for longer holds no worker until its time has come
+    park_after_ms: PositiveInt = 60_000
     # topics that `publish` steps may write to: names, and prefixes that end in a dot; Weir's own never
     publish_topics: tuple[str, ...] = ()
     # connections to one outside host

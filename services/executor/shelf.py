@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.plan import Plan, compile_plans
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Credential, Entity, ProjectVersion
+from shared.contracts.config import Credential, Entity, Halt, ProjectVersion
 from shared.errors import Unavailable
 from shared.project.canary import CANARY
 from shared.project.config_values import resolve_config
@@ -24,9 +24,9 @@ class Shelf:
     """Plans by project and version; the newest few versions of a project stay compiled."""
 
     def __init__(self, environment: Mapping[str, str], version_wait_ms: int,
-                 credential: Callable[[Credential], None]) -> None:
-        """`environment` gives the config values that projects read from it; `credential` takes those that come."""
-        self._credential = credential
+                 credential: Callable[[Credential], None], halt: Callable[[Halt], None]) -> None:
+        """`environment` gives the config values that projects read from it; `credential`, `halt` take what comes."""
+        self._credential, self._halt = credential, halt
         self._environment, self._tries = environment, max(1, int(version_wait_ms / 1000 / _LOOK_AGAIN_S))
         self._catalogue = Catalogue()
         self._plans: dict[str, dict[int, dict[str, Plan]]] = {CANARY.name: {1: compile_plans(CANARY, {})}}
@@ -37,6 +37,8 @@ class Shelf:
             self._catalogue.put(entity)
             if isinstance(entity, Credential):
                 self._credential(entity)
+            elif isinstance(entity, Halt):
+                self._halt(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
             self._catalogue.compile_newest(name, self._compile)
 

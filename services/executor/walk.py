@@ -8,7 +8,7 @@ Never: a step kind.
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.executor.journal import Journal, error_from_doc, error_to_doc
@@ -64,7 +64,7 @@ async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
     scene.tally.count()
     with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
             spans.STEP_ID: step.id, spans.STEP_KIND: step.kind} if scene.trace.sampled else None) as span:
-        inner = scene.under(span, step.id)
+        inner = scene.under(span, step.id, handled=step.handles != "fail")
         try:
             outcome = await (_tried(step, inner) if inner.journal is None or step.holds
                              else _once(step, inner, inner.journal))
@@ -80,7 +80,10 @@ async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
 
 
 async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap:
-    """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error."""
+    """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error.
+
+    An error that nobody handles is not noted: the step is the first unfinished one, should the execution be resumed.
+    """
     noted = journal.noted(scene.path)
     if noted is not None:
         if "error" in noted:
@@ -91,7 +94,7 @@ async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap
     try:
         outcome = await _tried(step, scene)
     except Failed as error:
-        if _may_be_handled(error, scene):
+        if scene.handled and _may_be_handled(error, scene):
             journal.note(scene.path, {"error": error_to_doc(error)})
             await journal.settled()
         raise
@@ -121,7 +124,8 @@ async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
         return await step.work.run(scene)
     try:
         async with asyncio.timeout(step.timeout_ms / 1000) as limit:
-            return await step.work.run(scene)
+            # a walk that is taken up later would begin its time anew
+            return await step.work.run(replace(scene, parks=False))
     except TimeoutError:
         if not limit.expired():
             raise
@@ -134,7 +138,7 @@ async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirErr
         "status": error.members.get("upstream_status", error.status), "attempt": error.members.get("attempt", 1)}
     scene.keep(step.id, None)
     if step.catch is not None:
-        leap = await step.catch.walk(inner.beside())
+        leap = await step.catch.walk(replace(inner, last=None, handled=scene.handled))
         if leap is not None:
             return leap
     scene.keep(step.id, None if step.fallback is None else step.fallback.render(scene.scope))

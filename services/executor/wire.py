@@ -7,6 +7,7 @@ Never: a rule.
 
 import os
 
+from services.executor.endings import Endings
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
 from services.executor.outside.addresses import Addresses
@@ -17,6 +18,7 @@ from services.executor.scene import StorageBounds, Surroundings
 from services.executor.scripts import Scripts
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
+from services.executor.waker import Waker
 from shared.clock import SystemClock
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
@@ -51,7 +53,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     store = Store(RedisSettings())
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     credentials = Credentials(ClusterKey().seal(), http, clock)
-    shelf = Shelf(os.environ, own.version_wait_ms, credentials.take)
+    endings = Endings(store, tasks)
+    shelf = Shelf(os.environ, own.version_wait_ms, credentials.take, endings.take)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
@@ -59,6 +62,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
+                                  endings=endings, park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle
@@ -66,4 +70,4 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        ConfigFollower(kafka, tasks, metrics, shelf.take), intake))
+        ConfigFollower(kafka, tasks, metrics, shelf.take), endings, intake, Waker(store, side_outbox, tasks, clock)))

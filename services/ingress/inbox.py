@@ -7,6 +7,7 @@ Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 
 import logging
 import random
+import time
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -19,22 +20,26 @@ from services.ingress.origin import client_ip, hops
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
+from services.ingress.streaming import EventStream
 from shared.client.caller import Caller, NotAcknowledged
 from shared.clock import Clock
 from shared.contracts import ids
+from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import Kind
 from shared.decision.checks.signals import refusal
 from shared.decision.signals import SignalBoard
-from shared.errors import BodyTooLarge, Refused, TimedOut, WeirError
+from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
 from shared.names import headers as H
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
-from shared.project.modes import answering
+from shared.project.modes import Answering, answering
 from shared.runtime.health import Health
+from shared.store.cancels import cancel
+from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of, failed
 
@@ -60,6 +65,7 @@ class EdgeParts:
     proxies: Networks
     seal: Seal | None
     board: SignalBoard
+    store: Store
 
 
 @dataclass(slots=True)
@@ -103,11 +109,18 @@ class Door:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(visit, WeirError("an error inside the gateway; the log has the request id"))
-        self._finish(visit, result)
-        if visit.target is not None:
-            result.headers.update(cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN)))
+        self._finish(visit, result.status)
+        if isinstance(result, web.StreamResponse):
+            return result
+        return web.Response(status=result.status, headers={**result.headers, **self._own_headers(request, visit)},
+                            body=result.body)
+
+    def _own_headers(self, request: web.BaseRequest, visit: _Visit) -> dict[str, str]:
         # aiohttp would name itself and its version
-        return web.Response(status=result.status, headers={**result.headers, "Server": SERVER}, body=result.body)
+        own = {"Server": SERVER}
+        if visit.target is not None:
+            own.update(cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN)))
+        return own
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
         """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
@@ -119,7 +132,8 @@ class Door:
             return None
         return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
 
-    async def _call(self, request: web.BaseRequest, visit: _Visit, path: str, query: str) -> answer.Answer:
+    async def _call(self, request: web.BaseRequest, visit: _Visit, path: str,
+                    query: str) -> answer.Answer | web.StreamResponse:
         parts = self._parts
         project, below = _split(path)
         visit.target = target = parts.routes.find(request.method, project, below)
@@ -127,6 +141,9 @@ class Door:
         seen = self._http_parts(request, below, query)
         if parts.board:
             self._check_signals(seen, target)
+        if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
+            raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
+                                     "without Last-Event-ID, and the work begins anew")
         seen.body = await self._body(request, visit)
         visit.span = parts.tracing.start(
             f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
@@ -137,6 +154,8 @@ class Door:
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
             context_of(visit.span, visit.trace) or visit.trace, parts.seal)
         visit.published = True
+        if target.operation.mode == "events":
+            return await self._events(request, visit, record, how)
         # who said how long it waits is not kept longer
         grace_ms = 0 if how.wait_ms < how.run_ms else parts.settings.grace_ms
         try:
@@ -146,6 +165,35 @@ class Door:
                 raise answer.still_running(project, visit.request_id, how.wait_ms) from error
             raise
         return answer.of_reply(reply, visit.request_id)
+
+    async def _events(self, request: web.BaseRequest, visit: _Visit, record: RequestRecord,
+                      how: Answering) -> answer.Answer | web.StreamResponse:
+        settings = self._parts.settings
+        async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.addressed) as parts:
+            stream = EventStream(request, parts, visit.request_id, heartbeat_s=settings.heartbeat_ms / 1000,
+                                 end_s=time.monotonic() + (how.wait_ms + settings.grace_ms) / 1000)
+            try:
+                first = await stream.first()
+                if first is not None and first.sequence is None:
+                    return answer.of_reply(first, visit.request_id)
+                response = await stream.run(first, {H.HTTP_REQUEST_ID: visit.request_id,
+                                                    **self._own_headers(request, visit)})
+            except ClientGone:
+                await self._gone(request, visit.request_id)
+                raise
+        if stream.error is not None:
+            self._refused(visit, stream.error)
+        return response
+
+    async def _gone(self, request: web.BaseRequest, request_id: str) -> None:
+        """Nobody hears the rest: the execution may end."""
+        if request.transport is not None:
+            request.transport.abort()
+        try:
+            await cancel(self._parts.store, request_id, "client-gone")
+        except StoreUnavailable as exc:
+            log.warning("an execution that nobody hears goes on: %s", exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": request_id})
 
     def _check_signals(self, seen: translate.HttpParts, target: Target) -> None:
         """Refuse a blocked caller before anything is read or published. Raises Blocked."""
@@ -197,12 +245,12 @@ class Door:
         failed(visit.span, str(error))
         return answer.of_error(error, visit.request_id)
 
-    def _finish(self, visit: _Visit, result: answer.Answer) -> None:
+    def _finish(self, visit: _Visit, status: int) -> None:
         if visit.target is not None:
             elapsed_us = self._parts.clock.elapsed_us() - visit.started_us
             self._parts.metrics.seconds.labels(visit.target.project).observe(elapsed_us / 1e6)
         if visit.span is not None:
-            visit.span.set_attribute(spans.HTTP_STATUS, result.status)
+            visit.span.set_attribute(spans.HTTP_STATUS, status)
             visit.span.end()
 
 

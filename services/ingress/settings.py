@@ -34,5 +34,7 @@ class IngressSettings(BaseSettings):
     certificate_header: Annotated[str, AfterValidator(str.lower)] | None = None
     # a partition of weir.replies of its own, for those who number their instances; without it one is leased
     slot: NonNegativeInt | None = None
+    # a comment keeps a stream of events alive when there is none for so long
+    heartbeat_ms: PositiveInt = 15_000
     # an answer that is under way when the deadline passes still arrives
     grace_ms: PositiveInt = 500

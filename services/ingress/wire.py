@@ -76,7 +76,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
         metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
-        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board))
+        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board,
+        store=store))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),

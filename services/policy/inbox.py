@@ -206,7 +206,7 @@ class Bench:
         how = case.answering
         if how.at_once:
             return [parts.tasks.spawn(self._accept(hearing, how), "accept")]
-        return self._admit(hearing, parts.results.keep_ms if how.kept else 0)
+        return self._admit(hearing)
 
     async def _accept(self, hearing: Hearing, how: Answering) -> None:
         """Answered before it runs; the executor counts it when it has run."""
@@ -218,7 +218,7 @@ class Bench:
             return
         if case.claim is not None:
             await parts.claims.keep(case.claim, reply)
-        effects = self._admit(hearing, parts.results.keep_ms if how.kept else 0, answered=True)
+        effects = self._admit(hearing, answered=True)
         if case.request.reply_to is not None and effects:
             effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
         await asyncio.gather(*effects)
@@ -232,15 +232,18 @@ class Bench:
             effects = self._refuse(hearing, error)
         await asyncio.gather(*effects)
 
-    def _admit(self, hearing: Hearing, keep_ms: int, *, answered: bool = False) -> Effects:
+    def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         case, request = hearing.case, hearing.case.request
         assert case.project is not None
+        assert case.guarded is not None
+        kept = case.answering.kept or case.guarded.durable
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, trigger=case.trigger,
             timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
-            claim={} if answered else hearing.claim(), keep_ms=keep_ms,
+            claim={} if answered else hearing.claim(),
+            keep_ms=self._parts.results.keep_ms if kept else 0,
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
             idempotency_key=request.idempotency_key,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,

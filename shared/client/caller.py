@@ -6,9 +6,10 @@ Never: a published request past the bound; a wait past the deadline.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from shared.client.pending import Pending
+from shared.client.pending import Parts, Pending
 from shared.client.replies import ReplyReader
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
@@ -32,25 +33,43 @@ class Caller:
 
     async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int) -> ReplyRecord:
         """One request, one answer. Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
-        if self._outbox.stalled:
-            raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
-                              headers={"Retry-After": "2"})
+        self._check()
         correlation_id, answer = self._pending.add()
         try:
-            address = ReplyAddress(correlation_id=correlation_id, topic=self._replies.topic,
-                                   partition=self._replies.partition)
-            sent = self._outbox.send(topic, value, write_headers(address))
-            sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
+            self._send(topic, value, write_headers, correlation_id)
             async with asyncio.timeout(timeout_ms / 1000):
                 return await answer
-        except RecordTooLarge as exc:
-            raise BodyTooLarge(f"body and headers together are too large: {exc}") from exc
-        except SendFailed as exc:
-            raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
         except TimeoutError:
             raise TimedOut(f"no answer within {timeout_ms} ms") from None
         finally:
             self._pending.drop(correlation_id)
+
+    @asynccontextmanager
+    async def listen(self, topic: str, value: bytes, write_headers: WriteHeaders) -> AsyncIterator[Parts]:
+        """One request, an answer in parts, for as long as the block lasts. Raises Overloaded, Unavailable, ..."""
+        self._check()
+        correlation_id, parts = self._pending.add_parts()
+        try:
+            self._send(topic, value, write_headers, correlation_id)
+            yield parts
+        finally:
+            self._pending.drop(correlation_id)
+
+    def _check(self) -> None:
+        if self._outbox.stalled:
+            raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
+                              headers={"Retry-After": "2"})
+
+    def _send(self, topic: str, value: bytes, write_headers: WriteHeaders, correlation_id: bytes) -> None:
+        address = ReplyAddress(correlation_id=correlation_id, topic=self._replies.topic,
+                               partition=self._replies.partition)
+        try:
+            sent = self._outbox.send(topic, value, write_headers(address))
+        except RecordTooLarge as exc:
+            raise BodyTooLarge(f"body and headers together are too large: {exc}") from exc
+        except SendFailed as exc:
+            raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
+        sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
 
     def _not_sent(self, correlation_id: bytes, done: asyncio.Future[None]) -> None:
         error = None if done.cancelled() else done.exception()

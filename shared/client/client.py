@@ -8,6 +8,7 @@ Never: a raw token on a topic.
         reply = await weir.call("employee-directory", "get-employee", params={"id": "e-100"})
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, Self
 
 import orjson
@@ -19,6 +20,7 @@ from shared.clock import SystemClock
 from shared.contracts import ids
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
+from shared.errors import TimedOut
 from shared.kafka.outbox import Outbox
 from shared.names import headers as H
 from shared.names import topics
@@ -63,13 +65,34 @@ class WeirClient:
 
         A refusal is an answer like any other: look at `status`.
         """
-        now_ms = self._clock.now_ms()
+        request = self._request(project, operation, params, body, self._clock.now_ms() + timeout_ms, traceparent)
+        return await self._caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms)
+
+    async def events(self, project: str, operation: str, *, params: dict[str, Any] | None = None, body: Any = None,
+                     timeout_ms: int = DEFAULT_TIMEOUT_MS) -> AsyncIterator[ReplyRecord]:
+        """Call an operation with events; the parts of its answer as they come, the last one included.
+
+        Raises Overloaded, Unavailable, TimedOut, StreamBroken. A refusal is the only part, and has no `sequence`.
+        """
+        end_ms = self._clock.now_ms() + timeout_ms
+        request = self._request(project, operation, params, body, end_ms, None)
+        async with self._caller.listen(topics.REQUESTS_INTERNAL, request.body, request.addressed) as parts:
+            over = False
+            while not over:
+                try:
+                    part = await parts.next((end_ms - self._clock.now_ms()) / 1000)
+                except TimeoutError:
+                    raise TimedOut(f"the answer did not end within {timeout_ms} ms") from None
+                over = part.sequence is None or part.last
+                yield part
+
+    def _request(self, project: str, operation: str, params: dict[str, Any] | None, body: Any, deadline_ms: int,
+                 traceparent: str | None) -> RequestRecord:
         payload = b"" if body is None else orjson.dumps(body)
-        request = RequestRecord(
-            request_id=ids.request_id(now_ms), project=project, operation=operation, params=params or {},
-            deadline_ms=now_ms + timeout_ms, token_digest=self._digest,
+        return RequestRecord(
+            request_id=ids.request_id(self._clock.now_ms()), project=project, operation=operation, params=params or {},
+            deadline_ms=deadline_ms, token_digest=self._digest, body=payload,
             content_type=H.JSON if payload else None, traceparent=traceparent)
-        return await self._caller.ask(topics.REQUESTS_INTERNAL, payload, request.addressed, timeout_ms)
 
     async def _own_partition(self, _partitions: int) -> int:
         return self._reply_partition

@@ -1,18 +1,61 @@
 """The requests that wait for an answer, by correlation id.
 
 In:    correlation ids, replies in any order, time-outs.
-Out:   each future once; counts of replies that nobody waits for.
+Out:   each future once, each part of an answer in order; counts of replies that nobody waits for.
 Never: Kafka, Redis, a clock.
 """
 
 import asyncio
+from typing import TypeVar
 
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
-from shared.errors import Overloaded, WeirError
+from shared.errors import Overloaded, StreamBroken, WeirError
 from shared.telemetry.metrics import Metrics
 
 _OWN_LATE, _FOREIGN = "late", "foreign"
+_MAX_PARTS = 1_000
+
+
+class Parts:
+    """An answer in parts, as they come; a whole one is its own only part. `ended` is done with the last."""
+
+    def __init__(self) -> None:
+        """Nothing has come."""
+        self._found: asyncio.Queue[ReplyRecord | WeirError] = asyncio.Queue()
+        self._expected = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def next(self, within_s: float) -> ReplyRecord:
+        """The next part. Raises TimeoutError, or the error that ends the answer."""
+        found = await asyncio.wait_for(self._found.get(), within_s)
+        if isinstance(found, WeirError):
+            raise found
+        return found
+
+    def take(self, part: ReplyRecord) -> None:
+        """A part has come."""
+        if part.sequence not in (None, self._expected):
+            self.fail(StreamBroken("the events do not follow each other: the work was begun again after a crash"))
+        elif self._found.qsize() >= _MAX_PARTS:
+            self.fail(StreamBroken(f"{_MAX_PARTS} events wait for a caller that reads too slowly"))
+        else:
+            self._expected += 1
+            self._found.put_nowait(part)
+            if part.sequence is None or part.last:
+                self._end()
+
+    def fail(self, error: WeirError) -> None:
+        """No more parts."""
+        self._found.put_nowait(error)
+        self._end()
+
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+W = TypeVar("W", asyncio.Future[ReplyRecord], Parts)
 
 
 class Pending:
@@ -22,7 +65,7 @@ class Pending:
         """`ids` default to a new random nonce."""
         self._limit, self._metrics = limit, metrics
         self._ids = ids or CorrelationIds()
-        self._waiting: dict[bytes, asyncio.Future[ReplyRecord]] = {}
+        self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
         # read when somebody asks, not counted with every request
         metrics.in_flight.set_function(lambda: len(self._waiting))
 
@@ -32,35 +75,52 @@ class Pending:
 
     def add(self) -> tuple[bytes, asyncio.Future[ReplyRecord]]:
         """A new correlation id and the future of its reply. Raises Overloaded."""
+        return self._enter(asyncio.get_running_loop().create_future())
+
+    def add_parts(self) -> tuple[bytes, Parts]:
+        """A new correlation id and the parts of its answer. Raises Overloaded."""
+        return self._enter(Parts())
+
+    def _enter(self, waiting: W) -> tuple[bytes, W]:
         if len(self._waiting) >= self._limit:
             raise Overloaded(f"{self._limit} requests are in flight already; try again shortly",
                              headers={"Retry-After": "1"})
         correlation_id = self._ids.new()
-        future: asyncio.Future[ReplyRecord] = asyncio.get_running_loop().create_future()
-        self._waiting[correlation_id] = future
-        return correlation_id, future
+        self._waiting[correlation_id] = waiting
+        return correlation_id, waiting
 
     def resolve(self, correlation_id: bytes, reply: ReplyRecord) -> bool:
         """Hand a reply to whoever waits; False when nobody does (foreign, late or a duplicate: counted)."""
-        future = self._waiting.pop(correlation_id, None)
-        if future is None or future.done():
+        waiting = self._waiting.get(correlation_id)
+        if isinstance(waiting, Parts):
+            waiting.take(reply)
+            if waiting.ended.done():
+                del self._waiting[correlation_id]
+            return True
+        if waiting is not None:
+            del self._waiting[correlation_id]
+        if waiting is None or waiting.done():
             why = _OWN_LATE if self._ids.is_own(correlation_id) else _FOREIGN
             self._metrics.replies_dropped.labels(why).inc()
             return False
-        future.set_result(reply)
+        waiting.set_result(reply)
         return True
 
     def fail(self, correlation_id: bytes, error: WeirError) -> None:
         """End a wait with an error, if it still goes on."""
         future = self._waiting.pop(correlation_id, None)
-        if future is not None and not future.done():
+        if isinstance(future, Parts):
+            future.fail(error)
+        elif future is not None and not future.done():
             future.set_exception(error)
 
     async def empty(self) -> None:
         """Return once nobody waits any more."""
         while self._waiting:
-            await asyncio.wait(self._waiting.values())
+            await asyncio.wait([one.ended if isinstance(one, Parts) else one for one in self._waiting.values()])
 
     def drop(self, correlation_id: bytes) -> None:
         """Forget a request whose caller has stopped waiting."""
-        self._waiting.pop(correlation_id, None)
+        waiting = self._waiting.pop(correlation_id, None)
+        if isinstance(waiting, Parts) and not waiting.ended.done():
+            waiting.ended.set_result(None)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.contracts.config import Client, Credential, Entity, ProjectVersion, Token
+from shared.contracts.config import Client, Credential, Entity, Halt, ProjectVersion, Token
 from shared.names import actions
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ class Catalogue:
         self._versions: dict[str, dict[int, ProjectVersion]] = {}
         self.clients: dict[tuple[str, str], Client] = {}
         self.credentials: dict[tuple[str, str], Credential] = {}
+        self.halts: dict[tuple[str, str], Halt] = {}
         self.tokens: dict[str, Token] = {}
         self.tokens_by_digest: dict[str, Token] = {}
 
@@ -37,6 +38,10 @@ class Catalogue:
             self.credentials.pop((entity.project, entity.name), None)
             if entity.sealed:
                 self.credentials[entity.project, entity.name] = entity
+        elif isinstance(entity, Halt):
+            self.halts.pop((entity.project, entity.workflow), None)
+            if entity.halted:
+                self.halts[entity.project, entity.workflow] = entity
         else:
             self.tokens[entity.id] = entity
             for digest in entity.digests.values():

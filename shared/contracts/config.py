@@ -1,7 +1,7 @@
 """Entities on the compacted topic `weir.config`, one record each.
 
 In:    what the admin API was told.
-Out:   `ProjectVersion`, `Client`, `Token`, `Credential` and their keys, both ways.
+Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt` and their keys, both ways.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -9,6 +9,7 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `project/<name>/<version>` | {version, document, files, author, time, note} |
 | `client/<project>/<name>` | {project, name, roles, time} |
 | `credential/<project>/<name>` | {project, name, kind, sealed, time} |
+| `halt/<project>/<workflow>` | {project, workflow, halted, reason, time} |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
@@ -91,12 +92,28 @@ class Credential:
         return f"credential/{self.project}/{self.name}".encode()
 
 
-Entity = ProjectVersion | Client | Token | Credential
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Whether a workflow is stopped: none of its runs begins then, and those that run end."""
+
+    project: str
+    workflow: str
+    halted: bool
+    time: int
+    reason: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"halt/{self.project}/{self.workflow}".encode()
+
+
+Entity = ProjectVersion | Client | Token | Credential | Halt
 _TYPES: dict[Any, tuple[type, ...]] = {
-    str: (str,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
+    str: (str,), bool: (bool,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
     dict[str, Any]: (dict,)}
-_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token] | type[Credential]] = {
-    "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential}
+_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token] | type[Credential] | type[Halt]] = {
+    "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt}
 
 
 def to_value(entity: Entity) -> bytes:
@@ -116,7 +133,7 @@ def from_record(key: bytes | None, value: bytes) -> Entity:
         raise BadRecord(f"config record {key!r}: {exc}") from exc
     for member in fields(entity):
         value_is = getattr(entity, member.name)
-        if not isinstance(value_is, _TYPES[member.type]) or isinstance(value_is, bool):
+        if not isinstance(value_is, _TYPES[member.type]) or (isinstance(value_is, bool) and member.type is not bool):
             raise BadRecord(f"config record {key!r}: {member.name} must not be a {type(value_is).__name__}")
     if entity.key != key:
         raise BadRecord(f"config record {key!r} holds {entity.key!r}")

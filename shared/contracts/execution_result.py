@@ -16,7 +16,8 @@ from msgspec import Struct
 from shared.contracts.reply import ReplyRecord
 from shared.names.headers import PROBLEM_JSON
 
-State = Literal["accepted", "running", "succeeded", "failed"]
+State = Literal["accepted", "running", "waiting", "succeeded", "failed", "cancelled"]
+OVER = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,7 +39,7 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_over(self) -> bool:
         """Whether nothing more happens."""
-        return self.state in ("succeeded", "failed")
+        return self.state in OVER
 
     def answered(self, reply: ReplyRecord, ended: int, tasks: int, steps: tuple[str, ...]) -> Self:
         """The same execution with its answer."""

@@ -6,6 +6,9 @@ Never: the address: that is `ReplyAddress`, whose dialect decides under which ke
 
 Value: the reply body, raw. Headers: the correlation id, `weir-request-id`, `weir-status` (decimal), `weir-headers`
 JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `traceparent`.
+
+An answer with events comes in parts, all on one partition: `weir-sequence` (decimal, from 0), `weir-event` (its name),
+and on the last one `weir-last` (true).
 """
 
 from collections.abc import Mapping
@@ -20,7 +23,7 @@ from shared.names import headers as H
 
 
 class ReplyRecord(Struct, frozen=True, kw_only=True):
-    """One answer. Timing: microseconds per hop, queue times under `<hop>-queue`."""
+    """One answer, or a part of one. Timing: microseconds per hop, queue times under `<hop>-queue`."""
 
     request_id: str
     status: int
@@ -29,6 +32,9 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     timing: dict[str, int] = {}
     traceparent: str | None = None
+    sequence: int | None = None
+    last: bool = False
+    event: str = ""
 
     @classmethod
     def of_json(cls, request_id: str, status: int, doc: object, headers: dict[str, str]) -> Self:
@@ -46,6 +52,10 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
             out.append((H.CONTENT_TYPE, self.content_type.encode()))
         if self.traceparent is not None:
             out.append((H.TRACEPARENT, self.traceparent.encode()))
+        if self.sequence is not None:
+            out += [(H.SEQUENCE, b"%d" % self.sequence), (H.EVENT, self.event.encode())]
+            if self.last:
+                out.append((H.LAST, b"true"))
         return out
 
     @classmethod
@@ -58,7 +68,8 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
                    content_type=codec.text(headers, H.CONTENT_TYPE),
                    headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
                    timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
-                   traceparent=codec.text(headers, H.TRACEPARENT))
+                   traceparent=codec.text(headers, H.TRACEPARENT), sequence=codec.integer(headers, H.SEQUENCE),
+                   last=H.LAST in headers, event=codec.text(headers, H.EVENT) or "")
 
 
 def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,

@@ -36,6 +36,7 @@ class GuardedOperation:
     limited: bool = False
     kinds: frozenset[str] = frozenset()
     form: Form | None = None
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def _guard(operation: Operation, policies: Sequence[CompiledPolicy], project: Pr
                  for action in ("reject", "accept")}
     return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
                             any(compiled.limits for compiled in by_action["accept"]), project.kinds_of(operation),
-                            compile_form(project.headers, project.bounds, operation.name))
+                            compile_form(project.headers, project.bounds, operation.name),
+                            operation.workflow in project.workflows and project.workflows[operation.workflow].durable)
 
 
 class PolicyBook:

@@ -8,9 +8,13 @@ logged, and the request becomes a dead letter.
 
 import asyncio
 import logging
+from zlib import crc32
+
+import msgspec
 
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
+from shared.errors import WeirError
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.faults import NoSuchPartition, SendFailed
 from shared.kafka.outbox import Outbox
@@ -26,6 +30,16 @@ class Answers:
     def __init__(self, outbox: Outbox, dead_letters: DeadLetters) -> None:
         """Both are started elsewhere."""
         self._outbox, self._dead_letters = outbox, dead_letters
+
+    async def placed(self, address: ReplyAddress) -> ReplyAddress:
+        """The address with a partition: an answer in parts stays on one."""
+        if address.partition is not None:
+            return address
+        try:
+            partitions = await self._outbox.partitions(address.topic)
+        except WeirError:
+            return address
+        return msgspec.structs.replace(address, partition=partitions[crc32(address.correlation_id) % len(partitions)])
 
     def send(self, address: ReplyAddress, reply: ReplyRecord, record: Record) -> list[asyncio.Future[None]]:
         """Publish; returns what has to be acknowledged before the record is done."""

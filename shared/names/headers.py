@@ -40,10 +40,13 @@ TRIGGER = "weir-trigger"
 STATUS = "weir-status"
 REPLY_HEADERS = "weir-headers"
 TIMING = "weir-timing"
+# of an answer in parts; usage envelopes are numbered by the first one, too
+SEQUENCE = "weir-sequence"
+LAST = "weir-last"
+EVENT = "weir-event"
 
 # usage envelope
 PRODUCER = "weir-producer"
-SEQUENCE = "weir-sequence"
 
 # dead letter: where the record stood and why it could not be used
 DEAD_TOPIC = "weir-dead-topic"
@@ -75,3 +78,6 @@ HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"
+TEXT = "text/plain"
+EVENT_STREAM = "text/event-stream"
+LAST_EVENT_ID = "last-event-id"

@@ -50,7 +50,7 @@ TOPICS: tuple[Topic, ...] = (
           partitions=4, configs=_delete(DAY_MS)),
     Topic(name=REQUESTS_INTERNAL, value="request body, raw", writers=("internal services",), readers=("policy",),
           partitions=4, configs=_delete(DAY_MS)),
-    Topic(name=EXECUTIONS, value="request body, raw", writers=("policy",), readers=("executor",),
+    Topic(name=EXECUTIONS, value="request body, raw", writers=("policy", "executor"), readers=("executor",),
           partitions=4, configs=_delete(HOUR_MS)),
     Topic(name=REPLIES, value="reply body, raw", writers=("policy", "executor", "analytics"),
           readers=("ingress", "control"), partitions=8, configs=_delete(10 * MINUTE_MS)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from shared.project.check_access import check_access
 from shared.project.check_workflows import check_workflows
-from shared.project.model import REPLY_STATUS, Access, Operation, Workflow
+from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, Operation, Workflow
 from shared.project.modes import OWN_PATHS
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
@@ -43,6 +43,7 @@ def check_project(checked: Checked) -> list[Problem]:
 def _operations(checked: Checked) -> Iterator[Problem]:
     names: set[str] = set()
     routes: dict[tuple[str, str], str] = {}
+    durable = frozenset(workflow.name for workflow, _ in checked.workflows if workflow.durable)
     for operation, source, path in checked.operations:
         if operation.name in names:
             yield source.problem((*path, "name"), "duplicate", f"operation {operation.name!r} stands twice")
@@ -57,15 +58,13 @@ def _operations(checked: Checked) -> Iterator[Problem]:
                                  f"there is no workflow {operation.workflow!r}; expected workflows/"
                                  f"{operation.workflow}.yaml")
         yield from _path(operation, source, path)
+        yield from _times(operation, source, path, durable)
         yield from _schemas(operation, source, path)
 
 
 def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
     if operation.path.startswith(OWN_PATHS):
         yield source.problem((*path, "path"), "path", f"paths that begin with {OWN_PATHS} are Weir's own")
-    if operation.run_timeout_ms is not None and operation.run_timeout_ms < operation.timeout_ms:
-        yield source.problem((*path, "run_timeout"), "shape", "the work cannot end before its caller stops to wait: "
-                             "`run_timeout` is at least `timeout`")
     for segment in operation.path.split("/")[1:]:
         if ("{" in segment or "}" in segment) and not _SEGMENT.fullmatch(segment):
             yield source.problem((*path, "path"), "path",
@@ -79,6 +78,19 @@ def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterat
             if name not in operation.path_parameters:
                 yield source.problem((*path, "input", "path", "properties", name), "dangling",
                                      f"the path {operation.path} has no parameter {name!r}")
+
+
+def _times(operation: Operation, source: Source, path: tuple[Key, ...], durable: frozenset[str]) -> Iterator[Problem]:
+    run_ms = operation.run_timeout_ms
+    if run_ms is not None and run_ms < operation.timeout_ms:
+        yield source.problem((*path, "run_timeout"), "shape", "the work cannot end before its caller stops to wait: "
+                             "`run_timeout` is at least `timeout`")
+    if run_ms is not None and run_ms > MAX_LIVE_RUN_MS and operation.workflow not in durable:
+        yield source.problem((*path, "run_timeout"), "shape", f"only a durable workflow may run for longer than "
+                             f"{MAX_LIVE_RUN_MS // 60_000} minutes; say `durable: true` in its file")
+    if operation.mode == "events" and operation.workflow in durable:
+        yield source.problem((*path, "mode"), "shape", "a workflow with events cannot be durable: its caller hears "
+                             "them now, or never")
 
 
 def _schemas(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

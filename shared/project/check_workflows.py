@@ -26,7 +26,7 @@ from shared.project.steps.control import (
     StopSettings,
     SwitchSettings,
 )
-from shared.project.steps.work import ScriptSettings
+from shared.project.steps.work import EmitSettings, ScriptSettings
 
 _CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
 _ERROR_READ = re.compile(r"\berrors\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -66,7 +66,7 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         if (answers or (not users and workflow.name not in called)) and not _ends(workflow.steps):
             problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
                                            "reply; its last step should be a `reply` without `if`"))
-    return [*problems, *_cycles(by_name)]
+    return [*problems, *_events(by_name, operations), *_cycles(by_name)]
 
 
 def steps_of(workflow: Workflow) -> Iterator[tuple[Path, Step]]:
@@ -243,6 +243,30 @@ def _schemas(workflow: Workflow, source: Source) -> Iterator[Problem]:
                 compile_schema(schema)
             except BadSchema as exc:
                 yield source.problem((part, *exc.path), "schema", f"not a JSON Schema: {exc}"[:400])
+
+
+def _events(workflows: Mapping[str, tuple[Workflow, Source]], operations: Sequence[Operation]) -> Iterator[Problem]:
+    """Events need a caller that hears them, from the workflow of its operation and from those that it calls."""
+    told: set[tuple[str, Path]] = set()
+    for operation in operations:
+        for name in _reached(operation.workflow, workflows) if operation.mode != "events" else ():
+            workflow, source = workflows[name]
+            for path, step in steps_of(workflow):
+                if isinstance(step.settings, EmitSettings) and (name, path) not in told:
+                    told.add((name, path))
+                    yield source.problem((*path, "emit"), "misplaced", f"operation {operation.name!r} runs this, and "
+                                         f"its mode is {operation.mode}: only callers of `mode: events` hear events")
+
+
+def _reached(start: str, workflows: Mapping[str, tuple[Workflow, Source]]) -> set[str]:
+    found, waiting = set[str](), [start]
+    while waiting:
+        name = waiting.pop()
+        if name in workflows and name not in found:
+            found.add(name)
+            waiting += [step.settings.workflow for _, step in steps_of(workflows[name][0])
+                        if isinstance(step.settings, CallSettings)]
+    return found
 
 
 def _cycles(workflows: Mapping[str, tuple[Workflow, Source]]) -> Iterator[Problem]:

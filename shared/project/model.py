@@ -23,7 +23,8 @@ Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
 Schema = dict[str, Any] | bool
 
 MAX_TIMEOUT_MS = 300_000
-MAX_RUN_MS = 1_800_000
+# beyond the first, only what is durable may go on
+MAX_LIVE_RUN_MS, MAX_RUN_MS = 1_800_000, 30 * 86_400_000
 REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "internal_error": 500}
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
@@ -67,7 +68,7 @@ class Operation(Model):
     method: Method
     path: Path
     workflow: Name
-    mode: Literal["request_response", "validate", "fire_and_forget"] = "request_response"
+    mode: Literal["request_response", "validate", "fire_and_forget", "events"] = "request_response"
     title: str = ""
     summary: str = ""
     description: str = ""

@@ -36,6 +36,9 @@ class Answering:
 def answering(operation: Operation, prefer: str | None) -> Answering:
     """What the operation does, bent by what the caller prefers as far as that is possible."""
     wait_ms, run_ms = operation.timeout_ms, max(operation.timeout_ms, operation.run_timeout_ms or 0)
+    if operation.mode == "events":
+        # whoever hears events hears them as they come: no preference changes that
+        return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
     at_once, kept = operation.mode != "request_response", operation.mode == "validate"
     applied = ""
     for preference in (prefer or "").lower().split(","):

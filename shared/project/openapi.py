@@ -138,7 +138,11 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if reply.body is not None:
             answer["content"] = {_JSON: {"schema": reply.body}}
         responses[str(operation.reply_status(name) or 200)] = answer
-    if operation.mode != "request_response":
+    if operation.mode == "events":
+        responses["200"] = {"description": "Server-sent events as they come; the last one is `end`, or `error` with a "
+                                           "problem document", "headers": _REQUEST_ID,
+                            "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    elif operation.mode != "request_response":
         responses = {"202": {"description": "Accepted; it runs after this answer", "content": {_JSON: {}}, "headers": {
             **_REQUEST_ID, **({"Location": {"schema": {"type": "string"}, "description": "Where its result will be"}}
                               if operation.mode == "validate" else {})}}}

@@ -88,6 +88,8 @@ SAMPLES: dict[str, Any] = {
     "reply": ReplyRecord(
         request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},
         timing={"policy": 120, "executor": 5000}, traceparent=TRACEPARENT),
+    "reply-part": ReplyRecord(request_id=REQUEST_ID, status=200, body=b'{"word":"hi"}', sequence=3, event="word"),
+    "reply-last-part": ReplyRecord(request_id=REQUEST_ID, status=200, body=b"{}", sequence=4, event="end", last=True),
     "usage": Envelope(producer="0011223344556677", sequence=12, events=(
         UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
                    operation="get-employee", client="hr-app", source="edge", status=200, reason="ok", tasks=4,
@@ -116,6 +118,8 @@ SAMPLES: dict[str, Any] = {
                                  created=1_700_000_000_000, expires=1_800_000_000_000, revoked=None),
     "config-credential": config.Credential(
         project="shop", name="crm", kind="bearer", sealed="c2VhbGVk", time=1_700_000_000_000),
+    "config-halt": config.Halt(
+        project="shop", workflow="order", halted=True, reason="stock is wrong", time=1_700_000_000_000),
     "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
 }
 
@@ -130,7 +134,7 @@ def encode(sample: Any) -> Wire:
         return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
     if isinstance(sample, ReplyRecord):
         return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
-    if isinstance(sample, config.ProjectVersion | config.Client | config.Token | config.Credential):
+    if isinstance(sample, config.ProjectVersion | config.Client | config.Token | config.Credential | config.Halt):
         return Wire(config.to_value(sample), [], sample.key)
     if isinstance(sample, Signal):
         return Wire(sample.to_value(), [], sample.key)

@@ -23,6 +23,8 @@ PROJECT = "employee-directory"
 # a connection from this address is a trusted proxy's
 # low, so that a test reaches it with few callers
 PROJECT_BOUND = 100
+# short, so that a test sees executions wait without a worker
+PARK_AFTER_MS = 1_500
 PROXY, CERTIFICATE_HEADER = "127.0.0.2", "x-client-subject"
 SECRET_NAME, SECRET = "TILL", "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGlsbCBpcyBzYWZl"
 
@@ -117,6 +119,7 @@ def start(state_dir: Path, *arguments: str) -> Platform:
            "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
            "WEIR_HEALTH_PORT_BASE": str(base), f"WEIR_SECRET_{SECRET_NAME}": SECRET,
            "WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT": str(PROJECT_BOUND),
+           "WEIR_INGRESS_HEARTBEAT_MS": "700", "WEIR_EXECUTOR_PARK_AFTER_MS": str(PARK_AFTER_MS),
            "WEIR_INGRESS_TRUSTED_PROXIES": f'["{PROXY}"]', "WEIR_INGRESS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
     platform = Platform(
         state_dir=state_dir, bootstrap=f"127.0.0.1:{kafka}", redis_url=f"redis://127.0.0.1:{redis}/0",

@@ -10,7 +10,18 @@ import sys
 import typer
 
 from deploy.local.faults import LocalFault
-from services.console.cli import access, credentials, documents, example, explain, local, observe, projects, signals
+from services.console.cli import (
+    access,
+    credentials,
+    documents,
+    example,
+    executions,
+    explain,
+    local,
+    observe,
+    projects,
+    signals,
+)
 from services.console.cli.failure import Failure
 
 
@@ -18,7 +29,7 @@ def application() -> typer.Typer:
     """The command with all groups."""
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
-    for group in (local, example, projects, access, credentials, explain, signals, observe, documents):
+    for group in (local, example, projects, access, credentials, executions, explain, signals, observe, documents):
         group.register(app)
     return app
 

@@ -46,6 +46,6 @@ def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return "-"
-    if column in ("time", "created", "expires", "revoked", "used", "until"):
+    if column in ("time", "created", "expires", "revoked", "used", "until", "accepted", "ended"):
         return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

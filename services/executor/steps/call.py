@@ -36,11 +36,13 @@ class CallStep:
         there = scene.elsewhere({**scene.scope["trigger"], "body": value})
         if self._settings.wait:
             return await self._result(callee, there)
+        there.parks = False
         scene.spawn(self._quietly(callee, there), f"call {callee.name}")
         return None
 
     async def _result(self, callee: Callee, there: Scene) -> Any:
-        leap = await callee.walk.walk(there)
+        with there.surroundings.endings.inside(there.execution.project, callee.name, there.tally.end):
+            leap = await callee.walk.walk(there)
         if not isinstance(leap, Replied):
             return None
         if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):

@@ -2,14 +2,14 @@
 
 In:    for how long, or until when.
 Out:   null.
-Never: a pause beyond the deadline of the execution: it would end in nothing else.
+Never: a worker held for long by a durable execution; a pause beyond the deadline: it would end in nothing else.
 """
 
 import asyncio
 from datetime import datetime
 from typing import Any
 
-from services.executor.scene import Scene
+from services.executor.scene import Parked, Scene
 from services.executor.steps.base import Compiler
 from shared.errors import TimedOut, WorkflowFailed
 from shared.project.expressions import compile_value
@@ -25,12 +25,28 @@ class DelayStep:
 
     async def run(self, scene: Scene) -> None:
         """Raises TimedOut at once when the deadline comes first, WorkflowFailed for what is no time."""
-        wait_ms = self._for_ms
-        if wait_ms is None:
-            wait_ms = max(0, _unix_ms(self._until.render(scene.scope)) - scene.surroundings.clock.now_ms())
+        now_ms = scene.surroundings.clock.now_ms()
+        until_ms = await self._end(scene, now_ms)
+        wait_ms = max(0, until_ms - now_ms)
         if wait_ms >= scene.left_ms():
             raise TimedOut(f"a delay of {wait_ms} ms ends after the deadline of the operation")
+        if scene.parks and wait_ms > scene.surroundings.park_after_ms:
+            raise Parked(until_ms)
         await asyncio.sleep(wait_ms / 1000)
+
+    async def _end(self, scene: Scene, now_ms: int) -> int:
+        """Unix ms; a durable execution that is taken up again waits for the same time."""
+        if self._for_ms is None:
+            return _unix_ms(self._until.render(scene.scope))
+        if scene.journal is None:
+            return now_ms + self._for_ms
+        place = f"{scene.path}end"
+        noted = scene.journal.noted(place)
+        if noted is not None:
+            return int(noted["output"])
+        scene.journal.note(place, {"output": now_ms + self._for_ms})
+        await scene.journal.settled()
+        return now_ms + self._for_ms
 
 
 def _unix_ms(value: Any) -> int:

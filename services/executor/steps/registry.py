@@ -14,6 +14,7 @@ from services.executor.steps.branch import BranchStep
 from services.executor.steps.call import CallStep
 from services.executor.steps.connector import ConnectorStep
 from services.executor.steps.delay import DelayStep
+from services.executor.steps.emit import EmitStep
 from services.executor.steps.http import HttpStep
 from services.executor.steps.leaps import FailStep, LeapStep
 from services.executor.steps.loop import LoopStep
@@ -39,6 +40,7 @@ STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
     "call": CallStep,
     "delay": DelayStep,
     "publish": PublishStep,
+    "emit": EmitStep,
     "script": ScriptStep,
     "storage": StorageStep,
     "reply": ReplyStep,

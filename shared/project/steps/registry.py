@@ -21,6 +21,7 @@ BUILT_IN: dict[str, type[StepSettings]] = {
     "call": control.CallSettings,
     "delay": work.DelaySettings,
     "publish": work.PublishSettings,
+    "emit": work.EmitSettings,
     "script": work.ScriptSettings,
     "storage": work.StorageSettings,
     "reply": control.ReplySettings,

@@ -50,7 +50,7 @@ class TransformSettings(StepSettings):
 class DelaySettings(StepSettings):
     """A pause. Output: null."""
 
-    for_ms: Duration | None = Field(default=None, alias="for", ge=1, le=300_000)
+    for_ms: Duration | None = Field(default=None, alias="for", ge=1, le=30 * 86_400_000)
     until: str | None = Field(default=None, min_length=1, description=
                               "An expression that gives unix milliseconds, or a time like 2030-01-31T08:00:00Z")
 
@@ -78,6 +78,19 @@ class StorageSettings(StepSettings):
     key: str = Field(min_length=1, max_length=500)
     value: Any = Field(default=None, description="What is set or appended; the number that is added (1)")
     ttl_ms: Duration | None = Field(default=None, alias="ttl", ge=1, description="Forgotten after so long")
+
+
+class EmitSettings(StepSettings):
+    """An event for the caller of an operation with `mode: events`. Output: null."""
+
+    event: str = Field(default="message", pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="Its name")
+    data: Any = Field(description="Sent as JSON; a text as it is")
+
+    @model_validator(mode="after")
+    def _own_name(self) -> "EmitSettings":
+        if self.event in ("end", "error"):
+            raise ValueError(f"{self.event!r} is the name of the last event, which Weir sends")
+        return self
 
 
 class PublishSettings(StepSettings):

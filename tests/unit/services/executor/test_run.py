@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from services.executor.endings import Endings
 from services.executor.journal import Journals
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
@@ -76,7 +77,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
                   journals: Journals | None = None, store: Store | None = None,
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
-                  sealed: tuple[Seal, list[Credential]] | None = None) -> tuple[Any, Scene]:
+                  sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
+                  stream: Any = None) -> tuple[Any, Scene]:
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
@@ -94,9 +96,10 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
                                       scripts=scripts, storage=StorageBounds(1000, 3),
                                       outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),
+                                      endings=Endings(nowhere(), Tasks()), park_after_ms=park_after_ms,
                                       max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
-            scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
+            stream=stream, scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
                    "execution": {"id": "r"}})
         plan = compile_plans(project, config or {})["o"]
         try:

@@ -1,0 +1,109 @@
+"""What ends executions before their end: somebody cancels one, its caller has gone, its workflow is stopped.
+
+In:    what the store says of executions, what the config topic says of workflows.
+Out:   running ones ended; others that do not begin.
+Never: an execution that goes on for more than a second after the word.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from shared.contracts.config import Halt
+from shared.errors import Cancelled, ClientGone, WeirError, WorkflowStopped
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+from shared.store.cancels import cancelled
+from shared.store.redis import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+End = Callable[[WeirError], None]
+_LOOK_S = 0.4
+_MAX_KNOWN = 10_000
+
+
+class Endings:
+    """Of all executions of this process."""
+
+    def __init__(self, store: Store, tasks: Tasks) -> None:
+        """Looks at the store once started, and only while something runs."""
+        self._store, self._tasks = store, tasks
+        self._running: dict[str, End] = {}
+        self._inside: dict[tuple[str, str], dict[object, End]] = {}
+        self._halts: dict[tuple[str, str], Halt] = {}
+        self._known: dict[str, str] = {}
+        self._cursor = 0
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look now and then."""
+        self._loop = self._tasks.spawn(self._now_and_then(), "endings")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        await self._tasks.end(self._loop)
+
+    def take(self, halt: Halt) -> None:
+        """A workflow is stopped, or goes on; its runs end."""
+        place = (halt.project, halt.workflow)
+        self._halts.pop(place, None)
+        if halt.halted:
+            self._halts[place] = halt
+            for end in list(self._inside.get(place, {}).values()):
+                end(Cancelled(_told(halt)))
+
+    @contextmanager
+    def execution(self, execution: str, end: End) -> Iterator[None]:
+        """While an execution runs. Raises Cancelled, ClientGone for one that was to end before it began."""
+        if execution in self._known:
+            raise _error(self._known[execution])
+        self._running[execution] = end
+        try:
+            yield
+        finally:
+            del self._running[execution]
+
+    @contextmanager
+    def inside(self, project: str, workflow: str, end: End) -> Iterator[None]:
+        """While a workflow runs. Raises WorkflowStopped."""
+        place, mark = (project, workflow), object()
+        if place in self._halts:
+            raise WorkflowStopped(_told(self._halts[place]), headers={"Retry-After": "60"})
+        here = self._inside.setdefault(place, {})
+        here[mark] = end
+        try:
+            yield
+        finally:
+            del here[mark]
+            if not here:
+                self._inside.pop(place, None)
+
+    async def _now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._running:
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            self._cursor, found = await cancelled(self._store, self._cursor)
+        except StoreUnavailable as exc:
+            log.warning("whether executions are to end is not known: %s", exc, extra={"action": actions.STORE_AWAY})
+            return
+        for execution, why in found.items():
+            if execution not in self._known and execution in self._running:
+                self._running[execution](_error(why))
+            self._known[execution] = why
+        while len(self._known) > _MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+
+
+def _error(why: str) -> WeirError:
+    if why == "client-gone":
+        return ClientGone("the caller has closed the connection, so the rest was not run")
+    return Cancelled("an operator has cancelled this execution")
+
+
+def _told(halt: Halt) -> str:
+    return f"workflow {halt.workflow!r} is stopped by an operator{f': {halt.reason}' if halt.reason else ''}"

@@ -1,0 +1,58 @@
+"""Durable executions whose time has come go on.
+
+In:    the store's word on who waits.
+Out:   their records on `weir.executions`, for whichever executor is free.
+Never: a record forgotten before the broker has it.
+"""
+
+import asyncio
+import logging
+
+from shared.clock import Clock
+from shared.contracts.execution import ExecutionRecord
+from shared.errors import WeirError
+from shared.kafka.outbox import Outbox
+from shared.names import actions, topics
+from shared.runtime.tasks import Tasks
+from shared.store.redis import Store, StoreUnavailable
+from shared.store.waiting import done, due
+
+log = logging.getLogger(__name__)
+_LOOK_S = 0.5
+_AT_ONCE = 100
+
+
+class Waker:
+    """Looks twice a second; executors share the work."""
+
+    def __init__(self, store: Store, outbox: Outbox, tasks: Tasks, clock: Clock) -> None:
+        """Looks once started."""
+        self._store, self._outbox, self._tasks, self._clock = store, outbox, tasks, clock
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look now and then."""
+        self._loop = self._tasks.spawn(self._now_and_then(), "waker")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        await self._tasks.end(self._loop)
+
+    async def _now_and_then(self) -> None:
+        while True:
+            try:
+                found = await self._look()
+            except (StoreUnavailable, WeirError) as exc:
+                found = 0
+                log.warning("executions that wait do not go on yet: %s", exc, extra={"action": actions.STORE_AWAY})
+            if found < _AT_ONCE:
+                await asyncio.sleep(_LOOK_S)
+
+    async def _look(self) -> int:
+        lease, executions = await due(self._store, self._clock.now_ms(), _AT_ONCE)
+        await asyncio.gather(*(self._go_on(execution, lease) for execution in executions))
+        return len(executions)
+
+    async def _go_on(self, execution: ExecutionRecord, lease: int) -> None:
+        await self._outbox.send(topics.EXECUTIONS, execution.body, execution.to_headers())
+        await done(self._store, execution.request_id, lease)

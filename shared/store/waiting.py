@@ -1,0 +1,61 @@
+"""Executions that hold no worker: those that wait for a time far away, and failed ones that may be resumed.
+
+In:    their records.
+Out:   the same, when their time has come. Raises StoreUnavailable.
+Never: a record lost between two executors: one that is taken and not done is due again after a lease.
+"""
+
+import msgspec
+
+from shared.contracts.codec import header_map
+from shared.contracts.execution import ExecutionRecord
+from shared.store.redis import Store
+
+_LEASE_MS = 30_000
+_RECORD = tuple[list[tuple[str, bytes]], bytes]
+
+
+async def park(store: Store, execution: ExecutionRecord, due_ms: int) -> None:
+    """It goes on at a time, unix ms."""
+    await store.run("waiting", [], ["park", execution.request_id, _packed(execution), due_ms])
+
+
+async def due(store: Store, now_ms: int, count: int) -> tuple[int, list[ExecutionRecord]]:
+    """Those whose time has come, and the lease by which they are ours."""
+    lease = now_ms + _LEASE_MS
+    found = await store.run("waiting", [], ["due", now_ms, lease, count])
+    return lease, [_unpacked(record) for record in found[1::2]]
+
+
+async def done(store: Store, execution: str, lease: int) -> None:
+    """It has gone on."""
+    await store.run("waiting", [], ["done", execution, lease])
+
+
+async def wake(store: Store, execution: str, now_ms: int) -> bool:
+    """It goes on now; False when it does not wait."""
+    return bool(await store.run("waiting", [], ["wake", execution, now_ms]))
+
+
+async def keep_failed(store: Store, execution: ExecutionRecord, keep_ms: int) -> None:
+    """It may be resumed for so long."""
+    await store.command("SET", _failed(execution.project, execution.request_id), _packed(execution), "PX", keep_ms)
+
+
+async def take_failed(store: Store, project: str, execution: str) -> ExecutionRecord | None:
+    """One that may be resumed; whoever gets it is the only one."""
+    found = await store.command("GETDEL", _failed(project, execution))
+    return None if found is None else _unpacked(found)
+
+
+def _failed(project: str, execution: str) -> str:
+    return f"weir:failed:{project}:{execution}"
+
+
+def _packed(execution: ExecutionRecord) -> bytes:
+    return msgspec.msgpack.encode((execution.to_headers(), execution.body))
+
+
+def _unpacked(value: bytes) -> ExecutionRecord:
+    headers, body = msgspec.msgpack.decode(value, type=_RECORD)
+    return ExecutionRecord.from_headers(header_map(headers), body)
