@@ -106,6 +106,7 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
               # the outside systems of the examples run on this machine
               "WEIR_EXECUTOR_ALLOW_NETWORKS": os.environ.get("WEIR_EXECUTOR_ALLOW_NETWORKS", _LOOPBACK),
+              "WEIR_EXECUTOR_PUBLISH_TOPICS": os.environ.get("WEIR_EXECUTOR_PUBLISH_TOPICS", '["examples."]'),
               "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
     keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
     services = [_service(settings, name, number, {**common, **(keys if name in _KEY_HOLDERS else {})})

@@ -79,6 +79,12 @@ class Endings:
             if not here:
                 self._inside.pop(place, None)
 
+    async def look(self) -> None:
+        """Look at once: an execution that is to end may not wait for days before that."""
+        await self._look()
+        # one that has just ended itself meets its end here
+        await asyncio.sleep(0)
+
     async def _now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)

@@ -149,7 +149,9 @@ class Stage:
             if isinstance(error, Refused):
                 # nothing was done for the caller
                 scene.tally.tasks = 0
-            elif scene.journal is not None and not isinstance(error, Cancelled):
+            elif isinstance(error, Cancelled):
+                scene.tally.ended = error
+            elif scene.journal is not None:
                 await self._keep_failed(scene)
             failed_step = error.members.get("step")
             return (error_reply(error, execution.request_id), error.reason,
@@ -182,6 +184,7 @@ class Stage:
                 except Parked as parked:
                     # what runs beside it is a part of it, and what it did is noted when this one is taken up
                     await tally.settled()
+                    await endings.look()
                     await self._park(execution, parked.until_ms)
                     raise
 

@@ -14,6 +14,7 @@ from opentelemetry.trace import Span
 
 from services.executor.endings import Endings
 from services.executor.journal import Journal, Journals
+from services.executor.neighbours import Neighbours
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.scripts import Scripts
@@ -60,9 +61,11 @@ class Surroundings:
     scripts: Scripts
     outbox: Outbox
     endings: Endings
+    neighbours: Neighbours
     publish_topics: Sequence[str] = ()
     max_response_bytes: int
     park_after_ms: int = 60_000
+    max_depth: int = 8
 
 
 @dataclass(slots=True)

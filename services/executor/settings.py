@@ -28,6 +28,8 @@ class ExecutorSettings(BaseSettings):
     storage_max_items: PositiveInt = 10_000
     # a durable execution that waits for longer holds no worker until its time has come
     park_after_ms: PositiveInt = 60_000
+    # operations of other projects that one call may lead to, each called by the workflow of the one before
+    max_depth: PositiveInt = 8
     # topics that `publish` steps may write to: names, and prefixes that end in a dot; Weir's own never
     publish_topics: tuple[str, ...] = ()
     # connections to one outside host

@@ -10,6 +10,7 @@ import os
 from services.executor.endings import Endings
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
+from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
@@ -54,6 +55,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     credentials = Credentials(ClusterKey().seal(), http, clock)
     endings = Endings(store, tasks)
+    neighbours = Neighbours(Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
+                                 owner=service.instance, max_in_flight=own.max_in_flight))
     shelf = Shelf(os.environ, own.version_wait_ms, credentials.take, endings.take)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
@@ -62,7 +65,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
-                                  endings=endings, park_after_ms=own.park_after_ms,
+                                  endings=endings, neighbours=neighbours, max_depth=own.max_depth, park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle
@@ -70,4 +73,5 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        ConfigFollower(kafka, tasks, metrics, shelf.take), endings, intake, Waker(store, side_outbox, tasks, clock)))
+        ConfigFollower(kafka, tasks, metrics, shelf.take), endings, neighbours, intake,
+        Waker(store, side_outbox, tasks, clock)))

@@ -245,7 +245,7 @@ class Bench:
             claim={} if answered else hearing.claim(),
             keep_ms=self._parts.results.keep_ms if kept else 0,
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
-            idempotency_key=request.idempotency_key,
+            idempotency_key=request.idempotency_key, depth=request.depth,
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
         try:

@@ -10,7 +10,8 @@ Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-
 `weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas),
 `weir-headers` JSON {name: value} that the answer gets, `weir-holds` (keys of amounts that are given back when it ends,
 by commas), `weir-claim` JSON {key, digest, keep_ms} of the idempotency key, `weir-keep` (for how many milliseconds its
-result can be asked for, decimal), the reply address, `idempotency-key`, `content-type`, trace context.
+result can be asked for, decimal), `weir-depth` (operations behind this one, decimal), the reply address,
+`idempotency-key`, `content-type`, trace context.
 """
 
 from typing import Any, Self
@@ -42,6 +43,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
     holds: tuple[str, ...] = ()
     claim: dict[str, Any] = {}
     keep_ms: int = 0
+    depth: int = 0
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -64,6 +66,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             out.append((H.HOLDS, ",".join(self.holds).encode()))
         if self.claim:
             out.append((H.CLAIM, orjson.dumps(self.claim)))
+        if self.depth:
+            out.append((H.DEPTH, b"%d" % self.depth))
         if self.keep_ms:
             out.append((H.KEEP, b"%d" % self.keep_ms))
         if self.answer_headers:
@@ -89,6 +93,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
             observed=_listed(text(H.OBSERVED)), holds=_listed(text(H.HOLDS)),
             claim=codec.json_object(headers, H.CLAIM) or {}, keep_ms=codec.integer(headers, H.KEEP) or 0,
+            depth=codec.integer(headers, H.DEPTH) or 0,
             answer_headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=text(H.IDEMPOTENCY_KEY),
             content_type=text(H.CONTENT_TYPE), traceparent=text(H.TRACEPARENT),

@@ -65,6 +65,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     content_type: str | None = None
     prefer: str | None = None
+    depth: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
 
@@ -82,6 +83,8 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
             out.append((H.PARAMS, orjson.dumps(self.params)))
         if self.http is not None:
             out.append((H.HTTP, self.http.to_json()))
+        if self.depth:
+            out.append((H.DEPTH, b"%d" % self.depth))
         if self.deadline_ms is not None:
             out.append((H.DEADLINE, b"%d" % self.deadline_ms))
         if self.reply_to is not None:
@@ -106,6 +109,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
             deadline_ms=codec.integer(headers, H.DEADLINE), reply_to=ReplyAddress.from_headers(headers),
             token_digest=text(H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
             idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE), prefer=text(H.PREFER),
+            depth=0 if edge else codec.integer(headers, H.DEPTH) or 0,
             traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE))
 
     def addressed(self, address: ReplyAddress) -> list[tuple[str, bytes]]:

@@ -17,6 +17,8 @@ DEADLINE = "weir-deadline"
 CORRELATION_ID = "weir-correlation-id"
 REPLY_TOPIC = "weir-reply-topic"
 REPLY_PARTITION = "weir-reply-partition"
+# how many operations stand behind this one, each called by a workflow of the one before
+DEPTH = "weir-depth"
 TOKEN_DIGEST = "weir-token-digest"
 SEALED = "weir-sealed"
 IDEMPOTENCY_KEY = "idempotency-key"

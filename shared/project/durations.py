@@ -1,4 +1,4 @@
-"""Durations as owners write them: `500ms`, `30s`, `5m`, `1h`.
+"""Durations as owners write them: `500ms`, `30s`, `5m`, `1h`, `2d`.
 
 In:    text with a unit.
 Out:   milliseconds, and the text again.
@@ -10,15 +10,15 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_FORM = re.compile(r"(\d{1,9})(ms|s|m|h)")
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_FORM = re.compile(r"(\d{1,10})(ms|s|m|h|d)")
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def to_ms(value: object) -> int:
     """Milliseconds of a duration. Raises ValueError."""
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError("a duration is a number with a unit: 500ms, 30s, 5m, 1h")
+        raise ValueError("a duration is a number with a unit: 500ms, 30s, 5m, 1h, 2d")
     return int(found[1]) * _UNITS_MS[found[2]]
 
 

@@ -84,6 +84,10 @@ SAMPLES: dict[str, Any] = {
     "execution-kept": ExecutionRecord(
         request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
         source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, keep_ms=86_400_000),
+    "execution-depth": ExecutionRecord(
+        request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="internal",
+        origin=ORIGIN, deadline_ms=1_700_000_030_000, depth=2),
+    "request-internal-depth": _request(operation="order", depth=2, reply_to=OWN),
     "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),
     "reply": ReplyRecord(
         request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import ClientSession
 
 from shared.project.load import is_project_file
+from shared.project.steps.registry import BUILT_IN
 from tests.support.platform import ROOT, Platform, eventually, free_ports
 
 Ask = Any
@@ -46,11 +47,12 @@ async def ask(platform: Platform, http: ClientSession, request: pytest.FixtureRe
         token = platform.admin("POST", f"/projects/{name}/clients/{client[1]}/tokens", {})["token"]
         await platform.configured(http)
 
-        async def call(method: str, path: str, *, anybody: bool = False, **more: Any) -> tuple[int, Any]:
+        async def call(method: str, path: str, *, anybody: bool = False, text: bool = False,
+                       **more: Any) -> tuple[int, Any]:
             headers = {} if anybody else {"Authorization": f"Bearer {token}"}
             async with http.request(method, f"{platform.ingress}{path}", headers={**headers, **more.pop("headers", {})},
                                     **more) as answer:
-                return answer.status, await answer.json(content_type=None)
+                return answer.status, await (answer.text() if text else answer.json(content_type=None))
         await eventually(lambda: reachable(port), within_s=10)
         yield call
 
@@ -128,3 +130,25 @@ async def test_command_runs_an_example(platform: Platform, http: ClientSession) 
         process.send_signal(signal.SIGINT)
         await process.wait()
     assert not await reachable(8093)
+
+
+@pytest.mark.parametrize("ask", ["support-chat"], indirect=True)
+async def test_support_chat(ask: Ask) -> None:
+    chat = f"/support-chat/chats/{os.urandom(4).hex()}"
+    first = await ask("POST", chat, json={"question": "How long does delivery take?"}, text=True)
+    assert first[0] == 200
+    heard = re.findall(r"event: (\w+)\nid: \S+\ndata: (.*)", first[1])
+    assert heard[0][0] == "sources"
+    assert '"title":"Delivery"' in heard[0][1]
+    assert ("text", "Delivery takes two days.") in heard
+    assert heard[-1][0] == "end"
+    again = await ask("POST", chat, json={"question": "How long does delivery take?"}, text=True)
+    assert "You have asked 1 times before." in again[1]
+    away = await ask("POST", chat, json={"question": "crash"}, text=True)
+    assert re.findall(r"event: (\w+)", away[1]) == ["sources", "text", "end"]
+    assert (await ask("POST", chat, json={}))[0] == 400
+
+
+def test_examples_use_every_kind_of_step() -> None:
+    texts = "".join(path.read_text() for path in (ROOT / "examples").glob("*/workflows/*.yaml"))
+    assert [kind for kind in BUILT_IN if re.search(rf"\b{kind}:", texts) is None] == []

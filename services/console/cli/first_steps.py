@@ -20,11 +20,14 @@ _PROJECT, _CLIENT = "employee-directory", "intranet"
 _REPLIES = Topic(name="replies.demo", value="reply body, raw", writers=("policy", "executor"), readers=("kcat",),
                  partitions=1, configs={"cleanup.policy": "delete", "retention.ms": str(10 * MINUTE_MS)})
 
+# what workflows of the examples publish
+_ORDERS = Topic(name="examples.orders", value="order, JSON", writers=("executor",), readers=("kcat",), partitions=1)
+
 
 async def load_example(plan: ClusterPlan) -> list[str]:
     """Apply the example and make its demo token; returns the commands to try. Raises Failure."""
     os.environ.update(WEIR_STATE_DIR=str(plan.state_dir), WEIR_CONTROL_URL=plan.control_url)
-    await ensure_topics(plan.bootstrap, [_REPLIES])
+    await ensure_topics(plan.bootstrap, [_REPLIES, _ORDERS])
     await asyncio.to_thread(_apply, plan.state_dir)
     state = _relative(plan.state_dir)
     return [

@@ -23,6 +23,7 @@ from shared.clock import Clock
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
+from shared.contracts.token import topic_digest
 from shared.errors import UpstreamFailed, WorkflowFailed
 
 _FORM = "application/x-www-form-urlencoded"
@@ -76,6 +77,14 @@ class Credentials:
             token = await self._token(grant, members, stale=token)
             response = await self._http.exchange(_bearing(request, token), redirects, max_bytes)
         return response
+
+    def digest(self, project: str, name: str, topic: str) -> str:
+        """What stands for a bearer credential on a request topic. Raises WorkflowFailed."""
+        credential, members = self._open(project, name)
+        if credential.kind != "bearer":
+            raise WorkflowFailed(f"credential {name!r} is of the kind {credential.kind}; an operation is called with a "
+                                 "token: one of the kind bearer", kind="credential-unusable")
+        return topic_digest(members["token"], topic)
 
     def _open(self, project: str, name: str) -> tuple[Credential, Mapping[str, str]]:
         credential = self._known.get((project, name))

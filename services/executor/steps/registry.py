@@ -18,6 +18,7 @@ from services.executor.steps.emit import EmitStep
 from services.executor.steps.http import HttpStep
 from services.executor.steps.leaps import FailStep, LeapStep
 from services.executor.steps.loop import LoopStep
+from services.executor.steps.operation import OperationStep
 from services.executor.steps.parallel import ParallelStep
 from services.executor.steps.publish import PublishStep
 from services.executor.steps.reply import ReplyStep
@@ -38,6 +39,7 @@ STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
     "continue": LeapStep,
     "parallel": ParallelStep,
     "call": CallStep,
+    "operation": OperationStep,
     "delay": DelayStep,
     "publish": PublishStep,
     "emit": EmitStep,

@@ -19,6 +19,7 @@ BUILT_IN: dict[str, type[StepSettings]] = {
     "continue": control.ContinueSettings,
     "parallel": control.ParallelSettings,
     "call": control.CallSettings,
+    "operation": work.OperationSettings,
     "delay": work.DelaySettings,
     "publish": work.PublishSettings,
     "emit": work.EmitSettings,

@@ -93,6 +93,18 @@ class EmitSettings(StepSettings):
         return self
 
 
+class OperationSettings(StepSettings):
+    """An operation of another project, through its own policy. Output: {status, headers, body}."""
+
+    project: Name
+    operation: Name
+    params: dict[str, Any] = Field(default_factory=dict, description="Path and query parameters by name")
+    body: Any = Field(default=None, description="Sent as JSON")
+    credential: Name | None = Field(default=None, description="Of the kind bearer: a token of a client of that project")
+    timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)
+    expect: tuple[Status, ...] = Field(default=(), description="Statuses that are no failure; any 2xx when empty")
+
+
 class PublishSettings(StepSettings):
     """A record on a Kafka topic that the executor's settings list. Output: null, once the broker has it."""
 

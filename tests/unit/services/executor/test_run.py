@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from services.executor.endings import Endings
 from services.executor.journal import Journals
+from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
@@ -32,6 +33,7 @@ from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
 ANSWER = {"id": "answer", "reply": {"body": "{% steps %}"}}
@@ -72,6 +74,13 @@ def nowhere() -> Store:
     return Store(RedisSettings(url="redis://127.0.0.1:9/0"))
 
 
+def nobody() -> Neighbours:
+    """Nobody to call: what calls no operation asks none."""
+    kafka = KafkaSettings()
+    return Neighbours(Line(kafka=kafka, tasks=Tasks(), metrics=Metrics(), store=nowhere(), outbox=Outbox(kafka),
+                           owner="t", max_in_flight=1))
+
+
 async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
@@ -96,7 +105,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
                                       scripts=scripts, storage=StorageBounds(1000, 3),
                                       outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),
-                                      endings=Endings(nowhere(), Tasks()), park_after_ms=park_after_ms,
+                                      endings=Endings(nowhere(), Tasks()), neighbours=nobody(),
+                                      park_after_ms=park_after_ms,
                                       max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=False),
             stream=stream, scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},

@@ -1,0 +1,80 @@
+"""The `operation` step: an operation of another project, through its own policy.
+
+In:    its project and name, parameters and body with expressions, a credential.
+Out:   {status, headers, body}.
+Never: a way around that project's policy; a circle of projects that call each other for ever.
+"""
+
+from typing import Any
+
+import orjson
+
+from services.executor.scene import Scene
+from services.executor.steps.base import Compiler
+from shared.contracts import ids
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.request import RequestRecord
+from shared.errors import Refused, UpstreamFailed, WorkflowFailed
+from shared.names import topics
+from shared.names.headers import JSON
+from shared.project.expressions import compile_value
+from shared.project.steps.work import OperationSettings
+
+
+class OperationStep:
+    """One call; the trace goes along, and a key of its effect."""
+
+    effect = True
+
+    def __init__(self, settings: OperationSettings, _: Compiler) -> None:
+        """Compiles the expressions once."""
+        self._settings = settings
+        self._wanted = compile_value({"params": settings.params, "body": settings.body})
+
+    async def run(self, scene: Scene) -> dict[str, Any]:
+        """Call. Raises UpstreamFailed, TimedOut, WorkflowFailed."""
+        settings, surroundings, execution = self._settings, scene.surroundings, scene.execution
+        if execution.depth >= surroundings.max_depth:
+            raise WorkflowFailed(f"{execution.depth} operations stand behind this one already, each called by the one "
+                                 "before (WEIR_EXECUTOR_MAX_DEPTH)", kind="too-deep")
+        wanted = self._wanted.render(scene.scope)
+        digest = None
+        if settings.credential is not None:
+            digest = surroundings.credentials.digest(execution.project, settings.credential, topics.REQUESTS_INTERNAL)
+        timeout_ms, now_ms = min(settings.timeout_ms, scene.left_ms()), surroundings.clock.now_ms()
+        body = b"" if wanted["body"] is None else orjson.dumps(wanted["body"])
+        request = RequestRecord(
+            request_id=ids.request_id(now_ms), project=settings.project, operation=settings.operation, body=body,
+            params={name: value for name, value in wanted["params"].items() if value is not None},
+            deadline_ms=now_ms + timeout_ms, token_digest=digest, content_type=JSON if body else None,
+            idempotency_key=scene.effect_key, traceparent=str(scene.trace), depth=execution.depth + 1)
+        try:
+            reply = await surroundings.neighbours.ask(request, timeout_ms)
+        except Refused as exc:
+            raise UpstreamFailed(f"operation {settings.project}/{settings.operation} could not be called: {exc}",
+                                 members={"upstream_status": exc.status}) from exc
+        self._check(reply)
+        return {"status": reply.status, "headers": {name.lower(): value for name, value in reply.headers.items()},
+                "body": _read(reply)}
+
+    def _check(self, reply: ReplyRecord) -> None:
+        settings, status = self._settings, reply.status
+        if status in settings.expect if settings.expect else 200 <= status < 300:
+            return
+        waits = reply.headers.get("Retry-After", "")
+        raise UpstreamFailed(
+            f"operation {settings.project}/{settings.operation} answered {status}{_code(reply)}",
+            members={"upstream_status": status, **({"retry_after_ms": int(waits) * 1000} if waits.isdecimal() else {})})
+
+
+def _code(reply: ReplyRecord) -> str:
+    found = _read(reply)
+    return f" ({found['code']})" if isinstance(found, dict) and "code" in found else ""
+
+
+def _read(reply: ReplyRecord) -> Any:
+    if not reply.body:
+        return None
+    if (reply.content_type or "").endswith("json"):
+        return orjson.loads(reply.body)
+    return reply.body.decode(errors="replace")
