@@ -19,6 +19,10 @@ class ExecutorSettings(BaseSettings):
     max_in_flight_per_project: PositiveInt = 400
     max_reply_bytes: PositiveInt = 900_000
     max_response_bytes: PositiveInt = 900_000
+    # of each expression: its time, how deep its functions call each other, its result
+    expression_timeout_ms: PositiveInt = 1_000
+    expression_max_depth: PositiveInt = 200
+    expression_max_bytes: PositiveInt = 2_000_000
     # of each script: its time, its memory; how many run at the same time
     script_time_ms: PositiveInt = 1_000
     script_memory_bytes: PositiveInt = 32_000_000

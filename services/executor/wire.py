@@ -29,6 +29,7 @@ from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
+from shared.project.expressions import BOUNDS
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -46,6 +47,8 @@ GROUP = "weir-executor"
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
+        own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
     tracing = Tracing("executor", service.instance)
     http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
     outbox, side_outbox = Outbox(kafka), Outbox(kafka)
@@ -65,7 +68,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
-                                  endings=endings, neighbours=neighbours, max_depth=own.max_depth, park_after_ms=own.park_after_ms,
+                                  endings=endings, neighbours=neighbours, max_depth=own.max_depth,
+                                  park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes))).handle

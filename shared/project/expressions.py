@@ -9,6 +9,7 @@ Scope: trigger {body, query, path, headers, method, client, ip}, steps, errors, 
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,10 +22,22 @@ Render = Callable[[Scope], Any]
 _EXPRESSION = re.compile(r"\{%(.*?)%\}", re.DOTALL)
 _STEP_READ = re.compile(r"\bsteps\.([A-Za-z_][A-Za-z0-9_]*)")
 
-# bounds of one evaluation; a workflow that needs more should do less in one expression
-TIMEOUT_S = 1.0
-MAX_DEPTH = 200
-MAX_RESULT_BYTES = 2_000_000
+
+@dataclass(slots=True)
+class Bounds:
+    """Of one evaluation, in the whole process; a workflow that needs more should do less in one expression."""
+
+    timeout_ms: int = 1_000
+    max_depth: int = 200
+    max_bytes: int = 2_000_000
+
+
+# set once, where the process is put together
+BOUNDS = Bounds()
+# what the library says when a bound is hit: the kind of error, and the setting
+_HIT = {"D1012": ("expression-timeout", "WEIR_EXECUTOR_EXPRESSION_TIMEOUT_MS"),
+        "D1011": ("expression-too-deep", "WEIR_EXECUTOR_EXPRESSION_MAX_DEPTH"),
+        "U1001": ("expression-too-large", "WEIR_EXECUTOR_EXPRESSION_MAX_BYTES")}
 
 
 class BadExpression(ValueError):
@@ -108,14 +121,17 @@ def _evaluation(source: str) -> Render:
     source = source.strip()
     try:
         compiled = Expression(source)
-    except JlensError as exc:
+    except (JlensError, UnicodeEncodeError) as exc:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
     def evaluate(scope: Scope) -> Any:
         try:
-            return compiled.evaluate(scope, timeout=TIMEOUT_S, max_depth=MAX_DEPTH, max_result_size=MAX_RESULT_BYTES)
+            return compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
+                                     max_result_size=BOUNDS.max_bytes)
         except JlensError as exc:
-            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}") from exc
+            kind, setting = _HIT.get(exc.code or "", ("", ""))
+            hint = f" ({setting})" if setting else ""
+            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}{hint}", kind=kind) from exc
 
     return evaluate
 
