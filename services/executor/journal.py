@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note, keep, read, write
@@ -24,9 +25,9 @@ _GRACE_MS = 3_600_000
 class Journals:
     """The journals of this process."""
 
-    def __init__(self, store: Store, tasks: Tasks) -> None:
-        """Ready at once."""
-        self._store, self._tasks = store, tasks
+    def __init__(self, store: Store, tasks: Tasks, seal: Seal | None = None) -> None:
+        """`seal`: for what is masked."""
+        self._store, self._tasks, self.seal = store, tasks, seal
         self._waiting: list[tuple[Note, asyncio.Future[None]]] = []
         self._writing = False
 
@@ -79,11 +80,28 @@ class Journal:
     def noted(self, path: str) -> dict[str, Any] | None:
         """What a step gave, if it was finished."""
         note: dict[str, Any] | None = self._noted.get(path)
-        return note
+        if note is None or "sealed" not in note:
+            return note
+        seal = self._journals.seal
+        try:
+            members = {} if seal is None else seal.open(note["sealed"], self._place(path))
+        except SealBroken:
+            members = {}
+        # what cannot be read any more is done again
+        opened: dict[str, Any] | None = orjson.loads(members["note"]) if members else None
+        return opened
 
-    def note(self, path: str, what: dict[str, Any]) -> None:
-        """Note what a step gave; `settled` waits until it is safe."""
+    def note(self, path: str, what: dict[str, Any], *, mask: bool = False) -> None:
+        """Note what a step gave; `settled` waits until it is safe. What is masked is sealed, or not noted at all."""
+        if mask:
+            seal = self._journals.seal
+            if seal is None:
+                return
+            what = {"sealed": seal.close({"note": orjson.dumps(what).decode()}, self._place(path))}
         self._open.append(self._journals.note((self._key, path, orjson.dumps(what), self._keep_ms)))
+
+    def _place(self, path: str) -> str:
+        return f"{self._key}/{path}"
 
     def over(self) -> None:
         """The execution has ended well: what was to last for days lasts until its record is committed."""

@@ -78,7 +78,8 @@ class _Compiler:
     def _planned(self, step: Step) -> PlannedStep:
         work = STEPS[step.kind](step.settings, self)
         return PlannedStep(
-            id=step.id, kind=step.kind, work=work, timeout_ms=step.timeout_ms, effect=getattr(work, "effect", False),
+            id=step.id, kind=step.kind, work=work, mask=step.mask, timeout_ms=step.timeout_ms,
+            effect=getattr(work, "effect", False),
             holds=getattr(work, "holds", False),
             condition=compile_condition(step.if_) if step.if_ is not None else None, retry=step.retry,
             handles=step.handles, fallback=compile_value(step.fallback) if step.fallback is not None else None,

@@ -26,6 +26,7 @@ class PlannedStep:
     """One step: its condition, if any, what it does, and what a failure of it leads to.
 
     `effect`: it changes something outside; `holds`: it runs other steps, which are noted by themselves.
+    `mask`: what it gives is no business of those who operate Weir.
     """
 
     id: str
@@ -39,6 +40,7 @@ class PlannedStep:
     catch: "Steps | None" = None
     effect: bool = False
     holds: bool = False
+    mask: bool = False
 
 
 class Steps:
@@ -70,6 +72,9 @@ async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
                              else _once(step, inner, inner.journal))
         except WeirError as error:
             error.members = {"step": step.id, **error.members}
+            if step.mask:
+                # before a span, a log line or an answer has it
+                error.args = (f"step {step.id!r} failed, and says no more (mask)",)
             if step.handles == "fail" or not _may_be_handled(error, scene):
                 raise
             return await _handled(step, inner, scene, error)
@@ -95,11 +100,11 @@ async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap
         outcome = await _tried(step, scene)
     except Failed as error:
         if scene.handled and _may_be_handled(error, scene):
-            journal.note(scene.path, {"error": error_to_doc(error)})
+            journal.note(scene.path, {"error": error_to_doc(error)}, mask=step.mask)
             await journal.settled()
         raise
     if not isinstance(outcome, Leap):
-        journal.note(scene.path, {"output": outcome})
+        journal.note(scene.path, {"output": outcome}, mask=step.mask)
         if step.effect:
             await journal.settled()
     return outcome

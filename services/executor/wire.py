@@ -56,7 +56,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
     store = Store(RedisSettings())
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
-    credentials = Credentials(ClusterKey().seal(), http, clock)
+    seal = ClusterKey().seal()
+    credentials = Credentials(seal, http, clock)
     endings = Endings(store, tasks)
     neighbours = Neighbours(Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
                                  owner=service.instance, max_in_flight=own.max_in_flight))
@@ -67,7 +68,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
-                                  journals=Journals(store, tasks), store=store, scripts=scripts, outbox=outbox,
+                                  journals=Journals(store, tasks, seal), store=store, scripts=scripts, outbox=outbox,
                                   endings=endings, neighbours=neighbours, max_depth=own.max_depth,
                                   park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,

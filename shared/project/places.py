@@ -5,7 +5,7 @@ Out:   plain data, and line and column for a path into it.
 Never: an exception for a wrong file: what is wrong comes back as a `Problem`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,11 +75,35 @@ def read(file: str, text: str) -> Source:
         return source
     if node is not None:
         _note(node, source.places)
+        source.problems += [source.problem(path, "text", "half of a character stands here (a lone surrogate)")
+                            for path in _halves(node)]
     deepest = max(source.places, key=len, default=())
     if len(deepest) > _MAX_DEPTH:
         source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
         source.data = None
     return source
+
+
+def _halves(root: Node) -> Iterator[tuple[Key, ...]]:
+    """Where an escape like "\\ud800" has made a text that no encoding can write."""
+    waiting: list[tuple[Node, tuple[Key, ...]]] = [(root, ())]
+    seen: set[int] = set()
+    while waiting:
+        node, path = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            for key_node, value_node in node.value:
+                waiting += [(key_node, path), (value_node, (*path, _whole(str(key_node.value))))]
+        elif isinstance(node, SequenceNode):
+            waiting += [(item, (*path, index)) for index, item in enumerate(node.value)]
+        elif _whole(str(node.value)) != str(node.value):
+            yield path
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _note(root: Node, places: dict[tuple[Key, ...], Place]) -> None:

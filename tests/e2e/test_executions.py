@@ -159,6 +159,15 @@ async def test_failed_durable_execution_is_resumed_at_its_first_unfinished_step(
     again = await asyncio.to_thread(
         project.platform.weir, "executions", "resume", project.name, execution, check=False)
     assert (again.returncode, "it is succeeded" in again.stderr) == (1, True)
+    # trigger, first, both, pause, after, beside, last: as it was when it failed
+    assert await counted(project) == [("far", 502, 1, 7)]
+
+
+async def counted(project: Project) -> list[tuple[str, int, int, int]]:
+    """Usage of the project: operation, status, requests, tasks."""
+    usage = await asyncio.to_thread(
+        project.platform.admin, "GET", f"/projects/{project.name}/usage?by=operation,status")
+    return [(row["operation"], row["status"], row["requests"], row["tasks"]) for row in usage["rows"]]
 
 
 async def test_stopped_workflow_ends_its_runs_and_begins_none(make: Any) -> None:

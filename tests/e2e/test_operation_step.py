@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.platform import Platform
+from tests.support.platform import Platform, eventually
 
 SHOP = {
     "operations.yaml": """operations:
@@ -79,11 +79,20 @@ async def desk(platform: Platform, http: ClientSession) -> Any:
     return shop, name, call, looked
 
 
-async def test_workflow_calls_another_project_as_its_client(desk: Any) -> None:
-    _, name, call, looked = desk
+async def test_workflow_calls_another_project_as_its_client(desk: Any, platform: Platform) -> None:
+    shop, name, call, looked = desk
     found = await looked("shop")
     assert found["price"] == {"status": 201, "headers": {"x-sku": "pears"}, "body": {"pieces": 3, "client": "desk"}}
     assert await call(name, "/ask", None) == (200, {"status": 200, "headers": {}, "body": {"got": {"n": 1}}})
+
+    async def counted() -> bool:
+        found = {}
+        for project in (shop, name):
+            usage = await asyncio.to_thread(platform.admin, "GET", f"/projects/{project}/usage?by=operation")
+            found |= {row["operation"]: (row["requests"], row["tasks"]) for row in usage["rows"]}
+        # each project counts what ran in it
+        return found == {"price": (1, 2), "order": (1, 2), "look": (1, 3), "ask": (1, 3)}
+    await eventually(counted, within_s=6)
 
 
 async def test_policy_of_the_other_project_is_not_to_be_passed_by(desk: Any) -> None:

@@ -1,6 +1,7 @@
 """Durable walks against the real store: what was finished is not run again."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from services.executor.journal import Journals
+from shared.contracts.sealed import Seal
 from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
@@ -98,3 +100,24 @@ async def test_durable_walk_without_its_journal_does_not_begin(outside: tuple[st
                              journals=Journals(nowhere(), Tasks()))
     assert isinstance(error, Unavailable)
     assert calls == []
+
+
+async def test_masked_output_is_written_down_sealed_and_its_error_says_nothing(
+        journals: Journals, platform: Platform, outside: tuple[str, Calls, set[str]]) -> None:
+    base, calls, broken = outside
+    steps = [{"id": "secret", "mask": True, "http": {"method": "POST", "url": f"{base}/secret", "body": "pin-4711"}},
+             {"id": "later", "mask": True, "http": {"url": f"{base}/broken"}},
+             {"id": "answer", "reply": {"body": "{% steps.secret.body %}"}}]
+    broken.add("/broken")
+    journals.seal = Seal(base64.urlsafe_b64encode(bytes(32)).decode())
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert str(error) == "step 'later' failed, and says no more (mask)"
+    store = Store(RedisSettings(url=platform.redis_url))
+    noted = (await store.hashes(["weir:journal:p:r"]))[0]
+    await store.stop()
+    assert b"sealed" in noted[b"secret/"]
+    assert b"body" not in noted[b"secret/"]
+    broken.clear()
+    answer, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    # the masked step was not run again
+    assert (answer.body, [body for _, body in calls].count("pin-4711")) == (b"1", 1)

@@ -80,7 +80,9 @@ def test_operations_of_the_page_validate() -> None:
 @pytest.mark.parametrize(("trigger", "text", "answer"), SNIPPETS, ids=range(len(SNIPPETS)))
 async def test_snippet_validates_and_answers_what_the_page_says(
         trigger: Any, text: str, answer: Any, outside: str, store: Store, outbox: Outbox) -> None:
-    files = {"weir.yaml": "name: p\nconfig: { outside: { default: x } }\n", "operations.yaml": OPERATIONS,
+    mode = ", mode: events }" if "emit:" in text else " }"
+    files = {"weir.yaml": "name: p\nconfig: { outside: { default: x } }\n",
+             "operations.yaml": OPERATIONS.replace(" }", mode),
              "workflows/w.yaml": text, **{f"workflows/{name}.yaml": called for name, called in CALLED.items()}}
     # a workflow that only others call is used by nobody in some snippets; that is no mistake of theirs
     problems = [problem for problem in load_project(files).problems if problem.file == "workflows/w.yaml"]

@@ -6,7 +6,8 @@ Never: a cookie kept, a proxy from the environment, an owner's header sent to an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ssl import SSLContext
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
@@ -28,6 +29,8 @@ class Request:
     url: URL
     headers: Mapping[str, str]
     body: bytes | None = None
+    tls: SSLContext | None = None
+    proxy: str | None = None
 
     def redirected(self, status: int, location: str) -> "Request":
         """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL."""
@@ -36,9 +39,9 @@ class Request:
         same = url.origin() == self.url.origin()
         headers = {name: value for name, value in self.headers.items() if same or name.lower() in _HARMLESS}
         if status in (307, 308) or self.method in ("GET", "HEAD"):
-            return Request(method=self.method, url=url, headers=headers, body=self.body)
+            return replace(self, url=url, headers=headers)
         kept = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
-        return Request(method="GET", url=url, headers=kept)
+        return replace(self, method="GET", url=url, headers=kept, body=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,8 @@ class OutsideClient:
         while True:
             self._addresses.check_literal(request.url.host or "")
             async with self._session.request(request.method, request.url, headers=request.headers, data=request.body,
-                                             timeout=_NO_TIMEOUT, allow_redirects=False) as response:
+                                             timeout=_NO_TIMEOUT, allow_redirects=False, proxy=request.proxy,
+                                             ssl=request.tls or True) as response:
                 location = response.headers.get("location")
                 if redirects == 0 or location is None or response.status not in _REDIRECTS:
                     return Response(

@@ -8,13 +8,15 @@ Never: a call after the deadline; a status that was not expected taken for succe
 import asyncio
 import base64
 import binascii
+import hashlib
 import logging
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import ClientError, InvalidURL
+from aiohttp import ClientError, InvalidURL, MultipartWriter
+from aiohttp.hdrs import CONTENT_TYPE
 from opentelemetry.trace import SpanKind
 from yarl import URL
 
@@ -26,7 +28,7 @@ from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
-from shared.project.steps.work import HttpSettings
+from shared.project.steps.work import HttpSettings, is_expected
 from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ class HttpStep:
         """Compiles the expressions once."""
         self._settings = settings
         self._request = compile_value({"url": settings.url, "query": settings.query, "headers": settings.headers,
-                                       "body": settings.body, "form": settings.form, "binary": settings.binary})
+                                       "body": settings.body, "form": settings.form, "binary": settings.binary,
+                                       "multipart": settings.multipart})
+        self._tls = None if settings.tls is None else settings.tls.context()
 
     async def run(self, scene: Scene) -> dict[str, Any]:
         """Call. Raises UpstreamFailed, TimedOut, WorkflowFailed (an expression or the URL is wrong)."""
@@ -53,14 +57,16 @@ class HttpStep:
             spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: str(url.with_query(None)),
             spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0}
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, SpanKind.CLIENT, attributes) as span:
-            content_type, payload = _payload(wanted)
+            content_type, payload = (_payload(wanted) if wanted["multipart"] is None
+                                     else await _multipart(wanted["multipart"]))
             headers = {name: as_text(value) for name, value in (wanted["headers"] or {}).items()}
             headers["traceparent"] = str(context_of(span, scene.trace))
             if content_type and not any(name.lower() == "content-type" for name in headers):
                 headers["content-type"] = content_type
             if scene.effect_key is not None:
                 headers.setdefault("idempotency-key", scene.effect_key)
-            request = Request(method=self._settings.method, url=url, headers=headers, body=payload)
+            request = Request(method=self._settings.method, url=url, headers=headers, body=payload, tls=self._tls,
+                              proxy=self._settings.proxy)
             try:
                 async with asyncio.timeout(timeout_s):
                     response = await self._exchange(scene, request)
@@ -98,14 +104,16 @@ class HttpStep:
             raise WorkflowFailed(f"the request of an http step cannot be sent: {str(exc)[:200]}") from exc
 
     def _check(self, response: Response) -> None:
-        expected, status = self._settings.expect, response.status
-        if status in expected if expected else 200 <= status < 300:
+        status = response.status
+        if is_expected(status, self._settings.expect):
             return
         raise UpstreamFailed(f"the outside system answered {status}", members={
             "upstream_status": status, **_asked_to_wait(response.headers.get("retry-after", ""))})
 
     def _parsed(self, response: Response) -> Any:
         how, raw = self._settings.parse, response.body
+        if how == "none":
+            return None
         if how == "base64":
             return base64.b64encode(raw).decode()
         if how == "json" or (how == "auto" and response.media.endswith("json")):
@@ -126,14 +134,34 @@ def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
     if wanted["form"] is not None:
         return _FORM, urlencode(list(_pairs(wanted["form"]))).encode()
     if wanted["binary"] is not None:
-        try:
-            return "application/octet-stream", base64.b64decode(as_text(wanted["binary"]), validate=True)
-        except binascii.Error as exc:
-            raise WorkflowFailed(f"`binary` of an http step is not base64: {exc}") from exc
+        return "application/octet-stream", _bytes(wanted["binary"], "binary")
     body = wanted["body"]
     if body is None:
         return "", None
     return ("text/plain", body.encode()) if isinstance(body, str) else (JSON, orjson.dumps(body))
+
+
+async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
+    """RFC 7578. The boundary is that of the same parts each time: a call that is made again has the same body."""
+    writer = MultipartWriter("form-data", boundary=hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40])
+    for name, value in parts.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                data = _bytes(one["base64"], f"multipart.{name}.base64") if "base64" in one else (
+                    as_text(one.get("text")).encode())
+                kind = as_text(one.get("type")) or "application/octet-stream"
+                writer.append(data, {CONTENT_TYPE: kind}).set_content_disposition(
+                    "form-data", name=name, filename=as_text(one.get("filename")) or name)
+            elif one is not None:
+                writer.append(as_text(one)).set_content_disposition("form-data", name=name)
+    return writer.content_type, await writer.as_bytes()
+
+
+def _bytes(text: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(as_text(text), validate=True)
+    except binascii.Error as exc:
+        raise WorkflowFailed(f"`{where}` of an http step is not base64: {exc}") from exc
 
 
 def _pairs(values: Any) -> Iterator[tuple[str, str]]:

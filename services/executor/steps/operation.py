@@ -18,7 +18,7 @@ from shared.errors import Refused, UpstreamFailed, WorkflowFailed
 from shared.names import topics
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
-from shared.project.steps.work import OperationSettings
+from shared.project.steps.work import OperationSettings, is_expected
 
 
 class OperationStep:
@@ -59,7 +59,7 @@ class OperationStep:
 
     def _check(self, reply: ReplyRecord) -> None:
         settings, status = self._settings, reply.status
-        if status in settings.expect if settings.expect else 200 <= status < 300:
+        if is_expected(status, settings.expect):
             return
         waits = reply.headers.get("Retry-After", "")
         raise UpstreamFailed(

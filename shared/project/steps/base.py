@@ -55,6 +55,7 @@ class Step(Model):
     on_error: OnError | None = None
     fallback: Any = None
     catch: "tuple[Step, ...]" = ()
+    mask: bool = Field(default=False, description="What it gives is written down sealed alone; errors say no detail")
     settings: SerializeAsAny[StepSettings]
 
     @property
@@ -104,6 +105,8 @@ class Step(Model):
             common["retry"] = self.retry.model_dump(mode="json", by_alias=True)
         if "fallback" in self.model_fields_set:
             common["fallback"] = self.fallback
+        if self.mask:
+            common["mask"] = True
         if self.catch:
             common["catch"] = [step.model_dump(mode="json") for step in self.catch]
         # what was not said is not said again: some settings exclude each other

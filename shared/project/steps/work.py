@@ -5,9 +5,12 @@ Out:   one frozen class per kind.
 Never: what a step does.
 """
 
-from typing import Any, Literal
+import re
+import ssl
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from shared.project.base import Name
 from shared.project.durations import Duration
@@ -15,6 +18,45 @@ from shared.project.steps.base import StepSettings
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Status = int
+
+
+def _expected(value: object) -> object:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch("[1-5](xx|[0-9][0-9])", text):
+        raise ValueError("expected is a status like 404, or a class of them like 2xx")
+    return int(text) if text.isdecimal() else text
+
+
+Expected = Annotated[int | str, BeforeValidator(_expected)]
+
+
+class Tls(StepSettings):
+    """How the outside system proves who it is. `ca`: certificates in PEM, instead of those of the machine."""
+
+    verify: bool = True
+    ca: str | None = Field(default=None, min_length=1)
+    minimum: Literal["1.2", "1.3"] = "1.2"
+
+    def context(self) -> ssl.SSLContext:
+        """Raises ValueError for what is no certificate."""
+        try:
+            context = ssl.create_default_context(cadata=self.ca)
+        except ssl.SSLError as exc:
+            raise ValueError(f"`ca` has no certificate in PEM: {exc.reason or exc}") from exc
+        context.minimum_version = ssl.TLSVersion.TLSv1_3 if self.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    @model_validator(mode="after")
+    def _usable(self) -> "Tls":
+        self.context()
+        return self
+
+
+def is_expected(status: int, expected: Sequence[int | str]) -> bool:
+    """Whether a status is no failure."""
+    return status in expected or f"{status // 100}xx" in expected
 
 
 class HttpSettings(StepSettings):
@@ -28,16 +70,22 @@ class HttpSettings(StepSettings):
     body: Any = Field(default=None, description="Sent as JSON; a text is sent as it is")
     form: dict[str, Any] | None = Field(default=None, description="Sent as a web form, instead of a body")
     binary: str | None = Field(default=None, description="Base64; its bytes are sent, instead of a body")
+    multipart: dict[str, Any] | None = Field(default=None, description=
+                                             "Sent as multipart/form-data, instead of a body: texts by name, or files "
+                                             "as {filename, type, text} or {filename, type, base64}")
     credential: Name | None = Field(default=None, description="By which the call proves who sends it")
-    parse: Literal["auto", "json", "text", "base64"] = "auto"
+    parse: Literal["auto", "json", "text", "base64", "none"] = "auto"
+    tls: Tls | None = None
+    proxy: str | None = Field(default=None, pattern="^https?://", description="Through which the call goes")
     redirects: int = Field(default=3, ge=0, le=10, description="How many are followed")
     timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)
-    expect: tuple[Status, ...] = Field(default=(), description="Statuses that are no failure; any 2xx when empty")
+    expect: tuple[Expected, ...] = Field(default=("2xx",), min_length=1, description=
+                                         "Statuses that are no failure: 404, or 2xx for all of them")
 
     @model_validator(mode="after")
     def _one_body(self) -> "HttpSettings":
-        if sum(name in self.model_fields_set for name in ("body", "form", "binary")) > 1:
-            raise ValueError("an http step has one of `body`, `form` and `binary`")
+        if sum(name in self.model_fields_set for name in ("body", "form", "multipart", "binary")) > 1:
+            raise ValueError("an http step has one of `body`, `form`, `multipart` and `binary`")
         return self
 
 
@@ -102,7 +150,8 @@ class OperationSettings(StepSettings):
     body: Any = Field(default=None, description="Sent as JSON")
     credential: Name | None = Field(default=None, description="Of the kind bearer: a token of a client of that project")
     timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)
-    expect: tuple[Status, ...] = Field(default=(), description="Statuses that are no failure; any 2xx when empty")
+    expect: tuple[Expected, ...] = Field(default=("2xx",), min_length=1, description=
+                                         "Statuses that are no failure: 404, or 2xx for all of them")
 
 
 class PublishSettings(StepSettings):

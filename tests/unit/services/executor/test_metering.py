@@ -43,7 +43,8 @@ ROWS: dict[str, tuple[list[Json], int]] = {
     "a workflow is called and not waited for": ([{"id": "c", "call": {"workflow": "other", "wait": False}}], 3),
 }
 # what never reaches the walk is counted by the tests of whole requests
-ELSEWHERE = {"a call is refused"}
+ELSEWHERE = {"an operation of another project is called", "a durable execution waits, and goes on",
+             "a failed execution is resumed", "a call is refused"}
 
 
 def test_page_and_tests_have_the_same_rows() -> None:

@@ -55,6 +55,10 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
      (2, 5), "either `over` or `while`"),
     ("steps:\n  - { id: a, on_error: catch, stop: }\n" + ANSWER, "shape", (2, 5), "needs the steps under `catch`"),
     ("steps:\n  - { id: a, on_error: fail, fallback: 1, stop: }\n" + ANSWER, "shape", (2, 5), "never uses `fallback`"),
+    ("steps:\n  - { id: e, emit: { data: 1 } }\n" + ANSWER, "misplaced", (2, 14), "only callers of `mode: events`"),
+    ("steps:\n  - { id: e, emit: { event: end, data: 1 } }\n" + ANSWER, "shape", (2, 5), "the name of the last event"),
+    ("steps:\n  - { id: t, transform: { value: \"\\ud800\" } }\n" + ANSWER, "text", (2, 27), "half of a character"),
+    ("steps:\n  - { id: h, http: { url: 'http://x', expect: [9xx] } }\n" + ANSWER, "shape", (2, 48), "a class of them"),
     ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
     ("steps:\n  - { id: d, retry: { attempts: 1 }, stop: }\n" + ANSWER, "shape", (2, 23), "greater than or equal to 2"),
 ], ids=lambda value: None if isinstance(value, str | tuple) else str(value))
@@ -81,6 +85,27 @@ def test_circle_of_several_workflows_is_told_at_each_call() -> None:
 ], ids=["both ways answer", "all cases answer", "catch answers", "collect reads the pass", "output of a branch"])
 def test_sound_workflow_has_no_problem(workflow: str) -> None:
     assert problems(workflow) == []
+
+
+@pytest.mark.parametrize(("operation", "workflow", "says"), [
+    ("mode: events", "durable: true\n", "hears them now, or never"),
+    ("run_timeout: 2h", "", "only a durable workflow may run for longer than 30 minutes"),
+])
+def test_mode_and_times_of_an_operation_fit_its_workflow(operation: str, workflow: str, says: str) -> None:
+    operations = f"operations:\n  - {{ name: o, method: GET, path: /, workflow: w, {operation} }}\n"
+    found = load_project({"weir.yaml": "name: p\n", "operations.yaml": operations,
+                          "workflows/w.yaml": f"{workflow}steps:\n{ANSWER}"}).problems
+    assert [(one.file, one.line) for one in found] == [("operations.yaml", 2)]
+    assert says in found[0].message
+
+
+def test_events_of_a_called_workflow_are_its_callers() -> None:
+    called = "steps:\n  - { id: e, emit: { data: 1 } }\n"
+    calls = "steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER
+    assert [one.file for one in problems(calls, a=called)] == ["workflows/a.yaml"]
+    operations = OPERATIONS.replace("workflow: w", "workflow: w, mode: events")
+    assert load_project({"weir.yaml": "name: p\n", "operations.yaml": operations, "workflows/w.yaml": calls,
+                         "workflows/a.yaml": called}).problems == ()
 
 
 def test_called_workflow_need_not_reply() -> None:

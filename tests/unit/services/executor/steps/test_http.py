@@ -1,14 +1,24 @@
 """The http step against real HTTP: what goes out, what comes back, where it may go."""
 
 import base64
+import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
 from shared.errors import UpstreamFailed, WorkflowFailed
+from shared.project.steps.work import HttpSettings
+from tests.unit.services.executor.test_run import perform
 from tests.unit.services.executor.test_walk import body_of, error_of, reply
 
 Json = dict[str, Any]
@@ -27,7 +37,22 @@ async def base() -> AsyncIterator[str]:
     async def raw(request: web.Request) -> web.Response:
         return web.Response(body=b"\xff\x00{", headers={"Content-Type": request.query["type"]})
 
+    async def form(request: web.Request) -> web.Response:
+        found = []
+        for name, value in (await request.post()).items():
+            if isinstance(value, web.FileField):
+                found.append([name, value.filename, f"{value.content_type} {value.file.read().decode('latin-1')}"])
+            else:
+                found.append([name, None, value])
+        return web.json_response(found)
+
+    async def say(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.match_info["status"]))
+
     application = web.Application()
+    application.router.add_post("/form", form)
+    application.router.add_get("/say/{status}", say)
+    # the whole URL, as a proxy is asked for it
     application.router.add_route("*", "/echo", echo)
     application.router.add_route("*", "/go/{status}", go)
     application.router.add_get("/raw", raw)
@@ -114,3 +139,68 @@ async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> N
     error = await error_of(call(f"{base}/echo", headers={"x-a": "a\r\nb: c"}), reply())
     assert (error.status, error.members["step"]) == (500, "call")
     assert "cannot be sent" in str(error)
+
+
+async def test_multipart_carries_texts_and_files(base: str) -> None:
+    found = await body_of(call(f"{base}/form", method="POST", multipart={
+        "title": "ü", "tags": ["a", "b"], "none": None,
+        "file": {"filename": "x.csv", "type": "text/csv", "text": "a,b"},
+        "raw": {"filename": "r", "base64": base64.b64encode(b"\xff").decode()}}), reply("{% steps.call.body %}"))
+    assert found == [["title", None, "ü"], ["tags", None, "a"], ["tags", None, "b"], ["file", "x.csv", "text/csv a,b"],
+                     ["raw", "r", "application/octet-stream ÿ"]]
+    error = await error_of(call(f"{base}/form", method="POST", multipart={"x": {"base64": "!"}}), reply(1))
+    assert "multipart.x.base64" in str(error)
+
+
+@pytest.mark.parametrize(("expect", "status", "fails"), [
+    (["2xx"], 204, False), (["2xx", 404], 404, False), (["4xx"], 404, False), (["4xx"], 200, True), ([404], 200, True)])
+async def test_expected_statuses_are_single_ones_or_classes(base: str, expect: list[Any], status: int,
+                                                            fails: bool) -> None:
+    steps = call(f"{base}/say/{status}", expect=expect, parse="none"), reply("{% steps.call %}")
+    if fails:
+        assert isinstance(await error_of(*steps), UpstreamFailed)
+    else:
+        found = await body_of(*steps)
+        assert (found["status"], found["body"]) == (status, None)
+
+
+async def test_call_goes_through_a_proxy(base: str) -> None:
+    # a proxy is asked for the whole URL
+    found = await body_of(call("http://nowhere.example/echo", proxy=base), reply("{% steps.call.body %}"))
+    assert found["method"] == "GET"
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for localhost that signs itself, with its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    made = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    (folder / "both.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    (folder / "ca.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return folder / "both.pem"
+
+
+async def test_outside_system_has_to_prove_who_it_is(tmp_path: Path) -> None:
+    async def hello(_: web.Request) -> web.Response:
+        return web.json_response("hello")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate(tmp_path))
+    application = web.Application()
+    application.router.add_get("/", hello)
+    server = TestServer(application, host="localhost", scheme="https")
+    await server.start_server(ssl=context)
+    url, answer = f"https://localhost:{server.port}/", reply("{% steps.call.body %}")
+    allow = ("127.0.0.0/8", "::1/128")
+    try:
+        assert isinstance((await perform([call(url), answer], allow=allow))[0], UpstreamFailed)
+        for tls in ({"ca": (tmp_path / "ca.pem").read_text()}, {"verify": False, "minimum": "1.3"}):
+            found, _ = await perform([call(url, tls=tls), answer], allow=allow)
+            assert found.body == b'"hello"'
+    finally:
+        await server.close()
+    with pytest.raises(ValidationError, match="no certificate in PEM"):
+        HttpSettings.model_validate({"url": "https://x", "tls": {"ca": "none"}})
