@@ -33,8 +33,9 @@ _REQUEST = {
     H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT,
     H.PREFER: {**_TEXT, "description": "RFC 7240: respond-async"}, **_REPLY_ADDRESS, **_TRACE,
 }
+_DEPTH = {**_NUMBER, "description": "Operations behind this one, each called by a workflow of the one before"}
 _HEADERS: dict[str, dict[str, Any]] = {
-    topics.REQUESTS_INTERNAL: _REQUEST,
+    topics.REQUESTS_INTERNAL: {**_REQUEST, H.DEPTH: _DEPTH},
     topics.REQUESTS_EDGE: {**_REQUEST, H.HTTP: {
         **_TEXT, "description": "JSON {method, path, query, headers, client_ip, certificate}: the edge alone can know"},
         H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
@@ -46,12 +47,15 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.HOLDS: {**_TEXT, "description": "Keys of amounts that are given back when it ends, by commas"},
         H.CLAIM: {**_TEXT, "description": "JSON {key, digest, keep_ms}: where the answer is kept"},
         H.KEEP: {**_NUMBER, "description": "Milliseconds for which the result can be asked for"},
-        H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"},
+        H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"}, H.DEPTH: _DEPTH,
         H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
     topics.REPLIES: {
         H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value}"},
-        H.TIMING: {**_TEXT, "description": "JSON {hop: microseconds}"}, H.CONTENT_TYPE: _TEXT, H.TRACEPARENT: _TEXT},
+        H.TIMING: {**_TEXT, "description": "JSON {hop: microseconds}"}, H.CONTENT_TYPE: _TEXT, H.TRACEPARENT: _TEXT,
+        H.SEQUENCE: {**_NUMBER, "description": "Of an answer in parts: which one, from 0"},
+        H.EVENT: {**_TEXT, "description": "Of an answer in parts: the event's name"},
+        H.LAST: {**_TEXT, "description": "On the last part: true"}},
     topics.USAGE: {H.PRODUCER: _TEXT, H.SEQUENCE: _NUMBER},
     topics.QUERIES: _REPLY_ADDRESS,
     topics.DEAD_LETTERS: {H.DEAD_TOPIC: _TEXT, H.DEAD_PARTITION: _NUMBER, H.DEAD_OFFSET: _NUMBER,

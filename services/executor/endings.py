@@ -29,7 +29,8 @@ class Endings:
     def __init__(self, store: Store, tasks: Tasks) -> None:
         """Looks at the store once started, and only while something runs."""
         self._store, self._tasks = store, tasks
-        self._running: dict[str, End] = {}
+        # a record that was delivered again may run beside the first delivery
+        self._running: dict[str, dict[object, End]] = {}
         self._inside: dict[tuple[str, str], dict[object, End]] = {}
         self._halts: dict[tuple[str, str], Halt] = {}
         self._known: dict[str, str] = {}
@@ -58,11 +59,15 @@ class Endings:
         """While an execution runs. Raises Cancelled, ClientGone for one that was to end before it began."""
         if execution in self._known:
             raise _error(self._known[execution])
-        self._running[execution] = end
+        mark = object()
+        here = self._running.setdefault(execution, {})
+        here[mark] = end
         try:
             yield
         finally:
-            del self._running[execution]
+            del here[mark]
+            if not here:
+                self._running.pop(execution, None)
 
     @contextmanager
     def inside(self, project: str, workflow: str, end: End) -> Iterator[None]:
@@ -98,8 +103,9 @@ class Endings:
             log.warning("whether executions are to end is not known: %s", exc, extra={"action": actions.STORE_AWAY})
             return
         for execution, why in found.items():
-            if execution not in self._known and execution in self._running:
-                self._running[execution](_error(why))
+            if execution not in self._known:
+                for end in list(self._running.get(execution, {}).values()):
+                    end(_error(why))
             self._known[execution] = why
         while len(self._known) > _MAX_KNOWN:
             del self._known[next(iter(self._known))]

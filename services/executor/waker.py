@@ -50,9 +50,13 @@ class Waker:
 
     async def _look(self) -> int:
         lease, executions = await due(self._store, self._clock.now_ms(), _AT_ONCE)
-        await asyncio.gather(*(self._go_on(execution, lease) for execution in executions))
+        await asyncio.gather(*(self._go_on(name, execution, lease) for name, execution in executions.items()))
         return len(executions)
 
-    async def _go_on(self, execution: ExecutionRecord, lease: int) -> None:
-        await self._outbox.send(topics.EXECUTIONS, execution.body, execution.to_headers())
-        await done(self._store, execution.request_id, lease)
+    async def _go_on(self, name: str, execution: ExecutionRecord | None, lease: int) -> None:
+        if execution is None:
+            log.error("execution %s waited, and its record cannot be read any more", name,
+                      extra={"action": actions.RECORD_DEAD, "request_id": name})
+        else:
+            await self._outbox.send(topics.EXECUTIONS, execution.body, execution.to_headers())
+        await done(self._store, name, lease)

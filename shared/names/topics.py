@@ -48,8 +48,8 @@ _ALL = ("ingress", "policy", "executor", "analytics", "control")
 TOPICS: tuple[Topic, ...] = (
     Topic(name=REQUESTS_EDGE, value="request body, raw", writers=("ingress",), readers=("policy",),
           partitions=4, configs=_delete(DAY_MS)),
-    Topic(name=REQUESTS_INTERNAL, value="request body, raw", writers=("internal services",), readers=("policy",),
-          partitions=4, configs=_delete(DAY_MS)),
+    Topic(name=REQUESTS_INTERNAL, value="request body, raw", writers=("internal services", "executor"),
+          readers=("policy",), partitions=4, configs=_delete(DAY_MS)),
     Topic(name=EXECUTIONS, value="request body, raw", writers=("policy", "executor"), readers=("executor",),
           partitions=4, configs=_delete(HOUR_MS)),
     Topic(name=REPLIES, value="reply body, raw", writers=("policy", "executor", "analytics"),

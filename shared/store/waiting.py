@@ -9,6 +9,7 @@ import msgspec
 
 from shared.contracts.codec import header_map
 from shared.contracts.execution import ExecutionRecord
+from shared.errors import BadRecord
 from shared.store.redis import Store
 
 _LEASE_MS = 30_000
@@ -20,11 +21,12 @@ async def park(store: Store, execution: ExecutionRecord, due_ms: int) -> None:
     await store.run("waiting", [], ["park", execution.request_id, _packed(execution), due_ms])
 
 
-async def due(store: Store, now_ms: int, count: int) -> tuple[int, list[ExecutionRecord]]:
-    """Those whose time has come, and the lease by which they are ours."""
+async def due(store: Store, now_ms: int, count: int) -> tuple[int, dict[str, ExecutionRecord | None]]:
+    """Those whose time has come, None for one that cannot be read; and the lease by which they are ours."""
     lease = now_ms + _LEASE_MS
     found = await store.run("waiting", [], ["due", now_ms, lease, count])
-    return lease, [_unpacked(record) for record in found[1::2]]
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return lease, {execution.decode(): _readable(record) for execution, record in pairs}
 
 
 async def done(store: Store, execution: str, lease: int) -> None:
@@ -54,6 +56,13 @@ def _failed(project: str, execution: str) -> str:
 
 def _packed(execution: ExecutionRecord) -> bytes:
     return msgspec.msgpack.encode((execution.to_headers(), execution.body))
+
+
+def _readable(value: bytes | None) -> ExecutionRecord | None:
+    try:
+        return None if value is None else _unpacked(value)
+    except (BadRecord, msgspec.MsgspecError):
+        return None
 
 
 def _unpacked(value: bytes) -> ExecutionRecord:

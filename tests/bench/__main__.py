@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import floor, projects, wrk
+from tests.bench import engine, floor, projects, wrk
 from tests.bench.projects import BODY
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
@@ -77,6 +77,7 @@ def main() -> None:
                 for load in loads:
                     for row in rows:
                         row.results.setdefault(load, []).append(measure(row, load, options.seconds))
+            lines = run_engine(cluster, started, rows, options.seconds)
             memory_mb, ready_s = restart(cluster)
         finally:
             for process in started:
@@ -84,6 +85,7 @@ def main() -> None:
                 process.wait()
             platforms.stop(cluster)
     report(rows, loads)
+    print("\n".join(lines))
     print(f"policy, with {projects.OPERATIONS} operations, {projects.POLICIES} policies, {projects.NETWORKS} networks, "
           f"{projects.CLIENTS} clients: {memory_mb:.0f} MB resident, ready {ready_s:.1f} s after its start")
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +126,21 @@ def prepare(cluster: Platform, started: list[subprocess.Popen[bytes]]) -> list[R
     ]
     time.sleep(2)
     return rows
+
+
+def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: list[Row],
+               seconds: float) -> list[str]:
+    """The workflow engine, with a slow outside system beside it."""
+    port = platforms.free_ports(1)[0]
+    start(cluster, started, "slow", str(port), str(engine.STUB_MS))
+    cluster.admin("POST", f"/projects/{engine.PROJECT}/versions", {"files": engine.files(f"http://127.0.0.1:{port}/")})
+    time.sleep(2)
+    bare = next(row for row in rows if row.name == BARE)
+
+    def drive_url(url: str, connections: int, wanted_s: float) -> dict[str, Any]:
+        return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections), wanted_s)
+    worker_us = measure(bare, Load(64), seconds)["cpu_us"]["worker"]
+    return engine.measure(cluster, drive_url, worker_us, seconds)
 
 
 def restart(cluster: Platform) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The floor: an aiohttp echo, and a bare echo over three Kafka hops, with the same batching and nothing else.
 
-Roles, each a process: `echo PORT`, `edge PORT`, `hop`, `worker`.
+Roles, each a process: `echo PORT`, `slow PORT MS`, `edge PORT`, `hop`, `worker`.
 """
 
 import asyncio
@@ -34,6 +34,14 @@ async def echo(port: int) -> None:
     """HTTP in, HTTP out."""
     async def handle(request: web.BaseRequest) -> web.Response:
         return web.Response(body=await request.read())
+    await serve(handle, port)
+
+
+async def slow(port: int, pause_ms: int) -> None:
+    """HTTP in; HTTP out, after a while."""
+    async def handle(_: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(pause_ms / 1000)
+        return web.Response()
     await serve(handle, port)
 
 
@@ -85,6 +93,7 @@ async def forward(source: str, target: str) -> None:
 
 if __name__ == "__main__":
     role, *rest = sys.argv[1:]
-    roles = {"echo": lambda: echo(int(rest[0])), "edge": lambda: edge(int(rest[0])),
-             "hop": lambda: forward(REQUESTS, WORK), "worker": lambda: forward(WORK, REPLIES)}
+    roles = {"echo": lambda: echo(int(rest[0])), "slow": lambda: slow(int(rest[0]), int(rest[1])),
+             "edge": lambda: edge(int(rest[0])), "hop": lambda: forward(REQUESTS, WORK),
+             "worker": lambda: forward(WORK, REPLIES)}
     uvloop.run(roles[role]())
