@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS
+from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
@@ -75,7 +75,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
         await self._tasks.end(*self._loops)
-        await self._commit()
+        if not self._tasks.failed.done():
+            await self._commit()
         await self._consumer.stop()
 
     def finished(self, records: Iterable[Record]) -> None:
@@ -152,9 +153,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                    if (offset := tracker.take_committable()) is not None}
         if not offsets or self._consumer is None:
             return
+        within_ms = self._settings.session_timeout_ms
         try:
-            await self._consumer.commit(offsets)
+            async with asyncio.timeout(within_ms / 1000) as limit:
+                await self._consumer.commit(offsets)
         except CLIENT_ERRORS as exc:
+            if limit.expired():
+                # the client can lose the coordinator for good when a broker dies, and go on fetching: by now the group
+                # has given the partitions to somebody else, and both would work on every record
+                raise KafkaUnavailable(f"group {self._subscription.group}: no commit within {within_ms} ms; this "
+                                       "member may be in it no more, so it ends and joins anew") from exc
             # what is not committed is delivered again; readers of the effects know repeats
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
