@@ -6,15 +6,16 @@ Never: YAML, files; what a kind of step does.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from shared.project.check_calls import check_calls
 from shared.project.expressions import BadExpression, compile_condition, compile_value, expressions_in
 from shared.project.model import Operation, Workflow
-from shared.project.places import Key, Problem, Source
+from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 from shared.project.scripts import BadScript, check_script
-from shared.project.steps.base import Block, Step
+from shared.project.steps.base import Block, Path, Step, steps_in
 from shared.project.steps.control import (
     BranchSettings,
     BreakSettings,
@@ -26,13 +27,12 @@ from shared.project.steps.control import (
     StopSettings,
     SwitchSettings,
 )
-from shared.project.steps.work import EmitSettings, ScriptSettings
+from shared.project.steps.work import ScriptSettings
 
 _CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
 _ERROR_READ = re.compile(r"\berrors\.([A-Za-z_][A-Za-z0-9_]*)")
 # settings that are expressions without braces
 _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
-Path = tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +52,25 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
     """All problems. `known`: names of all workflow files, the malformed ones too."""
     by_name = {workflow.name: (workflow, source) for workflow, source in workflows}
     problems: list[Problem] = []
-    called = {step.settings.workflow for workflow, _ in workflows for _, step in steps_of(workflow)
+    called = {step.settings.workflow for workflow, _ in workflows for _, step in steps_in(workflow.steps)
               if isinstance(step.settings, CallSettings)}
     for workflow, source in workflows:
         users = [operation for operation in operations if operation.workflow == workflow.name]
-        everyone = frozenset(step.id for _, step in steps_of(workflow))
+        everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
         around = _Around(source, users, everyone, config)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
-        problems += _calls(workflow, source, known)
         problems += _schemas(workflow, source)
         answers = any(operation.mode == "request_response" for operation in users)
         if (answers or (not users and workflow.name not in called)) and not _ends(workflow.steps):
             problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
                                            "reply; its last step should be a `reply` without `if`"))
-    return [*problems, *_events(by_name, operations), *_cycles(by_name)]
-
-
-def steps_of(workflow: Workflow) -> Iterator[tuple[Path, Step]]:
-    """All steps of a workflow, those inside others too, with their places."""
-    return _all(workflow.steps, ("steps",))
-
-
-def _all(steps: Sequence[Step], path: Path) -> Iterator[tuple[Path, Step]]:
-    for index, step in enumerate(steps):
-        here = (*path, index)
-        yield here, step
-        for block in step.blocks():
-            yield from _all(block.steps, (*here, *block.path))
+    return [*problems, *check_calls(by_name, operations, known)]
 
 
 def _unique(workflow: Workflow, source: Source) -> Iterator[Problem]:
     seen: set[str] = set()
-    for path, step in steps_of(workflow):
+    for path, step in steps_in(workflow.steps):
         if step.id in seen:
             yield source.problem((*path, "id"), "duplicate", f"step {step.id!r} stands twice in this workflow")
         seen.add(step.id)
@@ -228,14 +214,6 @@ def _reply(step: Step, settings: ReplySettings, path: Path, around: _Around) -> 
                                         "give it one there, or a `status` here")
 
 
-def _calls(workflow: Workflow, source: Source, known: set[str]) -> Iterator[Problem]:
-    for path, step in steps_of(workflow):
-        if isinstance(step.settings, CallSettings) and step.settings.workflow not in known:
-            name = step.settings.workflow
-            yield source.problem((*path, step.kind, "workflow"), "dangling",
-                                 f"there is no workflow {name!r}; expected workflows/{name}.yaml")
-
-
 def _schemas(workflow: Workflow, source: Source) -> Iterator[Problem]:
     for part, schema in (("input", workflow.input), ("output", workflow.output)):
         if schema is not None:
@@ -245,49 +223,3 @@ def _schemas(workflow: Workflow, source: Source) -> Iterator[Problem]:
                 yield source.problem((part, *exc.path), "schema", f"not a JSON Schema: {exc}"[:400])
 
 
-def _events(workflows: Mapping[str, tuple[Workflow, Source]], operations: Sequence[Operation]) -> Iterator[Problem]:
-    """Events need a caller that hears them, from the workflow of its operation and from those that it calls."""
-    told: set[tuple[str, Path]] = set()
-    for operation in operations:
-        for name in _reached(operation.workflow, workflows) if operation.mode != "events" else ():
-            workflow, source = workflows[name]
-            for path, step in steps_of(workflow):
-                if isinstance(step.settings, EmitSettings) and (name, path) not in told:
-                    told.add((name, path))
-                    yield source.problem((*path, "emit"), "misplaced", f"operation {operation.name!r} runs this, and "
-                                         f"its mode is {operation.mode}: only callers of `mode: events` hear events")
-
-
-def _reached(start: str, workflows: Mapping[str, tuple[Workflow, Source]]) -> set[str]:
-    found, waiting = set[str](), [start]
-    while waiting:
-        name = waiting.pop()
-        if name in workflows and name not in found:
-            found.add(name)
-            waiting += [step.settings.workflow for _, step in steps_of(workflows[name][0])
-                        if isinstance(step.settings, CallSettings)]
-    return found
-
-
-def _cycles(workflows: Mapping[str, tuple[Workflow, Source]]) -> Iterator[Problem]:
-    calls = {name: [(path, step, step.settings.workflow) for path, step in steps_of(workflow)
-                    if isinstance(step.settings, CallSettings)] for name, (workflow, _) in workflows.items()}
-    for name, (_, source) in workflows.items():
-        for path, step, target in calls[name]:
-            way = _way(target, name, calls)
-            if way is not None:
-                yield source.problem((*path, step.kind, "workflow"), "cycle",
-                                     f"workflows call each other in a circle: {' -> '.join([name, *way])}")
-
-
-def _way(start: str, goal: str, calls: Mapping[str, list[tuple[Path, Step, str]]]) -> list[str] | None:
-    waiting, seen = [[start]], {start}
-    while waiting:
-        way = waiting.pop(0)
-        if way[-1] == goal:
-            return way
-        for _, _, target in calls.get(way[-1], ()):
-            if target not in seen:
-                seen.add(target)
-                waiting.append([*way, target])
-    return None

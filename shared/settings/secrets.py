@@ -1,9 +1,11 @@
 """What only services know.
 
-In:    `WEIR_CLUSTER_KEY`.
+In:    `WEIR_CLUSTER_KEY`, or the file that `WEIR_CLUSTER_KEY_FILE` names.
 Out:   `ClusterKey`.
 Never: a value shown.
 """
+
+from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,8 +24,12 @@ class ClusterKey(BaseSettings):
 
     # without it no JWT and no signed message can be taken: nothing else may carry them over a topic
     cluster_key: SecretStr | None = None
+    # where a key stands that no environment should show
+    cluster_key_file: Path | None = None
 
     def seal(self) -> Seal | None:
-        """What the key closes and opens with. Raises ValueError for a key of another form."""
+        """What the key closes and opens with. Raises ValueError for a key of another form, OSError without the file."""
         key = "" if self.cluster_key is None else self.cluster_key.get_secret_value()
+        if not key and self.cluster_key_file is not None:
+            key = self.cluster_key_file.read_text().strip()
         return Seal(key) if key else None

@@ -5,7 +5,7 @@ Out:   `Step`.
 Never: a kind of step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
@@ -15,6 +15,7 @@ from shared.project.base import Model
 from shared.project.durations import Duration
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Path = tuple[str | int, ...]
 OnError = Literal["fail", "continue", "catch"]
 # what may pass when it is tried again
 _PASSING = (Reason.UPSTREAM_FAILED, Reason.TIMEOUT)
@@ -129,3 +130,12 @@ class Block:
     def under(self, key: str) -> "Block":
         """The same, seen from one level up."""
         return Block((key, *self.path), self.steps, own=self.own, loop=self.loop, apart=self.apart)
+
+
+def steps_in(steps: Sequence[Step], path: Path = ("steps",)) -> Iterator[tuple[Path, Step]]:
+    """All steps of a list, those inside others too, with their places."""
+    for index, step in enumerate(steps):
+        here = (*path, index)
+        yield here, step
+        for block in step.blocks():
+            yield from steps_in(block.steps, (*here, *block.path))

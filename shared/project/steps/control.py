@@ -56,7 +56,7 @@ class LoopSettings(StepSettings):
     over: Any = Field(default=None, description="An array or an object: a pass for each item or member")
     while_: str | None = Field(default=None, alias="while", min_length=1, description=
                                "An expression that is asked before each pass")
-    concurrency: int = Field(default=1, ge=1, le=100)
+    concurrency: int = Field(default=1, ge=1, le=500)
     max_passes: int = Field(default=10_000, ge=1, le=1_000_000, description="More end the workflow with an error")
     collect: Any = Field(default=None, description="What a pass adds to the output; without it the output of its last "
                                                    "step")

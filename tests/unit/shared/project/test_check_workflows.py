@@ -68,6 +68,18 @@ def test_each_mistake_is_told_with_its_place(workflow: str, code: str, place: tu
     assert says in found.message
 
 
+@pytest.mark.parametrize(("given", "says"), [
+    ("{ sku: 1 }", "/sku"), ("", "type"), ("{ pieces: '{% 1 %}' }", "'sku' is missing"),
+    ("{ sku: '{% 1 %}', more: 1 }", "'more' is none of its members"), ("{ sku: a }", None), ("'{% {} %}'", None)])
+def test_changed_workflow_is_refused_with_the_calls_that_no_longer_fit(given: str, says: str | None) -> None:
+    called = ("input: { type: object, required: [sku], additionalProperties: false, "
+              "properties: { sku: { type: string }, pieces: {} } }\nsteps:\n" + ANSWER)
+    found = problems("steps:\n  - { id: c, call: { workflow: a" + (f", input: {given}" if given else "") + " } }\n"
+                     + ANSWER, a=called)
+    assert [(one.file, one.code, one.line) for one in found] == ([("workflows/w.yaml", "misfit", 2)] if says else [])
+    assert all(str(says) in one.message for one in found)
+
+
 def test_circle_of_several_workflows_is_told_at_each_call() -> None:
     call = "steps:\n  - { id: c, call: { workflow: %s } }\n" + ANSWER
     found = problems(call % "a", a=call % "b", b=call % "a")
