@@ -41,6 +41,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
     topics.EXECUTIONS: {
         H.REQUEST_ID: _TEXT, H.PROJECT: _TEXT, H.VERSION: _NUMBER, H.OPERATION: _TEXT, H.CLIENT: _TEXT,
+        H.TOKEN: {**_TEXT, "description": "Id of the caller's token"},
+        H.ADDRESS: {**_TEXT, "description": "The caller's, where usage is to say it"},
         H.SOURCE: {"enum": ["edge", "internal"]}, H.ORIGIN: {**_TEXT, "description": "topic/partition/offset"},
         H.DEADLINE: _NUMBER, H.TRIGGER: {**_TEXT, "description": "JSON: what the workflow sees"}, H.TIMING: _TEXT,
         H.OBSERVED: {**_TEXT, "description": "Outcomes of policies that only report: name:outcome, by commas"},

@@ -238,7 +238,7 @@ class Stage:
                 bytes_in=len(execution.body), timing=reply.timing,
                 bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
                 trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed),
-                step=step)))
+                step=step, address=execution.address or None, token=execution.token or None)))
         parts.intake.finish_after([record], effects)
 
 

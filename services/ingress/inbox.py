@@ -15,7 +15,7 @@ from aiohttp import web
 from opentelemetry.trace import Span, SpanKind
 
 from services.ingress import admission, answer, cors, translate
-from services.ingress.edge_usage import EdgeUsage
+from services.ingress.edge_usage import EdgeUsage, Ended
 from services.ingress.origin import client_ip, hops
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes, Target
@@ -75,6 +75,7 @@ class _Visit:
     request_id: str
     trace: TraceContext
     started_us: int
+    path: str
     target: Target | None = None
     span: Span | None = None
     published: bool = False
@@ -100,15 +101,16 @@ class Door:
             granted = self._preflight(request, path)
             if granted is not None:
                 return web.Response(status=204, headers={**granted, "Server": SERVER})
-        visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request), self._parts.clock.elapsed_us())
+        visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request),
+                       self._parts.clock.elapsed_us(), path)
         try:
             result = await self._call(request, visit, path, query)
         except WeirError as error:
-            result = self._refused(visit, error)
+            result = self._refused(request, visit, error)
         except Exception:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
-            result = self._refused(visit, WeirError("an error inside the gateway; the log has the request id"))
+            result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
         self._finish(visit, result.status)
         if isinstance(result, web.StreamResponse):
             return result
@@ -182,7 +184,7 @@ class Door:
                 await self._gone(request, visit.request_id)
                 raise
         if stream.error is not None:
-            self._refused(visit, stream.error)
+            self._refused(request, visit, stream.error)
         return response
 
     async def _gone(self, request: web.BaseRequest, request_id: str) -> None:
@@ -208,17 +210,20 @@ class Door:
             raise blocked
 
     def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
-        settings, remote = self._parts.settings, request.remote or ""
+        settings = self._parts.settings
         headers = translate.clean_headers(request.headers.items())
         certificate = headers.pop(settings.certificate_header, "") if settings.certificate_header else ""
-        ip = remote
-        if settings.trusted_proxies:
-            chain = ([element.get("for", "") for element in request.forwarded] if settings.forwarded_by == "forwarded"
-                     else hops(headers.get("x-forwarded-for", "")))
-            ip = client_ip(remote, chain, self._parts.proxies)
         return translate.HttpParts(
-            method=request.method, path=path, query=query, headers=headers, client_ip=ip,
-            certificate=certificate if self._parts.proxies.holds(packed(remote)) else "")
+            method=request.method, path=path, query=query, headers=headers, client_ip=self._client_ip(request),
+            certificate=certificate if self._parts.proxies.holds(packed(request.remote or "")) else "")
+
+    def _client_ip(self, request: web.BaseRequest) -> str:
+        settings, remote = self._parts.settings, request.remote or ""
+        if not settings.trusted_proxies:
+            return remote
+        chain = ([element.get("for", "") for element in request.forwarded] if settings.forwarded_by == "forwarded"
+                 else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
+        return client_ip(remote, chain, self._parts.proxies)
 
     async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes
@@ -235,10 +240,16 @@ class Door:
         came = TraceContext.parse(request.headers.get("traceparent"))
         return came or TraceContext.new(sampled=random.random() < self._parts.trace_ratio)
 
-    def _refused(self, visit: _Visit, error: WeirError) -> answer.Answer:
+    def _refused(self, request: web.BaseRequest, visit: _Visit, error: WeirError) -> answer.Answer:
         unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
         kind: Kind = "delivery" if visit.published and unclear else "request"
-        self._parts.usage.ended(kind, visit.target, visit.request_id, error, visit.trace, visit.bytes_in)
+        project, below = _split(visit.path)
+        # a name that nobody has must not become one in the counters
+        known = self._parts.routes.served(project) is not None
+        self._parts.usage.ended(kind, Ended(
+            request_id=visit.request_id, target=visit.target, project=project if known else "",
+            path=below if known else visit.path, address=self._client_ip(request), trace=visit.trace,
+            bytes_in=visit.bytes_in), error)
         self._parts.metrics.requests.labels(
             visit.target.project if visit.target else "", visit.target.operation.name if visit.target else "",
             str(error.reason)).inc()

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.contracts.sealed import Seal
-from shared.contracts.token import MALFORMED, looks_right, topic_digest
+from shared.contracts.token import looks_right, malformed, topic_digest
 from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
 from shared.names import headers as H
@@ -79,7 +79,7 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
 
 
 def _digest(token: str) -> str:
-    return topic_digest(token, topics.REQUESTS_EDGE) if looks_right(token) else MALFORMED
+    return topic_digest(token, topics.REQUESTS_EDGE) if looks_right(token) else malformed(token)
 
 
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,

@@ -74,7 +74,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     health = Health("ingress", metrics)
     health.probe = Canary(caller, clock)
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(envelopes, clock),
+        settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(
+            envelopes, clock, keep_addresses=service.usage_addresses),
         metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
         proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board,
         store=store))

@@ -11,11 +11,13 @@ from msgspec import Struct
 from opentelemetry.trace import Span
 
 from shared.contracts.origin import Origin
+from shared.contracts.token import mark
 from shared.contracts.traceparent import TraceContext
 from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.kafka.record import Record
 from shared.names import spans, topics
+from shared.names.reasons import Reason
 from shared.telemetry.tracing import failed
 
 
@@ -40,6 +42,19 @@ class Hearing(Struct, frozen=True, kw_only=True):
     def origin(self) -> Origin:
         """The place of its record."""
         return Origin(self.record.topic, self.record.partition, self.record.offset)
+
+    @property
+    def address(self) -> str:
+        """Where the call comes from; empty when it did not come over the edge."""
+        http = self.case.request.http
+        return "" if http is None else http.client_ip
+
+    def proof(self, reason: Reason) -> str | None:
+        """What tells a refused proof from another one."""
+        if reason not in (Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_EXPIRED):
+            return None
+        digest, sealed = self.case.request.token_digest, self.case.sealed
+        return mark(digest or "".join(sealed.values())) if digest or sealed else None
 
     def claim(self) -> dict[str, Any]:
         """Where the executor keeps the answer; empty without an idempotency key."""

@@ -74,6 +74,7 @@ class PolicyParts:
     results: Results
     key_sets: KeySets
     last_used: LastUsed
+    keep_addresses: bool
 
 
 class Bench:
@@ -246,12 +247,17 @@ class Bench:
             keep_ms=self._parts.results.keep_ms if kept else 0,
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
             idempotency_key=request.idempotency_key, depth=request.depth,
+            token=case.token, address=self._address(hearing),
             content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
             body=request.body)
         try:
             return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
         except RecordTooLarge as exc:
             return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
+
+    def _address(self, hearing: Hearing) -> str:
+        """What usage says of where the call comes from."""
+        return hearing.address if self._parts.keep_addresses else ""
 
     def _again(self, hearing: Hearing, kept: KeptAnswer) -> Effects:
         """The first answer again; nothing runs, nothing is spent."""
@@ -283,5 +289,6 @@ class Bench:
             kind="request", id=hearing.request_id, time=case.now_ms, project=project, operation=case.operation,
             client=case.client, source=hearing.source, status=reply.status, reason=str(reason),
             bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
-            trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed)))
+            trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed,
+            address=self._address(hearing) or None, token=case.token or None, proof=hearing.proof(reason))))
         return effects

@@ -58,7 +58,8 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, claims=Claims(store),
+        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, keep_addresses=service.usage_addresses,
+        claims=Claims(store),
         results=Results(store, own.result_keep_ms), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 

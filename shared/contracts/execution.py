@@ -5,7 +5,8 @@ Out:   `ExecutionRecord`, both ways.
 Never: credentials of any kind: they end at policy.
 
 Value: the request body, raw. Headers: `weir-request-id`, `weir-project`, `weir-version` (decimal), `weir-operation`,
-`weir-client` (empty for a public call), `weir-source` (edge | internal), `weir-origin`, `weir-deadline`,
+`weir-client` (empty for a public call), `weir-token` (the id of its token) and `weir-address`, where usage is to say
+them, `weir-source` (edge | internal), `weir-origin`, `weir-deadline`,
 `weir-trigger` JSON {method, path, query, headers, client, ip} with values already coerced by the input schemas,
 `weir-timing` JSON {hop: microseconds}, `weir-observed` (outcomes of policies that only report, by commas),
 `weir-headers` JSON {name: value} that the answer gets, `weir-holds` (keys of amounts that are given back when it ends,
@@ -44,6 +45,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
     claim: dict[str, Any] = {}
     keep_ms: int = 0
     depth: int = 0
+    token: str = ""
+    address: str = ""
     reply_to: ReplyAddress | None = None
     idempotency_key: str | None = None
     content_type: str | None = None
@@ -73,7 +76,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
         if self.answer_headers:
             out.append((H.REPLY_HEADERS, orjson.dumps(self.answer_headers)))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
-                           (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate)):
+                           (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate),
+                           (H.TOKEN, self.token or None), (H.ADDRESS, self.address or None)):
             if value is not None:
                 out.append((key, value.encode()))
         if self.reply_to is not None:
@@ -97,11 +101,11 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             answer_headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=text(H.IDEMPOTENCY_KEY),
             content_type=text(H.CONTENT_TYPE), traceparent=text(H.TRACEPARENT),
-            tracestate=text(H.TRACESTATE), body=body or b"")
+            tracestate=text(H.TRACESTATE), token=text(H.TOKEN) or "", address=text(H.ADDRESS) or "", body=body or b"")
 
 
 _TEXTS = (H.REQUEST_ID, H.PROJECT, H.OPERATION, H.CLIENT, H.SOURCE, H.OBSERVED, H.HOLDS, H.IDEMPOTENCY_KEY,
-          H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE)
+          H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE, H.TOKEN, H.ADDRESS)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ import secrets
 import zlib
 
 PREFIX = "weir_"
-# stands in for a digest when a token came whose checksum does not fit
+# stands in for a digest when a token came whose checksum does not fit, before what tells it from others
 MALFORMED = "malformed"
+_MARK_CHARS = 4
 _BODY_CHARS = 43
 _CHECK_CHARS = 6
 
@@ -43,6 +44,21 @@ def _check(body: str) -> str:
 def topic_digest(token: str, topic: str) -> str:
     """What stands for a token on a request topic: 64 hex characters."""
     return hashlib.sha256(topic.encode() + b"\0" + token.encode()).hexdigest()
+
+
+def malformed(token: str) -> str:
+    """What stands for a token whose checksum does not fit."""
+    return f"{MALFORMED}-{mark(token)}"
+
+
+def is_malformed(digest: str) -> bool:
+    """Whether a digest stands for such a token."""
+    return digest.startswith(MALFORMED)
+
+
+def mark(proof: str) -> str:
+    """Sixteen bits that tell a refused proof from another one; of a token's digest, or of what else was sent."""
+    return hashlib.sha256(proof.encode(errors="replace")).hexdigest()[:_MARK_CHARS]
 
 
 def stored_digest(digest: str) -> str:

@@ -1,8 +1,8 @@
 """Usage events and the envelopes that carry them on `weir.usage`.
 
-In:    how a request ended.
+In:    how a request ended, and whose it was.
 Out:   `UsageEvent`, `Envelope`, both ways.
-Never: addresses, bodies, headers of a caller.
+Never: bodies, headers, whole paths, credentials of a caller.
 
 Value of an envelope: JSON array of events. Headers: `weir-producer` (hex nonce of the producing process) and
 `weir-sequence` (decimal, from 0, per producer).
@@ -12,6 +12,10 @@ ingress knows about it (a wait that ran out, a caller gone). `observed` lists wh
 report would have done, as `<policy>:<outcome>`. `origin` is the place of the request record
 (`topic/partition/offset`), by which a repeated event is known; null for requests that ended at the edge. `step` is the
 one that failed, where one did.
+
+Four fields are for those who look for abuse; each is null where it is not known, or not to be kept. `address` is the
+caller's, as the edge saw it; `token` the id of its token, which is no secret. `path` is the class of a path that led to
+no operation (`paths.py`), `proof` tells refused credentials apart and says nothing about them.
 """
 
 from collections.abc import Sequence
@@ -50,6 +54,10 @@ class UsageEvent(Struct, frozen=True, kw_only=True):
     origin: Place | None = None
     observed: list[str] = []
     step: str | None = None
+    address: str | None = None
+    token: str | None = None
+    path: str | None = None
+    proof: str | None = None
 
 
 _EVENTS = msgspec.json.Decoder(tuple[UsageEvent, ...])

@@ -30,6 +30,8 @@ TRACESTATE = "tracestate"
 # execution: what policy found out
 VERSION = "weir-version"
 CLIENT = "weir-client"
+TOKEN = "weir-token"
+ADDRESS = "weir-address"
 SOURCE = "weir-source"
 ORIGIN = "weir-origin"
 OBSERVED = "weir-observed"

@@ -22,4 +22,6 @@ class ServiceSettings(BaseSettings):
     state_dir: str = ".weir"
     drain_ms: PositiveInt = 10_000
     log_level: str = "INFO"
+    # whether usage events say where a call came from; without it abuse by address is not found
+    usage_addresses: bool = True
     trace_ratio: float = Field(default=0.01, ge=0, le=1)

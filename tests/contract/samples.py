@@ -63,7 +63,7 @@ def _request(**more: Any) -> RequestRecord:
 
 
 # samples that today's code writes differently; their old files must still decode
-SUPERSEDED = frozenset({"usage", "usage-observed"})
+SUPERSEDED = frozenset({"usage", "usage-observed", "usage-step"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -84,6 +84,9 @@ SAMPLES: dict[str, Any] = {
     "execution-kept": ExecutionRecord(
         request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
         source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, keep_ms=86_400_000),
+    "execution-caller": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, token="tk-1", address="2001:db8::7"),
     "execution-depth": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="internal",
         origin=ORIGIN, deadline_ms=1_700_000_030_000, depth=2),
@@ -109,6 +112,15 @@ SAMPLES: dict[str, Any] = {
         UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
                    operation="get-employee", client="hr-app", source="edge", status=502, reason="upstream-failed",
                    tasks=2, step="lookup", origin=str(ORIGIN)),)),
+    "usage-caller": Envelope(producer="0011223344556677", sequence=15, events=(
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="hr-app", source="edge", status=200, reason="ok", tasks=2,
+                   origin=str(ORIGIN), address="2001:db8::7", token="tk-1"),
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="", operation="", client="",
+                   source="edge", status=404, reason="operation-not-found", address="203.0.113.9", path="/.env"),
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="", source="edge", status=401, reason="credentials-invalid",
+                   origin=str(ORIGIN), proof="ab12"))),
     "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
                         by=("client", "status")),
     "signal": Signal(project="shop", kind="ip", subject="203.0.113.9", action="block", until=1_700_000_600_000,

@@ -5,7 +5,7 @@ Out:   the client; 401.
 Never: a raw token: what reaches policy is a digest that is good for one topic only.
 """
 
-from shared.contracts.token import MALFORMED, stored_digest
+from shared.contracts.token import is_malformed, stored_digest
 from shared.decision.callers.identity import Identity, expired, invalid
 from shared.decision.case import Case
 from shared.errors import Refused
@@ -16,7 +16,7 @@ def by_token(case: Case) -> Identity | Refused | None:
     digest = case.request.token_digest
     if not digest:
         return None
-    if digest == MALFORMED:
+    if is_malformed(digest):
         return invalid("the token is mistyped: its checksum does not fit")
     token = case.book.token(stored_digest(digest))
     if token is None or token.project != case.request.project:

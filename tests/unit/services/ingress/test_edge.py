@@ -45,7 +45,7 @@ def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
 
 
 @pytest.mark.parametrize(("header", "digest"), [
-    ("Bearer weir_x", tokens.MALFORMED), ("Bearer", tokens.MALFORMED), ("Basic abc", None)])
+    ("Bearer weir_x", tokens.malformed("weir_x")), ("Bearer", tokens.malformed("")), ("Basic abc", None)])
 def test_what_is_no_token_is_told_from_no_token_at_all(header: str, digest: str | None) -> None:
     assert translate.credentials({"authorization": header}, {}, TARGET).digest == digest
 

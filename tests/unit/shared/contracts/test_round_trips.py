@@ -51,14 +51,15 @@ executions = st.builds(
     ExecutionRecord, request_id=named, project=named, version=numbers, operation=named, client=texts, source=named,
     origin=origins, deadline_ms=numbers, trigger=st.dictionaries(texts, plain, max_size=2), timing=timings,
     reply_to=st.none() | addresses(), idempotency_key=optional, content_type=optional, traceparent=optional,
-    tracestate=optional, body=st.binary(max_size=20))
+    tracestate=optional, token=texts, address=texts, body=st.binary(max_size=20))
 replies = st.builds(
     ReplyRecord, request_id=named, status=st.integers(100, 599), body=st.binary(max_size=20), content_type=optional,
     headers=st.dictionaries(texts, texts, max_size=2), timing=timings, traceparent=optional)
 events = st.builds(
     UsageEvent, kind=st.sampled_from(["request", "delivery"]), id=named, time=numbers, project=texts, operation=texts,
     client=texts, source=named, status=st.integers(100, 599), reason=named, tasks=numbers, bytes_in=numbers,
-    bytes_out=numbers, timing=timings, trace_id=st.none() | named, origin=st.none() | origins.map(str))
+    bytes_out=numbers, timing=timings, trace_id=st.none() | named, origin=st.none() | origins.map(str),
+    address=optional, token=optional, path=optional, proof=optional)
 
 
 @given(requests)

@@ -10,7 +10,7 @@ from msgspec import structs
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.signal import Signal
-from shared.contracts.token import MALFORMED
+from shared.contracts.token import malformed
 from shared.decision.amounts import UNKNOWN, Amounts
 from shared.decision.book import PolicyBook
 from shared.decision.case import Case
@@ -87,7 +87,7 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
      "input-invalid", {}),
     ("no token", lambda: refused(case(known(), token=None)), 401, "credentials-missing",
      {"WWW-Authenticate": "Bearer"}),
-    ("typing error", lambda: refused(case(known(), token=MALFORMED)), 401, "credentials-invalid",
+    ("typing error", lambda: refused(case(known(), token=malformed("weir_x"))), 401, "credentials-invalid",
      {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
     ("old message", lambda: refused(case(
         known(), token=None, sealed={"signature": signed(SECRET, "m", 5, b"")},
