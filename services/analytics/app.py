@@ -2,7 +2,8 @@
 
 In:    `weir.usage`, `weir.queries`.
 Out:   each message to one of two functions, in order per partition.
-Never: a topic made by faust, a web server, a table; an offset committed before its message was handled.
+Never: a topic made by faust, a web server, a table; an offset committed before its message was handled: envelopes are
+       acknowledged when they are counted, which is later than they are taken.
 
 Kafka's committed offsets follow the store's, not the other way round: before the streams resume after a rebalance, the
 offsets of the ledger are committed, so that a crash between the two neither loses nor repeats an envelope. The app is
@@ -22,13 +23,14 @@ from shared.settings.kafka import KafkaSettings
 
 GROUP = "weir-analytics"
 Handle = Callable[[Record], Awaitable[None]]
+Take = Callable[[Record, Callable[[], object]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
     """Where messages go. `offsets`: partition of the usage topic -> offset of the last envelope that is counted."""
 
-    count: Handle
+    count: Take
     answer: Handle
     offsets: Callable[[], Awaitable[dict[int, int]]]
     failed: Callable[[BaseException], None]
@@ -58,10 +60,11 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
         broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
         stream_wait_empty=False)
 
-    async def drain(stream: Any, handle: Handle) -> None:
+    async def drain(stream: Any, take: Take) -> None:
+        stream.enable_acks = False
         async for event in stream.events():
             try:
-                await handle(_record(event.message))
+                await take(_record(event.message), event.ack)
             except Exception as exc:
                 # faust would acknowledge the message and go on; the service must come back to it instead
                 handlers.failed(exc)
@@ -73,13 +76,16 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
 
     @app.agent(app.topic(topics.QUERIES, value_type=bytes), name="answer", concurrency=1)
     async def answer(stream: Any) -> None:
-        await drain(stream, handlers.answer)
+        async def answered(record: Record, done: Callable[[], object]) -> None:
+            await handlers.answer(record)
+            done()
+        await drain(stream, answered)
 
     @app.on_rebalance_complete.connect
     async def follow_the_ledger(*_: Any, **__: Any) -> None:
         counted = await handlers.offsets()
-        ours = {tp: counted[tp.partition] + 1 for tp in app.consumer.assignment()
-                if tp.topic == topics.USAGE and tp.partition in counted}
+        # a store that knows nothing of a partition counts it from its beginning
+        ours = {tp: counted.get(tp.partition, -1) + 1 for tp in app.consumer.assignment() if tp.topic == topics.USAGE}
         if ours:
             await app.consumer._commit({  # type: ignore[attr-defined]  # not in faust's interface, in every driver
                 TP(tp.topic, tp.partition): offset for tp, offset in ours.items()})

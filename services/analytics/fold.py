@@ -1,68 +1,130 @@
-"""Turn an envelope into what has to be added where. Pure.
+"""Turn envelopes into sums. Pure.
 
-In:    usage events.
-Out:   groups (which buckets, which fields) and one row per event.
-Never: a decision whether an event was seen before; the ledger takes that, atomically with the adding.
+In:    envelopes with their places on the topic, and what the store is known to have counted already.
+Out:   sums by project, minute and dimensions; what has to be remembered as counted; the events that are new.
+Never: a decision whether the store has seen an event; the ledger asks it, and folds again with what it says.
+
+An envelope counts as a whole, once, by its producer and sequence number; in it a request with a record of its own
+counts once by that record's place. Order and division of events do not matter.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-import orjson
+from services.analytics.buckets import MINUTE_MS
+from services.analytics.measures import Measures, slot_of
+from shared.contracts.usage import Envelope, UsageEvent
 
-from services.analytics import buckets
-from shared.contracts.origin import Origin
-from shared.contracts.usage import UsageEvent
+_NONE: frozenset[int] = frozenset()
+ENVELOPES = "envelope/"
 
-_BITS = 16
-SEEN_SPAN = 1 << _BITS
+
+class Placed(NamedTuple):
+    """A record of the usage topic; `envelope` is None where it was none: its place counts as read all the same."""
+
+    partition: int
+    offset: int
+    envelope: Envelope | None
+
+
+class Dimensions(NamedTuple):
+    """By what usage is kept apart."""
+
+    operation: str
+    client: str
+    source: str
+    status: int
+    reason: str
+
+
+class Group(NamedTuple):
+    """Requests that are counted together; `minute` since the epoch."""
+
+    project: str
+    minute: int
+    dimensions: Dimensions
 
 
 @dataclass(slots=True)
-class Increments:
-    """`groups`: [bucket keys by grain, field prefix]. `events`: [group, seen key or "", bit, tasks, in, out]."""
+class Known:
+    """What the store has: offset by partition, numbers by place."""
 
-    groups: list[tuple[list[str], str]] = field(default_factory=list)
-    events: list[tuple[int, str, int, int, int, int]] = field(default_factory=list)
-
-    def to_json(self) -> bytes:
-        """The argument of the ledger's script."""
-        return orjson.dumps({"groups": self.groups, "events": self.events})
+    offsets: dict[int, int] = field(default_factory=dict)
+    numbers: dict[str, set[int]] = field(default_factory=dict)
 
 
-def field_prefix(operation: str, client: str, status: int) -> str:
-    """The dimensions of a counter as JSON, which no name can make ambiguous."""
-    return orjson.dumps([operation, client, status]).decode()
+@dataclass(slots=True)
+class Folded:
+    """`places`: first and last offset by partition. `seen`: what is new, by place. `requests`, `deliveries`: the events
+    that are new."""
+
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    seen: dict[str, set[int]] = field(default_factory=dict)
+    sums: dict[Group, Measures] = field(default_factory=dict)
+    requests: list[UsageEvent] = field(default_factory=list)
+    deliveries: list[UsageEvent] = field(default_factory=list)
+    envelopes: int = 0
+    repeated_envelopes: int = 0
+    repeated_events: int = 0
 
 
-def read_field(name: str) -> tuple[list[Any], str]:
-    """Dimensions and measure of a counter's field."""
-    return orjson.loads(name[:-1]), name[-1]
-
-
-def fold(events: Iterable[UsageEvent]) -> Increments:
-    """Requests are counted; deliveries repeat a request that is counted elsewhere, and are not."""
-    result = Increments()
-    known: dict[tuple[str, str], int] = {}
-    for event in events:
-        if event.kind != "request":
+def fold(batch: Iterable[Placed], known: Known) -> Folded:
+    """Sums of what the store does not have."""
+    result = Folded()
+    for partition, offset, envelope in batch:
+        if offset <= known.offsets.get(partition, -1):
             continue
-        prefix = field_prefix(event.operation, event.client, event.status)
-        minute = buckets.key(event.project, buckets.MINUTE, event.time)
-        group = known.get((minute, prefix))
-        if group is None:
-            group = known[minute, prefix] = len(result.groups)
-            keys = [buckets.key(event.project, grain, event.time) for grain in buckets.GRAINS]
-            result.groups.append((keys, prefix))
-        seen, bit = _place(event.origin)
-        result.events.append((group, seen, bit, event.tasks, event.bytes_in, event.bytes_out))
+        first, last = result.places.get(partition, (offset, offset))
+        result.places[partition] = min(first, offset), max(last, offset)
+        if envelope is None:
+            continue
+        place = ENVELOPES + envelope.producer
+        if _is_new(result.seen, known.numbers, place, envelope.sequence):
+            result.envelopes += 1
+            _take(result, known.numbers, envelope.events)
+        else:
+            result.repeated_envelopes += 1
     return result
 
 
-def _place(origin: str | None) -> tuple[str, int]:
-    """The bitmap and the bit that remember a request record; an empty key for a request that has none."""
-    if origin is None:
-        return "", 0
-    place = Origin.parse(origin)
-    return f"weir:seen:{place.topic}:{place.partition}:{place.offset >> _BITS}", place.offset & (SEEN_SPAN - 1)
+def _is_new(seen: dict[str, set[int]], known: Mapping[str, set[int]], place: str, number: int) -> bool:
+    if number in known.get(place, _NONE):
+        return False
+    numbers = seen.setdefault(place, set())
+    if number in numbers:
+        return False
+    numbers.add(number)
+    return True
+
+
+def _take(result: Folded, known: Mapping[str, set[int]], events: Iterable[UsageEvent]) -> None:
+    """Written out in one loop: it runs for every event of the cluster."""
+    seen, sums = result.seen, result.sums
+    for event in events:
+        if event.kind == "request":
+            if event.origin is not None:
+                place, _, number = event.origin.rpartition("/")
+                if not _is_new(seen, known, place, int(number)):
+                    result.repeated_events += 1
+                    continue
+            result.requests.append(event)
+        else:
+            result.deliveries.append(event)
+        group = (event.project, event.time // MINUTE_MS,
+                 (event.operation, event.client, event.source, event.status, event.reason))
+        sum_ = sums.get(group)  # type: ignore[call-overload]  # plain tuples are equal to the named ones, and cheap
+        if sum_ is None:
+            sum_ = sums[Group(group[0], group[1], Dimensions(*group[2]))] = Measures(slots={})
+        if event.kind != "request":
+            sum_.late += 1
+            continue
+        sum_.requests += 1
+        sum_.tasks += event.tasks
+        sum_.bytes_in += event.bytes_in
+        sum_.bytes_out += event.bytes_out
+        micros = sum(event.timing.values())
+        if micros:
+            sum_.micros += micros
+            slot = slot_of(micros)
+            sum_.slots[slot] = sum_.slots.get(slot, 0) + 1

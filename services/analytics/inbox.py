@@ -7,11 +7,14 @@ Never: an envelope given up because the store is away: it waits.
 
 import asyncio
 import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from services.analytics.fold import fold
+from services.analytics.fold import Folded, Placed
 from services.analytics.ledger import Ledger
 from services.analytics.queries import Queries
+from services.analytics.screen import Screen, UnknownProject
 from services.analytics.settings import AnalyticsSettings
 from shared.contracts.codec import header_map
 from shared.contracts.reply import error_reply
@@ -22,10 +25,14 @@ from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.record import Record
 from shared.names import actions
+from shared.runtime.tasks import Tasks
 from shared.store.redis import StoreUnavailable
+from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 REPLY_PREFIXES = ("weir.replies", "replies.")
+Done = Callable[[], object]
+Listen = Callable[[Folded], None]
 
 
 class LedgerWentBack(RuntimeError):
@@ -34,45 +41,113 @@ class LedgerWentBack(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticsParts:
-    """What the door works with; built in `wire.py`."""
+    """What the door works with; built in `wire.py`. `catch_up` returns when all configuration there is has been read;
+    `listeners` hear of events once they are counted."""
 
     settings: AnalyticsSettings
+    screen: Screen
+    catch_up: Callable[[], Awaitable[None]]
     ledger: Ledger
     queries: Queries
     answers: Answers
     dead_letters: DeadLetters
+    metrics: Metrics
+    tasks: Tasks
+    listeners: Sequence[Listen] = ()
 
 
 class Counter:
-    """Handles envelopes one after the other, and queries."""
+    """Counts envelopes: while the store takes one batch the next one fills."""
 
     def __init__(self, parts: AnalyticsParts) -> None:
         """Nothing counted yet."""
         self._parts = parts
         self._last: dict[int, int] = {}
+        self._waiting: deque[tuple[Placed, Done]] = deque()
+        self._events = 0
+        self._room, self._writing = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Write what comes, as long as the service runs."""
+        self._task = self._parts.tasks.spawn(self._write(), "ledger")
+
+    async def stop(self) -> None:
+        """What waits has not been acknowledged; it comes again."""
+        await self._parts.tasks.end(self._task)
 
     def forget_places(self) -> None:
         """After a rebalance the store's offsets are the truth again."""
         self._last.clear()
 
-    async def count(self, record: Record) -> None:
-        """Count one envelope. Raises LedgerWentBack."""
+    async def count(self, record: Record, done: Done) -> None:
+        """Take an envelope; `done` is called when it is counted. Waits while too many events wait."""
+        envelope = await self._read(record)
+        self._waiting.append((Placed(record.partition, record.offset, envelope), done))
+        self._events += len(envelope.events) if envelope is not None else 1
+        self._writing.set()
+        if self._events > self._parts.settings.max_waiting_events:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _read(self, record: Record) -> Envelope | None:
         try:
-            increments = fold(Envelope.from_record(record.value, header_map(record.headers)).events)
+            try:
+                return self._parts.screen.read(record)
+            except UnknownProject:
+                # its configuration was there before the event was; ours may be a moment behind
+                await self._parts.catch_up()
+                return self._parts.screen.read(record)
         except BadRecord as exc:
             await self._parts.dead_letters.bury(record, str(exc))
-            return
+            return None
+
+    async def _write(self) -> None:
+        while True:
+            await self._writing.wait()
+            self._writing.clear()
+            while self._waiting:
+                batch, events = [], 0
+                while self._waiting and events < self._parts.settings.batch_events:
+                    batch.append(self._waiting.popleft())
+                    envelope = batch[-1][0].envelope
+                    events += len(envelope.events) if envelope is not None else 1
+                await self._enter([placed for placed, _ in batch])
+                for _, done in batch:
+                    done()
+                self._events -= events
+                self._room.set()
+
+    async def _enter(self, batch: Sequence[Placed]) -> None:
+        """Raises LedgerWentBack."""
         while True:
             try:
-                entry = await self._parts.ledger.enter(record.partition, record.offset, increments)
+                entry = await self._parts.ledger.enter(batch)
                 break
             except StoreUnavailable as exc:
                 log.warning("the ledger waits: %s", exc, extra={"action": actions.STORE_AWAY})
                 await asyncio.sleep(self._parts.settings.store_retry_s)
-        if entry.before < self._last.get(record.partition, -1):
-            raise LedgerWentBack(f"partition {record.partition}: the store was at {self._last[record.partition]}, "
-                                 f"now at {entry.before}")
-        self._last[record.partition] = max(record.offset, entry.before)
+        for partition, before in entry.before.items():
+            if before < self._last.get(partition, -1):
+                raise LedgerWentBack(f"partition {partition}: the store was at {self._last[partition]}, "
+                                     f"now at {before}")
+        for partition, (_, last) in entry.folded.places.items():
+            self._last[partition] = max(last, self._last.get(partition, -1))
+        self._report(entry.folded)
+        for listen in self._parts.listeners:
+            listen(entry.folded)
+
+    def _report(self, folded: Folded) -> None:
+        metrics = self._parts.metrics
+        metrics.usage_counted.labels("counted").inc(len(folded.requests))
+        metrics.usage_counted.labels("repeated").inc(folded.repeated_events)
+        metrics.usage_counted.labels("delivery").inc(len(folded.deliveries))
+        if folded.repeated_envelopes:
+            metrics.envelopes_repeated.inc(folded.repeated_envelopes)
+            log.warning("%d envelopes came again and were not counted", folded.repeated_envelopes,
+                        extra={"action": actions.ENVELOPE_REPEATED})
+
 
     async def answer(self, record: Record) -> None:
         """Answer one query, if it says where to."""

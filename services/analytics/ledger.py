@@ -1,63 +1,137 @@
 """Counters and offsets, changed together.
 
-In:    folded envelopes with their places.
-Out:   counters in Redis; what was counted.
+In:    envelopes with their places on the topic.
+Out:   counters in Redis; the events that were new.
 Never: an envelope counted twice, or an offset stored without its counts: one script does both.
+
+The script adds sums that were made here, as long as nothing in them is known to it. Where something is, it changes
+nothing and says what, and the envelopes are folded again without it: repeats are rare, and cost a round trip more.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
-from services.analytics import buckets
-from services.analytics.fold import Increments, read_field
+from services.analytics import buckets, seen
+from services.analytics.fold import ENVELOPES, Dimensions, Folded, Known, Placed, fold
+from services.analytics.measures import ENCODER, Measures, stored, total
+from shared.clock import Clock
+from shared.contracts.codec import JsonObject
+from shared.contracts.usage import UsageEvent
 from shared.store.redis import Store
 
-_OFFSETS = "weir:usage:offsets"
-_KEEP = orjson.dumps([grain.keep_s for grain in buckets.GRAINS])
-_MEASURES = {"r": "requests", "t": "tasks", "i": "bytes_in", "o": "bytes_out"}
+_OFFSETS, _STREAM, _PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:usage:producers"
+# the topic keeps seven days
+_KEEP_PRODUCER_S = 8 * 86_400
+# fields and counters that one call of the script can take: Lua's stack has 8000 places
+_PARTS = 4_000
+_FIELDS, _FIELD = msgspec.json.Encoder(), msgspec.json.Decoder(Dimensions)
+
+
+class Addition(NamedTuple):
+    """A number that grows with the counters: a field of a hash, or with an empty field the key itself."""
+
+    key: str
+    field: str
+    amount: int
+    expires_s: int
+
+
+Contribute = Callable[[Sequence[UsageEvent]], Iterable[Addition]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the script said: the offset stored before (-1: none), events counted, events seen before."""
+    """What was added. `before`: offset stored until then, by partition."""
 
-    before: int
-    counted: int
-    repeated: int
+    folded: Folded
+    before: Mapping[int, int]
 
 
 class Ledger:
     """The counters of all projects."""
 
-    def __init__(self, store: Store, seen_hours: int) -> None:
-        """`seen_hours`: how long a request record's place is remembered."""
-        self._store, self._seen_s = store, seen_hours * 3600
+    def __init__(self, store: Store, clock: Clock, seen_hours: int, contribute: Sequence[Contribute] = ()) -> None:
+        """`seen_hours`: how long a request record's place is remembered. `contribute`: what else is to be added up, in
+        the same transaction, of requests that are new."""
+        self._store, self._clock, self._seen_s, self._contribute = store, clock, seen_hours * 3600, contribute
 
-    async def enter(self, partition: int, offset: int, increments: Increments) -> Entry:
-        """Add an envelope. Raises StoreUnavailable; then nothing was added, or all was and a repeat adds nothing."""
-        answer = await self._store.run("ledger", [_OFFSETS], [str(partition), offset, increments.to_json(), _KEEP,
-                                                              self._seen_s])
-        return Entry(int(answer[0]), int(answer[1]), int(answer[2]))
+    async def enter(self, batch: Sequence[Placed]) -> Entry:
+        """Add envelopes. Raises StoreUnavailable; then nothing was added, or all was and a repeat adds nothing."""
+        known = Known()
+        while True:
+            folded = fold(batch, known)
+            if not folded.places:
+                return Entry(folded, known.offsets)
+            runs = [run for place, numbers in folded.seen.items() for run in seen.runs(place, numbers)]
+            outcome, found = await self._store.run(
+                "ledger", [_OFFSETS, _STREAM, _PRODUCERS],
+                [ENCODER.encode(self._work(folded, runs)), *(run.bits for run in runs)])
+            if outcome == b"seen":
+                for index, bits in found:
+                    run = runs[index - 1]
+                    known.numbers.setdefault(run.place, set()).update(seen.numbers(run, bits))
+                continue
+            known.offsets.update(zip(folded.places, found, strict=True))
+            if outcome == b"added":
+                return Entry(folded, known.offsets)
+
+    def _work(self, folded: Folded, runs: Sequence[seen.Run]) -> JsonObject:
+        return {
+            "places": [(partition, *offsets) for partition, offsets in folded.places.items()],
+            "seen": [(run.key, run.start, _KEEP_PRODUCER_S if run.place.startswith(ENVELOPES) else self._seen_s)
+                     for run in runs],
+            "sums": _by_bucket(folded),
+            "additions": [addition for contribute in self._contribute for addition in contribute(folded.requests)],
+            "producers": [(f"weir:producer:{place.removeprefix(ENVELOPES)}", len(numbers), max(numbers))
+                          for place, numbers in folded.seen.items() if numbers and place.startswith(ENVELOPES)],
+            "stream": ["envelopes", folded.envelopes, "requests", len(folded.requests), "deliveries",
+                       len(folded.deliveries), "repeated_envelopes", folded.repeated_envelopes, "repeated_events",
+                       folded.repeated_events],
+            "now": self._clock.now_ms() // 1000, "keep": _KEEP_PRODUCER_S}
 
     async def offsets(self) -> dict[int, int]:
         """Partition -> offset of the last envelope that was added. Raises StoreUnavailable."""
         return {int(partition): int(offset) for partition, offset in _pairs(await self._store.command(
             "HGETALL", _OFFSETS))}
 
-    async def sums(self, project: str,
-                   spans: Iterable[tuple[buckets.Grain, int]]) -> Mapping[tuple[Any, ...], Counter[str]]:
-        """(operation, client, status) -> measures, over buckets. Raises StoreUnavailable."""
-        total: dict[tuple[Any, ...], Counter[str]] = {}
-        keys = [buckets.key(project, grain, start) for grain, start in spans]
+    async def sums(self, project: str, spans: Iterable[tuple[buckets.Grain, int]]) -> Mapping[Dimensions, Measures]:
+        """Measures by dimensions, over buckets. Raises StoreUnavailable."""
+        found: dict[Dimensions, Measures] = {}
+        keys = [buckets.key(project, grain, index) for grain, index in spans]
         for fields in await self._store.hashes(keys):
             for name, value in fields.items():
-                dimensions, measure = read_field(name.decode())
-                total.setdefault(tuple(dimensions), Counter())[_MEASURES[measure]] += int(value)
-        return total
+                found.setdefault(read_field(name), Measures(slots={})).add(stored(value))
+        return found
+
+
+def read_field(name: bytes) -> Dimensions:
+    """The dimensions of a counter's field."""
+    return _FIELD.decode(name)
+
+
+def _by_bucket(folded: Folded) -> list[tuple[str, int, list[str | Measures]]]:
+    """The same sums for each size of bucket: [key, expiry, [field, sums, ...]]."""
+    result: list[tuple[str, int, list[str | Measures]]] = []
+    for grain in buckets.GRAINS:
+        found: dict[tuple[str, int], dict[Dimensions, Measures]] = {}
+        for group, sum_ in folded.sums.items():
+            time_ms = group.minute * buckets.MINUTE_MS
+            bucket = found.setdefault((group.project, grain.index(time_ms)), {})
+            known = bucket.get(group.dimensions)
+            if known is None:
+                bucket[group.dimensions] = sum_
+            else:
+                # not in place: a smaller grain's sum may be the same object
+                bucket[group.dimensions] = total((known, sum_))
+        for (project, index), fields in found.items():
+            key, expires_s = buckets.key(project, grain, index), grain.start(index + 1) // 1000 + grain.keep_s
+            parts = [part for dimensions, sum_ in fields.items()
+                     for part in (_FIELDS.encode(dimensions).decode(), sum_)]
+            result.extend((key, expires_s, parts[at:at + _PARTS]) for at in range(0, len(parts), _PARTS))
+    return result
 
 
 def _pairs(answer: Any) -> Iterable[tuple[Any, Any]]:

@@ -5,14 +5,15 @@ Out:   rows, by the dimensions that were asked for.
 Never: a look at more buckets than the bound allows.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from services.analytics import buckets
+from services.analytics.fold import Dimensions
 from services.analytics.ledger import Ledger
+from services.analytics.measures import Measures
 from shared.contracts.query import DIMENSIONS, UsageQuery, UsageRow
 from shared.contracts.reply import ReplyRecord
 from shared.errors import InputInvalid
@@ -40,13 +41,13 @@ class Queries:
         return (query.until_ms - query.since_ms) // buckets.DAY_MS <= self._max
 
 
-def group(sums: Mapping[tuple[Any, ...], Counter[str]], by: tuple[str, ...]) -> list[UsageRow]:
+def group(sums: Mapping[Dimensions, Measures], by: tuple[str, ...]) -> list[UsageRow]:
     """Sum over the dimensions that were not asked for; sorted by requests, most first."""
-    total: dict[tuple[Any, ...], Counter[str]] = {}
+    found: dict[tuple[Any, ...], Measures] = {}
     for dimensions, measures in sums.items():
-        kept = tuple(value if name in by else None for name, value in zip(DIMENSIONS, dimensions, strict=True))
-        total.setdefault(kept, Counter()).update(measures)
-    rows = [UsageRow(operation=kept[0], client=kept[1], status=kept[2], requests=measures["requests"],
-                     tasks=measures["tasks"], bytes_in=measures["bytes_in"], bytes_out=measures["bytes_out"])
-            for kept, measures in total.items()]
+        kept = tuple(getattr(dimensions, name) if name in by else None for name in DIMENSIONS)
+        found.setdefault(kept, Measures(slots={})).add(measures)
+    rows = [UsageRow(operation=kept[0], client=kept[1], status=kept[2], requests=measures.requests,
+                     tasks=measures.tasks, bytes_in=measures.bytes_in, bytes_out=measures.bytes_out)
+            for kept, measures in found.items()]
     return sorted(rows, key=lambda row: (-row.requests, row.operation or "", row.client or "", row.status or 0))

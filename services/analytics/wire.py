@@ -11,10 +11,12 @@ from services.analytics.app import Handlers, build_app
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
 from services.analytics.queries import Queries
+from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from shared.clock import SystemClock
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
@@ -45,13 +47,15 @@ class Streams:
 
 async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, metrics, tasks = KafkaSettings(), Metrics(), Tasks()
+    kafka, metrics, tasks, clock = KafkaSettings(), Metrics(), Tasks(), SystemClock()
     store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
-    dead_letters = DeadLetters(outbox, metrics, SystemClock(), "analytics")
-    ledger = Ledger(store, own.seen_hours)
+    dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
+    ledger, projects = Ledger(store, clock, own.seen_hours), Projects()
+    follower = ConfigFollower(kafka, tasks, metrics, projects.take)
     counter = Counter(AnalyticsParts(
-        settings=own, ledger=ledger, queries=Queries(ledger, own.max_query_buckets),
-        answers=Answers(outbox, dead_letters), dead_letters=dead_letters))
+        settings=own, screen=Screen(clock, projects.__contains__, own.max_ahead_ms), catch_up=follower.catch_up,
+        ledger=ledger, queries=Queries(ledger, own.max_query_buckets), answers=Answers(outbox, dead_letters),
+        dead_letters=dead_letters, metrics=metrics, tasks=tasks))
 
     async def offsets() -> dict[int, int]:
         counter.forget_places()
@@ -62,7 +66,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health = Health("analytics", metrics)
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), store, outbox, Streams(app)))
+        HealthServer(health, service.bind_host, service.health_port), store, outbox, follower, counter, Streams(app)))
 
 
 async def _probe(store: Store) -> str | None:

@@ -5,7 +5,8 @@ Out:   `UsageEvent`, `Envelope`, both ways.
 Never: bodies, headers, whole paths, credentials of a caller.
 
 Value of an envelope: JSON array of events. Headers: `weir-producer` (hex nonce of the producing process) and
-`weir-sequence` (decimal, from 0, per producer).
+`weir-sequence` (decimal, from 0, per producer); `weir-format` where it is not 1, the one described here. A value has at
+most 512 KiB, those of our own producers have 64.
 
 An event of kind `request` says how a request ended, exactly one per request; a `delivery` event says what only the
 ingress knows about it (a wait that ran out, a caller gone). `observed` lists what policies that only
@@ -49,7 +50,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True):
     tasks: Count = 0
     bytes_in: Count = 0
     bytes_out: Count = 0
-    timing: dict[str, int] = {}
+    timing: dict[str, Count] = {}
     trace_id: str | None = None
     origin: Place | None = None
     observed: list[str] = []
@@ -60,6 +61,8 @@ class UsageEvent(Struct, frozen=True, kw_only=True):
     proof: str | None = None
 
 
+MAX_BYTES = 524_288
+_FORMAT = b"1"
 _EVENTS = msgspec.json.Decoder(tuple[UsageEvent, ...])
 
 
@@ -78,6 +81,10 @@ class Envelope(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_record(cls, value: bytes | None, headers: codec.HeaderMap) -> Self:
         """Read an envelope. Raises BadRecord."""
+        if headers.get(H.FORMAT, _FORMAT) != _FORMAT:
+            raise BadRecord(f"header {H.FORMAT} is {headers[H.FORMAT][:40]!r}; this version reads format 1")
+        if len(value or b"") > MAX_BYTES:
+            raise BadRecord(f"usage envelope: {len(value or b'')} bytes, at most {MAX_BYTES} are read")
         events = codec.decode(value, _EVENTS, "usage envelope")
         sequence = codec.integer(headers, H.SEQUENCE)
         if sequence is None:

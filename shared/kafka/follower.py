@@ -18,6 +18,7 @@ from shared.contracts.config import Entity, from_record
 from shared.contracts.signal import Signal
 from shared.errors import BadRecord
 from shared.kafka import connect
+from shared.kafka.faults import CLIENT_ERRORS, translate
 from shared.names import actions, topics
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -60,6 +61,16 @@ class TopicFollower(Generic[T]):
         """Return once the record at `offset` has been applied here."""
         async with self._moved:
             await self._moved.wait_for(lambda: self.next_offset > offset)
+
+    async def catch_up(self) -> None:
+        """Return once everything that is in the topic now has been applied. Raises KafkaUnavailable."""
+        if self._consumer is None:
+            return
+        try:
+            end = (await self._consumer.end_offsets([self._place]))[self._place]
+        except CLIENT_ERRORS as exc:
+            raise translate(exc, f"looking for the end of {self._place.topic}") from exc
+        await self.wait_for(end - 1)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -51,6 +51,7 @@ EVENT = "weir-event"
 
 # usage envelope
 PRODUCER = "weir-producer"
+FORMAT = "weir-format"
 
 # dead letter: where the record stood and why it could not be used
 DEAD_TOPIC = "weir-dead-topic"

@@ -36,6 +36,10 @@ class Metrics:
                                     registry=self.registry)
         self.tasks = Counter(M.TASKS, "Tasks run", ["project"], registry=self.registry)
         self.usage_events = Counter(M.USAGE_EVENTS, "Usage events", ["kind"], registry=self.registry)
+        self.usage_counted = Counter(M.USAGE_COUNTED, "Usage events that analytics read", ["as"],
+                                     registry=self.registry)
+        self.envelopes_repeated = Counter(M.ENVELOPES_REPEATED, "Usage envelopes that came again, and were not counted",
+                                          registry=self.registry)
         self.config_offset = Gauge(M.CONFIG_OFFSET, "Next offset of the config topic", registry=self.registry)
         self.spans_dropped = Counter(M.SPANS_DROPPED, "Spans that could not be exported", registry=self.registry)
 

@@ -1,83 +1,131 @@
 """Counters and offsets on the real store: any splitting, repeating and killing gives the same counts."""
 
+import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from services.analytics import buckets
-from services.analytics.fold import fold
-from services.analytics.ledger import Ledger
-from shared.contracts.usage import UsageEvent
+from services.analytics.fold import Placed
+from services.analytics.ledger import Addition, Ledger
+from services.analytics.measures import Measures, total
+from shared.clock import SystemClock
+from shared.contracts.usage import Envelope, UsageEvent
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from tests.support.platform import Platform
+from tests.support.usage import event
 
-TIME = 1_700_000_000_000
+TIME = SystemClock().now_ms() - 3_600_000
 
 
 @pytest.fixture
-async def ledger(platform: Platform) -> AsyncIterator[Ledger]:
-    """A ledger on the cluster's store; partitions above 1000 are the tests' own."""
-    store = Store(RedisSettings(url=platform.redis_url), patient=True)
-    yield Ledger(store, 1)
-    await store.stop()
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    """The cluster's store."""
+    found = Store(RedisSettings(url=platform.redis_url), patient=True)
+    yield found
+    await found.stop()
 
 
-def event(project: str, number: int, *, origin: bool = True) -> UsageEvent:
-    return UsageEvent(kind="request", id=str(number), time=TIME, project=project, operation=f'o"{number % 3}|',
-                      client="c", source="edge", status=200, reason="ok", tasks=number, bytes_in=1, bytes_out=2,
-                      origin=f"{project}/0/{number}" if origin else None)
+@pytest.fixture
+def ledger(store: Store) -> Ledger:
+    """A ledger; partitions above 1000 are the tests' own."""
+    return Ledger(store, SystemClock(), 1)
 
 
-async def sums(ledger: Ledger, project: str) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for measures in (await ledger.sums(project, buckets.cover(TIME, TIME + 1))).values():
-        total.update(measures)
-    return total
+def usage(project: str, number: int, *, origin: bool = True, **more: object) -> UsageEvent:
+    return event(number, time=TIME, project=project, operation=f'o"{number % 3}|', tasks=number,
+                 origin=f"{project}/0/{number}" if origin else None, **more)
+
+
+def envelope(producer: str, sequence: int, events: Sequence[UsageEvent]) -> Envelope:
+    return Envelope(producer=producer, sequence=sequence, events=tuple(events))
+
+
+async def sums(ledger: Ledger, project: str) -> Measures:
+    return total((await ledger.sums(project, buckets.cover(TIME, TIME + 1))).values())
 
 
 async def test_events_are_counted_once_however_they_are_split_and_repeated(ledger: Ledger, name: str) -> None:
     chance = random.Random(7)
-    events = [event(name, number) for number in range(200)]
+    events = [usage(name, number) for number in range(200)]
     sent = events + chance.choices(events, k=150)
     chance.shuffle(sent)
     partition, offset = chance.randrange(1_000, 10**9), 0
     while sent:
         cut = chance.randrange(1, 20)
-        envelope, sent = sent[:cut], sent[cut:]
-        entry = await ledger.enter(partition, offset, fold(envelope))
-        assert entry.counted + entry.repeated == len(envelope)
+        part, sent = sent[:cut], sent[cut:]
+        batch = [Placed(partition, offset, envelope(name, offset, part))]
+        entry = await ledger.enter(batch)
+        assert len(entry.folded.requests) + entry.folded.repeated_events == len(part)
         if chance.random() < 0.3:
-            again = await ledger.enter(partition, offset, fold(envelope))
-            assert (again.counted, again.repeated) == (0, 0)
+            again = await ledger.enter(batch)
+            assert (again.folded.requests, again.before) == ([], {partition: offset})
         offset += 1
-    total = await sums(ledger, name)
-    assert total == Counter(requests=200, tasks=sum(range(200)), bytes_in=200, bytes_out=400)
+    found = await sums(ledger, name)
+    assert (found.requests, found.tasks, found.bytes_in, found.bytes_out) == (200, sum(range(200)), 200, 400)
+    assert found.micros == 200_000
+    assert sum(found.histogram.values()) == 200
+
+
+async def test_two_processes_that_hold_the_same_envelopes_count_them_once(ledger: Ledger, name: str) -> None:
+    """As when a partition moves while its former owner still writes."""
+    partition = random.randrange(1_000, 10**9)
+    batch = [Placed(partition, offset, envelope(name, offset, [
+        usage(name, offset * 10 + number, origin=number % 2 == 0) for number in range(10)])) for offset in range(40)]
+    halves = (batch[:30], batch[10:], batch[5:25])
+    entries = await asyncio.gather(*(ledger.enter(half) for half in halves * 3))
+    assert sum(len(entry.folded.requests) for entry in entries) == 400
+    assert (await sums(ledger, name)).requests == 400
 
 
 async def test_replayed_envelope_of_edge_events_counts_nothing(ledger: Ledger, name: str) -> None:
     partition = random.randrange(1_000, 10**9)
-    work = fold([event(name, number, origin=False) for number in range(5)])
-    assert (await ledger.enter(partition, 9, work)).counted == 5
-    assert (await ledger.enter(partition, 9, work)).counted == 0
-    assert (await ledger.enter(partition, 3, work)).before == 9
-    assert (await sums(ledger, name))["requests"] == 5
-    assert (await ledger.offsets())[partition] == 9
+    batch = [Placed(partition, 9, envelope(name, 0, [usage(name, number, origin=False) for number in range(5)]))]
+    assert len((await ledger.enter(batch)).folded.requests) == 5
+    assert not (await ledger.enter(batch)).folded.requests
+    moved = [batch[0]._replace(offset=12)]
+    assert (await ledger.enter(moved)).folded.repeated_envelopes == 1
+    assert (await sums(ledger, name)).requests == 5
+    assert (await ledger.offsets())[partition] == 12
 
 
 async def test_odd_names_stay_apart(ledger: Ledger, name: str) -> None:
-    await ledger.enter(random.randrange(1_000, 10**9), 0, fold([event(name, number) for number in range(3)]))
+    part = [usage(name, number) for number in range(3)]
+    await ledger.enter([Placed(random.randrange(1_000, 10**9), 0, envelope(name, 0, part))])
     found = await ledger.sums(name, buckets.cover(TIME, TIME + 1))
-    assert {key[0] for key in found} == {'o"0|', 'o"1|', 'o"2|'}
+    assert {key.operation for key in found} == {'o"0|', 'o"1|', 'o"2|'}
 
 
 async def test_every_grain_has_the_same_sum(ledger: Ledger, name: str) -> None:
-    await ledger.enter(random.randrange(1_000, 10**9), 0, fold([event(name, number) for number in range(7)]))
-    day = TIME // buckets.DAY_MS * buckets.DAY_MS
+    partition = random.randrange(1_000, 10**9)
+    for offset in range(3):
+        part = [usage(name, offset * 7 + number) for number in range(7)]
+        await ledger.enter([Placed(partition, offset, envelope(name, offset, part))])
     for grain in buckets.GRAINS:
-        start = TIME // grain.size_ms * grain.size_ms
-        found = await ledger.sums(name, [(grain, start)])
-        assert sum(measures["requests"] for measures in found.values()) == 7
-    assert [grain.letter for grain, _ in buckets.cover(day, day + buckets.DAY_MS)] == ["d"]
+        found = await ledger.sums(name, [(grain, grain.index(TIME))])
+        assert sum(measures.requests for measures in found.values()) == 21
+        assert sum(sum(measures.histogram.values()) for measures in found.values()) == 21
+
+
+async def test_contributions_are_added_with_the_counters_and_once(store: Store, name: str) -> None:
+    expires_s = TIME // 1000 + 86_400
+
+    def spent(events: Sequence[UsageEvent]) -> list[Addition]:
+        return [Addition(f"test:{name}", one.client, one.tasks, expires_s) for one in events] + [
+            Addition(f"test:{name}:all", "", len(events), expires_s)]
+    ledger = Ledger(store, SystemClock(), 1, [spent])
+    partition = random.randrange(1_000, 10**9)
+    for offset in range(3):
+        part = [usage(name, number) for number in range(offset + 3)]
+        await ledger.enter([Placed(partition, offset, envelope(name, offset, part))])
+    assert int(await store.command("HGET", f"test:{name}", "c")) == 0 + 1 + 2 + 3 + 4
+    assert int(await store.command("GET", f"test:{name}:all")) == 5
+    assert 0 < int(await store.command("TTL", f"test:{name}:all")) <= 86_400
+
+
+async def test_more_different_counters_than_lua_can_hold_at_once_are_added(ledger: Ledger, name: str) -> None:
+    part = [usage(name, number, client=f"c{number}") for number in range(5_000)]
+    await ledger.enter([Placed(random.randrange(1_000, 10**9), 0, envelope(name, 0, part))])
+    assert len(await ledger.sums(name, buckets.cover(TIME, TIME + 1))) == 5_000

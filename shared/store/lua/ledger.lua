@@ -1,47 +1,85 @@
--- Add an envelope's events to the counters, once, together with its offset.
--- KEYS[1]: hash of offsets by partition.
--- ARGV[1]: partition field.  ARGV[2]: offset of the envelope.
--- ARGV[3]: JSON {groups: [[[bucket key, ...], field prefix], ...], events: [[group, seen key, bit, tasks, in, out], ...]}
--- ARGV[4]: JSON [seconds to keep per grain, ...].  ARGV[5]: seconds to remember a request record.
--- Returns {offset stored before, or -1; events counted; events seen before}.
-local before = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
-local offset = tonumber(ARGV[2])
-if offset <= before then return {before, 0, 0} end
+-- Add folded envelopes to the counters, once, together with their offsets; or change nothing and say what is known already.
+-- KEYS[1]: hash of offsets by partition.  KEYS[2]: hash of what the stream has brought.  KEYS[3]: producers by time.
+-- ARGV[1]: msgpack {places, seen, sums, additions, producers, stream, seconds}:
+--   places: {{partition, first offset, last offset}, ...}
+--   seen: {{key, first byte, seconds to keep}, ...}
+--   sums: {{bucket key, expiry as unix seconds, {field, sums, field, sums, ...}}, ...}; sums: see measures.py
+--   additions: {{key, field, amount, expiry as unix seconds}, ...}; an empty field: the key is the number
+--   producers: {{key, envelopes, highest sequence number}, ...}
+--   stream: {field, amount, ...};  now: unix seconds;  keep: seconds for which a producer is remembered
+-- ARGV[2], ...: the bits of each of `seen`; the store's msgpack knows no bytes.
+-- Returns {'stale', {offset stored, ...}} where an offset is not new, {'seen', {{index of seen, bits}, ...}} where bits
+-- are set already, {'added', {offset stored before, ...}} otherwise; -1 stands for no offset.
+local work = cmsgpack.unpack(ARGV[1])
+local call = redis.call
 
-local work = cjson.decode(ARGV[3])
-local sums, counted, repeated = {}, 0, 0
-for _, event in ipairs(work.events) do
-  local fresh = true
-  if event[2] ~= '' then
-    fresh = redis.call('SETBIT', event[2], event[3], 1) == 0
-    redis.call('EXPIRE', event[2], ARGV[5])
-  end
-  if fresh then
-    local sum = sums[event[1]]
-    if not sum then
-      sum = {0, 0, 0, 0}
-      sums[event[1]] = sum
-    end
-    sum[1] = sum[1] + 1
-    sum[2] = sum[2] + event[4]
-    sum[3] = sum[3] + event[5]
-    sum[4] = sum[4] + event[6]
-    counted = counted + 1
+local stored, stale = {}, false
+for at, place in ipairs(work.places) do
+  stored[at] = tonumber(call('HGET', KEYS[1], place[1]) or '-1')
+  stale = stale or stored[at] >= place[2]
+end
+if stale then return {'stale', stored} end
+
+local merged, known = {}, {}
+for at, run in ipairs(work.seen) do
+  local bits = ARGV[at + 1]
+  local old = call('GETRANGE', run[1], run[2], run[2] + #bits - 1)
+  if #old == 0 then
+    merged[at] = bits
   else
-    repeated = repeated + 1
-  end
-end
-
-local keep = cjson.decode(ARGV[4])
-local measures = {'r', 't', 'i', 'o'}
-for group, sum in pairs(sums) do
-  local target = work.groups[group + 1]
-  for grain, key in ipairs(target[1]) do
-    for index, measure in ipairs(measures) do
-      redis.call('HINCRBY', key, target[2] .. measure, string.format('%.0f', sum[index]))
+    local bytes, both, hit = {}, {}, false
+    for index = 1, #bits do
+      local new, had = string.byte(bits, index), string.byte(old, index) or 0
+      bytes[index] = string.char(bit.bor(new, had))
+      local common = bit.band(new, had)
+      both[index] = string.char(common)
+      hit = hit or common ~= 0
     end
-    redis.call('EXPIRE', key, keep[grain])
+    merged[at] = table.concat(bytes)
+    if hit then known[#known + 1] = {at, table.concat(both)} end
   end
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return {before, counted, repeated}
+if #known > 0 then return {'seen', known} end
+
+for at, run in ipairs(work.seen) do
+  call('SETRANGE', run[1], run[2], merged[at])
+  call('EXPIRE', run[1], run[3])
+end
+for _, bucket in ipairs(work.sums) do
+  local key, pairs_ = bucket[1], bucket[3]
+  local fields, values = {}, {}
+  for at = 1, #pairs_, 2 do fields[#fields + 1] = pairs_[at] end
+  local olds = call('HMGET', key, unpack(fields))
+  for at, field in ipairs(fields) do
+    local sum = pairs_[at * 2]
+    if olds[at] then
+      local old = cmsgpack.unpack(olds[at])
+      for index = 1, 6 do sum[index] = sum[index] + old[index] end
+      local slots = sum[7]
+      for slot, count in pairs(old[7]) do slots[slot] = (slots[slot] or 0) + count end
+    end
+    values[at * 2 - 1], values[at * 2] = field, cmsgpack.pack(sum)
+  end
+  call('HSET', key, unpack(values))
+  call('EXPIREAT', key, bucket[2])
+end
+for _, addition in ipairs(work.additions) do
+  if addition[2] == '' then
+    call('INCRBY', addition[1], addition[3])
+  else
+    call('HINCRBY', addition[1], addition[2], addition[3])
+  end
+  call('EXPIREAT', addition[1], addition[4])
+end
+for _, producer in ipairs(work.producers) do
+  local key = producer[1]
+  call('HINCRBY', key, 'envelopes', producer[2])
+  if producer[3] > tonumber(call('HGET', key, 'highest') or '-1') then call('HSET', key, 'highest', producer[3]) end
+  call('EXPIRE', key, work.keep)
+  call('ZADD', KEYS[3], work.now, key)
+end
+for at = 1, #work.stream, 2 do
+  if work.stream[at + 1] ~= 0 then call('HINCRBY', KEYS[2], work.stream[at], work.stream[at + 1]) end
+end
+for _, place in ipairs(work.places) do call('HSET', KEYS[1], place[1], place[3]) end
+return {'added', stored}
