@@ -8,7 +8,7 @@
     │   ├── OperationNotFound, ExecutionNotFound 404     ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   ├── IdempotencyMismatch, IdempotencyRunning 409
-    │   ├── RateLimited 429
+    │   ├── RateLimited, AllowanceExhausted 429
     │   ├── StreamNotResumable 409
     │   └── Overloaded, OperationDisabled, WorkflowStopped, Unavailable 503
     └── Failed                 something ran and did not end well
@@ -174,6 +174,13 @@ class RateLimited(Refused):
     """A limit of an accept policy is spent; `Retry-After` says how long to wait."""
 
     reason, title, status = Reason.RATE_LIMITED, "Rate limit exceeded", 429
+    retry = Retry.LATER
+
+
+class AllowanceExhausted(Refused):
+    """The tasks of a calendar period are spent; `Retry-After` says when the next one begins, at the latest."""
+
+    reason, title, status = Reason.ALLOWANCE_EXHAUSTED, "The allowance is exhausted", 429
     retry = Retry.LATER
 
 

@@ -1,7 +1,7 @@
 """Entities on the compacted topic `weir.config`, one record each.
 
 In:    what the admin API was told.
-Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt` and their keys, both ways.
+Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment` and their keys, both ways.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -10,6 +10,7 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `client/<project>/<name>` | {project, name, roles, time} |
 | `credential/<project>/<name>` | {project, name, kind, sealed, time} |
 | `halt/<project>/<workflow>` | {project, workflow, halted, reason, time} |
+| `allowance/<project>/<name>` | {project, name, start, raised, forgiven, time} |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
@@ -108,12 +109,34 @@ class Halt:
         return f"halt/{self.project}/{self.workflow}".encode()
 
 
-Entity = ProjectVersion | Client | Token | Credential | Halt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """What an operator has changed about an allowance, for the period that begins at `start`, and for that one alone.
+
+    `raised`: tasks more, by subject; `forgiven`: tasks that had been spent when it was reset, by subject. A subject is
+    the JSON array of what the allowance is kept by; `*` in `raised` stands for each of them.
+    """
+
+    project: str
+    name: str
+    start: int
+    time: int
+    raised: dict[str, int] = field(default_factory=dict)
+    forgiven: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"allowance/{self.project}/{self.name}".encode()
+
+
+Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment
 _TYPES: dict[Any, tuple[type, ...]] = {
     str: (str,), bool: (bool,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
-    dict[str, Any]: (dict,)}
-_KINDS: dict[str, type[ProjectVersion] | type[Client] | type[Token] | type[Credential] | type[Halt]] = {
-    "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt}
+    dict[str, Any]: (dict,), dict[str, int]: (dict,)}
+_KINDS: dict[str, type[Entity]] = {
+    "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
+    "allowance": Adjustment}
 
 
 def to_value(entity: Entity) -> bytes:

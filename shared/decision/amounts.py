@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from shared.project.access.budgets import Demand, Kind
 
-_PARTS = 20
+_PARTS, _MINUTE_MS = 20, 60_000
 # when more amounts than these are known, those that are over are forgotten
 _TIDY_AT = 10_000
 
@@ -75,7 +75,7 @@ class Amounts:
             left = look.left
             if admitted and look.wait_ms == 0:
                 self._take(demand, ask, now_us)
-                left -= 1 if demand.kind in (Kind.CONCURRENT, Kind.ONCE) else demand.cost
+                left -= _taken(demand)
             outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
         return outcomes
 
@@ -89,20 +89,24 @@ class Amounts:
         if demand.kind is Kind.PERIOD:
             reset = max(demand.extra - now_ms, 1)
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
+        if demand.kind is Kind.ALLOWANCE:
+            return _allowance(amount, demand, limit, now_ms)
         amount.holders = {holder: until for holder, until in amount.holders.items() if until > now_ms}
         fits = ask.request_id in amount.holders or len(amount.holders) < limit
         reset = max(demand.extra - now_ms, 1) if demand.kind is Kind.ONCE else 1000
         return Outcome(limit - len(amount.holders), reset, 0 if fits else reset)
 
     def _take(self, demand: Demand, ask: Ask, now_us: int) -> None:
-        amount = self._amounts[demand.key]
-        if demand.kind is Kind.WINDOW:
+        amount, limit = self._amounts[demand.key], max(1, demand.limit // self._share)
+        if demand.kind is Kind.ALLOWANCE:
+            _spend(amount, demand, limit, now_us)
+        elif demand.kind is Kind.WINDOW:
             part_ms = _part_ms(demand)
             current = now_us // 1000 // part_ms
             amount.parts[current] = amount.parts.get(current, 0) + demand.cost
             amount.over_us = now_us + (demand.width_ms + 2 * part_ms) * 1000
         elif demand.kind is Kind.BUCKET:
-            each = _each_us(demand, max(1, demand.limit // self._share))
+            each = _each_us(demand, limit)
             amount.over_us = amount.full_at_us = max(amount.full_at_us, now_us) + demand.cost * each
         elif demand.kind is Kind.PERIOD:
             amount.used += demand.cost
@@ -120,6 +124,36 @@ def _part_ms(demand: Demand) -> int:
 def _each_us(demand: Demand, limit: int) -> int:
     """Time that one call of a bucket takes to come back, rounded up: rounding must not admit more."""
     return -(-demand.width_ms * 1000 // limit)
+
+
+def _taken(demand: Demand) -> int:
+    """What an answer has less than the look before it. What is spent of an allowance shows when it is counted."""
+    if demand.kind is Kind.ALLOWANCE:
+        return 0
+    return 1 if demand.kind in (Kind.CONCURRENT, Kind.ONCE) else demand.cost
+
+
+def _allowance(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome:
+    reset = max(demand.extra - now_ms, 1)
+    if amount.used < limit:
+        return Outcome(limit - amount.used, reset, 0)
+    if not demand.width_ms:
+        return Outcome(0, reset, reset)
+    return Outcome(0, reset, _window(amount, _rate(demand), demand.width_ms, now_ms).wait_ms)
+
+
+def _spend(amount: _Amount, demand: Demand, limit: int, now_us: int) -> None:
+    """What the store learns from analytics, a memory has to guess: the least that the call will spend."""
+    if amount.used >= limit and demand.width_ms:
+        current = now_us // 1000 // _part_ms(_rate(demand))
+        amount.parts[current] = amount.parts.get(current, 0) + 1
+    amount.used += demand.cost
+    amount.over_us = demand.extra * 1000
+
+
+def _rate(demand: Demand) -> Demand:
+    """The window of the calls that go on when all is spent."""
+    return Demand(demand.key, Kind.WINDOW, demand.width_ms, _MINUTE_MS, 1, 1, True, demand.name)
 
 
 def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome:

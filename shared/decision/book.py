@@ -10,7 +10,8 @@ from copy import copy
 from dataclasses import dataclass
 
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, ProjectVersion, Token
+from shared.contracts.config import Adjustment, Entity, ProjectVersion, Token
+from shared.decision.allowances import CompiledAllowance, compile_allowances, speaking_of
 from shared.decision.jwt_verifier import JwtVerifier
 from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
@@ -19,6 +20,7 @@ from shared.project.access.forms import Form, compile_form
 from shared.project.access.networks import Networks
 from shared.project.access.rules import CompiledPolicy, compile_policy
 from shared.project.canary import CANARY
+from shared.project.cost import cost_of
 from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
 from shared.project.modes import operations_of
@@ -37,6 +39,8 @@ class GuardedOperation:
     kinds: frozenset[str] = frozenset()
     form: Form | None = None
     durable: bool = False
+    allowances: tuple[CompiledAllowance, ...] = ()
+    least_tasks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class GuardedProject:
     roles: Mapping[str, frozenset[str]]
     denies: bool
     authentication: Authentication
+    allowances: tuple[CompiledAllowance, ...] = ()
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "GuardedProject":
@@ -61,21 +66,27 @@ class GuardedProject:
         """Compile routes, schemas and policies once per version. Raises BadRule, BadNetwork."""
         lists = {name: Networks(networks) for name, networks in project.networks.items()}
         policies = [compile_policy(policy, lists, project.name) for policy in project.policies]
+        allowances = compile_allowances(project)
         return cls(project.name, version, RouteTable.of(project), {
-            operation.name: _guard(operation, policies, project)
+            operation.name: _guard(operation, policies, allowances, project)
             for operation in operations_of(project)},
             {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny",
-            project.authentication)
+            project.authentication, allowances)
 
 
-def _guard(operation: Operation, policies: Sequence[CompiledPolicy], project: Project) -> GuardedOperation:
+def _guard(operation: Operation, policies: Sequence[CompiledPolicy], allowances: Sequence[CompiledAllowance],
+           project: Project) -> GuardedOperation:
     speaking = [compiled for compiled in policies if compiled.policy.speaks_of(operation.name)]
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
+    runs = operation.workflow in project.workflows
     return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
                             any(compiled.limits for compiled in by_action["accept"]), project.kinds_of(operation),
                             compile_form(project.headers, project.bounds, operation.name),
-                            operation.workflow in project.workflows and project.workflows[operation.workflow].durable)
+                            runs and project.workflows[operation.workflow].durable,
+                            # what runs nothing spends nothing
+                            speaking_of(allowances, operation.name) if runs else (),
+                            cost_of(project, operation.workflow).least if allowances and runs else 1)
 
 
 class PolicyBook:
@@ -126,6 +137,10 @@ class PolicyBook:
             return frozenset(made.roles)
         guarded = self._projects.get(project)
         return guarded.roles.get(client, frozenset()) if guarded is not None else frozenset()
+
+    def adjustment(self, project: str, allowance: str) -> Adjustment | None:
+        """What an operator has changed about an allowance."""
+        return self._catalogue.adjustments.get((project, allowance))
 
     def token(self, stored_digest: str) -> Token | None:
         """The token of a stored digest, whatever its state."""

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.contracts.request import RequestRecord
+from shared.decision.allowances import Grant
 from shared.decision.amounts import Ask, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
 from shared.names import topics
@@ -33,7 +34,8 @@ class Case(Struct, kw_only=True):
     """What came first; from `project` on, findings.
 
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
-    say to the `demands`, one each, once they were asked. `once`: what may be demanded by one request only.
+    say to the `demands`, one each, once they were asked. `grants`: what the call spends from; their demands are the
+    last ones. `once`: what may be demanded by one request only.
     `claim`: its idempotency key, `claimed` once it is this call's.
     `wanted_keys`: where the keys are published that are missing to verify a token.
     """
@@ -60,6 +62,7 @@ class Case(Struct, kw_only=True):
     observed: list[str] = []
     demands: Sequence[Demand] = ()
     outcomes: Sequence[Outcome] = ()
+    grants: Sequence[Grant] = ()
     answer_headers: dict[str, str] = {}
     trigger: dict[str, Any] = {}
     _facts: Facts | None = None

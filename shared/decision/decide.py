@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shared.decision.amounts import Amounts
 from shared.decision.case import Case
+from shared.decision.checks.allowance import allowance_lasts
 from shared.decision.checks.caller import caller_is_known
 from shared.decision.checks.deadline import there_is_time
 from shared.decision.checks.form import form_fits
@@ -28,7 +29,7 @@ from shared.names.reasons import Reason
 Check = Callable[[Case], WeirError | None]
 BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, nobody_blocks,
                                     policies_let_in, key_is_usable)
-AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, form_fits, input_fits)
+AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, allowance_lasts, form_fits, input_fits)
 
 
 class Decision(Struct, frozen=True):

@@ -8,8 +8,10 @@ Never: an amount taken.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from shared.decision.allowances import described
 from shared.decision.callers.identity import Identity
 from shared.decision.case import Case
+from shared.decision.checks.allowance import allowance_lasts
 from shared.decision.checks.caller import caller_is_known
 from shared.decision.checks.deadline import there_is_time
 from shared.decision.checks.form import form_fits
@@ -21,6 +23,7 @@ from shared.decision.checks.route import operation_is_open
 from shared.decision.checks.signals import nobody_blocks
 from shared.decision.decide import AFTER_AMOUNTS, BEFORE_AMOUNTS, Check
 from shared.errors import WeirError
+from shared.project.access.budgets import Kind
 from shared.project.access.cel import Undecided
 from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy, CompiledRule
@@ -95,7 +98,18 @@ def _limits(case: Case) -> list[Finding]:
                     f"{outcome.left} of {demand.limit} left, the call costs {demand.cost}",
                     (f"wait {outcome.wait_ms} ms" if outcome.wait_ms else "")
                     + ("" if demand.enforced else ", only observes"))
-            for demand, outcome in zip(case.demands, case.outcomes, strict=False)]
+            for demand, outcome in zip(case.demands, case.outcomes, strict=False) if demand.kind is not Kind.ALLOWANCE]
+
+
+def _allowances(case: Case) -> list[Finding]:
+    return [Finding(f"allowance {grant.allowance.label}", "left" if outcome.left else "spent",
+                    f"{min(outcome.left, grant.tasks)} of {grant.tasks} tasks left, the call costs "
+                    f"{demand.cost} at least",
+                    f"{described(grant.allowance)}; the next {grant.allowance.per} begins in "
+                    f"{outcome.reset_ms // 1000} s")
+            for grant, (demand, outcome) in zip(case.grants, [
+                told for told in zip(case.demands, case.outcomes, strict=False)
+                if told[0].kind is Kind.ALLOWANCE], strict=False)]
 
 
 def _nothing(_: Case) -> list[Finding]:
@@ -104,9 +118,11 @@ def _nothing(_: Case) -> list[Finding]:
 
 _NAMES: dict[Check, str] = {
     there_is_time: "deadline", operation_is_open: "route", caller_is_known: "caller", policies_let_in: "policies",
-    nobody_blocks: "signals", key_is_usable: "idempotency", limits_allow: "limits", form_fits: "form",
+    nobody_blocks: "signals", key_is_usable: "idempotency", limits_allow: "limits", allowance_lasts: "allowance",
+    form_fits: "form",
     input_fits: "input"}
-_DETAILS: dict[str, Callable[[Case], list[Finding]]] = {"policies": _policies, "limits": _limits}
+_DETAILS: dict[str, Callable[[Case], list[Finding]]] = {"policies": _policies, "limits": _limits,
+                                                      "allowance": _allowances}
 _SAW: dict[str, Callable[[Case], str]] = {
     "deadline": lambda case: "",
     "route": lambda case: f"operation {case.operation}" if case.operation else "no operation",
@@ -116,6 +132,7 @@ _SAW: dict[str, Callable[[Case], str]] = {
     if case.guarded is not None else "",
     "signals": lambda case: f"{len(case.throttles)} throttles" if case.throttles else "nothing about the caller",
     "idempotency": lambda case: "a key" if case.claim is not None else "no key",
-    "limits": lambda case: f"{len(case.demands)} limits",
+    "limits": lambda case: f"{len(case.demands) - len(case.grants)} limits",
+    "allowance": lambda case: f"{len(case.grants)} allowances",
     "form": lambda case: f"{len(case.request.body)} bytes of body",
     "input": lambda case: "the operation's schemas"}

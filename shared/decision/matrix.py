@@ -8,6 +8,7 @@ Never: a guess: what depends on an address, a header, a time or a body is said t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from shared.decision import allowances
 from shared.decision.book import GuardedOperation, GuardedProject
 from shared.project.access.facts import Facts
 from shared.project.access.limits import Limit
@@ -60,6 +61,7 @@ def _cell(project: GuardedProject, guarded: GuardedOperation, client: str, roles
                        if holds is None]
     limits = [described(limit.limit) + ("" if holds else f", if {_kinds(compiled)}")
               for compiled, holds in accepting if holds is not False for limit in compiled.limits if limit.enforced]
+    limits += [allowances.described(one.allowance) for one in guarded.allowances if one.concerns(client)]
     return Cell(operation.name, client, "depends" if unless else "yes", "; ".join(unless), limits)
 
 

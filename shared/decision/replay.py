@@ -66,8 +66,9 @@ class Replay:
 
 
 def _told(decision: Decision) -> str:
-    """Reason, and the policy or limit that gave it."""
+    """Reason, and the policy, limit or allowance that gave it."""
     if decision.refusal is None:
         return str(decision.reason)
-    by = decision.refusal.members.get("policy") or decision.refusal.members.get("limit")
+    members = decision.refusal.members
+    by = members.get("policy") or members.get("limit") or members.get("allowance")
     return f"{decision.reason} ({by})" if by else str(decision.reason)

@@ -78,6 +78,7 @@ SECRET_HEADERS = frozenset({
     "x-auth-token", "webhook-signature",
 })
 
+HTTP_ALLOWANCE = "Allowance"
 HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency-mismatch"
     IDEMPOTENCY_RUNNING = "idempotency-running"
     RATE_LIMITED = "rate-limited"
+    ALLOWANCE_EXHAUSTED = "allowance-exhausted"
     WORKFLOW_FAILED = "workflow-failed"
     TASKS_SPENT = "tasks-spent"
     REPLY_INVALID = "reply-invalid"

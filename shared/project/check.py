@@ -6,10 +6,12 @@ Never: YAML, files.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from shared.project.allowance import Allowance
 from shared.project.check_access import check_access
+from shared.project.check_allowance import check_allowance
 from shared.project.check_workflows import check_workflows
 from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, Operation, Workflow
 from shared.project.modes import OWN_PATHS
@@ -29,15 +31,16 @@ class Checked:
     used_workflows: set[str] = field(default_factory=set)
     config: frozenset[str] | None = None
     access: tuple[Access, Source] | None = None
+    allowance: tuple[Sequence[Allowance], Source] | None = None
 
 
 def check_project(checked: Checked) -> list[Problem]:
     """All problems."""
-    access = () if checked.access is None else check_access(
-        *checked.access, [operation for operation, _, _ in checked.operations])
-    return [*_operations(checked), *_duplicate_workflows(checked), *access,
-            *check_workflows(checked.workflows, [operation for operation, _, _ in checked.operations],
-                             checked.known_workflows, checked.config)]
+    operations = [operation for operation, _, _ in checked.operations]
+    access = () if checked.access is None else check_access(*checked.access, operations)
+    allowance = () if checked.allowance is None else check_allowance(*checked.allowance, operations)
+    return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance,
+            *check_workflows(checked.workflows, operations, checked.known_workflows, checked.config)]
 
 
 def _operations(checked: Checked) -> Iterator[Problem]:

@@ -32,7 +32,7 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
     yield from _callers(access, source)
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
-        yield from _operations(policy.operations, operations, source, path)
+        yield from check_operations(policy.operations, operations, source, path)
         yield from _methods(policy, operations, source, path)
         yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
         yield from _parts(policy, access, source, path)
@@ -94,13 +94,14 @@ def _callers(access: Access, source: Source) -> Iterator[Problem]:
 def _traffic(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
     for kind in ("headers", "cors", "bounds"):
         for index, one in enumerate(getattr(access, kind)):
-            yield from _operations(one.operations, operations, source, (kind, index))
+            yield from check_operations(one.operations, operations, source, (kind, index))
     for index, policy in enumerate(access.headers):
         yield from _compiles(partial(compile_matches, policy), source, ("headers", index))
 
 
-def _operations(globs: Sequence[str], operations: Sequence[Operation], source: Source,
-                path: tuple[Key, ...]) -> Iterator[Problem]:
+def check_operations(globs: Sequence[str], operations: Sequence[Operation], source: Source,
+                     path: tuple[Key, ...]) -> Iterator[Problem]:
+    """What the globs under `operations` match nothing with."""
     names = [operation.name for operation in operations]
     for index, glob in enumerate(globs):
         if glob != "*" and not any(fnmatchcase(name, glob) for name in names):

@@ -18,7 +18,7 @@ from shared.project.steps.registry import STEP_SETTINGS
 
 HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
 WORKFLOWS = "workflows/"
-_HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "config"})
+_HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "allowance", "config"})
 _ACCESS_KEYS = frozenset(Access.model_fields)
 M = TypeVar("M", bound=BaseModel)
 
@@ -64,6 +64,7 @@ def load_project(files: Mapping[str, str]) -> Loaded:
     project = _model(Project, document, header, (), reading)
     if project is not None:
         reading.checked.config = frozenset(project.config)
+        reading.checked.allowance = project.allowance, header
     reading.problems += check_project(reading.checked)
     if reading.problems or project is None:
         return Loaded(None, tuple(sorted(set(reading.problems))))
@@ -144,6 +145,9 @@ def _in_file(loc: tuple[Key, ...], raw: Any) -> tuple[Key, ...]:
     path: list[Key] = []
     here = raw
     for key in loc:
+        if key == 0 and isinstance(here, dict):
+            # one alone may stand without the list
+            continue
         if isinstance(here, dict) and key not in here:
             kind = next((kind for kind in STEP_SETTINGS if isinstance(here.get(kind), dict)), None)
             if kind is None or key not in here[kind]:

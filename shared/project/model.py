@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
+from shared.project.allowance import Allowances
 from shared.project.base import Model, Name
 from shared.project.durations import Duration
 from shared.project.steps.base import Step
@@ -142,6 +143,7 @@ class Project(Access):
     version: str = ""
     description: str = ""
     auth: Literal["token", "deny"] = "token"
+    allowance: Allowances = ()
     config: dict[str, ConfigValue] = Field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-CalendarPeriod = Literal["hour", "day", "week", "month"]
+CalendarPeriod = Literal["hour", "day", "week", "month", "quarter", "year"]
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 class BadZone(ValueError):
@@ -36,8 +37,24 @@ def bounds(now_ms: int, period: CalendarPeriod, zone: ZoneInfo) -> tuple[int, in
     if period == "week":
         monday = midnight - timedelta(days=local.weekday())
         return _ms(monday), _ms(monday + timedelta(days=7))
-    first = midnight.replace(day=1)
-    return _ms(first), _ms((first + timedelta(days=32)).replace(day=1))
+    months = _MONTHS[period]
+    first = midnight.replace(day=1, month=local.month - (local.month - 1) % months)
+    return _ms(first), _ms((first + timedelta(days=31 * months)).replace(day=1))
+
+
+class Calendar:
+    """Periods of one kind in one zone; remembers the last one it was asked for, as calls come one after the other."""
+
+    def __init__(self, period: CalendarPeriod, zone: str) -> None:
+        """Raises BadZone."""
+        self._period, self._zone = period, zone_of(zone)
+        self._last = (0, 0)
+
+    def at(self, now_ms: int) -> tuple[int, int]:
+        """Start and end of the period that a time is in."""
+        if not self._last[0] <= now_ms < self._last[1]:
+            self._last = bounds(now_ms, self._period, self._zone)
+        return self._last
 
 
 def _ms(moment: datetime) -> int:

@@ -136,6 +136,9 @@ SAMPLES: dict[str, Any] = {
         project="shop", name="crm", kind="bearer", sealed="c2VhbGVk", time=1_700_000_000_000),
     "config-halt": config.Halt(
         project="shop", workflow="order", halted=True, reason="stock is wrong", time=1_700_000_000_000),
+    "config-allowance": config.Adjustment(
+        project="shop", name="client", start=1_764_543_600_000, time=1_700_000_000_000,
+        raised={"*": 100, '["till"]': 5}, forgiven={'["till"]': 70}),
     "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
 }
 
@@ -150,7 +153,7 @@ def encode(sample: Any) -> Wire:
         return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
     if isinstance(sample, ReplyRecord):
         return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
-    if isinstance(sample, config.ProjectVersion | config.Client | config.Token | config.Credential | config.Halt):
+    if isinstance(sample, config.Entity):
         return Wire(config.to_value(sample), [], sample.key)
     if isinstance(sample, Signal):
         return Wire(sample.to_value(), [], sample.key)

@@ -31,7 +31,7 @@ def counters(store: Store, **more: Any) -> Counters:
 
 
 def some_demand(name: str, chance: random.Random, now_ms: int) -> Demand:
-    kind = chance.choice(list(Kind))
+    kind = chance.choice([kind for kind in Kind if kind is not Kind.ALLOWANCE])
     width = chance.choice([40, 100, 1000])
     extra = {Kind.BUCKET: 3, Kind.PERIOD: now_ms + 5000, Kind.ONCE: now_ms + 60_000}.get(kind, 0)
     limit = 1 if kind is Kind.ONCE else chance.randint(1, 12)
@@ -53,6 +53,23 @@ async def test_store_and_memory_reckon_alike(store: Store, name: str) -> None:
         refused += sum(outcome[2] > 0 for one in outcomes for outcome in one)
         await asyncio.sleep(chance.choice([0, 0, 0.005, 0.03]))
     assert refused > 20, "the traffic has to meet its limits"
+
+
+async def test_store_and_memory_answer_alike_about_what_is_left_of_an_allowance(store: Store, name: str) -> None:
+    ends, memory = SystemClock().now_ms() + 3_600_000, Amounts()
+    stop, throttle = (Demand(f"weir:test:{name}:{rate}|[\"a|b\"]", Kind.ALLOWANCE, 10, rate, ends, 0, True, "n")
+                      for rate in (0, 2))
+    fair = Demand(f"weir:test:{name}:fair", Kind.WINDOW, 100, 60_000, 1, 1, True, "n")
+    asks = [Ask("r", 0, [fair, demand]) for demand in (stop, throttle, throttle, throttle)]
+    for tasks in (0, 3, 6, 1, 1):
+        for rate, demand in ((0, stop), (2, throttle)):
+            await store.command("HINCRBY", f"weir:test:{name}:{rate}", '["a|b"]', tasks)
+            memory.spend([Ask("spent", 0, [Demand(*(demand.key, demand.kind, 10, 0, ends, tasks, False, "n"))])], 0)
+        then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+        assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
+    # what the allowance refuses spends no limit: of the last four calls one is stopped, and the throttle is spent
+    assert [one[1][2] > 0 for one in outcomes] == [True, True, True, True]
+    assert [one[0][0] for one in outcomes] == [outcomes[0][0][0]] * 4
 
 
 async def test_instances_together_admit_no_more_than_the_limit(platform: Platform, name: str) -> None:

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from shared.decision.amounts import UNKNOWN, Outcome
 from shared.decision.callers.identity import invalid
 from shared.decision.case import Case
+from shared.decision.checks.allowance import allowance_demands
 from shared.errors import RateLimited, Refused, Unavailable
 from shared.project.access.budgets import Demand, Kind
 
 
 def demands_of(case: Case) -> list[Demand]:
     """What the call would take from each limit that applies to it."""
-    demands = [*case.throttles, *(limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits)]
+    demands = [*case.throttles, *(limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits),
+               *allowance_demands(case)]
     return demands if case.once is None else [case.once, *demands]
 
 
@@ -31,6 +33,8 @@ def limits_allow(case: Case) -> Refused | None:
     enforced, refusing = [], []
     for told in zip(case.demands, case.outcomes, strict=False):
         demand, outcome = told
+        if demand.kind is Kind.ALLOWANCE:
+            break
         if demand.enforced:
             enforced.append(told)
             if outcome.wait_ms:

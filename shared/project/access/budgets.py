@@ -29,10 +29,16 @@ class Kind(IntEnum):
     PERIOD = 3
     CONCURRENT = 4
     ONCE = 5
+    ALLOWANCE = 6
 
 
 class Demand(Struct, frozen=True, array_like=True):
-    """What a call would take. `extra`: size of a bucket; end of a period or of ONCE, in unix ms."""
+    """What a call would take. `extra`: size of a bucket; end of a period or of ONCE, in unix ms.
+
+    Of an ALLOWANCE, `width_ms` is the calls a minute that go on when it is spent, and `key` names a hash and, after a
+    bar, its field. What is spent is counted when the work is done, so that nothing is taken; `cost` is the least that
+    the call will spend.
+    """
 
     key: str
     kind: Kind

@@ -57,7 +57,7 @@ class Cors(Speaking):
     origins: tuple[Origin, ...] = Field(min_length=1)
     methods: tuple[Method, ...] | None = Field(default=None, description="Those of the operations when it is not said")
     headers: tuple[HeaderName, ...] = ("authorization", "content-type")
-    expose: tuple[HeaderName, ...] = ("x-request-id", "ratelimit", "ratelimit-policy", "retry-after")
+    expose: tuple[HeaderName, ...] = ("x-request-id", "ratelimit", "ratelimit-policy", "allowance", "retry-after")
     credentials: bool = False
     max_age_ms: Duration = Field(default=600_000, alias="max_age", ge=0, le=86_400_000)
 

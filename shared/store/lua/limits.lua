@@ -3,7 +3,8 @@
 -- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced, name], ...]], ...]
 -- ARGV[2]: 1 to take, 0 only to look.
 -- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent,
--- 5 once (by one request until extra, unix ms).
+-- 5 once (by one request until extra, unix ms), 6 allowance (key: hash|field, width: calls a minute once it is spent,
+-- extra: its end, unix ms); what is spent of it is counted by ledger.lua.
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
 -- A request takes all it demands or nothing; a demand that is not enforced never stops it.
 local time = redis.call('TIME')
@@ -87,13 +88,30 @@ look[5] = function(key, _, _, ends, _, id)
   end
 end
 
+look[6] = function(key, limit, rate, ends)
+  local bar = string.find(key, '|', 1, true)
+  local spent = tonumber(redis.call('HGET', string.sub(key, 1, bar - 1), string.sub(key, bar + 1)) or 0)
+  local reset = math.max(ends - now, 1)
+  local function nothing() end
+  if spent < limit then return true, limit - spent, reset, reset, nothing end
+  if rate == 0 then return false, 0, reset, reset, nothing end
+  local fits, _, _, wait, take = look[1](key, rate, 60000, 0, 1)
+  return fits, 0, reset, wait, take
+end
+
+-- what a request takes off the amount that is answered
+local function taken(kind, cost)
+  if kind == 6 then return 0 end
+  return kind >= 4 and 1 or cost
+end
+
 local answers = {}
 for number, request in ipairs(cjson.decode(ARGV[1])) do
   local admitted, seen = ARGV[2] == '1', {}
   for index, demand in ipairs(request[3]) do
     local fits, left, reset, wait, take = look[demand[2]](
       demand[1], demand[3], demand[4], demand[5], demand[6], request[1], request[2])
-    seen[index] = {fits, left, reset, wait, take, demand[2] >= 4 and 1 or demand[6]}
+    seen[index] = {fits, left, reset, wait, take, taken(demand[2], demand[6])}
     if not fits and demand[7] then admitted = false end
   end
   local answer = {}

@@ -38,7 +38,7 @@ def test_preflight_says_what_is_allowed() -> None:
 def test_everybody_is_a_star_and_never_with_credentials() -> None:
     assert answer_headers(rules(EVERYBODY), "https://x.example") == {
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "x-request-id, ratelimit, ratelimit-policy, retry-after"}
+        "Access-Control-Expose-Headers": "x-request-id, ratelimit, ratelimit-policy, allowance, retry-after"}
 
 
 def test_operation_that_says_nothing_of_browsers_gets_no_header() -> None:

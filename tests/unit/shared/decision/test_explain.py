@@ -42,7 +42,8 @@ def test_each_check_is_told_in_order_with_what_it_saw() -> None:
         ("policy inside", "does not hold"),
         ("policy writers", "does not hold"), ("policy watched", "holds"), ("policy fair", "holds"),
         ("policies", "passed"), ("idempotency", "passed"), ("limit fair", "left"),
-        ("limit fair-2", "left"), ("limits", "passed"), ("form", "passed"), ("input", "passed")]
+        ("limit fair-2", "left"), ("limits", "passed"), ("allowance", "passed"), ("form", "passed"),
+        ("input", "passed")]
     by_name = {found.check: found for found in findings}
     assert by_name["policy inside"].saw == "ip: 10.1.2.3 (does not hold)"
     assert "has no value" in by_name["policy watched"].saw

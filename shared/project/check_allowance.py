@@ -1,0 +1,30 @@
+"""Rules over the allowances of `weir.yaml`: what names something that is not there, or stands twice.
+
+In:    allowances, the file's places, the project's operations.
+Out:   problems with their places.
+Never: names of clients: a client may be made after the project is.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from shared.project.allowance import Allowance
+from shared.project.check_access import check_operations
+from shared.project.model import Operation
+from shared.project.places import Key, Problem, Source
+
+
+def check_allowance(allowances: Sequence[Allowance], source: Source,
+                    operations: Sequence[Operation]) -> Iterator[Problem]:
+    """All problems."""
+    labels: set[str] = set()
+    for index, allowance in enumerate(allowances):
+        path: tuple[Key, ...] = ("allowance", index) if _is_list(source) else ("allowance",)
+        if allowance.label in labels:
+            yield source.problem((*path, *(("name",) if allowance.name else ())), "duplicate",
+                                 f"allowance {allowance.label!r} stands twice; give each its own `name`")
+        labels.add(allowance.label)
+        yield from check_operations(allowance.operations, operations, source, path)
+
+
+def _is_list(source: Source) -> bool:
+    return isinstance(source.data, dict) and isinstance(source.data.get("allowance"), list)
