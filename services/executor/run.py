@@ -31,7 +31,8 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
             leap = await plan.steps.walk(scene)
     except TimeoutError:
         raise TimedOut(f"operation {plan.operation.name!r} did not finish in time "
-                       f"({'run_timeout' if plan.operation.run_timeout_ms else 'timeout'})") from None
+                       f"({'run_timeout' if plan.operation.run_timeout_ms else 'timeout'})",
+                       members={} if scene.tally.at is None else {"step": scene.tally.at}) from None
     if scene.journal is not None:
         scene.journal.over()
     if not isinstance(leap, Replied):
@@ -44,12 +45,17 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:
     status = replied.status or plan.replies.status_of(replied.name)
     misfits = plan.replies.check(replied.name, replied.body)
+    where = {} if scene.tally.at is None else {"step": scene.tally.at}
     if misfits:
-        raise ReplyInvalid("; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
-    body = b"" if replied.body is None else orjson.dumps(replied.body)
+        raise ReplyInvalid("; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000],
+                           members=where)
+    try:
+        body = b"" if replied.body is None else orjson.dumps(replied.body)
+    except orjson.JSONEncodeError as exc:
+        raise ReplyInvalid(f"the reply is no JSON: {exc}", members=where) from None
     if len(body) > max_reply_bytes:
         raise ReplyInvalid(f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
-                           "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
+                           "(WEIR_EXECUTOR_MAX_REPLY_BYTES)", members=where)
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
                        headers=dict(changed(replied.headers, plan.answer)),
                        content_type=JSON if body else None)

@@ -64,16 +64,21 @@ class Surroundings:
     neighbours: Neighbours
     publish_topics: Sequence[str] = ()
     max_response_bytes: int
+    max_output_bytes: int = 5_000_000
     park_after_ms: int = 60_000
     max_depth: int = 8
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one execution has run so far, in all its branches: the trigger is a task, and each step run."""
+    """What one execution has run so far, in all its branches: the trigger is a task, and each step run.
+
+    `at`: the step that was begun last.
+    """
 
     limit: int = 10_000
     tasks: int = 1
+    at: str | None = None
     beside: set[asyncio.Task[None]] = field(default_factory=set)
     main: asyncio.Task[Any] | None = None
     ended: WeirError | None = None

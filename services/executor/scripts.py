@@ -38,8 +38,13 @@ class Scripts:
 
     async def run(self, code: str, given: Any) -> Any:
         """Run a function's body with `input`. Raises WorkflowFailed: script-timeout, script-memory, script-error."""
-        return orjson.loads(await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._run, code, orjson.dumps(given).decode()))
+        made = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._run, code, orjson.dumps(given).decode())
+        try:
+            return orjson.loads(made)
+        except orjson.JSONDecodeError as exc:
+            # half of a character, which JavaScript takes for a text
+            raise WorkflowFailed(f"what the script returns is no JSON: {exc}", kind="script-error") from None
 
     def _run(self, code: str, given: str) -> str:
         engine = quickjs.Context()

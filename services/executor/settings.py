@@ -19,6 +19,8 @@ class ExecutorSettings(BaseSettings):
     max_in_flight_per_project: PositiveInt = 400
     max_reply_bytes: PositiveInt = 900_000
     max_response_bytes: PositiveInt = 900_000
+    # what one step gives, as JSON; a loop, all its passes together
+    max_output_bytes: PositiveInt = 5_000_000
     # of each expression: its time, how deep its functions call each other, its result
     expression_timeout_ms: PositiveInt = 1_000
     expression_max_depth: PositiveInt = 200

@@ -6,19 +6,23 @@ Never: a step kind.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.executor.journal import Journal, error_from_doc, error_to_doc
+from services.executor.outputs import check_size
 from services.executor.retries import kind_of, pause_ms
-from services.executor.scene import Scene
+from services.executor.scene import Parked, Scene
 from services.executor.steps.base import CompiledStep, Leap
-from shared.errors import Failed, TasksSpent, TimedOut, WeirError
-from shared.names import spans
+from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFailed
+from shared.names import actions, spans
 from shared.project.expressions import Template
 from shared.project.steps.base import OnError, Retry
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,31 +57,45 @@ class Steps:
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
         for step in self._steps:
-            if step.condition is not None and not step.condition.holds(scene.scope):
-                continue
-            leap = await _one(step, scene)
+            scene.tally.at = step.id
+            try:
+                if step.condition is not None and not step.condition.holds(scene.scope):
+                    continue
+                leap = await (_traced(step, scene) if scene.trace.sampled else _one(step, scene, scene.under(
+                    None, step.id, handled=step.handles != "fail")))
+            except WeirError as error:
+                _name(step, error)
+                raise
             if leap is not None:
                 return leap
         return None
 
 
-async def _one(step: PlannedStep, scene: Scene) -> Leap | None:
+def _name(step: PlannedStep, error: WeirError) -> None:
+    """Say where it happened, and no more than the owner wants: before a span, a log line or an answer has it."""
+    error.members = {"step": step.id, **error.members}
+    if step.mask:
+        error.args = (f"step {step.id!r} failed, and says no more (mask)",)
+
+
+async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
+    with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
+            spans.STEP_ID: step.id, spans.STEP_KIND: step.kind}) as span:
+        return await _one(step, scene, scene.under(span, step.id, handled=step.handles != "fail"))
+
+
+async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
+    """`inner`: the place of the step itself, seen from its span."""
     scene.left_ms()
     scene.tally.count()
-    with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
-            spans.STEP_ID: step.id, spans.STEP_KIND: step.kind} if scene.trace.sampled else None) as span:
-        inner = scene.under(span, step.id, handled=step.handles != "fail")
-        try:
-            outcome = await (_tried(step, inner) if inner.journal is None or step.holds
-                             else _once(step, inner, inner.journal))
-        except WeirError as error:
-            error.members = {"step": step.id, **error.members}
-            if step.mask:
-                # before a span, a log line or an answer has it
-                error.args = (f"step {step.id!r} failed, and says no more (mask)",)
-            if step.handles == "fail" or not _may_be_handled(error, scene):
-                raise
-            return await _handled(step, inner, scene, error)
+    try:
+        outcome = await (_tried(step, inner) if inner.journal is None or step.holds
+                         else _once(step, inner, inner.journal))
+    except WeirError as error:
+        _name(step, error)
+        if step.handles == "fail" or not _may_be_handled(error, scene):
+            raise
+        return await _handled(step, inner, scene, error)
     if isinstance(outcome, Leap):
         return outcome
     scene.keep(step.id, outcome)
@@ -115,13 +133,29 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
     while True:
         tried += 1
         try:
-            return await _timed(step, scene)
+            return await _sound(step, scene)
         except WeirError as error:
             error.members = {"step": step.id, "attempt": tried, **error.members}
             wait_ms = pause_ms(error, tried, step.retry, random.random())
             if wait_ms is None or wait_ms >= scene.left_ms():
                 raise
             await asyncio.sleep(wait_ms / 1000)
+
+
+async def _sound(step: PlannedStep, scene: Scene) -> Any | Leap:
+    """What the step gives, where it can be kept; whatever it raises is an error of this step alone."""
+    try:
+        outcome = await _timed(step, scene)
+    except (WeirError, Parked):
+        raise
+    except Exception as exc:
+        log.error("step %s (%s): %s", step.id, step.kind, type(exc).__name__, exc_info=not step.mask, extra={
+            "action": actions.REQUEST_FAILED, "request_id": scene.execution.request_id})
+        raise WorkflowFailed(f"the step cannot be done with these values ({type(exc).__name__}); the executor's log "
+                             "has more", kind="step-broken") from None
+    if not step.holds and not isinstance(outcome, Leap):
+        check_size(outcome, scene.surroundings.max_output_bytes)
+    return outcome
 
 
 async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:

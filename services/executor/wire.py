@@ -73,7 +73,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
                                   park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
-                                  max_response_bytes=own.max_response_bytes))).handle
+                                  max_response_bytes=own.max_response_bytes,
+                                  max_output_bytes=own.max_output_bytes))).handle
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,

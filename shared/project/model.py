@@ -8,7 +8,7 @@ Never: positions in files (`load.py`), rules that look at more than one object (
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
@@ -27,14 +27,23 @@ MAX_TIMEOUT_MS = 300_000
 # beyond the first, only what is durable may go on
 MAX_LIVE_RUN_MS, MAX_RUN_MS = 1_800_000, 30 * 86_400_000
 REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "internal_error": 500}
+# variables of the executor that a workflow may read, among those that are Weir's
+_FOR_WORKFLOWS = ("WEIR_CONFIG_", "WEIR_EXAMPLE_")
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+
+
+def _not_ours(variable: str) -> str:
+    if variable.upper().startswith("WEIR_") and not variable.startswith(_FOR_WORKFLOWS):
+        raise ValueError(f"{variable[:80]} is a setting of Weir, and may be a secret; workflows read variables of "
+                         f"other names, or those that begin with {' or '.join(_FOR_WORKFLOWS)}")
+    return variable
 
 
 class ConfigValue(Model):
     """A value that workflows read as `config.<name>`; `env` names a variable that overrides the default."""
 
     default: Any = None
-    env: str | None = None
+    env: Annotated[str, AfterValidator(_not_ours)] | None = None
 
 
 class InputSchemas(Model):

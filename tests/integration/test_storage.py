@@ -99,3 +99,11 @@ async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: S
     await store.command("DEL", "weir:journal:p:r")
     assert await outputs(store, act(key, "get")) == [1]
     await store.command("DEL", f"weir:storage-done:p:r/{steps[0]['id']}")
+
+
+async def test_list_that_is_larger_than_a_step_may_give_is_not_read_whole(store: Store, key: str) -> None:
+    place = f"weir:storage:p:project:{key}"
+    await store.command("RPUSH", place, *[b'"' + b"x" * 90_000 + b'"'] * 60)
+    assert await error(store, act(key, "get")) == "output-too-large"
+    assert len((await outputs(store, act(key, "shift")))[0]) == 90_000
+    await store.command("DEL", place)

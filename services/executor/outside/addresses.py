@@ -18,8 +18,9 @@ from aiohttp.resolver import DefaultResolver
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
 
-# IPv6 addresses that carry IPv4 ones: translators would lead to those
-_CARRIERS = Networks(["64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"])
+# IPv6 addresses that carry IPv4 ones (translators would lead to those), and what sites once used for themselves
+_CARRIERS = Networks(["64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96",
+                      "fec0::/10", "3fff::/20", "5f00::/16"])
 
 
 class AddressRefused(OSError):

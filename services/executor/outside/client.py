@@ -35,7 +35,8 @@ class Request:
     def redirected(self, status: int, location: str) -> "Request":
         """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL."""
         url = self.url.join(URL(location))
-        url.origin()
+        if url.scheme not in ("http", "https"):
+            raise ValueError("a redirect leads away from HTTP")
         same = url.origin() == self.url.origin()
         headers = {name: value for name, value in self.headers.items() if same or name.lower() in _HARMLESS}
         if status in (307, 308) or self.method in ("GET", "HEAD"):
@@ -76,6 +77,8 @@ class OutsideClient:
         """Raises what aiohttp raises, AddressRefused, UpstreamFailed for a response that is too large."""
         while True:
             self._addresses.check_literal(request.url.host or "")
+            if request.proxy is not None:
+                self._addresses.check_literal(URL(request.proxy).host or "")
             async with self._session.request(request.method, request.url, headers=request.headers, data=request.body,
                                              timeout=_NO_TIMEOUT, allow_redirects=False, proxy=request.proxy,
                                              ssl=request.tls or True) as response:

@@ -106,8 +106,7 @@ class Credentials:
             if not grant.token or grant.token == stale or grant.ends_ms <= now_ms:
                 doc = await self._ask(members)
                 grant.token = str(doc["access_token"])
-                life_s = doc.get("expires_in")
-                life_ms = int(life_s * 1000) if isinstance(life_s, int | float) else _UNSAID_LIFE_MS
+                life_ms = _life_ms(doc.get("expires_in"))
                 grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2)
             return grant.token
 
@@ -127,6 +126,13 @@ class Credentials:
             raise UpstreamFailed(f"the token endpoint gave no token ({response.status})",
                                  members={"upstream_status": response.status})
         return doc
+
+
+def _life_ms(said: object) -> int:
+    """Of an access token; some servers say it as a text."""
+    if isinstance(said, str) and said.isascii() and said.isdecimal():
+        said = int(said[:9])
+    return int(said * 1000) if isinstance(said, int | float) else _UNSAID_LIFE_MS
 
 
 def proven(request: Request, kind: str, members: Mapping[str, str], now_ms: int) -> Request:

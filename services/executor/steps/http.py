@@ -7,15 +7,16 @@ Never: a call after the deadline; a status that was not expected taken for succe
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import logging
 from collections.abc import Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import ClientError, InvalidURL, MultipartWriter
+from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWriter
 from aiohttp.hdrs import CONTENT_TYPE
 from opentelemetry.trace import SpanKind
 from yarl import URL
@@ -24,7 +25,7 @@ from services.executor.outside.addresses import AddressRefused
 from services.executor.outside.client import Request, Response
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler
-from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
+from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
@@ -33,6 +34,8 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+# beyond it no deadline reaches; a number of a hundred digits is no reason to fail otherwise
+_LONGEST_WAIT_S = 30 * 86_400
 
 
 class HttpStep:
@@ -53,16 +56,16 @@ class HttpStep:
         wanted = self._request.render(scene.scope)
         url = _url(wanted["url"], wanted["query"])
         timeout_s = min(self._settings.timeout_ms, scene.left_ms()) / 1000
-        attributes: dict[str, str | int] = {
-            spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: str(url.with_query(None)),
-            spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0}
+        attributes: dict[str, str | int] | None = {
+            spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: _shown(url),
+            spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0} if scene.trace.sampled else None
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, SpanKind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
                                      else await _multipart(wanted["multipart"]))
-            headers = {name: as_text(value) for name, value in (wanted["headers"] or {}).items()}
+            headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items()}
             headers["traceparent"] = str(context_of(span, scene.trace))
-            if content_type and not any(name.lower() == "content-type" for name in headers):
-                headers["content-type"] = content_type
+            if content_type:
+                headers.setdefault("content-type", content_type)
             if scene.effect_key is not None:
                 headers.setdefault("idempotency-key", scene.effect_key)
             request = Request(method=self._settings.method, url=url, headers=headers, body=payload, tls=self._tls,
@@ -74,7 +77,7 @@ class HttpStep:
                 raise TimedOut(f"the outside system did not answer within {int(timeout_s * 1000)} ms") from None
             if span is not None:
                 span.set_attribute(spans.HTTP_STATUS, response.status)
-            self._check(response)
+            self._check(response, scene.surroundings.clock.now_ms())
             return {"status": response.status, "headers": response.headers, "body": self._parsed(response)}
 
     async def _exchange(self, scene: Scene, request: Request) -> Response:
@@ -84,31 +87,17 @@ class HttpStep:
             if name is not None:
                 return await surroundings.credentials.send(scene.execution.project, name, request, redirects, max_bytes)
             return await surroundings.http.exchange(request, redirects, max_bytes)
-        except InvalidURL as exc:
-            raise WorkflowFailed(f"the URL of an http step cannot be called: {str(exc)[:200]}") from exc
-        except (ClientError, OSError) as exc:
+        except (ClientError, OSError, ValueError) as exc:
             if isinstance(exc, TimeoutError) and not isinstance(exc, ClientError):
                 raise
-            shown = request.url.with_query(None)
-            if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
-                log.warning("%s %s: the address is private", request.method, shown, extra={
-                    "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
-                raise WorkflowFailed("an outside call leads to a private address; those that may be called are listed "
-                                     "in WEIR_EXECUTOR_ALLOW_NETWORKS", kind="address-refused") from None
-            log.warning("%s %s: %s", request.method, shown, exc, extra={
-                "action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id})
-            # the address is the owner's business, not the caller's
-            raise UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})") from exc
-        except ValueError as exc:
-            # a header with a line break, a redirect to nowhere
-            raise WorkflowFailed(f"the request of an http step cannot be sent: {str(exc)[:200]}") from exc
+            raise _told(scene, request, exc) from None
 
-    def _check(self, response: Response) -> None:
+    def _check(self, response: Response, now_ms: int) -> None:
         status = response.status
         if is_expected(status, self._settings.expect):
             return
         raise UpstreamFailed(f"the outside system answered {status}", members={
-            "upstream_status": status, **_asked_to_wait(response.headers.get("retry-after", ""))})
+            "upstream_status": status, **asked_to_wait(response.headers.get("retry-after", ""), now_ms)})
 
     def _parsed(self, response: Response) -> Any:
         how, raw = self._settings.parse, response.body
@@ -129,6 +118,22 @@ class HttpStep:
             return raw.decode(errors="replace")
 
 
+def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
+    """An error as the owner may read it: an address, a query or a header in the client's text may be a secret."""
+    extra = {"action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id}
+    shown = f"{request.method} {_shown(request.url)}"
+    if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+        log.warning("%s: the address is private", shown, extra=extra)
+        return WorkflowFailed("an outside call leads to a private address; those that may be called are listed in "
+                              "WEIR_EXECUTOR_ALLOW_NETWORKS", kind="address-refused")
+    log.warning("%s: %s", shown, exc if isinstance(exc, ClientConnectorError) else type(exc).__name__, extra=extra)
+    if isinstance(exc, InvalidURL) or not isinstance(exc, ClientError | OSError):
+        # a header with a line break, a redirect to nowhere
+        return WorkflowFailed(f"the request of an http step cannot be sent: its URL, the URL of a redirect or a "
+                              f"header is malformed ({type(exc).__name__})")
+    return UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})")
+
+
 def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
     """Content type and body. Raises WorkflowFailed."""
     if wanted["form"] is not None:
@@ -144,23 +149,30 @@ def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
 async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
     """RFC 7578. The boundary is that of the same parts each time: a call that is made again has the same body."""
     writer = MultipartWriter("form-data", boundary=hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40])
-    for name, value in parts.items():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict):
-                data = _bytes(one["base64"], f"multipart.{name}.base64") if "base64" in one else (
-                    as_text(one.get("text")).encode())
-                kind = as_text(one.get("type")) or "application/octet-stream"
-                writer.append(data, {CONTENT_TYPE: kind}).set_content_disposition(
-                    "form-data", name=name, filename=as_text(one.get("filename")) or name)
-            elif one is not None:
-                writer.append(as_text(one)).set_content_disposition("form-data", name=name)
-    return writer.content_type, await writer.as_bytes()
+    try:
+        for name, value in parts.items():
+            for one in value if isinstance(value, list) else [value]:
+                _part(writer, name, one)
+        return writer.content_type, await writer.as_bytes()
+    except ValueError as exc:
+        raise WorkflowFailed(f"a part of `multipart` cannot be sent: {exc}") from exc
+
+
+def _part(writer: MultipartWriter, name: str, one: Any) -> None:
+    if isinstance(one, dict):
+        data = _bytes(one["base64"], f"multipart.{name}.base64") if "base64" in one else (
+            as_text(one.get("text")).encode())
+        kind = as_text(one.get("type")) or "application/octet-stream"
+        writer.append(data, {CONTENT_TYPE: kind}).set_content_disposition(
+            "form-data", name=name, filename=as_text(one.get("filename")) or name)
+    elif one is not None:
+        writer.append(as_text(one)).set_content_disposition("form-data", name=name)
 
 
 def _bytes(text: Any, where: str) -> bytes:
     try:
         return base64.b64decode(as_text(text), validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:
         raise WorkflowFailed(f"`{where}` of an http step is not base64: {exc}") from exc
 
 
@@ -172,17 +184,32 @@ def _pairs(values: Any) -> Iterator[tuple[str, str]]:
                 yield name, as_text(one)
 
 
-def _asked_to_wait(retry_after: str) -> dict[str, int]:
-    """`Retry-After` in seconds (RFC 9110, 10.2.3); one with a date is not followed."""
-    return {"retry_after_ms": int(retry_after) * 1000} if retry_after.isdecimal() and len(retry_after) < 6 else {}
+def asked_to_wait(retry_after: str, now_ms: int) -> dict[str, int]:
+    """`Retry-After`, in seconds or as a date (RFC 9110, 10.2.3)."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return {"retry_after_ms": min(int(retry_after[:9]), _LONGEST_WAIT_S) * 1000}
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return {}
+    wait_ms = round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1000) - now_ms
+    return {"retry_after_ms": max(0, min(wait_ms, _LONGEST_WAIT_S * 1000))}
+
+
+def _shown(url: URL) -> str:
+    """A URL without what may be a secret in it."""
+    return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
 def _url(text: Any, query: Any) -> URL:
     try:
-        url = URL(str(text))
+        url = URL(as_text(text))
         if query:
             url = url.extend_query(list(_pairs(query)))
         url.origin()
     except (ValueError, TypeError) as exc:
-        raise WorkflowFailed(f"the URL of an http step is not absolute: {str(text)[:200]!r}") from exc
+        raise WorkflowFailed("the URL of an http step is not absolute: it begins with http:// or https:// and names a "
+                             "host") from exc
+    if url.scheme not in ("http", "https"):
+        raise WorkflowFailed(f"an http step calls http and https, not {url.scheme[:20]}")
     return url

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from services.executor.outputs import check_sum, size_of
 from services.executor.scene import Scene
 from services.executor.steps.base import Broken, Compiler, Continued, Leap
 from services.executor.together import together
@@ -37,6 +38,7 @@ class LoopStep:
         if self._settings.concurrency > 1:
             return await self._at_once(scene, list(self._passes(scene)))
         found: list[Any] = []
+        size, limit = 0, scene.surroundings.max_output_bytes
         for index, one in enumerate(self._passes(scene)):
             inner = self._inner(scene, one | {"last": found[-1]} if found else one)
             if self._while is not None and not self._while.holds(inner.scope):
@@ -49,17 +51,23 @@ class LoopStep:
                 return outcome
             if outcome is not _NOTHING:
                 found.append(outcome)
+                size += size_of(outcome)
+                check_sum(size, limit)
         return found
 
     async def _at_once(self, scene: Scene, passes: list[Pass]) -> list[Any]:
         if passes:
             self._bound(len(passes) - 1)
         outcomes: list[Any] = [_NOTHING] * len(passes)
-        waiting = iter(enumerate(passes))
+        waiting, size = iter(enumerate(passes)), 0
 
         async def lane() -> None:
+            nonlocal size
             for index, one in waiting:
-                outcomes[index] = await self._pass(self._inner(scene, one))
+                outcomes[index] = outcome = await self._pass(self._inner(scene, one))
+                if outcome is not _NOTHING:
+                    size += size_of(outcome)
+                    check_sum(size, scene.surroundings.max_output_bytes)
         await together([lane() for _ in range(min(self._settings.concurrency, len(passes)))])
         return [outcome for outcome in outcomes if outcome is not _NOTHING]
 

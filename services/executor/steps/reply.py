@@ -2,12 +2,12 @@
 
 In:    a reply name, or a status; headers and body with expressions.
 Out:   `Replied`, which ends the walk.
-Never: a check against the schemas; the walk does that for every kind of reply.
+Never: a header whose value is null; a check against the schemas; the walk does that for every kind of reply.
 """
 
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler, Replied
-from shared.project.expressions import compile_value
+from shared.project.expressions import as_text, compile_value
 from shared.project.steps.control import ReplySettings
 
 
@@ -22,5 +22,6 @@ class ReplyStep:
 
     async def run(self, scene: Scene) -> Replied:
         """The answer. Raises WorkflowFailed."""
+        headers = {name: value.render(scene.scope) for name, value in self._headers.items()}
         return Replied(name=self._name, status=self._status, body=self._body.render(scene.scope),
-                       headers={name: str(value.render(scene.scope)) for name, value in self._headers.items()})
+                       headers={name: as_text(value) for name, value in headers.items() if value is not None})

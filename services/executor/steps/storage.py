@@ -31,7 +31,9 @@ class StorageStep:
         self._key, self._value = compile_value(settings.key), compile_value(settings.value)
 
     async def run(self, scene: Scene) -> Any:
-        """What the action gives. Raises WorkflowFailed: store-unavailable, stored-too-large, stored-otherwise."""
+        """What the action gives. Raises WorkflowFailed: store-unavailable, stored-too-large, stored-otherwise,
+        output-too-large.
+        """
         bounds, settings = scene.surroundings.storage, self._settings
         value = self._render(scene)
         if len(value) > bounds.max_bytes:
@@ -42,7 +44,7 @@ class StorageStep:
         try:
             answer = await scene.surroundings.store.run("storage", [], [
                 self._place(scene), settings.action, value, ttl_ms, bounds.max_items, effect,
-                scene.left_ms() + _GRACE_MS])
+                scene.left_ms() + _GRACE_MS, scene.surroundings.max_output_bytes])
         except StoreUnavailable as exc:
             raise _told(exc, bounds.max_items) from exc
         return orjson.loads(answer)
@@ -68,6 +70,9 @@ def _told(error: StoreUnavailable, most: int) -> WorkflowFailed:
     if "FULL" in text:
         return WorkflowFailed(f"the list has {most} items and takes no more (WEIR_EXECUTOR_STORAGE_MAX_ITEMS)",
                               kind="stored-too-large")
+    if "LARGE" in text:
+        return WorkflowFailed("the list has more bytes than a step may give (WEIR_EXECUTOR_MAX_OUTPUT_BYTES); `shift` "
+                              "takes its items one by one", kind="output-too-large")
     if "KIND" in text:
         return WorkflowFailed(f"what is stored there is {text.partition('KIND ')[2][:40]}; this action does not fit it",
                               kind="stored-otherwise")

@@ -15,6 +15,8 @@ from shared.project.base import Model
 from shared.project.durations import Duration
 
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+# RFC 9110, 5.6.2
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$")]
 Path = tuple[str | int, ...]
 OnError = Literal["fail", "continue", "catch"]
 # what may pass when it is tried again

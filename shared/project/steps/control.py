@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.project.base import Name
-from shared.project.steps.base import Block, Step, StepSettings
+from shared.project.steps.base import Block, HeaderName, Step, StepSettings
 
 Status = int
 Steps = tuple[Step, ...]
@@ -112,7 +112,7 @@ class ReplySettings(StepSettings):
     name: str = Field(default="success", description="success, invalid_input, forbidden, internal_error, or a reply "
                                                      "that the operation declares")
     status: Status | None = Field(default=None, ge=200, le=599)
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, str] = Field(default_factory=dict)
     body: Any = None
 
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from shared.project.base import Name
 from shared.project.durations import Duration
-from shared.project.steps.base import StepSettings
+from shared.project.steps.base import HeaderName, StepSettings
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Status = int
@@ -66,7 +66,7 @@ class HttpSettings(StepSettings):
     url: str = Field(min_length=1, description="Absolute URL; expressions allowed")
     query: dict[str, Any] = Field(default_factory=dict, description=
                                   "Added to the URL; a list gives its name several times, a null value none")
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, str] = Field(default_factory=dict)
     body: Any = Field(default=None, description="Sent as JSON; a text is sent as it is")
     form: dict[str, Any] | None = Field(default=None, description="Sent as a web form, instead of a body")
     binary: str | None = Field(default=None, description="Base64; its bytes are sent, instead of a body")

@@ -1,7 +1,8 @@
 -- One value of a workflow, whatever is done with it.
--- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, key of the effect or '', ms to remember it.
+-- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, key of the effect or '', ms to remember it,
+-- most bytes that are read.
 -- Returns JSON. An effect that is remembered is not done again: its result is.
-local key, action, value, ttl, most, effect, remember = unpack(ARGV)
+local key, action, value, ttl, most, effect, remember, readable = unpack(ARGV)
 if effect ~= '' then
   local before = redis.call('GET', effect)
   if before then return before end
@@ -13,7 +14,14 @@ end
 local result = 'null'
 if action == 'get' then
   if kind == 'list' then
-    result = '[' .. table.concat(redis.call('LRANGE', key, 0, -1), ',') .. ']'
+    local items, size = {}, 0
+    for start = 0, redis.call('LLEN', key) - 1, 100 do
+      for _, item in ipairs(redis.call('LRANGE', key, start, start + 99)) do
+        items[#items + 1], size = item, size + #item + 1
+      end
+      if size > tonumber(readable) then return redis.error_reply('LARGE') end
+    end
+    result = '[' .. table.concat(items, ',') .. ']'
   else
     result = redis.call('GET', key) or 'null'
   end

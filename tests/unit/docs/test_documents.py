@@ -31,7 +31,7 @@ def test_pages_name_only_topics_and_variables_that_exist(page: Path) -> None:
     named = set(re.findall(r"`(weir\.[a-z.-]+[a-z])`", text)) - {"weir.yaml"}
     assert named <= known | {"weir.connectors", spans.OBSERVED}
     assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", text)) <= settings_manual.variables() | {
-        "WEIR_EXAMPLE_HR_URL", "WEIR_SECRET"}
+        "WEIR_EXAMPLE_HR_URL", "WEIR_CONFIG", "WEIR_SECRET"}
 
 
 def test_every_access_file_of_the_page_on_policies_is_one_that_validates() -> None:

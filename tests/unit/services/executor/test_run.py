@@ -87,7 +87,9 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   journals: Journals | None = None, store: Store | None = None,
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
                   sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
-                  stream: Any = None) -> tuple[Any, Scene]:
+                  stream: Any = None, traced: list[bytes | None] | None = None) -> tuple[Any, Scene]:
+    """`traced` gets the spans: with it the trace is sampled."""
+    tracing = Tracing("t", "t")
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
@@ -101,14 +103,14 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
     try:
         scene = Scene(
             surroundings=Surroundings(http=http, credentials=credentials,
-                                      clock=SystemClock(), tracing=Tracing("t", "t"), tasks=Tasks(),
+                                      clock=SystemClock(), tracing=tracing, tasks=Tasks(),
                                       journals=journals or Journals(nowhere(), Tasks()), store=store or nowhere(),
                                       scripts=scripts, storage=StorageBounds(1000, 3),
                                       outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),
                                       endings=Endings(nowhere(), Tasks()), neighbours=nobody(),
                                       park_after_ms=park_after_ms,
                                       max_response_bytes=1000), tally=Tally(),
-            execution=execution, trace=TraceContext.new(sampled=False),
+            execution=execution, trace=TraceContext.new(sampled=traced is not None),
             stream=stream, scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
                    "execution": {"id": "r"}})
         plan = compile_plans(project, config or {})["o"]
@@ -120,6 +122,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
             while scene.tally.beside:
                 await asyncio.wait(scene.tally.beside)
             await scripts.stop()
+            if traced is not None:
+                traced.append(tracing.take()[0])
     finally:
         await http.stop()
 

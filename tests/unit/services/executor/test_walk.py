@@ -235,3 +235,40 @@ async def test_delay_past_the_deadline_fails_at_once() -> None:
 async def test_stop_ends_the_workflow_without_an_answer() -> None:
     error = await error_of({"id": "s", "stop": {}, "if": "true"}, reply())
     assert "ended without a reply" in str(error)
+
+
+@pytest.mark.parametrize("step", [
+    {"id": "bad", "if": "$number('x') = 1", "transform": {"value": 1}},
+    {"id": "bad", "fail": {"message": "x"}, "fallback": "{% $number('x') %}"},
+    {"id": "bad", "loop": {"over": [1], "collect": "{% $number('x') %}", "steps": [value("x", 1)]}}],
+    ids=["condition", "fallback", "collect"])
+async def test_expression_that_fails_names_its_step_wherever_it_stands(step: Json) -> None:
+    assert (await error_of(step, reply())).members["step"] == "bad"
+
+
+async def test_end_of_time_and_wrong_reply_name_the_step_that_ran() -> None:
+    slow = {"id": "passes", "loop": {"while": "true", "steps": [{"id": "pause", "delay": {"for": "20ms"}}]}}
+    error = await error_of(slow, reply(), left_ms=200)
+    assert (type(error), error.members["step"]) == (TimedOut, "pause")
+    wrong = await error_of(reply("{% 18446744073709551616 * 4 %}"))
+    assert (str(wrong.reason), wrong.members["step"]) == ("reply-invalid", "answer")
+
+
+@pytest.mark.parametrize(("step", "kind"), [
+    ({"script": {"code": "return 'x'.repeat(5.01e6)"}}, "output-too-large"),
+    ({"script": {"code": "return '\\ud800'"}}, "script-error"),
+    ({"transform": {"value": "{% 18446744073709551616 * 4 %}"}}, "output-unusable"),
+    ({"script": {"input": "{% 18446744073709551616 * 4 %}", "code": "return 1"}}, "step-broken"),
+    *(({"loop": {"over": "{% [1..99] %}", "concurrency": lanes, "steps": [
+        {"id": "x", "script": {"code": "return 'x'.repeat(1e5)"}}]}}, "output-too-large") for lanes in (1, 3))],
+    ids=["too large", "half a character", "no number of JSON", "cannot go in", "passes", "passes at the same time"])
+async def test_value_that_cannot_be_kept_is_an_error_of_its_step(step: Json, kind: str) -> None:
+    bad = {"id": "bad", **step}
+    assert (await error_of(bad, reply())).members["error"] == kind
+    assert await body_of({**bad, "fallback": 7}, reply("{% steps.bad %}")) == 7
+
+
+async def test_headers_of_a_reply_are_texts_as_json_has_them() -> None:
+    made, _ = await perform([{"id": "a", "reply": {"headers": {
+        "x-true": "{% true %}", "x-null": "{% null %}", "x-one": "{% {'a': 1} %}"}}}])
+    assert made.headers == {"x-true": "true", "x-one": '{"a":1}'}

@@ -59,6 +59,7 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     ("steps:\n  - { id: e, emit: { event: end, data: 1 } }\n" + ANSWER, "shape", (2, 5), "the name of the last event"),
     ("steps:\n  - { id: t, transform: { value: \"\\ud800\" } }\n" + ANSWER, "text", (2, 27), "half of a character"),
     ("steps:\n  - { id: h, http: { url: 'http://x', expect: [9xx] } }\n" + ANSWER, "shape", (2, 48), "a class of them"),
+    ("steps:\n  - { id: h, http: { url: 'http://x', headers: { 'a b': c } } }\n" + ANSWER, "shape", (2, 50), "match"),
     ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
     ("steps:\n  - { id: d, retry: { attempts: 1 }, stop: }\n" + ANSWER, "shape", (2, 23), "greater than or equal to 2"),
 ], ids=lambda value: None if isinstance(value, str | tuple) else str(value))

@@ -26,6 +26,7 @@ def place(file: str, text: str, before: str = "") -> tuple[int, int]:
 CASES = [
     ("weir.yaml", "title:", "tilte:", "unknown-key", (2, 1)),
     ("weir.yaml", "name: employee-directory", "name: Employee Directory", "shape", (1, 1)),
+    ("weir.yaml", "env: WEIR_EXAMPLE_HR_URL", "env: WEIR_CLUSTER_KEY", "shape", place("weir.yaml", "env:")),
     (OPERATIONS, "method: POST", "method: PSOT", "shape", place(OPERATIONS, "method: POST")),
     (OPERATIONS, "timeout: 1s", "timeout: 1", "shape", place(OPERATIONS, "timeout: 1s")),
     (OPERATIONS, "name: payroll\n", "name: get-employee\n", "duplicate", place(OPERATIONS, "name: payroll")),

@@ -17,6 +17,7 @@ from shared.project.access.networks import BadNetwork
     ("198.18.0.1", True), ("192.0.2.1", True),
     ("::1", True), ("::", True), ("fe80::1", True), ("fe80::1%eth0", True), ("fd00::1", True), ("ff02::1", True),
     ("::ffff:10.0.0.1", True), ("64:ff9b::a00:1", True), ("2002:a00:1::", True), ("2001:0:a00:1::", True),
+    ("::7f00:1", True), ("::ffff:0:7f00:1", True), ("fec0::1", True),
     ("fd00:ec2::254", True), ("no address", True)])
 def test_private_addresses_are_refused(address: str, refused: bool) -> None:
     assert Addresses([]).refuses(address) is refused

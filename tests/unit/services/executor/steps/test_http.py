@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
+from services.executor.steps.http import asked_to_wait
 from shared.errors import UpstreamFailed, WorkflowFailed
 from shared.project.steps.work import HttpSettings
 from tests.unit.services.executor.test_run import perform
@@ -126,13 +127,45 @@ async def test_private_address_is_refused_however_it_is_written(url: str) -> Non
 async def test_number_that_stands_for_an_address_is_none(url: str) -> None:
     error = await error_of(call(url), reply(), allow=("127.0.0.0/8",))
     assert isinstance(error, WorkflowFailed | UpstreamFailed)
-    assert "cannot be called" in str(error) or "could not be reached" in str(error)
+    assert "cannot be sent" in str(error) or "could not be reached" in str(error)
+
+
+async def test_proxy_with_a_private_address_is_refused(base: str) -> None:
+    error = await error_of(call("http://outside.example/echo", proxy=base), reply(), allow=())
+    assert error.members["error"] == "address-refused"
+
+
+@pytest.mark.parametrize("url", ["ftp://ada:pin-4711@h.example/?key=pin-4711", "http://ada:pin-4711@127.1/?key=pin-4711",
+                                 "http://ada:pin-4711@127.0.0.1:1/?key=pin-4711#pin-4711", "//pin-4711", "pin-4711"])
+async def test_secret_in_a_url_is_in_no_error_log_or_span(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    traced: list[bytes | None] = []
+    error = await error_of(call(url), reply(), traced=traced)
+    assert "pin-4711" not in str(error) + str(error.members) + caplog.text
+    assert b"call" in (traced[0] or b"")
+    assert b"pin-4711" not in (traced[0] or b"")
 
 
 async def test_redirect_to_a_private_address_is_refused(base: str) -> None:
     for to in ("http://127.0.0.2:1/", "http://169.254.169.254/latest/meta-data"):
         error = await error_of(call(f"{base}/go/302", query={"to": to}), reply(), allow=("127.0.0.1/32",))
         assert error.members["error"] == "address-refused"
+
+
+async def test_redirect_away_from_http_is_not_followed(base: str) -> None:
+    error = await error_of(call(f"{base}/go/302", query={"to": "ftp://h.example/x"}), reply())
+    assert "cannot be sent" in str(error)
+
+
+async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> None:
+    made = await echoed(f"{base}/echo", method="POST", body={"n": 1}, headers={"CONTENT-TYPE": "application/x-own"})
+    assert made["type"] == "application/x-own"
+
+
+@pytest.mark.parametrize(("said", "waits_ms"), [
+    ("7", 7_000), ("9" * 40, 30 * 86_400_000), ("Thu, 01 Jan 1970 00:01:40 GMT", 40_000),
+    ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("soon", None), ("", None), ("-1", None), ("\u0662", None)])
+def test_time_to_wait_is_said_in_seconds_or_as_a_date(said: str, waits_ms: int | None) -> None:
+    assert asked_to_wait(said, 60_000) == ({} if waits_ms is None else {"retry_after_ms": waits_ms})
 
 
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
@@ -150,6 +183,9 @@ async def test_multipart_carries_texts_and_files(base: str) -> None:
                      ["raw", "r", "application/octet-stream ÿ"]]
     error = await error_of(call(f"{base}/form", method="POST", multipart={"x": {"base64": "!"}}), reply(1))
     assert "multipart.x.base64" in str(error)
+    for part in ({"type": "a\r\nb: c", "text": "x"}, {"type": "text/plain; charset=\r", "text": "x"}):
+        error = await error_of(call(f"{base}/form", method="POST", multipart={"x": part}), reply(1))
+        assert "multipart" in str(error)
 
 
 @pytest.mark.parametrize(("expect", "status", "fails"), [

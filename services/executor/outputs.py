@@ -1,0 +1,42 @@
+"""How large is what a step gives?
+
+In:    an output.
+Out:   its size as JSON.
+Never: an output that could not be written down: whoever reads it later would fail in a place that says nothing.
+
+Pure.
+"""
+
+from typing import Any
+
+import orjson
+
+from shared.errors import WorkflowFailed
+
+_PLAIN = (bool, float, type(None))
+# what fits in a number of JSON, as everybody reads it
+_SMALLEST, _LARGEST = -(2**63), 2**64
+
+
+def size_of(value: Any) -> int:
+    """Bytes, for what is no text, array or object only about so many. Raises WorkflowFailed for what is no JSON."""
+    if isinstance(value, _PLAIN) or (isinstance(value, int) and _SMALLEST <= value < _LARGEST):
+        return 8
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError as exc:
+        raise WorkflowFailed(f"what the step gives is no JSON: {exc}", kind="output-unusable") from None
+
+
+def check_size(value: Any, limit: int) -> int:
+    """Its size. Raises WorkflowFailed: output-too-large, output-unusable."""
+    size = size_of(value)
+    check_sum(size, limit)
+    return size
+
+
+def check_sum(size: int, limit: int) -> None:
+    """Raises WorkflowFailed: output-too-large."""
+    if size > limit:
+        raise WorkflowFailed(f"the output has {size} bytes, the limit is {limit} (WEIR_EXECUTOR_MAX_OUTPUT_BYTES)",
+                             kind="output-too-large")
