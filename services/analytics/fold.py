@@ -8,6 +8,7 @@ An envelope counts as a whole, once, by its producer and sequence number; in it 
 counts once by that record's place. Order and division of events do not matter.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,9 +57,10 @@ class Known:
 
 @dataclass(slots=True)
 class Folded:
-    """`places`: first and last offset by partition. `seen`: what is new, by place. `requests`, `deliveries`: the events
-    that are new."""
+    """`records`: how many of the batch are in it. `places`: first and last offset by partition. `seen`: what is new, by
+    place. `requests`, `deliveries`: the events that are new."""
 
+    records: int = 0
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     seen: dict[str, set[int]] = field(default_factory=dict)
     sums: dict[Group, Measures] = field(default_factory=dict)
@@ -69,10 +71,13 @@ class Folded:
     repeated_events: int = 0
 
 
-def fold(batch: Iterable[Placed], known: Known) -> Folded:
-    """Sums of what the store does not have."""
+def fold(batch: Iterable[Placed], known: Known, most_sums: int = sys.maxsize) -> Folded:
+    """Sums of what the store does not have; it ends before a record when it has so many sums."""
     result = Folded()
     for partition, offset, envelope in batch:
+        if len(result.sums) >= most_sums:
+            break
+        result.records += 1
         if offset <= known.offsets.get(partition, -1):
             continue
         first, last = result.places.get(partition, (offset, offset))

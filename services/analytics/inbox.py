@@ -113,14 +113,16 @@ class Counter:
                     batch.append(self._waiting.popleft())
                     envelope = batch[-1][0].envelope
                     events += len(envelope.events) if envelope is not None else 1
-                await self._enter([placed for placed, _ in batch])
+                left = [placed for placed, _ in batch]
+                while left:
+                    left = left[await self._enter(left):]
                 for _, done in batch:
                     done()
                 self._events -= events
                 self._room.set()
 
-    async def _enter(self, batch: Sequence[Placed]) -> None:
-        """Raises LedgerWentBack."""
+    async def _enter(self, batch: Sequence[Placed]) -> int:
+        """How many of the batch are counted now. Raises LedgerWentBack."""
         while True:
             try:
                 entry = await self._parts.ledger.enter(batch)
@@ -137,6 +139,7 @@ class Counter:
         self._report(entry.folded)
         for listen in self._parts.listeners:
             listen(entry.folded)
+        return entry.folded.records
 
     def _report(self, folded: Folded) -> None:
         metrics = self._parts.metrics
@@ -147,7 +150,6 @@ class Counter:
             metrics.envelopes_repeated.inc(folded.repeated_envelopes)
             log.warning("%d envelopes came again and were not counted", folded.repeated_envelopes,
                         extra={"action": actions.ENVELOPE_REPEATED})
-
 
     async def answer(self, record: Record) -> None:
         """Answer one query, if it says where to."""

@@ -18,7 +18,7 @@ class AnalyticsSettings(BaseSettings):
     seen_hours: PositiveInt = 26
     store_retry_s: PositiveFloat = 0.5
     max_query_buckets: PositiveInt = 3_000
-    # the store takes so many events in one step, and nobody else's command meanwhile: 20 ms if no two events are alike
+    # added up before the store is asked once
     batch_events: PositiveInt = 2_000
     # read and not yet counted; then reading waits
     max_waiting_events: PositiveInt = 20_000

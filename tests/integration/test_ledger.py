@@ -127,5 +127,9 @@ async def test_contributions_are_added_with_the_counters_and_once(store: Store, 
 
 async def test_more_different_counters_than_lua_can_hold_at_once_are_added(ledger: Ledger, name: str) -> None:
     part = [usage(name, number, client=f"c{number}") for number in range(5_000)]
-    await ledger.enter([Placed(random.randrange(1_000, 10**9), 0, envelope(name, 0, part))])
+    partition = random.randrange(1_000, 10**9)
+    batch = [Placed(partition, offset, envelope(name, offset, part[start:start + 2_500]))
+             for offset, start in enumerate((0, 2_500))]
+    assert (await ledger.enter(batch)).folded.records == 1
+    assert (await ledger.enter(batch[1:])).folded.records == 1
     assert len(await ledger.sums(name, buckets.cover(TIME, TIME + 1))) == 5_000

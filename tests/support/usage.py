@@ -1,6 +1,7 @@
 """Usage as tests make it, and a recount that knows nothing of how it is counted."""
 
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -70,11 +71,11 @@ class MemoryLedger:
         self.bits: dict[tuple[str, int], int] = {}
         self.sums: dict[Group, Measures] = {}
 
-    def enter(self, batch: Sequence[Placed]) -> Folded:
-        """Add a batch."""
+    def enter(self, batch: Sequence[Placed], most_sums: int = sys.maxsize) -> Folded:
+        """Add a batch, or its first records."""
         known = Known()
         while True:
-            folded = fold(batch, known)
+            folded = fold(batch, known, most_sums)
             stale = {partition: self.offsets[partition] for partition, (first, _) in folded.places.items()
                      if self.offsets.get(partition, -1) >= first}
             if stale:

@@ -29,6 +29,16 @@ def test_any_split_into_envelopes_gives_the_same_counts(found: list[UsageEvent],
     assert left.totals() == recount(found)
 
 
+@given(events, cuts, st.integers(1, 6))
+def test_batches_cut_short_by_many_sums_lose_nothing(found: list[UsageEvent], where: list[int], most: int) -> None:
+    whole, ledger = placed(envelopes(found, where)), MemoryLedger()
+    while whole:
+        taken = ledger.enter(whole, most).records
+        assert taken > 0
+        whole = whole[taken:]
+    assert ledger.totals() == recount(found)
+
+
 @given(events, cuts, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_repeated_and_reordered_envelopes_give_the_same_counts(found: list[UsageEvent], where: list[int],
                                                                chance: random.Random, size: int) -> None:
