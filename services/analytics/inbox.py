@@ -143,11 +143,11 @@ class Counter:
 
     def _report(self, folded: Folded) -> None:
         metrics = self._parts.metrics
-        metrics.usage_counted.labels("counted").inc(len(folded.requests))
-        metrics.usage_counted.labels("repeated").inc(folded.repeated_events)
-        metrics.usage_counted.labels("delivery").inc(len(folded.deliveries))
+        metrics.usage_counted.inc("counted", by=len(folded.requests))
+        metrics.usage_counted.inc("repeated", by=folded.repeated_events)
+        metrics.usage_counted.inc("delivery", by=len(folded.deliveries))
         if folded.repeated_envelopes:
-            metrics.envelopes_repeated.inc(folded.repeated_envelopes)
+            metrics.envelopes_repeated.inc(by=folded.repeated_envelopes)
             log.warning("%d envelopes came again and were not counted", folded.repeated_envelopes,
                         extra={"action": actions.ENVELOPE_REPEATED})
 

@@ -47,8 +47,8 @@ class Streams:
 
 async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, metrics, tasks, clock = KafkaSettings(), Metrics(), Tasks(), SystemClock()
-    store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
+    kafka, metrics, tasks, clock = KafkaSettings(), Metrics.of("analytics", service), Tasks(), SystemClock()
+    store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
     ledger, projects = Ledger(store, clock, own.seen_hours), Projects()
     follower = ConfigFollower(kafka, tasks, metrics, projects.take)

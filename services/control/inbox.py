@@ -89,7 +89,7 @@ class AdminDoor:
         return web.Response(body=self._document, content_type=JSON)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        page = await self._health.answer(request.path)
+        page = await self._health.answer(request.path, request.headers.get("Accept", ""))
         if page is None:
             raise web.HTTPNotFound
         return page

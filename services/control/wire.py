@@ -22,6 +22,7 @@ from services.control.resources import (
     credentials,
     documents,
     executions,
+    log_levels,
     projects,
     signals,
     traces,
@@ -40,6 +41,7 @@ from shared.decision.vault import Vault
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.names import topics
+from shared.names.metrics import SIGNALS
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
@@ -52,7 +54,7 @@ from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
 ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *credentials.ROUTES,
-                             *executions.ROUTES,
+                             *executions.ROUTES, *log_levels.ROUTES,
                              *usage.ROUTES, *traces.ROUTES, *documents.ROUTES)
 
 
@@ -76,16 +78,17 @@ class AdminServer:
 
 async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("control", service), Tasks()
     configured = own.admin_token.get_secret_value() if own.admin_token is not None else None
     token = admin_token(configured, Path(service.state_dir))
-    store, outbox = Store(RedisSettings(), patient=True), Outbox(kafka)
+    store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
     registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces)
     vault = Vault.of(ClusterKey().seal(), os.environ)
     book, key_sets = PolicyBook(vault), KeySets(vault, clock, tasks)
     pending = Pending(own.max_in_flight, metrics)
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance)
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
+    metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
     health = Health("control", metrics)
     desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,

@@ -33,6 +33,7 @@ from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.intake import Intake
 from shared.kafka.record import Record
 from shared.names import actions, spans, topics
+from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
@@ -40,10 +41,12 @@ from shared.store.amounts import give_back
 from shared.store.idempotency import keep
 from shared.store.redis import Store, StoreUnavailable
 from shared.store.waiting import keep_failed, park
+from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, failed
 
 log = logging.getLogger(__name__)
+HOP = "executor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ class Stage:
         parts, clock = self._parts, self._parts.surroundings.clock
         started_us, now_ms = clock.elapsed_us(), clock.now_ms()
         trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
+        about_request(execution.request_id, trace.trace_id)
         queue_us = max(0, (now_ms - record.timestamp) * 1000)
         with parts.surroundings.tracing.span(
                 spans.process(topics.EXECUTIONS), trace, SpanKind.CONSUMER,
@@ -112,7 +116,9 @@ class Stage:
                 span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tally.tasks})
                 if reply.status >= 500:
                     failed(span, str(reason))
-        timing = {**execution.timing, "executor-queue": queue_us, "executor": clock.elapsed_us() - started_us}
+        worked_us = clock.elapsed_us() - started_us
+        timing = {**execution.timing, "executor-queue": queue_us, "executor": worked_us}
+        self._measure(execution, queue_us, worked_us, trace)
         if execution.holds:
             # before the answer: whoever has it may call again at once
             await self._give_back(execution)
@@ -131,6 +137,12 @@ class Stage:
         # they stop at the deadline, and their tasks count
         await scene.tally.settled()
         self._finish(record, scene, answer, (reason, step), effects)
+
+    def _measure(self, execution: ExecutionRecord, queue_us: int, worked_us: int, trace: TraceContext) -> None:
+        metrics, trace_id = self._parts.metrics, trace.trace_id if trace.sampled else None
+        metrics.hop_us.add(queue_us, HOP, QUEUE, trace_id=trace_id)
+        metrics.hop_us.add(worked_us, HOP, WORK, trace_id=trace_id)
+        metrics.execution_us.add(worked_us, execution.project, execution.operation, trace_id=trace_id)
 
     async def _outcome(self, record: Record, scene: Scene) -> tuple[ReplyRecord, Reason, str | None] | Parked:
         """The answer, why, and the step that failed; or that it goes on later."""
@@ -228,9 +240,11 @@ class Stage:
     def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None],
                 effects: list[asyncio.Future[None]]) -> None:
         parts, execution, (reason, step) = self._parts, scene.execution, end
-        parts.metrics.requests.labels(execution.project, execution.operation, str(reason)).inc()
+        parts.metrics.requests.inc(execution.project, execution.operation, str(reason))
+        if scene.tally.retries:
+            parts.metrics.retries.inc(execution.project, execution.operation, by=scene.tally.retries)
         if execution.project != CANARY.name:
-            parts.metrics.tasks.labels(execution.project).inc(scene.tally.tasks)
+            parts.metrics.tasks.inc(execution.project, by=scene.tally.tasks)
             effects.append(parts.usage.add(UsageEvent(
                 kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
                 project=execution.project, operation=execution.operation, client=execution.client,

@@ -79,6 +79,7 @@ class Tally:
     limit: int = 10_000
     tasks: int = 1
     at: str | None = None
+    retries: int = 0
     beside: set[asyncio.Task[None]] = field(default_factory=set)
     main: asyncio.Task[Any] | None = None
     ended: WeirError | None = None

@@ -139,6 +139,7 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
             wait_ms = pause_ms(error, tried, step.retry, random.random())
             if wait_ms is None or wait_ms >= scene.left_ms():
                 raise
+            scene.tally.retries += 1
             await asyncio.sleep(wait_ms / 1000)
 
 

@@ -46,15 +46,15 @@ GROUP = "weir-executor"
 
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("executor", service), Tasks()
     BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
         own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
     tracing = Tracing("executor", service.instance)
     http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
-    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
-    store = Store(RedisSettings())
+    store = Store(RedisSettings(), metrics)
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     seal = ClusterKey().seal()
     credentials = Credentials(seal, http, clock)

@@ -34,17 +34,20 @@ from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable,
 from shared.kafka.outbox import Outbox
 from shared.names import actions, spans, topics
 from shared.names import headers as H
+from shared.names.metrics import WORK
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
 from shared.project.modes import Answering, answering
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
 from shared.store.redis import Store, StoreUnavailable
+from shared.telemetry.access import AccessLog, Ending
+from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing, context_of, failed
 
 log = logging.getLogger(__name__)
-SERVER = "weir"
+SERVER, HOP = "weir", "ingress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class EdgeParts:
     outbox: Outbox
     usage: EdgeUsage
     metrics: Metrics
+    access: AccessLog
     tracing: Tracing
     pages: Pages
     health: Health
@@ -80,6 +84,12 @@ class _Visit:
     span: Span | None = None
     published: bool = False
     bytes_in: int = 0
+    reason: str = ""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Project and operation, both empty when the address leads nowhere."""
+        return ("", "") if self.target is None else (self.target.project, self.target.operation.name)
 
 
 class Door:
@@ -94,7 +104,8 @@ class Door:
         """One request, one answer; no error leaves this function."""
         path, _, query = request.raw_path.partition("?")
         if path.startswith("/-/") or request.method in ("GET", "HEAD"):
-            page = await self._parts.health.answer(path) or self._parts.pages.answer(path)
+            page = await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
+                self._parts.pages.answer(path))
             if page is not None:
                 return page
         if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
@@ -103,6 +114,7 @@ class Door:
                 return web.Response(status=204, headers={**granted, "Server": SERVER})
         visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request),
                        self._parts.clock.elapsed_us(), path)
+        about_request(visit.request_id, visit.trace.trace_id)
         try:
             result = await self._call(request, visit, path, query)
         except WeirError as error:
@@ -111,7 +123,8 @@ class Door:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
-        self._finish(visit, result.status)
+        self._finish(request.method, visit, result.status)
+        about_request()
         if isinstance(result, web.StreamResponse):
             return result
         return web.Response(status=result.status, headers={**result.headers, **self._own_headers(request, visit)},
@@ -156,6 +169,7 @@ class Door:
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
             context_of(visit.span, visit.trace) or visit.trace, parts.seal)
         visit.published = True
+        parts.metrics.hop_us.add(parts.clock.elapsed_us() - visit.started_us, HOP, WORK)
         if target.operation.mode == "events":
             return await self._events(request, visit, record, how)
         # who said how long it waits is not kept longer
@@ -250,16 +264,20 @@ class Door:
             request_id=visit.request_id, target=visit.target, project=project if known else "",
             path=below if known else visit.path, address=self._client_ip(request), trace=visit.trace,
             bytes_in=visit.bytes_in), error)
-        self._parts.metrics.requests.labels(
-            visit.target.project if visit.target else "", visit.target.operation.name if visit.target else "",
-            str(error.reason)).inc()
+        self._parts.metrics.requests.inc(*visit.labels, str(error.reason))
+        visit.reason = str(error.reason)
         failed(visit.span, str(error))
         return answer.of_error(error, visit.request_id)
 
-    def _finish(self, visit: _Visit, status: int) -> None:
-        if visit.target is not None:
-            elapsed_us = self._parts.clock.elapsed_us() - visit.started_us
-            self._parts.metrics.seconds.labels(visit.target.project).observe(elapsed_us / 1e6)
+    def _finish(self, method: str, visit: _Visit, status: int) -> None:
+        parts, now_us = self._parts, self._parts.clock.elapsed_us()
+        took_us, trace, (project, operation) = now_us - visit.started_us, visit.trace, visit.labels
+        parts.metrics.answers.inc(project, operation, str(status))
+        parts.metrics.request_us.add(took_us, project, operation, trace_id=trace.trace_id if trace.sampled else None)
+        if parts.access.wants(status, now_us):
+            parts.access.note(Ending(
+                request_id=visit.request_id, trace_id=trace.trace_id, project=project, operation=operation,
+                method=method, source="edge", status=status, took_us=took_us, reason=visit.reason))
         if visit.span is not None:
             visit.span.set_attribute(spans.HTTP_STATUS, status)
             visit.span.end()

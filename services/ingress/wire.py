@@ -24,6 +24,7 @@ from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
+from shared.names.metrics import SIGNALS
 from shared.project.access.networks import Networks
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
@@ -33,6 +34,7 @@ from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.store.redis import Store
+from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
@@ -61,22 +63,24 @@ class HttpServer:
 
 async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("ingress", service), Tasks()
     tracing = Tracing("ingress", service.instance)
-    store = Store(RedisSettings(), patient=True)
+    store = Store(RedisSettings(), metrics, patient=True)
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance, fixed=own.slot)
     pending = Pending(own.max_in_flight, metrics)
-    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     envelopes = UsageEnvelopes(side_outbox, metrics)
     routes, board = EdgeRoutes(), SignalBoard()
     caller = Caller(outbox, pending, replies)
+    metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
     health = Health("ingress", metrics)
     health.probe = Canary(caller, clock)
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(
             envelopes, clock, keep_addresses=service.usage_addresses),
-        metrics=metrics, tracing=tracing, pages=Pages(routes), health=health, trace_ratio=service.trace_ratio,
+        metrics=metrics, access=AccessLog(service.access_log_ratio), tracing=tracing, pages=Pages(routes),
+        health=health, trace_ratio=service.trace_ratio,
         proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board,
         store=store))
     return Service(health=health, tasks=tasks, parts=(

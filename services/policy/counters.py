@@ -41,7 +41,7 @@ class Counters:
             except StoreUnavailable as exc:
                 self._again_ms = now_ms + self._rest_ms
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
-        self._metrics.limits_local.inc(len(asks))
+        self._metrics.limits_local.inc(by=len(asks))
         outcomes = self._memory.spend(asks, now_ms * 1000)
         return [[UNKNOWN if demand.kind is Kind.ONCE else outcome
                  for demand, outcome in zip(ask.demands, one, strict=True)]

@@ -17,8 +17,14 @@ from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.kafka.record import Record
 from shared.names import spans, topics
+from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
+from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import failed
+
+HOP = "policy"
+# less than one of so many parts of a limit is left
+NEARLY = 10
 
 
 class Hearing(Struct, frozen=True, kw_only=True):
@@ -60,6 +66,18 @@ class Hearing(Struct, frozen=True, kw_only=True):
         """Where the executor keeps the answer; empty without an idempotency key."""
         claim = self.case.claim
         return {} if claim is None else {"key": claim.key, "digest": claim.digest, "keep_ms": claim.keep_ms}
+
+    def measure(self, metrics: Metrics) -> None:
+        """How long it waited and was worked on; which limits are nearly spent; what was only observed."""
+        trace_id = self.trace.trace_id if self.trace.sampled else None
+        metrics.hop_us.add(self.timing["policy-queue"], HOP, QUEUE, trace_id=trace_id)
+        metrics.hop_us.add(self.timing["policy"], HOP, WORK, trace_id=trace_id)
+        project = self.case.request.project
+        for demand, outcome in zip(self.case.demands, self.case.outcomes, strict=False):
+            if outcome.left * NEARLY < demand.limit:
+                metrics.limits_near.inc(project, demand.name)
+        for outcome_of_policy in self.case.observed:
+            metrics.observed.inc(project, outcome_of_policy)
 
     def describe(self, ruling: Decision) -> None:
         """Say in the spans how it ended, and end them."""

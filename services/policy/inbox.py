@@ -32,7 +32,7 @@ from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
 from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
 from shared.kafka.answers import Answers
-from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.dead_letters import DeadLetters, told_by
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.faults import RecordTooLarge
 from shared.kafka.intake import Intake
@@ -142,7 +142,7 @@ class Bench:
         except BadRecord as exc:
             return [self._parts.dead_letters.bury(record, str(exc))]
         except Exception as exc:
-            log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED})
+            log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED, **told_by(record)})
             return [self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}")]
 
     def _open(self, record: Record, waiting: list[Hearing]) -> Effects | None:
@@ -190,8 +190,7 @@ class Bench:
     def _close(self, hearing: Hearing, ruling: Decision | KeptAnswer) -> Effects:
         parts, case = self._parts, hearing.case
         hearing.timing["policy"] = parts.clock.elapsed_us() - hearing.started_us
-        for outcome in case.observed:
-            parts.metrics.observed.labels(case.request.project, outcome).inc()
+        hearing.measure(parts.metrics)
         if isinstance(ruling, KeptAnswer):
             hearing.describe(Decision(None, case.version))
             return self._again(hearing, ruling)
@@ -282,7 +281,7 @@ class Bench:
         if case.request.reply_to is not None:
             effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
         project = case.project.name if case.project is not None else ""
-        parts.metrics.requests.labels(project, case.operation, str(reason)).inc()
+        parts.metrics.requests.inc(project, case.operation, str(reason))
         if project == CANARY.name:
             return effects
         effects.append(parts.usage.add(UsageEvent(

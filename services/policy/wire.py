@@ -25,6 +25,7 @@ from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.names import topics
+from shared.names.metrics import SIGNALS
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
@@ -43,13 +44,13 @@ GROUP = "weir-policy"
 
 async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     """Build the service inside the running loop."""
-    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics(), Tasks()
+    kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("policy", service), Tasks()
     vault = Vault.of(ClusterKey().seal(), os.environ)
     tracing, book = Tracing("policy", service.instance), PolicyBook(vault)
     key_sets = KeySets(vault, clock, tasks, every_s=own.key_sets_every_s, rest_s=own.key_sets_rest_s)
-    outbox, side_outbox = Outbox(kafka), Outbox(kafka)
+    outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
-    store = Store(RedisSettings())
+    store = Store(RedisSettings(), metrics)
     last_used = LastUsed(store, tasks)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "policy")
     intake = Intake(kafka, tasks, metrics, Subscription(
@@ -67,6 +68,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         book.take(entities)
         key_sets.want(book.key_addresses())
 
+    metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
     health = Health("policy", metrics)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,

@@ -11,6 +11,7 @@ from typing import TypeVar
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
 from shared.errors import Overloaded, StreamBroken, WeirError
+from shared.names.metrics import IN_FLIGHT
 from shared.telemetry.metrics import Metrics
 
 _OWN_LATE, _FOREIGN = "late", "foreign"
@@ -63,11 +64,11 @@ class Pending:
 
     def __init__(self, limit: int, metrics: Metrics, ids: CorrelationIds | None = None) -> None:
         """`ids` default to a new random nonce."""
-        self._limit, self._metrics = limit, metrics
+        self._limit, self.metrics = limit, metrics
         self._ids = ids or CorrelationIds()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
-        # read when somebody asks, not counted with every request
-        metrics.in_flight.set_function(lambda: len(self._waiting))
+        metrics.read(IN_FLIGHT, lambda: len(self._waiting))
+        metrics.bound("calls", lambda: len(self._waiting), limit)
 
     def __len__(self) -> int:
         """How many requests wait."""
@@ -101,7 +102,7 @@ class Pending:
             del self._waiting[correlation_id]
         if waiting is None or waiting.done():
             why = _OWN_LATE if self._ids.is_own(correlation_id) else _FOREIGN
-            self._metrics.replies_dropped.labels(why).inc()
+            self.metrics.replies_dropped.inc(why)
             return False
         waiting.set_result(reply)
         return True

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.client.pending import Pending
+from shared.clock import SystemClock
 from shared.contracts.codec import HeaderMap, header_map
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import correlation_of_reply
@@ -19,10 +20,12 @@ from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.outbox import Outbox
 from shared.names import actions
+from shared.names.metrics import QUEUE
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 
 log = logging.getLogger(__name__)
+HOP = "replies"
 
 
 class ReplyReader:
@@ -35,6 +38,7 @@ class ReplyReader:
         self._choose = choose
         self._consumer: AIOKafkaConsumer | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._clock, self._metrics = SystemClock(), pending.metrics
         self.topic = topic
         self.partition = 0
 
@@ -57,7 +61,9 @@ class ReplyReader:
     async def _run(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
+                now_ms = self._clock.now_ms()
                 for record in records:
+                    self._metrics.hop_us.add(max(0, now_ms - record.timestamp) * 1000, HOP, QUEUE)
                     self._take(header_map(record.headers), record.value)
 
     def _take(self, headers: HeaderMap, value: bytes | None) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.contracts.config import Adjustment, Client, Credential, Entity, Halt, ProjectVersion, Token
+from shared.contracts.config import Adjustment, Client, Credential, Entity, Halt, LogLevel, ProjectVersion, Token
 from shared.names import actions
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Catalogue:
         self.credentials: dict[tuple[str, str], Credential] = {}
         self.halts: dict[tuple[str, str], Halt] = {}
         self.adjustments: dict[tuple[str, str], Adjustment] = {}
+        self.log_levels: dict[str, LogLevel] = {}
         self.tokens: dict[str, Token] = {}
         self.tokens_by_digest: dict[str, Token] = {}
 
@@ -43,6 +44,8 @@ class Catalogue:
             self.halts.pop((entity.project, entity.workflow), None)
             if entity.halted:
                 self.halts[entity.project, entity.workflow] = entity
+        elif isinstance(entity, LogLevel):
+            self.log_levels[entity.name] = entity
         elif isinstance(entity, Adjustment):
             self.adjustments[entity.project, entity.name] = entity
         else:

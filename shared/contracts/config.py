@@ -1,7 +1,7 @@
 """Entities on the compacted topic `weir.config`, one record each.
 
 In:    what the admin API was told.
-Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment` and their keys, both ways.
+Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment`, `LogLevel` and their keys, both ways.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -10,6 +10,7 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `client/<project>/<name>` | {project, name, roles, time} |
 | `credential/<project>/<name>` | {project, name, kind, sealed, time} |
 | `halt/<project>/<workflow>` | {project, workflow, halted, reason, time} |
+| `log-level/<service>` | {name, level, until, time, project} |
 | `allowance/<project>/<name>` | {project, name, start, raised, forgiven, time} |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
@@ -130,13 +131,30 @@ class Adjustment:
         return f"allowance/{self.project}/{self.name}".encode()
 
 
-Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLevel:
+    """What a service's log tells until a time in unix ms. `name`: the service, or `*`; it is of no project."""
+
+    name: str
+    level: str
+    until: int
+    time: int
+    project: str = "*"
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"log-level/{self.name}".encode()
+
+
+EVERY_SERVICE = "*"
+Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel
 _TYPES: dict[Any, tuple[type, ...]] = {
     str: (str,), bool: (bool,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
     dict[str, Any]: (dict,), dict[str, int]: (dict,)}
 _KINDS: dict[str, type[Entity]] = {
     "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
-    "allowance": Adjustment}
+    "allowance": Adjustment, "log-level": LogLevel}
 
 
 def to_value(entity: Entity) -> bytes:

@@ -5,6 +5,7 @@ Out:   those that speak of a caller now.
 Never: a clock; a signal after its end.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shared.contracts.signal import EVERYWHERE, Signal
@@ -43,6 +44,10 @@ class SignalBoard:
         """Every signal in force."""
         return sorted((signal for signal in self._signals.values() if signal.until > now_ms),
                       key=lambda signal: signal.time)
+
+    def by_action(self, now_ms: int) -> dict[tuple[str, ...], float]:
+        """How many are in force, for the metrics."""
+        return dict(Counter((signal.action,) for signal in self.all(now_ms)))
 
 
 def canonical(kind: str, subject: str) -> str:

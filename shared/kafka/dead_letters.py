@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from shared.clock import Clock
+from shared.contracts.codec import header_map
 from shared.contracts.dead_letter import DeadLetter
 from shared.contracts.origin import Origin
 from shared.kafka.faults import RecordTooLarge
@@ -22,6 +23,14 @@ from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 _MAX_ERROR = 2_000
+_MAX_ID = 100
+
+
+def told_by(record: Record) -> dict[str, str]:
+    """What a log line says of a record that may not be readable: its ids, as far as it has any."""
+    headers = header_map(record.headers)
+    told = {"request_id": headers.get(H.REQUEST_ID), "traceparent": headers.get(H.TRACEPARENT)}
+    return {key: value[:_MAX_ID].decode(errors="replace") for key, value in told.items() if value}
 
 
 class DeadLetters:
@@ -35,8 +44,9 @@ class DeadLetters:
         """Publish the letter; the future is done when it is acknowledged."""
         letter = DeadLetter(origin=Origin(record.topic, record.partition, record.offset), service=self._service,
                             error=error[:_MAX_ERROR], time_ms=self._clock.now_ms())
-        self._metrics.dead.labels(record.topic).inc()
-        log.warning("record %s is dead: %s", letter.origin, letter.error, extra={"action": actions.RECORD_DEAD})
+        self._metrics.dead.inc(record.topic)
+        log.warning("record %s is dead: %s", letter.origin, letter.error,
+                    extra={"action": actions.RECORD_DEAD, **told_by(record)})
         try:
             return self._outbox.send(topics.DEAD_LETTERS, record.value, letter.to_headers(record.headers),
                                      key=record.key)

@@ -40,7 +40,7 @@ class UsageEnvelopes:
             self._timer = loop.call_later(MAX_WAIT_MS / 1000, self.flush)
         sent = self._sent
         self._events.append(event)
-        self._metrics.usage_events.labels(event.kind).inc()
+        self._metrics.usage_events.inc(event.kind)
         if len(self._events) >= MAX_EVENTS:
             self.flush()
         return sent

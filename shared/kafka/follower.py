@@ -20,9 +20,11 @@ from shared.errors import BadRecord
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, translate
 from shared.names import actions, topics
+from shared.names.metrics import CONFIG_OFFSET
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.verbosity import VERBOSITY
 
 log = logging.getLogger(__name__)
 _CONFIG, _SIGNALS = TopicPartition(topics.CONFIG, 0), TopicPartition(topics.SIGNALS, 0)
@@ -102,8 +104,12 @@ class ConfigFollower(TopicFollower[Entity]):
     def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics,
                  apply: Callable[[Sequence[Entity]], None]) -> None:
         """`metrics` says how far this process has read."""
-        super().__init__(settings, tasks, _CONFIG, from_record, apply)
-        metrics.config_offset.set_function(lambda: self.next_offset)
+        def take(found: Sequence[Entity]) -> None:
+            VERBOSITY.take(found)
+            apply(found)
+
+        super().__init__(settings, tasks, _CONFIG, from_record, take)
+        metrics.read(CONFIG_OFFSET, lambda: self.next_offset)
 
 
 class SignalFollower(TopicFollower[Signal]):

@@ -21,6 +21,7 @@ from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
 from shared.names import actions
+from shared.names.metrics import RECORDS_OPEN
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
@@ -52,6 +53,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = False
         self._loops: list[asyncio.Task[Any]] = []
         self.handler: Callable[[Sequence[Record]], None] = _nobody
+        metrics.read(RECORDS_OPEN, self.open)
+        metrics.bound("records", self.open, subscription.max_open)
 
     async def start(self) -> None:
         """Join the group and begin to hand records to the handler. Raises KafkaUnavailable."""
@@ -110,9 +113,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for effect in tuple(open_effects):
             effect.add_done_callback(ended)
 
+    def open(self) -> int:
+        """How many records are read and not finished."""
+        return sum(tracker.open for tracker in self._trackers.values())
+
     def _look_around(self) -> None:
-        still_open = sum(tracker.open for tracker in self._trackers.values())
-        self._metrics.open.set(still_open)
+        still_open = self.open()
         _switch(self._room, on=still_open < self._subscription.max_open or self._stopping)
         _switch(self._idle, on=still_open == 0)
 
@@ -130,7 +136,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 tracker.fetched(record.offset for record in found)
                 if found:
                     self._places[partition] = found[-1].offset + 1
-                self._metrics.consumed.labels(partition.topic).inc(len(found))
+                self._metrics.consumed.inc(partition.topic, by=len(found))
                 records.extend(found)
             if records:
                 self._look_around()
@@ -163,6 +169,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 # has given the partitions to somebody else, and both would work on every record
                 raise KafkaUnavailable(f"group {self._subscription.group}: no commit within {within_ms} ms; this "
                                        "member may be in it no more, so it ends and joins anew") from exc
+            self._metrics.kafka_errors.inc("commit")
             # what is not committed is delivered again; readers of the effects know repeats
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})

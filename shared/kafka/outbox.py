@@ -21,7 +21,10 @@ from shared.errors import WeirError
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, NoSuchPartition, OutboxFull, RecordTooLarge, SendFailed, translate
 from shared.names import actions
+from shared.names.topics import NAMES
 from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.series import OTHER
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, bytes]]
@@ -53,9 +56,11 @@ class _Lane:
 class Outbox:
     """A batching producer. `send` never waits; who needs certainty awaits the future it returns."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        """Not connected yet."""
+    def __init__(self, settings: KafkaSettings, metrics: Metrics | None = None, name: str = "outbox") -> None:
+        """Not connected yet. `name`: of its bound in the metrics."""
         self._settings = settings
+        self._metrics = metrics or Metrics(muted=True)
+        self._metrics.bound(name, lambda: self._records, settings.outbox_max_records)
         self._producer: AIOKafkaProducer | None = None
         self._lanes: dict[tuple[str, int | None], _Lane] = {}
         self._records = 0
@@ -121,6 +126,10 @@ class Outbox:
         """Whether the broker has not acknowledged for so long that callers should be told."""
         return self.stalled_ms() > self._settings.stalled_after_ms
 
+    def _label(self, topic: str) -> str:
+        # callers name reply topics of their own, as many as they like
+        return topic if topic in NAMES else OTHER
+
     def _open(self, lane: _Lane) -> _Batch:
         if self._producer is None:
             raise SendFailed("the outbox is not started")
@@ -147,8 +156,10 @@ class Outbox:
             error = exc if isinstance(exc, WeirError) else translate(
                 exc, f"publishing {batch.records} records to {lane.topic}")
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
+            self._metrics.kafka_errors.inc("send")
             batch.acknowledged.set_exception(error)
         else:
+            self._metrics.send_us.add(int((time.monotonic() - lane.since) * 1e6), self._label(lane.topic))
             batch.acknowledged.set_result(None)
         finally:
             self._records -= batch.records

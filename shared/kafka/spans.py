@@ -45,4 +45,4 @@ class SpanExport:
             except SendFailed:
                 dropped += 1
         if dropped:
-            self._metrics.spans_dropped.inc(dropped)
+            self._metrics.spans_dropped.inc(by=dropped)

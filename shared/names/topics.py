@@ -69,3 +69,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=SPANS, value="OTLP protobuf, ExportTraceServiceRequest", writers=_ALL, readers=("collector", "control"),
           partitions=1, configs=_delete(HOUR_MS)),
 )
+
+NAMES = frozenset(topic.name for topic in TOPICS)

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable
 import orjson
 from aiohttp import web
 
+from shared.names import metrics as M
 from shared.names.headers import JSON
 from shared.telemetry.metrics import Metrics
 
 LIVE, READY, METRICS = "/-/live", "/-/ready", "/-/metrics"
+# where Prometheus looks unless told otherwise; only on a port that has no projects
+USUAL_METRICS = "/metrics"
 Probe = Callable[[], Awaitable[str | None]]
 
 
@@ -23,14 +26,16 @@ class Health:
     def __init__(self, service: str, metrics: Metrics) -> None:
         """Starts out as not ready."""
         self._service = service
-        self._metrics = metrics
+        self.metrics = metrics
         self.not_ready_because: str | None = "starting"
+        metrics.read(M.READY, lambda: self.not_ready_because is None)
         self.probe: Probe | None = None
 
-    async def answer(self, path: str) -> web.Response | None:
-        """Answer one of the three paths; None for any other."""
+    async def answer(self, path: str, accept: str = "") -> web.Response | None:
+        """Answer one of the three paths; None for any other. `accept`: which text of the metrics is wanted."""
         if path == METRICS:
-            return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+            text, content_type = self.metrics.text(accept)
+            return web.Response(body=text, headers={"Content-Type": content_type})
         if path == LIVE:
             return _state(200, self._service, None)
         if path == READY:
@@ -66,4 +71,5 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._health.answer(request.path) or web.Response(status=404)
+        path = METRICS if request.path == USUAL_METRICS else request.path
+        return await self._health.answer(path, request.headers.get("Accept", "")) or web.Response(status=404)

@@ -17,10 +17,13 @@ from typing import Any, Protocol
 import uvloop
 
 from shared.names import actions
+from shared.names.metrics import LOG_LINES
 from shared.runtime.health import Health
+from shared.runtime.pulse import Pulse
 from shared.runtime.tasks import Tasks
 from shared.settings.service import ServiceSettings
 from shared.telemetry import logs
+from shared.telemetry.verbosity import VERBOSITY
 
 # new objects before the collector looks for cycles; a request leaves none behind
 _COLLECT_AFTER = 20_000
@@ -49,6 +52,7 @@ class Service:
 def run_service(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> int:
     """Run one process until a signal or a failed task; the exit code says whether it drained."""
     logs.configure(name, settings.instance, settings.log_level)
+    VERBOSITY.belongs_to(name, settings.log_level)
     return uvloop.run(_live(name, settings, build))
 
 
@@ -59,9 +63,12 @@ async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaita
         loop.add_signal_handler(number, stop.set)
     log.info("%s is starting", name, extra={"action": actions.SERVICE_STARTING})
     service = await build()
+    metrics = service.health.metrics
+    metrics.read(LOG_LINES, lambda: logs.told)
+    pulse = Pulse(service.tasks, metrics, settings.hang_ms / 1000)
     started: list[Part] = []
     try:
-        for part in service.parts:
+        for part in (pulse, *service.parts):
             started.append(part)
             if not await _unless_stopped(part.start(), stop):
                 break

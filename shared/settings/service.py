@@ -24,4 +24,10 @@ class ServiceSettings(BaseSettings):
     log_level: str = "INFO"
     # whether usage events say where a call came from; without it abuse by address is not found
     usage_addresses: bool = True
+    # false: no counts and times per request, so that what they cost can be measured
+    metrics: bool = True
+    # the part of all answers that get a log line; those of 500 and above get one anyway, a few a second
+    access_log_ratio: float = Field(default=0.01, ge=0, le=1)
+    # an event loop that does not turn for so long ends the process, which is better than to look alive
+    hang_ms: PositiveInt = 20_000
     trace_ratio: float = Field(default=0.01, ge=0, le=1)

@@ -5,7 +5,9 @@ Out:   `Store`: scripts by name, and `StoreUnavailable` for whatever goes wrong.
 Never: a wait longer than the time-out that the settings name.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
@@ -15,6 +17,7 @@ from redis.exceptions import RedisError
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
 from shared.settings.redis import RedisSettings
+from shared.telemetry.metrics import Metrics
 
 Argument = str | bytes | int
 
@@ -29,8 +32,9 @@ class StoreUnavailable(WeirError):
 class Store:
     """One connection pool. Scripts stand in `lua/<name>.lua` and run by their SHA."""
 
-    def __init__(self, settings: RedisSettings, *, patient: bool = False) -> None:
+    def __init__(self, settings: RedisSettings, metrics: Metrics | None = None, *, patient: bool = False) -> None:
         """`patient` allows the longer time-out, for work that no caller waits for."""
+        self._metrics = metrics or Metrics(muted=True)
         timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
         self._redis = Redis.from_url(settings.url, socket_timeout=timeout_s,
                                      socket_connect_timeout=max(timeout_s, 0.5))
@@ -49,21 +53,17 @@ class Store:
         if known is None:
             source = resources.files("shared.store.lua").joinpath(f"{script}.lua").read_text()
             known = self._scripts[script] = self._redis.register_script(source)
-        try:
+        with self._watched(f"script {script}"):
             return await known(keys=list(keys), args=list(arguments))
-        except (RedisError, OSError, TimeoutError) as exc:
-            raise StoreUnavailable(f"script {script}: {type(exc).__name__}: {exc}") from exc
 
     async def hashes(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
         """Whole hashes, in one round trip. Raises StoreUnavailable."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for key in keys:
-                    pipe.hgetall(key)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            with self._watched("HGETALL"):
                 found: list[dict[bytes, bytes]] = await pipe.execute()
-                return found
-        except (RedisError, OSError, TimeoutError) as exc:
-            raise StoreUnavailable(f"HGETALL of {len(keys)} keys: {type(exc).__name__}: {exc}") from exc
+        return found
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
@@ -71,7 +71,16 @@ class Store:
 
     async def command(self, *parts: Argument) -> Any:
         """One command. Raises StoreUnavailable."""
-        try:
+        with self._watched(str(parts[0])):
             return await self._redis.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
+
+    @contextmanager
+    def _watched(self, what: str) -> Iterator[None]:
+        """Measure a round trip; one error for whatever goes wrong in it."""
+        began = time.monotonic_ns()
+        try:
+            yield
         except (RedisError, OSError, TimeoutError) as exc:
-            raise StoreUnavailable(f"{parts[0]!s}: {type(exc).__name__}: {exc}") from exc
+            self._metrics.store_errors.inc(what)
+            raise StoreUnavailable(f"{what}: {type(exc).__name__}: {exc}") from exc
+        self._metrics.store_us.add((time.monotonic_ns() - began) // 1000, what)

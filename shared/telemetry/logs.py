@@ -1,22 +1,43 @@
 """Logs: one JSON line each, with a stable `action`.
 
-In:    standard logging records; `extra={"action": ..., ...}`.
-Out:   lines on standard error: time, level, service, action, message, whatever else the record carries.
-Never: print; a record without an action (a library's record gets `library`).
+In:    standard logging records; `extra={"action": ..., ...}`; which request is being worked on.
+Out:   lines on standard error: time, level, service, action, message, request and trace id where a request is worked
+       on, whatever else the record carries.
+Never: print; a record without an action (a library's record gets `library`); a secret: what looks like one, or has the
+       name of one, is masked.
 """
 
 import logging
+import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from shared.names import actions
+from shared.names.headers import SECRET_HEADERS
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS = ("services", "shared", "deploy")
+# aiokafka tells of every retry while a broker is away; our own lines say it once
+_NOISY = ("aiokafka", "faust", "mode", "kafka", "asyncio", "aiohttp.access")
+MASKED = "[masked]"
+_SECRET_NAMES = SECRET_HEADERS | {"password", "secret", "token", "cluster_key"}
+# tokens of ours, of others after the name of their scheme, JWTs, passwords in addresses
+_SECRETS = re.compile(r"\bweir_[\w-]{30,}|(?<=\bBearer )\S+|(?<=\bBasic )\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=://)[^/@\s]+(?=@)",
+                      re.IGNORECASE)
+_about: ContextVar[dict[str, str] | None] = ContextVar("about", default=None)
+# lines of level warning and above, by level and action; the metrics show them
+told: Counter[tuple[str, ...]] = Counter()
+
+
+def about_request(request_id: str | None = None, trace_id: str = "") -> None:
+    """From here on this task, and those it starts, work on a request: its ids stand on every line. None ends that."""
+    _about.set(None if request_id is None else {"request_id": request_id, "trace_id": trace_id})
 
 
 class JsonLines(logging.Formatter):
@@ -29,16 +50,22 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of JSON."""
+        more = {key: _masked(key, value) for key, value in vars(record).items() if key not in _STANDARD}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(), **self._fixed, "action": actions.LIBRARY, "message": record.getMessage(),
-            **{key: value for key, value in vars(record).items() if key not in _STANDARD},
-        }
+            "level": record.levelname.lower(), **self._fixed, "action": actions.LIBRARY,
+            "message": _SECRETS.sub(MASKED, record.getMessage()), **(_about.get() or {}), **more}
         if record.name.partition(".")[0] not in _OURS:
             line["logger"] = record.name
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = _SECRETS.sub(MASKED, self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
+
+
+def _masked(key: str, value: Any) -> Any:
+    if key.lower() in _SECRET_NAMES:
+        return MASKED
+    return _SECRETS.sub(MASKED, value) if isinstance(value, str) else value
 
 
 class OncePerWhile(logging.Filter):
@@ -53,6 +80,8 @@ class OncePerWhile(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record goes on."""
+        if record.levelno >= logging.WARNING:
+            told[record.levelname.lower(), str(getattr(record, "action", actions.LIBRARY))] += 1
         key = (record.name, str(record.msg))
         if record.name.partition(".")[0] in _OURS or record.created - self._last.get(key, 0) > self._while_s:
             self._last[key] = record.created
@@ -65,9 +94,12 @@ def configure(service: str, instance: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(OncePerWhile())
     handler.setFormatter(JsonLines({"service": service, "instance": instance}))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    # aiokafka tells of every retry while a broker is away; our own lines say it once
-    for noisy in ("aiokafka", "faust", "mode", "kafka", "asyncio", "aiohttp.access"):
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """From now on, tell what is of this level or above."""
+    logging.getLogger().setLevel(level.upper())
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR if noisy == "aiokafka" else logging.WARNING)

@@ -1,48 +1,88 @@
-"""The counters of one process.
+"""The metrics of one process.
 
-In:    names.
-Out:   `Metrics`, and the Prometheus text of it.
-Never: a label with unbounded values (request ids, paths, addresses).
+In:    the families of `names/metrics.py`.
+Out:   `Metrics`, and the Prometheus or OpenMetrics text of it.
+Never: a label with unbounded values (request ids, paths, addresses); a cost per request when they are switched off.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import platform
+from importlib.metadata import version
+from typing import Self
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
 from shared.names import metrics as M
-
-_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+from shared.names.metrics import Family
+from shared.settings.service import ServiceSettings
+from shared.telemetry.series import Counts, MutedCounts, MutedTimes, Read, Reading, Times
 
 
 class Metrics:
     """One registry per process, built in the composition root and handed to whoever counts."""
 
-    def __init__(self) -> None:
-        """All counters at zero."""
+    def __init__(self, *, muted: bool = False) -> None:
+        """All at zero. `muted`: count nothing, tell only what can be looked up."""
         self.registry = CollectorRegistry()
-        self.requests = Counter(M.REQUESTS, "Requests that ended in this service",
-                                ["project", "operation", "reason"], registry=self.registry)
-        self.seconds = Histogram(M.REQUEST_SECONDS, "Time at the edge, from request to answer", ["project"],
-                                 buckets=_SECONDS, registry=self.registry)
-        self.in_flight = Gauge(M.IN_FLIGHT, "Requests that wait for their answer", registry=self.registry)
-        self.replies_dropped = Counter(M.REPLIES_DROPPED, "Replies that nobody waits for", ["why"],
-                                       registry=self.registry)
-        self.consumed = Counter(M.RECORDS_CONSUMED, "Records read", ["topic"], registry=self.registry)
-        self.open = Gauge(M.RECORDS_OPEN, "Records read and not finished", registry=self.registry)
-        self.dead = Counter(M.DEAD_LETTERS, "Records moved to the dead letters", ["topic"], registry=self.registry)
-        self.expired = Counter(M.EXPIRED, "Requests dropped because their deadline had passed",
-                               registry=self.registry)
-        self.observed = Counter(M.OBSERVED, "What policies that only report would have done", ["project", "outcome"],
-                                registry=self.registry)
-        self.limits_local = Counter(M.LIMITS_LOCAL, "Calls whose limits were kept by one instance alone: no store",
-                                    registry=self.registry)
-        self.tasks = Counter(M.TASKS, "Tasks run", ["project"], registry=self.registry)
-        self.usage_events = Counter(M.USAGE_EVENTS, "Usage events", ["kind"], registry=self.registry)
-        self.usage_counted = Counter(M.USAGE_COUNTED, "Usage events that analytics read", ["as"],
-                                     registry=self.registry)
-        self.envelopes_repeated = Counter(M.ENVELOPES_REPEATED, "Usage envelopes that came again, and were not counted",
-                                          registry=self.registry)
-        self.config_offset = Gauge(M.CONFIG_OFFSET, "Next offset of the config topic", registry=self.registry)
-        self.spans_dropped = Counter(M.SPANS_DROPPED, "Spans that could not be exported", registry=self.registry)
+        self._muted = muted
+        self._read: dict[str, Read] = {}
+        self._folded: dict[tuple[str, ...], int] = {}
+        self.answers, self.request_us = self._counts(M.ANSWERS), self._times(M.REQUEST_SECONDS)
+        self.requests, self.execution_us = self._counts(M.REQUESTS), self._times(M.EXECUTION_SECONDS)
+        self.hop_us, self.send_us = self._times(M.HOP_SECONDS), self._times(M.SEND_SECONDS)
+        self.store_us, self.loop_lag_us = self._times(M.STORE_SECONDS), self._times(M.LOOP_LAG_SECONDS)
+        self.replies_dropped, self.consumed = self._counts(M.REPLIES_DROPPED), self._counts(M.RECORDS_CONSUMED)
+        self.dead, self.expired = self._counts(M.DEAD_LETTERS), self._counts(M.EXPIRED)
+        self.observed, self.limits_near = self._counts(M.OBSERVED), self._counts(M.LIMITS_NEAR)
+        self.limits_local, self.tasks = self._counts(M.LIMITS_LOCAL), self._counts(M.TASKS)
+        self.retries, self.usage_events = self._counts(M.RETRIES), self._counts(M.USAGE_EVENTS)
+        self.usage_counted, self.envelopes_repeated = self._counts(M.USAGE_COUNTED), self._counts(M.ENVELOPES_REPEATED)
+        self.kafka_errors, self.store_errors = self._counts(M.KAFKA_ERRORS), self._counts(M.STORE_ERRORS)
+        self.spans_dropped = self._counts(M.SPANS_DROPPED)
+        self.read(M.SERIES_FOLDED, lambda: self._folded)
 
-    def text(self) -> bytes:
-        """All metrics in Prometheus text format."""
-        return generate_latest(self.registry)
+    @classmethod
+    def of(cls, service: str, settings: ServiceSettings) -> Self:
+        """The metrics of a service process."""
+        metrics = cls(muted=not settings.metrics)
+        ProcessCollector(registry=metrics.registry)
+        built = (service, settings.instance, version("weir"), platform.python_version())
+        metrics.read(M.BUILD_INFO, lambda: {built: 1})
+        return metrics
+
+    def read(self, family: Family, reading: Reading) -> None:
+        """Look this up when somebody asks: it costs nothing until then."""
+        known = self._read.get(family.name)
+        if known is None:
+            known = self._read[family.name] = Read(family)
+            self.registry.register(known)
+        known.add(reading)
+
+    def bound(self, name: str, used: Reading, limit: int) -> None:
+        """Tell how much of a bound is taken."""
+        self.read(M.BOUND_USED, lambda: {(name,): _number(used)})
+        self.read(M.BOUND_LIMIT, lambda: {(name,): limit})
+
+    def text(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their content type: OpenMetrics, with exemplars, for those who accept it."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _counts(self, family: Family) -> Counts:
+        found = (MutedCounts if self._muted else Counts)(family, lambda: self._fold(family))
+        self.registry.register(found)
+        return found
+
+    def _times(self, family: Family) -> Times:
+        found = (MutedTimes if self._muted else Times)(family, lambda: self._fold(family))
+        self.registry.register(found)
+        return found
+
+    def _fold(self, family: Family) -> None:
+        self._folded[family.name,] = self._folded.get((family.name,), 0) + 1
+
+
+def _number(reading: Reading) -> float:
+    found = reading()
+    assert isinstance(found, int | float)
+    return found

@@ -134,6 +134,7 @@ SAMPLES: dict[str, Any] = {
                                  created=1_700_000_000_000, expires=1_800_000_000_000, revoked=None),
     "config-credential": config.Credential(
         project="shop", name="crm", kind="bearer", sealed="c2VhbGVk", time=1_700_000_000_000),
+    "config-log-level": config.LogLevel(name="policy", level="debug", until=1_700_000_900_000, time=1_700_000_000_000),
     "config-halt": config.Halt(
         project="shop", workflow="order", halted=True, reason="stock is wrong", time=1_700_000_000_000),
     "config-allowance": config.Adjustment(

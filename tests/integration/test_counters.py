@@ -97,6 +97,6 @@ async def test_without_a_store_each_instance_admits_its_share_and_says_so() -> N
     demand = Demand("k", Kind.WINDOW, 9, 60_000, 1, 1, True, "n")
     found = [outcome for number in range(6) for outcome in await kept.spend([Ask(str(number), 0, [demand])])]
     assert [outcome[0].wait_ms == 0 for outcome in found] == [True, True, True, False, False, False]
-    assert b"weir_limits_local_total 6.0" in metrics.text()
+    assert b"weir_limits_local_total 6.0" in metrics.text()[0]
     await kept.release("a", ["k"])
     await away.stop()

@@ -18,6 +18,7 @@ from services.console.cli import (
     executions,
     explain,
     local,
+    logging,
     observe,
     projects,
     signals,
@@ -29,7 +30,8 @@ def application() -> typer.Typer:
     """The command with all groups."""
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
-    for group in (local, example, projects, access, credentials, executions, explain, signals, observe, documents):
+    for group in (local, example, projects, access, credentials, executions, explain, signals, observe, logging,
+                  documents):
         group.register(app)
     return app
 

@@ -1,0 +1,103 @@
+"""What a running cluster tells: metrics that the official parsers read, logs whose level changes while it runs."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
+from prometheus_client.parser import text_string_to_metric_families as families
+
+from shared.names import metrics as M
+from tests.support.platform import PROJECT, Platform, eventually
+
+OPEN = {"Accept": "application/openmetrics-text; version=1.0.0"}
+SERVICES = ("ingress", "policy", "executor", "analytics", "control")
+KINDS = {family.name: (family.kind, set(family.labels)) for family in M.FAMILIES}
+
+
+async def scraped(platform: Platform, http: ClientSession, service: str, **headers: str) -> str:
+    """The metrics of one instance, where Prometheus looks for them."""
+    process = platform.processes()[f"{service}-0"]
+    async with http.get(process.ready_url.replace("/-/ready", "/metrics"), headers=headers) as answer:
+        return await answer.text()
+
+
+async def called(platform: Platform, http: ClientSession, path: str = "/employees/e-100", **headers: str) -> str:
+    """The request id of one call."""
+    async with http.get(f"{platform.ingress}/{PROJECT}{path}", headers={
+            "Authorization": f"Bearer {platform.demo_token}", **headers}) as answer:
+        await answer.read()
+        return answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_metrics_of_every_service_are_read_by_the_official_parsers_and_are_those_of_the_list(
+        platform: Platform, http: ClientSession, service: str) -> None:
+    await called(platform, http)
+    plain, opened = [await scraped(platform, http, service), await scraped(platform, http, service, **OPEN)]
+    for found in (list(families(plain)), list(open_families(opened))):
+        ours = [family for family in found if family.name.startswith("weir_")]
+        assert len(ours) > 20
+        for family in ours:
+            kind, labels = KINDS[family.name.removesuffix("_total")]
+            assert family.type == kind
+            for sample in family.samples:
+                assert set(sample.labels) - {"le"} == labels, family.name
+        assert any(family.name.startswith("process_") for family in found)
+
+
+async def sample(platform: Platform, http: ClientSession, service: str, name: str, **labels: str) -> Any:
+    """One value, or None."""
+    return next((one for family in open_families(await scraped(platform, http, service, **OPEN))
+                 for one in family.samples if one.name == name and labels.items() <= one.labels.items()), None)
+
+
+async def test_rate_errors_and_times_of_an_operation_and_time_per_hop_are_told(
+        platform: Platform, http: ClientSession) -> None:
+    for _ in range(3):
+        await called(platform, http)
+    await called(platform, http, "/employees/e-999")
+    operation = {"project": PROJECT, "operation": "get-employee"}
+    for status in ("200", "404"):
+        assert await sample(platform, http, "ingress", "weir_answers_total", status=status, **operation)
+    assert (await sample(platform, http, "ingress", "weir_request_seconds_count", **operation)).value >= 4
+    assert (await sample(platform, http, "executor", "weir_execution_seconds_count", **operation)).value >= 4
+    for service, hop, part in (("ingress", "ingress", "work"), ("ingress", "replies", "queue"),
+                               ("executor", "executor", "queue"), ("executor", "executor", "work")):
+        assert (await sample(platform, http, service, "weir_hop_seconds_count", hop=hop, part=part)).value >= 4
+    assert (await sample(platform, http, "ingress", "weir_bound_limit", bound="calls")).value == 2_048
+
+
+async def test_sampled_request_is_the_exemplar_of_its_time(platform: Platform, http: ClientSession) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    await called(platform, http, traceparent=f"00-{trace_id}-00f067aa0ba902b7-01")
+    for service, name in (("ingress", "weir_request_seconds_bucket"), ("executor", "weir_execution_seconds_bucket")):
+        text = await scraped(platform, http, service, **OPEN)
+        found = [one.exemplar.labels for family in open_families(text) for one in family.samples
+                 if one.name == name and one.exemplar]
+        assert {"trace_id": trace_id} in found
+
+
+async def test_unknown_names_make_no_series(platform: Platform, http: ClientSession, name: str) -> None:
+    await called(platform, http, f"/{name}")
+    async with http.get(f"{platform.ingress}/{name}/x") as answer:
+        assert answer.status == 404
+    assert name not in await scraped(platform, http, "ingress")
+
+
+async def test_log_level_is_changed_while_a_service_runs_for_a_while_and_ended_again(platform: Platform) -> None:
+    def lines() -> list[dict[str, Any]]:
+        text = (platform.state_dir / "logs" / "executor-0.log").read_text()
+        return [json.loads(line) for line in text.splitlines() if '"action":"log-level"' in line]
+    before = len(lines())
+    assert "debug for 10m" in platform.weir("log-level", "executor", "debug", "--for", "10m").stdout
+    assert "executor" in platform.weir("log-level").stdout
+    await eventually(lambda: len(lines()) > before, within_s=3)
+    assert "level debug" in lines()[-1]["message"]
+    platform.admin("PUT", "/log-levels/executor", {"level": "debug", "for_s": 0})
+    await eventually(lambda: "level INFO" in lines()[-1]["message"], within_s=3)
+    assert json.loads(platform.weir("log-level", "--json").stdout) == []
+    refused = await asyncio.to_thread(platform.weir, "log-level", "none", check=False)
+    assert (refused.returncode, "there is no service" in refused.stderr) == (1, True)
