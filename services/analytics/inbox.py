@@ -1,7 +1,7 @@
-"""The door: envelopes and queries in, counts and answers out.
+"""The door: envelopes in, counts out.
 
 In:    messages of the stream processor.
-Out:   the ledger's entries, replies, dead letters.
+Out:   the ledger's entries, dead letters.
 Never: an envelope given up because the store is away: it waits.
 """
 
@@ -13,15 +13,10 @@ from dataclasses import dataclass
 
 from services.analytics.fold import Folded, Placed
 from services.analytics.ledger import Ledger
-from services.analytics.queries import Queries
 from services.analytics.screen import Screen, UnknownProject
 from services.analytics.settings import AnalyticsSettings
-from shared.contracts.codec import header_map
-from shared.contracts.reply import error_reply
-from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import Envelope
-from shared.errors import BadRecord, WeirError
-from shared.kafka.answers import Answers
+from shared.errors import BadRecord
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.record import Record
 from shared.names import actions
@@ -30,7 +25,6 @@ from shared.store.redis import StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-REPLY_PREFIXES = ("weir.replies", "replies.")
 Done = Callable[[], object]
 Listen = Callable[[Folded], None]
 
@@ -48,8 +42,6 @@ class AnalyticsParts:
     screen: Screen
     catch_up: Callable[[], Awaitable[None]]
     ledger: Ledger
-    queries: Queries
-    answers: Answers
     dead_letters: DeadLetters
     metrics: Metrics
     tasks: Tasks
@@ -150,18 +142,3 @@ class Counter:
             metrics.envelopes_repeated.inc(by=folded.repeated_envelopes)
             log.warning("%d envelopes came again and were not counted", folded.repeated_envelopes,
                         extra={"action": actions.ENVELOPE_REPEATED})
-
-    async def answer(self, record: Record) -> None:
-        """Answer one query, if it says where to."""
-        try:
-            address = ReplyAddress.from_headers(header_map(record.headers))
-            if address is None or not address.allowed_by(REPLY_PREFIXES):
-                raise BadRecord("the query names no reply topic that answers may be written to")
-        except BadRecord as exc:
-            await self._parts.dead_letters.bury(record, str(exc))
-            return
-        try:
-            reply = await self._parts.queries.answer(record.value)
-        except WeirError as error:
-            reply = error_reply(error, "")
-        await asyncio.gather(*self._parts.answers.send(address, reply, record))

@@ -16,13 +16,13 @@ import msgspec
 
 from services.analytics import buckets, seen
 from services.analytics.fold import ENVELOPES, Dimensions, Folded, Known, Placed, fold
-from services.analytics.measures import ENCODER, Measures, stored, total
+from services.analytics.measures import ENCODER, Measures, total
 from shared.clock import Clock
 from shared.contracts.codec import JsonObject
 from shared.contracts.usage import UsageEvent
 from shared.store.redis import Store
 
-_OFFSETS, _STREAM, _PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:usage:producers"
+OFFSETS, STREAM, PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:usage:producers"
 # the topic keeps seven days
 _KEEP_PRODUCER_S = 8 * 86_400
 # fields and counters that one call of the script can take: Lua's stack has 8000 places
@@ -70,7 +70,7 @@ class Ledger:
                 return Entry(folded, known.offsets)
             runs = [run for place, numbers in folded.seen.items() for run in seen.runs(place, numbers)]
             outcome, found = await self._store.run(
-                "ledger", [_OFFSETS, _STREAM, _PRODUCERS],
+                "ledger", [OFFSETS, STREAM, PRODUCERS],
                 [ENCODER.encode(self._work(folded, runs)), *(run.bits for run in runs)])
             if outcome == b"seen":
                 for index, bits in found:
@@ -97,17 +97,8 @@ class Ledger:
 
     async def offsets(self) -> dict[int, int]:
         """Partition -> offset of the last envelope that was added. Raises StoreUnavailable."""
-        return {int(partition): int(offset) for partition, offset in _pairs(await self._store.command(
-            "HGETALL", _OFFSETS))}
-
-    async def sums(self, project: str, spans: Iterable[tuple[buckets.Grain, int]]) -> Mapping[Dimensions, Measures]:
-        """Measures by dimensions, over buckets. Raises StoreUnavailable."""
-        found: dict[Dimensions, Measures] = {}
-        keys = [buckets.key(project, grain, index) for grain, index in spans]
-        for fields in await self._store.hashes(keys):
-            for name, value in fields.items():
-                found.setdefault(read_field(name), Measures(slots={})).add(stored(value))
-        return found
+        return {int(partition): int(offset) for partition, offset in pairs(await self._store.command(
+            "HGETALL", OFFSETS))}
 
 
 def read_field(name: bytes) -> Dimensions:
@@ -137,7 +128,8 @@ def _by_bucket(folded: Folded) -> list[tuple[str, int, list[str | Measures]]]:
     return result
 
 
-def _pairs(answer: Any) -> Iterable[tuple[Any, Any]]:
+def pairs(answer: Any) -> Iterable[tuple[Any, Any]]:
+    """A hash's fields, as either kind of connection gives them."""
     if isinstance(answer, dict):
         return answer.items()
     return zip(answer[::2], answer[1::2], strict=True)

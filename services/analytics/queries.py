@@ -1,53 +1,61 @@
 """Answer usage questions.
 
-In:    a query, sums from the ledger.
-Out:   rows, by the dimensions that were asked for.
+In:    a query, counters.
+Out:   groups of requests, by the dimensions that were asked for.
 Never: a look at more buckets than the bound allows.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection
 
-import orjson
-
-from services.analytics import buckets
-from services.analytics.fold import Dimensions
-from services.analytics.ledger import Ledger
-from services.analytics.measures import Measures
-from shared.contracts.query import DIMENSIONS, UsageQuery, UsageRow
-from shared.contracts.reply import ReplyRecord
+from services.analytics.counters import Counters
+from services.analytics.measures import Measures, stored
+from services.analytics.ranges import Range, range_of
+from services.analytics.rows import Found, Kept, answer_of
+from shared.clock import Clock
+from shared.contracts.query import UsageQuery
 from shared.errors import InputInvalid
+
+# a reply is one record
+_MAX_ANSWER = 850_000
 
 
 class Queries:
-    """Reads the ledger for whoever asks."""
+    """Reads the counters for whoever asks."""
 
-    def __init__(self, ledger: Ledger, max_buckets: int) -> None:
-        """`max_buckets` bounds one query."""
-        self._ledger, self._max = ledger, max_buckets
+    def __init__(self, counters: Counters, clock: Clock, projects: Callable[[], Collection[str]],
+                 max_buckets: int) -> None:
+        """`projects`: names of all there are; `max_buckets` bounds one query."""
+        self._counters, self._clock, self._projects, self._max = counters, clock, projects, max_buckets
 
-    async def answer(self, value: bytes | None) -> ReplyRecord:
-        """The reply to a query record. Raises BadRecord, InputInvalid, StoreUnavailable."""
-        query = UsageQuery.from_json(value)
-        spans = list(buckets.cover(query.since_ms, query.until_ms)) if self._fits(query) else []
-        if len(spans) > self._max or not self._fits(query):
-            raise InputInvalid(f"the range needs more than {self._max} buckets; ask for whole days "
-                               "(WEIR_ANALYTICS_MAX_QUERY_BUCKETS)")
-        rows = group(await self._ledger.sums(query.project, spans), query.by)
-        body = orjson.dumps({"rows": rows, "until_ms": query.until_ms})
-        return ReplyRecord(request_id="", status=200, body=body)
+    async def answer(self, query: UsageQuery) -> bytes:
+        """The body of the reply. Raises InputInvalid, StoreUnavailable."""
+        now_ms = self._clock.now_ms()
+        wanted = range_of(query.since_ms, query.until_ms, now_ms, query.per, self._max)
+        found = await self._collect(query, wanted)
+        before: Found | None = None
+        if query.compare:
+            length = wanted.until_ms - wanted.since_ms
+            # ends where this one begins, whatever larger buckets it would need for that
+            earlier = range_of(max(0, wanted.since_ms - length), wanted.since_ms, now_ms, query.per, self._max)
+            before = await self._collect(query, earlier)
+        body = answer_of(query, wanted, found, before).to_json()
+        if len(body) > _MAX_ANSWER:
+            raise InputInvalid(f"the answer has {len(body)} bytes, one record holds {_MAX_ANSWER}; ask for fewer "
+                               "groups (`top`, `skip`), or for larger buckets")
+        return body
 
-    def _fits(self, query: UsageQuery) -> bool:
-        return (query.until_ms - query.since_ms) // buckets.DAY_MS <= self._max
-
-
-def group(sums: Mapping[Dimensions, Measures], by: tuple[str, ...]) -> list[UsageRow]:
-    """Sum over the dimensions that were not asked for; sorted by requests, most first."""
-    found: dict[tuple[Any, ...], Measures] = {}
-    for dimensions, measures in sums.items():
-        kept = tuple(getattr(dimensions, name) if name in by else None for name in DIMENSIONS)
-        found.setdefault(kept, Measures(slots={})).add(measures)
-    rows = [UsageRow(operation=kept[0], client=kept[1], status=kept[2], requests=measures.requests,
-                     tasks=measures.tasks, bytes_in=measures.bytes_in, bytes_out=measures.bytes_out)
-            for kept, measures in found.items()]
-    return sorted(rows, key=lambda row: (-row.requests, row.operation or "", row.client or "", row.status or 0))
+    async def _collect(self, query: UsageQuery, wanted: Range) -> Found:
+        result: Found = {}
+        for project in sorted(self._projects()) if query.project is None else [query.project]:
+            kept = Kept(query, project)
+            async for (grain, index), fields in self._counters.read(project, wanted.buckets):
+                time = grain.start(index) if query.per is not None else None
+                for name, value in fields.items():
+                    group = kept[name]
+                    if group is None:
+                        continue
+                    sums = result.get((time, group))
+                    if sums is None:
+                        sums = result[time, group] = Measures(slots={})
+                    sums.add(stored(value))
+        return result

@@ -2,12 +2,11 @@
 
 In:    records of the usage topic.
 Out:   envelopes, or the error that goes into a dead letter.
-Never: a part of an envelope: it counts as a whole or not at all.
+Never: a part of an envelope: it counts as a whole or not at all; our own clock: who counts again finds the same.
 """
 
 from collections.abc import Callable, Sequence
 
-from shared.clock import Clock
 from shared.contracts.codec import header_map
 from shared.contracts.config import Entity, ProjectVersion
 from shared.contracts.usage import Envelope
@@ -30,6 +29,10 @@ class Projects:
         """Configuration, as it comes."""
         self._names.update(entity.project for entity in entities if isinstance(entity, ProjectVersion))
 
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self._names)
+
     def __contains__(self, name: str) -> bool:
         """Whether there is such a project."""
         return name in self._names
@@ -38,19 +41,18 @@ class Projects:
 class Screen:
     """Reads envelopes, refuses what would spoil the counters."""
 
-    def __init__(self, clock: Clock, knows: Callable[[str], bool], max_ahead_ms: int) -> None:
-        """`max_ahead_ms`: how far a producer's clock may be ahead of ours."""
-        self._clock, self._knows, self._max_ahead_ms = clock, knows, max_ahead_ms
+    def __init__(self, knows: Callable[[str], bool], max_ahead_ms: int) -> None:
+        """`max_ahead_ms`: how far a producer's clock may be ahead of the broker's."""
+        self._knows, self._max_ahead_ms = knows, max_ahead_ms
 
     def read(self, record: Record) -> Envelope:
         """The envelope. Raises BadRecord, of kind UnknownProject where more configuration could help."""
         envelope = Envelope.from_record(record.value, header_map(record.headers))
-        latest_ms = self._clock.now_ms() + self._max_ahead_ms
         unknown = {event.project for event in envelope.events if not self._knows(event.project)}
         ahead = max((event.time for event in envelope.events), default=0)
-        if ahead > latest_ms:
-            raise BadRecord(f"usage envelope: an event has the time {ahead}, more than {self._max_ahead_ms} ms ahead "
-                            "of this machine's clock (WEIR_ANALYTICS_MAX_AHEAD_MS)")
+        if ahead > record.timestamp + self._max_ahead_ms:
+            raise BadRecord(f"usage envelope: an event has the time {ahead}, more than {self._max_ahead_ms} ms after "
+                            f"{record.timestamp}, when the broker got it (WEIR_ANALYTICS_MAX_AHEAD_MS)")
         if unknown:
             raise UnknownProject(f"usage envelope: there is no project {min(unknown)[:200]!r}")
         return envelope

@@ -18,9 +18,11 @@ class AnalyticsSettings(BaseSettings):
     seen_hours: PositiveInt = 26
     store_retry_s: PositiveFloat = 0.5
     max_query_buckets: PositiveInt = 3_000
+    # one verification reads no more of the topic
+    max_verify_envelopes: PositiveInt = 500_000
     # added up before the store is asked once
     batch_events: PositiveInt = 2_000
     # read and not yet counted; then reading waits
     max_waiting_events: PositiveInt = 20_000
-    # how far a producer's clock may be ahead
+    # how far a producer's clock may be ahead of the broker's
     max_ahead_ms: PositiveInt = 600_000

@@ -8,11 +8,15 @@ Never: a rule.
 import faust
 
 from services.analytics.app import Handlers, build_app
+from services.analytics.counters import Counters
+from services.analytics.desk import QueryDesk
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
 from services.analytics.queries import Queries
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
+from services.analytics.stream import StreamWatch
+from services.analytics.verify import Verifier
 from shared.clock import SystemClock
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
@@ -51,22 +55,26 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
     ledger, projects = Ledger(store, clock, own.seen_hours), Projects()
+    screen = Screen(projects.__contains__, own.max_ahead_ms)
     follower = ConfigFollower(kafka, tasks, metrics, projects.take)
     counter = Counter(AnalyticsParts(
-        settings=own, screen=Screen(clock, projects.__contains__, own.max_ahead_ms), catch_up=follower.catch_up,
-        ledger=ledger, queries=Queries(ledger, own.max_query_buckets), answers=Answers(outbox, dead_letters),
-        dead_letters=dead_letters, metrics=metrics, tasks=tasks))
+        settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
+        metrics=metrics, tasks=tasks))
+    desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
+                     verifier=Verifier(kafka, store, clock, screen, projects.names),
+                     answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
 
     async def offsets() -> dict[int, int]:
         counter.forget_places()
         return await ledger.offsets()
 
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
-        count=counter.count, answer=counter.answer, offsets=offsets, failed=tasks.fail))
+        count=counter.count, answer=desk.answer, offsets=offsets, failed=tasks.fail))
     health = Health("analytics", metrics)
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), store, outbox, follower, counter, Streams(app)))
+        HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
+        StreamWatch(store, tasks, metrics), counter, Streams(app)))
 
 
 async def _probe(store: Store) -> str | None:

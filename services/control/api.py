@@ -18,6 +18,7 @@ from shared.client.caller import Caller
 from shared.clock import Clock
 from shared.decision.book import PolicyBook
 from shared.kafka.outbox import Outbox
+from shared.names.headers import JSON
 from shared.store.redis import Store
 
 
@@ -34,6 +35,7 @@ class Desk:
     replay: PastRequests
     clock: Clock
     query_timeout_ms: int
+    verify_timeout_ms: int
     max_project_bytes: int
 
 
@@ -49,10 +51,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What goes back: JSON, with a status."""
+    """What goes back: JSON, with a status; or a text of another media type."""
 
     body: Any
     status: int = 200
+    media: str = JSON
 
 
 Handler = Callable[[Call], Awaitable[Result]]

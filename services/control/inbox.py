@@ -82,7 +82,8 @@ class AdminDoor:
             body = None if route.body is None else _body(route.body, await request.read())
             result: Result = await route.handler(
                 Call(desk=self._desk, path=request.match_info, query=request.query, body=body))
-            return web.Response(status=result.status, body=orjson.dumps(result.body), content_type=JSON)
+            text = orjson.dumps(result.body) if result.media == JSON else str(result.body).encode()
+            return web.Response(status=result.status, body=text, content_type=result.media, charset=_charset(result))
         return handle
 
     async def _openapi(self, _: web.Request) -> web.Response:
@@ -98,6 +99,10 @@ class AdminDoor:
         request_id = ids.request_id(self._desk.clock.now_ms())
         return web.Response(status=error.status, body=orjson.dumps(problem(error, request_id)),
                             headers={**error.headers, HTTP_REQUEST_ID: request_id}, content_type=PROBLEM_JSON)
+
+
+def _charset(result: Result) -> str | None:
+    return "utf-8" if result.media.startswith("text/") else None
 
 
 def _body(model: type[BaseModel], raw: bytes) -> BaseModel:

@@ -18,6 +18,8 @@ class ControlSettings(BaseSettings):
     # without one, a token is made once and kept in <state dir>/admin-token
     admin_token: SecretStr | None = None
     query_timeout_ms: PositiveInt = 5_000
+    # counting a range again from the topic takes a while
+    verify_timeout_ms: PositiveInt = 300_000
     max_in_flight: PositiveInt = 256
     # how many past requests one replay reads at most
     max_replay_records: PositiveInt = 1_000_000

@@ -92,7 +92,8 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     health = Health("control", metrics)
     desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
-                query_timeout_ms=own.query_timeout_ms, max_project_bytes=own.max_project_bytes)
+                query_timeout_ms=own.query_timeout_ms, verify_timeout_ms=own.verify_timeout_ms,
+                max_project_bytes=own.max_project_bytes)
 
     def take(entities: Sequence[Entity]) -> None:
         book.take(entities)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -64,6 +64,21 @@ class Store:
             with self._watched("HGETALL"):
                 found: list[dict[bytes, bytes]] = await pipe.execute()
         return found
+
+    async def many(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
+        """Several commands, in one round trip; `atomic`: with nobody else's between them. Raises StoreUnavailable."""
+        async with self._redis.pipeline(transaction=atomic) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            with self._watched("several"):
+                found: list[Any] = await pipe.execute()
+        return found
+
+    async def scan_hash(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
+        """About so many fields of a hash, and where to go on; 0 is the end. Raises StoreUnavailable."""
+        with self._watched("HSCAN"):
+            following, fields = await self._redis.hscan(key, cursor, count=count)
+        return int(following), cast(dict[bytes, bytes], fields)
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""

@@ -5,6 +5,8 @@ Out:   its value, or what is wrong with it.
 Never: a default.
 """
 
+from datetime import UTC, datetime
+
 import typer
 
 from shared.project.durations import to_ms
@@ -21,3 +23,20 @@ def milliseconds(text: str, option: str) -> int:
 def seconds(text: str, option: str) -> int:
     """A duration in seconds, at least one. Raises BadParameter that names the option."""
     return max(1, milliseconds(text, option) // 1000)
+
+
+def moment(text: str, option: str, now_ms: int) -> int:
+    """Unix milliseconds: a duration back from now, as in 24h, or a date or time (UTC where it names no zone).
+
+    Raises BadParameter that names the option.
+    """
+    try:
+        return max(0, now_ms - to_ms(text))
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a duration (24h) nor a date (2026-11-01, 2026-11-01T08:00)",
+                                 param_hint=option) from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,19 +1,18 @@
-"""Commands that look at what happened: call, usage, trace.
+"""Commands that look at what happened: call, trace.
 
 In:    a project, an id.
-Out:   an answer, counts, a waterfall.
+Out:   an answer, a waterfall.
 Never: a change.
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
 
-from services.console.cli import admin, arguments, output
+from services.console.cli import admin, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from services.console.cli.waterfall import waterfall
@@ -24,7 +23,6 @@ ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(call)
-    app.command()(usage)
     app.command()(trace)
 
 
@@ -50,19 +48,6 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
     output.say(raw.decode(errors="replace"))
     if status >= 400:
         raise typer.Exit(1)
-
-
-def usage(project: ProjectName,
-          since: Annotated[str, typer.Option(help="How far back, as in 1h.")] = "24h",
-          by: Annotated[str, typer.Option(help="Dimensions to keep apart.")] = "operation,client,status",
-          as_json: AsJson = False) -> None:
-    """Show what a project has been used for."""
-    back_ms = arguments.milliseconds(since, "--since")
-    now_ms = time.time_ns() // 1_000_000
-    query = urlencode({"since": max(0, now_ms - back_ms), "until": now_ms + 60_000, "by": by})
-    answer = admin.ask("GET", f"/projects/{project}/usage?{query}")
-    columns = [*filter(None, by.split(",")), "requests", "tasks", "bytes_in", "bytes_out"]
-    output.rows(answer["rows"], columns, as_json=as_json)
 
 
 def trace(request_id: Annotated[str, typer.Argument(help="Request id (X-Request-Id) or trace id.")],

@@ -35,12 +35,17 @@ def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
     if as_json:
         document(list(found))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    console.print(table(found, columns))
+
+
+def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """A listing as a table."""
+    result = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        result.add_column(column.replace("_", " "), overflow="fold")
     for row in found:
-        table.add_row(*(_cell(column, row.get(column)) for column in columns))
-    console.print(table)
+        result.add_row(*(_cell(column, row.get(column)) for column in columns))
+    return result
 
 
 def _cell(column: str, value: Any) -> str:

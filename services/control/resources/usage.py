@@ -1,35 +1,76 @@
-"""Usage of a project, as analytics counted it.
+"""Usage, as analytics counted it.
 
-In:    a range, dimensions.
+In:    a range, dimensions, filters.
 Out:   rows; asked for over `weir.queries`, like any internal service would.
 Never: counting.
 """
 
+from typing import Any
+
 import orjson
 
 from services.control.api import Call, Result, Route
-from shared.contracts.query import DIMENSIONS, UsageQuery
+from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, Unavailable
 from shared.names import topics
 
-_DAY_MS = 86_400_000
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_CSV = "text/csv"
 
 
 async def usage(call: Call) -> Result:
-    """Requests, tasks and bytes of a project."""
-    now_ms = call.desk.clock.now_ms()
-    until_ms = _number(call, "until", now_ms + 60_000)
-    by = tuple(filter(None, call.query.get("by", ",".join(DIMENSIONS)).split(",")))
-    unknown = [name for name in by if name not in DIMENSIONS]
-    if unknown:
-        raise InputInvalid(f"by may name {', '.join(DIMENSIONS)}; not {', '.join(unknown)}")
-    query = UsageQuery(project=call.path["project"], since_ms=_number(call, "since", until_ms - _DAY_MS),
-                       until_ms=until_ms, by=by)
+    """Requests, tasks, bytes and times, of one project or of all."""
+    form = call.query.get("format", "json")
+    if form not in ("json", "csv"):
+        raise InputInvalid(f"format is json or csv, not {form[:40]!r}")
+    query = _query(call, _DAY_MS, {
+        "by": _names(call.query.get("by", "operation,client,status" if "project" in call.path else "project")),
+        "where": {name: _names(call.query[name]) for name in DIMENSIONS if name in call.query},
+        "per": call.query.get("per"), "order": call.query.get("order", "requests"),
+        "top": _number(call, "top", 1_000), "skip": _number(call, "skip", 0),
+        "compare": call.query.get("compare", "false") == "true"})
+    answer = await _ask(call, query, call.desk.query_timeout_ms)
+    if form == "csv":
+        return Result(to_csv(answer["rows"], columns(query.by, per=query.per is not None)), media=_CSV)
+    return Result(answer)
+
+
+async def usage_of_all(call: Call) -> Result:
+    """The same over all projects."""
+    return await usage(call)
+
+
+async def verify(call: Call) -> Result:
+    """The counters beside a recount of the topic."""
+    query = _query(call, _HOUR_MS, {"ask": "verify"})
+    return Result(await _ask(call, query, call.desk.verify_timeout_ms))
+
+
+async def verify_all(call: Call) -> Result:
+    """The same over all projects."""
+    return await verify(call)
+
+
+def _query(call: Call, back_ms: int, members: dict[str, Any]) -> UsageQuery:
+    until_ms = _number(call, "until", call.desk.clock.now_ms() + 60_000)
+    return UsageQuery.from_json(orjson.dumps({
+        "project": call.path.get("project"), "since_ms": _number(call, "since", max(0, until_ms - back_ms)),
+        "until_ms": until_ms, **members}))
+
+
+async def _ask(call: Call, query: UsageQuery, timeout_ms: int) -> dict[str, Any]:
     reply = await call.desk.caller.ask(topics.QUERIES, query.to_json(), lambda address: address.to_headers(),
-                                       call.desk.query_timeout_ms)
+                                       timeout_ms)
+    if reply.status == InputInvalid.status:
+        raise InputInvalid(str(orjson.loads(reply.body).get("detail", "analytics refuses the query")))
     if reply.status != 200:
         raise Unavailable(f"analytics answered {reply.status}: {reply.body[:500].decode(errors='replace')}")
-    return Result(orjson.loads(reply.body))
+    answer: dict[str, Any] = orjson.loads(reply.body)
+    return answer
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -37,13 +78,27 @@ def _number(call: Call, name: str, default: int) -> int:
     if text is None:
         return default
     if not text.isdigit() or len(text) > 15:
-        raise InputInvalid(f"{name} is unix milliseconds, not {text[:40]!r}")
+        raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
     return int(text)
 
 
+_RANGE = {"since": "Unix milliseconds, inclusive; default: one day (of a verification: one hour) before `until`",
+          "until": "Unix milliseconds, exclusive; default: now"}
+_USAGE: dict[str, str] = {
+    **_RANGE, "by": f"Dimensions to keep apart, by commas: {', '.join(DIMENSIONS)}",
+    **{name: f"Only where the {name} is one of these, by commas; `*` and `?` stand for any characters"
+       for name in DIMENSIONS if name != "project"},
+    "per": f"A row for each bucket of time: {', '.join(GRANULARITIES)} (UTC)",
+    "top": f"So many groups at most, up to {MAX_ROWS}", "skip": "Leave out the first ones",
+    "order": f"By which measure, most first: {', '.join(MEASURES)}",
+    "compare": "true: each row with `before`, the range of the same length before", "format": "json or csv"}
+
 ROUTES = (
-    Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query={
-        "since": "Unix milliseconds, inclusive; default: one day before `until`",
-        "until": "Unix milliseconds, exclusive; default: now",
-        "by": "Dimensions to keep apart: operation, client, status; default: all"}),
+    Route(method="GET", path="/usage", summary="Usage of all projects", handler=usage_of_all,
+          query={**_USAGE, "project": "Only these projects"}),
+    Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query=_USAGE),
+    Route(method="GET", path="/usage/verify", summary="Counters beside a recount of the topic, all projects",
+          handler=verify_all, query=_RANGE),
+    Route(method="GET", path="/projects/{project}/usage/verify",
+          summary="A project's counters beside a recount of the topic", handler=verify, query=_RANGE),
 )
