@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry.trace import SpanKind
-
 from services.executor.progress import Progress
 from services.executor.run import run
 from services.executor.scene import Parked, Scene, Surroundings, Tally
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
 from services.executor.stream import Stream
+from services.executor.traces import ExecutorTraces, with_steps
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.kept_answer import KeptAnswer
@@ -32,7 +31,7 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.intake import Intake
 from shared.kafka.record import Record
-from shared.names import actions, spans, topics
+from shared.names import actions, spans
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
@@ -43,10 +42,11 @@ from shared.store.redis import Store, StoreUnavailable
 from shared.store.waiting import keep_failed, park
 from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
-from shared.telemetry.tracing import context_of, failed
+from shared.telemetry.tracing import context_of, sent
 
 log = logging.getLogger(__name__)
 HOP = "executor"
+Outcome = tuple[ReplyRecord, Reason, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class ExecutorParts:
     tasks: Tasks
     store: Store
     progress: Progress
+    traces: ExecutorTraces
 
 
 class Stage:
@@ -99,33 +100,43 @@ class Stage:
         trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
         about_request(execution.request_id, trace.trace_id)
         queue_us = max(0, (now_ms - record.timestamp) * 1000)
-        with parts.surroundings.tracing.span(
-                spans.process(topics.EXECUTIONS), trace, SpanKind.CONSUMER,
-                _attributes(execution, record, queue_us) if trace.sampled else None) as span:
-            trace = context_of(span, trace) or trace
-            scene = Scene(surroundings=parts.surroundings, execution=execution, trace=trace, tally=Tally(),
-                          began_ms=now_ms, scope=_scope(execution))
+        span = parts.traces.begin(execution, record, trace, queue_us)
+        scene = Scene(surroundings=parts.surroundings, execution=execution, trace=context_of(span, trace),
+                      tally=Tally(), began_ms=now_ms, scope=_scope(execution), span=span,
+                      laps=None if trace.sampled else [])
+        try:
             following = parts.progress.follow(scene)
             outcome = await self._outcome(record, scene)
             if isinstance(outcome, Parked):
                 await parts.progress.wait(scene, outcome.until_ms, following)
                 parts.intake.finish_after([record], [])
+                if span is not None:
+                    span.event(spans.PARKED, {spans.PARK_UNTIL_MS: outcome.until_ms})
                 return
-            reply, reason, step = outcome
+            worked_us = clock.elapsed_us() - started_us
+            timing = {**execution.timing, "executor-queue": queue_us, "executor": worked_us}
+            self._measure(execution, queue_us, worked_us, trace)
+            await self._answer(record, scene, outcome, timing, following)
+        finally:
             if span is not None:
-                span.set_attributes({spans.REASON: str(reason), spans.TASKS: scene.tally.tasks})
-                if reply.status >= 500:
-                    failed(span, str(reason))
-        worked_us = clock.elapsed_us() - started_us
-        timing = {**execution.timing, "executor-queue": queue_us, "executor": worked_us}
-        self._measure(execution, queue_us, worked_us, trace)
+                span.end()
+
+    async def _answer(self, record: Record, scene: Scene, outcome: Outcome, timing: dict[str, int],
+                      following: asyncio.Task[None] | None) -> None:
+        parts, execution, (reply, reason, step) = self._parts, scene.execution, outcome
+        parts.traces.ended(scene.span, scene, reply.status, reason)
         if execution.holds:
             # before the answer: whoever has it may call again at once
             await self._give_back(execution)
+        told = parts.traces.worth_telling(scene, reply.status, timing)
+        sending = None
+        if execution.reply_to is not None:
+            sending = parts.traces.sending(scene, execution.reply_to.topic, len(reply.body))
         answer = ReplyRecord(
-            request_id=reply.request_id, status=reply.status, body=reply.body, timing=timing,
+            request_id=reply.request_id, status=reply.status, body=reply.body,
+            timing=with_steps(scene, timing, parts.surroundings.clock.elapsed_us()) if told else timing,
             headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
-            traceparent=str(trace))
+            traceparent=str(context_of(sending, scene.trace)), client=execution.client if told else "")
         if execution.claim:
             await self._keep(execution, reply if scene.stream is None else scene.stream.whole(reply))
         await parts.progress.end(scene, answer, following)
@@ -134,9 +145,12 @@ class Stage:
             effects.extend(scene.stream.end(answer))
         elif execution.reply_to is not None:
             effects.extend(parts.answers.send(execution.reply_to, answer, record))
+        sent(sending, effects[-1:])
+        if told:
+            parts.traces.afterwards(scene, answer, reason, step)
         # they stop at the deadline, and their tasks count
         await scene.tally.settled()
-        self._finish(record, scene, answer, (reason, step), effects)
+        self._finish(record, scene, answer, (reason, step, timing), effects)
 
     def _measure(self, execution: ExecutionRecord, queue_us: int, worked_us: int, trace: TraceContext) -> None:
         metrics, trace_id = self._parts.metrics, trace.trace_id if trace.sampled else None
@@ -144,7 +158,7 @@ class Stage:
         metrics.hop_us.add(worked_us, HOP, WORK, trace_id=trace_id)
         metrics.execution_us.add(worked_us, execution.project, execution.operation, trace_id=trace_id)
 
-    async def _outcome(self, record: Record, scene: Scene) -> tuple[ReplyRecord, Reason, str | None] | Parked:
+    async def _outcome(self, record: Record, scene: Scene) -> Outcome | Parked:
         """The answer, why, and the step that failed; or that it goes on later."""
         execution = scene.execution
         try:
@@ -187,6 +201,7 @@ class Stage:
                                  "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
             plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
             scene.scope["config"] = plan.config
+            scene.rule, scene.workflow, scene.route = plan.tracing, plan.operation.workflow, plan.operation.path
             scene.scope["trigger"]["body"] = _body(execution)
             if plan.operation.mode == "events":
                 scene.stream = Stream(parts.answers, record, execution, parts.settings.max_reply_bytes)
@@ -237,9 +252,9 @@ class Stage:
             log.warning("an answer cannot be given again: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
-    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None],
+    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None, dict[str, int]],
                 effects: list[asyncio.Future[None]]) -> None:
-        parts, execution, (reason, step) = self._parts, scene.execution, end
+        parts, execution, (reason, step, timing) = self._parts, scene.execution, end
         parts.metrics.requests.inc(execution.project, execution.operation, str(reason))
         if scene.tally.retries:
             parts.metrics.retries.inc(execution.project, execution.operation, by=scene.tally.retries)
@@ -249,9 +264,11 @@ class Stage:
                 kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
                 project=execution.project, operation=execution.operation, client=execution.client,
                 source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
-                bytes_in=len(execution.body), timing=reply.timing,
+                bytes_in=len(execution.body), timing=timing,
                 bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
-                trace_id=scene.trace.trace_id, origin=str(execution.origin), observed=list(execution.observed),
+                trace_id=scene.trace.trace_id,
+                span_id=scene.trace.span_id if scene.trace.sampled else None,
+                origin=str(execution.origin), observed=list(execution.observed),
                 step=step, address=execution.address or None, token=execution.token or None)))
         parts.intake.finish_after([record], effects)
 
@@ -273,11 +290,3 @@ def _body(execution: ExecutionRecord) -> Any:
             raise WorkflowFailed(str(exc)) from exc
     return execution.body.decode(errors="replace")
 
-
-def _attributes(execution: ExecutionRecord, record: Record, queue_us: int) -> dict[str, str | int]:
-    return {
-        spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
-        spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
-        spans.MESSAGING_OFFSET: record.offset, spans.REQUEST_ID: execution.request_id,
-        spans.PROJECT: execution.project, spans.OPERATION: execution.operation, spans.CLIENT: execution.client,
-        spans.QUEUE_US: queue_us}

@@ -8,7 +8,7 @@ Never: a reply partition taken before one is needed: most executors never call a
 import asyncio
 from dataclasses import dataclass
 
-from shared.client.caller import Caller
+from shared.client.caller import Caller, Watch
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
@@ -53,10 +53,10 @@ class Neighbours:
         if self._replies is not None:
             await self._replies.stop()
 
-    async def ask(self, request: RequestRecord, timeout_ms: int) -> ReplyRecord:
+    async def ask(self, request: RequestRecord, timeout_ms: int, watch: Watch | None = None) -> ReplyRecord:
         """Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
         caller = self._caller or await self._open()
-        return await caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms)
+        return await caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms, watch)
 
     async def _open(self) -> Caller:
         async with self._opening:

@@ -17,6 +17,7 @@ from shared.project.expressions import compile_condition, compile_value
 from shared.project.inputs import ReplyValidator, ValueValidator
 from shared.project.model import Operation, Project, Workflow
 from shared.project.steps.base import Step
+from shared.project.tracing import NO_RULE, TraceRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Plan:
     config: Mapping[str, Any]
     replies: ReplyValidator
     answer: tuple[Change, ...] = ()
+    tracing: TraceRule = NO_RULE
 
 
 def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan]:
@@ -39,7 +41,7 @@ def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan
         operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks,
         project.workflows[operation.workflow].durable, config, ReplyValidator.of(operation),
         tuple(policy.answer for policy in project.headers
-              if policy.speaks_of(operation.name) and policy.answer != Change()))
+              if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation))
         for operation in project.operations}
 
 

@@ -11,9 +11,10 @@ import orjson
 
 from services.executor.plan import Plan
 from services.executor.scene import Scene
-from services.executor.steps.base import Replied
+from services.executor.steps.base import Leap, Replied
 from shared.contracts.reply import ReplyRecord
 from shared.errors import ReplyInvalid, TimedOut, WorkflowFailed
+from shared.names import spans
 from shared.names.headers import JSON
 from shared.project.access.forms import changed
 
@@ -28,7 +29,7 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
                 scene.journal = await scene.surroundings.journals.open(
                     execution.project, execution.request_id, scene.left_ms())
                 scene.parks = True
-            leap = await plan.steps.walk(scene)
+            leap = await (_traced(plan, scene) if scene.trace.sampled else plan.steps.walk(scene))
     except TimeoutError:
         raise TimedOut(f"operation {plan.operation.name!r} did not finish in time "
                        f"({'run_timeout' if plan.operation.run_timeout_ms else 'timeout'})",
@@ -40,6 +41,13 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
             return ReplyRecord(request_id=scene.execution.request_id, status=204, content_type=None)
         raise WorkflowFailed(f"workflow {plan.operation.workflow!r} ended without a reply")
     return _reply(plan, scene, leap, max_reply_bytes)
+
+
+async def _traced(plan: Plan, scene: Scene) -> Leap | None:
+    workflow = plan.operation.workflow
+    with scene.surroundings.tracing.span(spans.workflow(workflow), scene.trace,
+                                         attributes={spans.WORKFLOW: workflow}) as span:
+        return await plan.steps.walk(scene.inside_of(span))
 
 
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:

@@ -10,8 +10,6 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opentelemetry.trace import Span
-
 from services.executor.endings import Endings
 from services.executor.journal import Journal, Journals
 from services.executor.neighbours import Neighbours
@@ -24,13 +22,17 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
+from shared.project.tracing import NO_RULE, TraceRule
 from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
-from shared.telemetry.tracing import Tracing, context_of
+from shared.telemetry.span import Span
+from shared.telemetry.tracing import Tracing
 
 
 class Parked(Exception):  # nothing is wrong: the execution goes on later
     """A durable execution waits for a time that is far away, and holds no worker until then."""
+
+    harmless = True
 
     def __init__(self, until_ms: int) -> None:
         """Unix ms."""
@@ -118,6 +120,9 @@ class Scene:
     that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
     `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
     delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
+
+    `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
+    alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
     """
 
     surroundings: Surroundings
@@ -132,6 +137,11 @@ class Scene:
     stream: Stream | None = None
     parks: bool = False
     handled: bool = False
+    span: Span | None = None
+    laps: list[tuple[str, int]] | None = None
+    rule: TraceRule = NO_RULE
+    workflow: str = ""
+    route: str = ""
 
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""
@@ -144,23 +154,31 @@ class Scene:
         """The same place, seen from inside a step and its span; outputs and counts are shared."""
         if span is None and self.journal is None:
             return self
-        return replace(self, trace=context_of(span, self.trace) or self.trace, path=f"{self.path}{step_id}/",
-                       handled=self.handled or handled)
+        return replace(self, trace=self.trace if span is None else span.context, span=span or self.span, laps=None,
+                       path=f"{self.path}{step_id}/", handled=self.handled or handled)
+
+    def inside_of(self, span: Span | None) -> "Scene":
+        """The same place, seen from inside a span; all is shared."""
+        return self if span is None else replace(self, trace=span.context, span=span)
+
+    def untold(self) -> "Scene":
+        """The same place, and no span is made from here on."""
+        return replace(self, trace=TraceContext(self.trace.trace_id, self.trace.span_id, sampled=False), span=None)
 
     def beside(self) -> "Scene":
         """A place of its own beside this one, which shares all outputs."""
-        return replace(self, last=None)
+        return replace(self, last=None, laps=None)
 
     def inside(self, index: int, **more: Any) -> "Scene":
         """A pass inside this step: it reads what is known here, and what it adds stays its own."""
         scope = {**self.scope, "steps": dict(self.scope["steps"]), "errors": dict(self.scope["errors"]), **more}
-        return replace(self, scope=scope, last=None, path=f"{self.path[:-1]}[{index}]/" if self.path else "")
+        return replace(self, scope=scope, last=None, laps=None, path=f"{self.path[:-1]}[{index}]/" if self.path else "")
 
     def elsewhere(self, trigger: dict[str, Any]) -> "Scene":
         """Another workflow of the same execution: it sees its trigger, and no step of this one."""
         scope = {"trigger": trigger, "steps": {}, "errors": {}, "config": self.scope["config"],
                  "execution": self.scope["execution"]}
-        return replace(self, scope=scope, last=None)
+        return replace(self, scope=scope, last=None, laps=None)
 
     def keep(self, step_id: str, value: Any) -> None:
         """Make a step's output readable as `steps.<id>`."""

@@ -58,6 +58,8 @@ class Steps:
         """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
         for step in self._steps:
             scene.tally.at = step.id
+            if scene.laps is not None:
+                scene.laps.append((step.id, scene.surroundings.clock.elapsed_us()))
             try:
                 if step.condition is not None and not step.condition.holds(scene.scope):
                     continue
@@ -140,6 +142,9 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
             if wait_ms is None or wait_ms >= scene.left_ms():
                 raise
             scene.tally.retries += 1
+            if scene.span is not None:
+                scene.span.event(spans.RETRY, {spans.ATTEMPT: tried, spans.PAUSE_MS: wait_ms,
+                                               spans.ERROR_TYPE: kind_of(error)})
             await asyncio.sleep(wait_ms / 1000)
 
 
@@ -178,7 +183,7 @@ async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirErr
         "status": error.members.get("upstream_status", error.status), "attempt": error.members.get("attempt", 1)}
     scene.keep(step.id, None)
     if step.catch is not None:
-        leap = await step.catch.walk(replace(inner, last=None, handled=scene.handled))
+        leap = await step.catch.walk(replace(inner.beside(), handled=scene.handled))
         if leap is not None:
             return leap
     scene.keep(step.id, None if step.fallback is None else step.fallback.render(scene.scope))

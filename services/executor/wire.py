@@ -19,6 +19,7 @@ from services.executor.scene import StorageBounds, Surroundings
 from services.executor.scripts import Scripts
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
+from services.executor.traces import GROUP, ExecutorTraces
 from services.executor.waker import Waker
 from shared.clock import SystemClock
 from shared.kafka.answers import Answers
@@ -37,11 +38,10 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
-
-GROUP = "weir-executor"
 
 
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
@@ -49,7 +49,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("executor", service), Tasks()
     BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
         own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
-    tracing = Tracing("executor", service.instance)
+    tracing, traces = Tracing("executor", service.instance), TraceSettings()
     http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
     outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
@@ -67,6 +67,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
+        traces=ExecutorTraces(tracing, traces.slow_ms),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=Journals(store, tasks, seal), store=store, scripts=scripts, outbox=outbox,
                                   endings=endings, neighbours=neighbours, max_depth=own.max_depth,

@@ -6,13 +6,11 @@ Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 """
 
 import logging
-import random
 import time
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from opentelemetry.trace import Span, SpanKind
 
 from services.ingress import admission, answer, cors, translate
 from services.ingress.edge_usage import EdgeUsage, Ended
@@ -21,6 +19,8 @@ from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
+from services.ingress.traces import EdgeTraces, Watching
+from services.ingress.visit import Visit
 from shared.client.caller import Caller, NotAcknowledged
 from shared.clock import Clock
 from shared.contracts import ids
@@ -32,7 +32,7 @@ from shared.decision.checks.signals import refusal
 from shared.decision.signals import SignalBoard
 from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
-from shared.names import actions, spans, topics
+from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.access.facts import packed
@@ -44,7 +44,6 @@ from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.access import AccessLog, Ending
 from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
-from shared.telemetry.tracing import Tracing, context_of, failed
 
 log = logging.getLogger(__name__)
 SERVER, HOP = "weir", "ingress"
@@ -62,34 +61,13 @@ class EdgeParts:
     usage: EdgeUsage
     metrics: Metrics
     access: AccessLog
-    tracing: Tracing
+    traces: EdgeTraces
     pages: Pages
     health: Health
-    trace_ratio: float
     proxies: Networks
     seal: Seal | None
     board: SignalBoard
     store: Store
-
-
-@dataclass(slots=True)
-class _Visit:
-    """One request under way."""
-
-    request_id: str
-    trace: TraceContext
-    started_us: int
-    path: str
-    target: Target | None = None
-    span: Span | None = None
-    published: bool = False
-    bytes_in: int = 0
-    reason: str = ""
-
-    @property
-    def labels(self) -> tuple[str, str]:
-        """Project and operation, both empty when the address leads nowhere."""
-        return ("", "") if self.target is None else (self.target.project, self.target.operation.name)
 
 
 class Door:
@@ -112,8 +90,9 @@ class Door:
             granted = self._preflight(request, path)
             if granted is not None:
                 return web.Response(status=204, headers={**granted, "Server": SERVER})
-        visit = _Visit(ids.request_id(self._parts.clock.now_ms()), self._trace(request),
-                       self._parts.clock.elapsed_us(), path)
+        came = TraceContext.parse(request.headers.get(H.TRACEPARENT))
+        visit = Visit(ids.request_id(self._parts.clock.now_ms()), request.method, path, came,
+                      came or TraceContext.new(sampled=False), self._parts.clock.elapsed_us())
         about_request(visit.request_id, visit.trace.trace_id)
         try:
             result = await self._call(request, visit, path, query)
@@ -123,14 +102,14 @@ class Door:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
-        self._finish(request.method, visit, result.status)
+        self._finish(visit, result.status)
         about_request()
         if isinstance(result, web.StreamResponse):
             return result
         return web.Response(status=result.status, headers={**result.headers, **self._own_headers(request, visit)},
                             body=result.body)
 
-    def _own_headers(self, request: web.BaseRequest, visit: _Visit) -> dict[str, str]:
+    def _own_headers(self, request: web.BaseRequest, visit: Visit) -> dict[str, str]:
         # aiohttp would name itself and its version
         own = {"Server": SERVER}
         if visit.target is not None:
@@ -147,11 +126,13 @@ class Door:
             return None
         return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
 
-    async def _call(self, request: web.BaseRequest, visit: _Visit, path: str,
+    async def _call(self, request: web.BaseRequest, visit: Visit, path: str,
                     query: str) -> answer.Answer | web.StreamResponse:
         parts = self._parts
         project, below = _split(path)
         visit.target = target = parts.routes.find(request.method, project, below)
+        parts.traces.begin(visit, target, forced=(
+            H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
         seen = self._http_parts(request, below, query)
         if parts.board:
@@ -160,37 +141,36 @@ class Door:
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
         seen.body = await self._body(request, visit)
-        visit.span = parts.tracing.start(
-            f"{request.method} /{project}{target.operation.path}", visit.trace, SpanKind.SERVER,
-            {spans.REQUEST_ID: visit.request_id, spans.PROJECT: project, spans.OPERATION: target.operation.name,
-             spans.HTTP_METHOD: request.method, spans.URL_PATH: path, spans.HTTP_ROUTE: target.operation.path})
         how = answering(target.operation, seen.headers.get(H.PREFER))
         record = translate.to_record(
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
-            context_of(visit.span, visit.trace) or visit.trace, parts.seal)
-        visit.published = True
+            parts.traces.publishing(visit, len(seen.body)), parts.seal)
         parts.metrics.hop_us.add(parts.clock.elapsed_us() - visit.started_us, HOP, WORK)
         if target.operation.mode == "events":
             return await self._events(request, visit, record, how)
         # who said how long it waits is not kept longer
         grace_ms = 0 if how.wait_ms < how.run_ms else parts.settings.grace_ms
         try:
-            reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms)
+            reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms,
+                                            Watching(parts.traces, visit))
         except TimedOut as error:
             if how.kept:
                 raise answer.still_running(project, visit.request_id, how.wait_ms) from error
             raise
+        parts.traces.answered(visit, reply)
         return answer.of_reply(reply, visit.request_id)
 
-    async def _events(self, request: web.BaseRequest, visit: _Visit, record: RequestRecord,
+    async def _events(self, request: web.BaseRequest, visit: Visit, record: RequestRecord,
                       how: Answering) -> answer.Answer | web.StreamResponse:
         settings = self._parts.settings
-        async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.addressed) as parts:
+        watching = Watching(self._parts.traces, visit)
+        async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.addressed, watching) as parts:
             stream = EventStream(request, parts, visit.request_id, heartbeat_s=settings.heartbeat_ms / 1000,
                                  end_s=time.monotonic() + (how.wait_ms + settings.grace_ms) / 1000)
             try:
                 first = await stream.first()
                 if first is not None and first.sequence is None:
+                    self._parts.traces.answered(visit, first)
                     return answer.of_reply(first, visit.request_id)
                 response = await stream.run(first, {H.HTTP_REQUEST_ID: visit.request_id,
                                                     **self._own_headers(request, visit)})
@@ -239,7 +219,7 @@ class Door:
                  else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
         return client_ip(remote, chain, self._parts.proxies)
 
-    async def _body(self, request: web.BaseRequest, visit: _Visit) -> bytes:
+    async def _body(self, request: web.BaseRequest, visit: Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes
         admission.check_size(request.content_length or 0, limit)
         try:
@@ -250,13 +230,16 @@ class Door:
         admission.check_size(len(body), limit)
         return body
 
-    def _trace(self, request: web.BaseRequest) -> TraceContext:
-        came = TraceContext.parse(request.headers.get("traceparent"))
-        return came or TraceContext.new(sampled=random.random() < self._parts.trace_ratio)
+    def _may_ask(self, request: web.BaseRequest, query: str, target: Target) -> bool:
+        """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
+        headers = translate.clean_headers(request.headers.items())
+        found = translate.credentials(headers, parse_qs(query), target).digest
+        caller = self._parts.routes.caller_of(found) if found else None
+        return caller is not None and caller.revoked is None and caller.client in target.tracing.debug
 
-    def _refused(self, request: web.BaseRequest, visit: _Visit, error: WeirError) -> answer.Answer:
+    def _refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
         unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
-        kind: Kind = "delivery" if visit.published and unclear else "request"
+        kind: Kind = "delivery" if visit.published_us and unclear else "request"
         project, below = _split(visit.path)
         # a name that nobody has must not become one in the counters
         known = self._parts.routes.served(project) is not None
@@ -265,22 +248,19 @@ class Door:
             path=below if known else visit.path, address=self._client_ip(request), trace=visit.trace,
             bytes_in=visit.bytes_in), error)
         self._parts.metrics.requests.inc(*visit.labels, str(error.reason))
-        visit.reason = str(error.reason)
-        failed(visit.span, str(error))
+        visit.error = (str(error.reason), str(error))
         return answer.of_error(error, visit.request_id)
 
-    def _finish(self, method: str, visit: _Visit, status: int) -> None:
+    def _finish(self, visit: Visit, status: int) -> None:
         parts, now_us = self._parts, self._parts.clock.elapsed_us()
         took_us, trace, (project, operation) = now_us - visit.started_us, visit.trace, visit.labels
+        has_trace = parts.traces.finish(visit, status)
         parts.metrics.answers.inc(project, operation, str(status))
-        parts.metrics.request_us.add(took_us, project, operation, trace_id=trace.trace_id if trace.sampled else None)
+        parts.metrics.request_us.add(took_us, project, operation, trace_id=trace.trace_id if has_trace else None)
         if parts.access.wants(status, now_us):
             parts.access.note(Ending(
                 request_id=visit.request_id, trace_id=trace.trace_id, project=project, operation=operation,
-                method=method, source="edge", status=status, took_us=took_us, reason=visit.reason))
-        if visit.span is not None:
-            visit.span.set_attribute(spans.HTTP_STATUS, status)
-            visit.span.end()
+                method=visit.method, source="edge", status=status, took_us=took_us, reason=visit.error[0]))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from shared.project.model import Operation, Project
 from shared.project.modes import operations_of
 from shared.project.routes import Match, RouteTable
 from shared.project.routes import MethodNotAllowed as OtherMethods
+from shared.project.tracing import NO_RULE, TraceRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Served:
     routes: RouteTable
     kinds: Mapping[str, frozenset[str]]
     cors: Mapping[str, Sequence[Cors]]
+    tracing: Mapping[str, TraceRule]
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "Served":
@@ -37,7 +39,8 @@ class Served:
         return cls(project, version.version, RouteTable.of(project),
                    {operation.name: project.kinds_of(operation) for operation in operations_of(project)},
                    {operation.name: [rule for rule in project.cors if rule.speaks_of(operation.name)]
-                    for operation in operations_of(project)})
+                    for operation in operations_of(project)},
+                   {operation.name: project.trace_rule(operation) for operation in operations_of(project)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Target:
     kinds: frozenset[str] = frozenset({"token"})
     api_key: ApiKey | None = None
     cors: Sequence[Cors] = ()
+    tracing: TraceRule = NO_RULE
 
 
 class EdgeRoutes:
@@ -85,7 +89,8 @@ class EdgeRoutes:
         found = served.routes.match(method, path)
         if isinstance(found, Match):
             return Target(project, found.operation, found.params, served.kinds[found.operation.name],
-                          served.project.authentication.api_key, served.cors[found.operation.name])
+                          served.project.authentication.api_key, served.cors[found.operation.name],
+                          served.tracing[found.operation.name])
         if isinstance(found, OtherMethods):
             allow = ", ".join(found.allow)
             raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})

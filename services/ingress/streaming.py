@@ -26,7 +26,8 @@ _OWN_HEADERS = {"Content-Type": H.EVENT_STREAM, "Cache-Control": "no-store", "X-
 
 @dataclass(slots=True)
 class EventStream:
-    """One stream to one caller. `error`: why it ended early; it reaches the caller as its last event."""
+    """One stream to one caller. `error`: why it ended early; it reaches the caller as its last event. `ended`:
+    its last part, as it came."""
 
     request: web.BaseRequest
     parts: Parts
@@ -37,6 +38,7 @@ class EventStream:
     status: int = 200
     bytes_out: int = 0
     error: WeirError | None = None
+    ended: ReplyRecord | None = None
 
     async def first(self) -> ReplyRecord | None:
         """The first part; None when it takes longer than a heart-beat: then the stream begins without it."""
@@ -62,6 +64,8 @@ class EventStream:
                     raise
                 except WeirError as error:
                     part, self.error = self._failure(error), error
+            if self.error is None:
+                self.ended = part
             await self._write(response, self._event(part))
             await response.write_eof()
         except (ClientConnectionResetError, ConnectionError, TimeoutError) as exc:

@@ -13,6 +13,7 @@ from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.token import looks_right, malformed, topic_digest
+from shared.contracts.trace_headers import baggage, tracestate
 from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
 from shared.names import headers as H
@@ -21,7 +22,8 @@ from shared.names import topics
 # RFC 9110, 7.6.1: they speak of the connection, not of the request
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
                          "proxy-connection", "content-length"})
-_OWN = frozenset({"traceparent", "tracestate", "content-type", "idempotency-key", "host", "prefer"})
+_OWN = frozenset({"traceparent", "tracestate", "baggage", H.HTTP_TRACE, "content-type", "idempotency-key", "host",
+                  "prefer"})
 _HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
 
 
@@ -99,7 +101,8 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         sealed=seal.close(found.secrets, request_id) if seal is not None and found.secrets else None,
         content_type=headers.get("content-type"), idempotency_key=headers.get(H.IDEMPOTENCY_KEY),
         prefer=headers.get(H.PREFER),
-        traceparent=str(trace), tracestate=headers.get(H.TRACESTATE),
+        traceparent=str(trace), baggage=baggage(headers.get(H.BAGGAGE)),
+        tracestate=tracestate(headers.get(H.TRACESTATE), headers.get(H.TRACEPARENT)),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()
                                 if key not in _HIDDEN and key != key_header},

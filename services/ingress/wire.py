@@ -13,6 +13,7 @@ from services.ingress.inbox import Door, EdgeParts
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes
 from services.ingress.settings import IngressSettings
+from services.ingress.traces import EdgeTraces
 from shared.client.caller import Caller
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
@@ -33,9 +34,11 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 from shared.store.redis import Store
 from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
 
 
@@ -64,7 +67,8 @@ class HttpServer:
 async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("ingress", service), Tasks()
-    tracing = Tracing("ingress", service.instance)
+    tracing, traces = Tracing("ingress", service.instance), TraceSettings()
+    sampler = Sampler(clock, ratio=traces.ratio, max_per_s=traces.max_per_s)
     store = Store(RedisSettings(), metrics, patient=True)
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance, fixed=own.slot)
     pending = Pending(own.max_in_flight, metrics)
@@ -79,8 +83,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(
             envelopes, clock, keep_addresses=service.usage_addresses),
-        metrics=metrics, access=AccessLog(service.access_log_ratio), tracing=tracing, pages=Pages(routes),
-        health=health, trace_ratio=service.trace_ratio,
+        metrics=metrics, access=AccessLog(service.access_log_ratio), pages=Pages(routes), health=health,
+        traces=EdgeTraces(tracing, sampler, clock, traces.slow_ms),
         proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board,
         store=store))
     return Service(health=health, tasks=tasks, parts=(

@@ -8,18 +8,19 @@ Never: a rule.
 from typing import Any
 
 from msgspec import Struct
-from opentelemetry.trace import Span
 
 from shared.contracts.origin import Origin
 from shared.contracts.token import mark
 from shared.contracts.traceparent import TraceContext
 from shared.decision.case import Case
 from shared.decision.decide import Decision
+from shared.errors import WeirError
 from shared.kafka.record import Record
 from shared.names import spans, topics
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import failed
 
 HOP = "policy"
@@ -80,18 +81,23 @@ class Hearing(Struct, frozen=True, kw_only=True):
             metrics.observed.inc(project, outcome_of_policy)
 
     def describe(self, ruling: Decision) -> None:
-        """Say in the spans how it ended, and end them."""
+        """Say in the spans how it was decided."""
         if self.deciding is not None:
-            self.deciding.set_attributes({spans.REASON: str(ruling.reason),
-                                          spans.OBSERVED: ",".join(self.case.observed)})
+            self.deciding.note({spans.REASON: str(ruling.reason), spans.OBSERVED: ",".join(self.case.observed)})
             if ruling.refusal is not None and (policy := ruling.refusal.members.get("policy")):
-                self.deciding.set_attribute(spans.POLICY, str(policy))
+                self.deciding.note({spans.POLICY: str(policy)})
             self.deciding.end()
         if self.span is not None:
-            self.span.set_attributes({
-                spans.REQUEST_ID: self.request_id, spans.PROJECT: self.case.request.project,
+            self.span.note({
+                spans.REQUEST_ID: self.request_id, spans.PROJECT: self.case.request.project, spans.SOURCE: self.source,
                 spans.OPERATION: self.case.operation, spans.CLIENT: self.case.client,
-                spans.REASON: str(ruling.reason), spans.QUEUE_US: self.timing["policy-queue"]})
-            if ruling.refusal is not None and ruling.refusal.status >= 500:
-                failed(self.span, str(ruling.refusal))
+                spans.REASON: str(ruling.reason)})
+
+    def over(self, error: WeirError | None = None, status: int = 0) -> None:
+        """Nothing more follows from it here; `status`: of its answer, if it was answered here."""
+        if self.span is not None:
+            if status:
+                self.span.note({spans.STATUS: status})
+            if error is not None and error.status >= 500:
+                failed(self.span, error)
             self.span.end()

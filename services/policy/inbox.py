@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec
 
-from opentelemetry.trace import SpanKind
+import msgspec
 
 from services.policy.claims import Claims
 from services.policy.counters import Counters
 from services.policy.hearing import Hearing
 from services.policy.results import Results
 from services.policy.settings import PolicySettings
+from services.policy.traces import PolicyTraces
+from services.policy.unfit import unfit
 from shared.clock import Clock
 from shared.contracts import ids
 from shared.contracts.codec import header_map
@@ -25,12 +27,11 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import RequestRecord, secret_headers_in
-from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.book import PolicyBook
 from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
-from shared.errors import BadRecord, BodyTooLarge, CredentialsInvalid, WeirError
+from shared.errors import BadRecord, BodyTooLarge, WeirError
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters, told_by
 from shared.kafka.envelopes import UsageEnvelopes
@@ -38,7 +39,7 @@ from shared.kafka.faults import RecordTooLarge
 from shared.kafka.intake import Intake
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
-from shared.names import actions, spans, topics
+from shared.names import actions, topics
 from shared.names.headers import HTTP_REPLAYED
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
@@ -47,7 +48,7 @@ from shared.runtime.key_sets import KeySets
 from shared.runtime.tasks import Tasks
 from shared.store.last_used import LastUsed
 from shared.telemetry.metrics import Metrics
-from shared.telemetry.tracing import Tracing, context_of
+from shared.telemetry.tracing import context_of, sent
 
 log = logging.getLogger(__name__)
 Effects = list[asyncio.Future[None]]
@@ -67,7 +68,7 @@ class PolicyParts:
     usage: UsageEnvelopes
     dead_letters: DeadLetters
     metrics: Metrics
-    tracing: Tracing
+    traces: PolicyTraces
     tasks: Tasks
     counters: Counters
     claims: Claims
@@ -133,6 +134,8 @@ class Bench:
         self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
 
     def _settle(self, hearing: Hearing) -> Effects:
+        if hearing.case.lap is not None:
+            hearing.case.lap("store")
         return self._close(hearing, settle(hearing.case))
 
     def _safely(self, record: Record, work: Callable[P, Effects | None], *args: P.args,
@@ -154,21 +157,17 @@ class Bench:
         if request.reply_to is not None and not request.reply_to.allowed_by(parts.settings.reply_prefixes):
             raise BadRecord(f"reply topic {request.reply_to.topic[:200]!r} is not allowed; topics that start with "
                             f"one of {', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
-        trace = TraceContext.parse(request.traceparent) or TraceContext.new(sampled=False)
+        trace = parts.traces.context(request, parts.book, edge=record.topic == topics.REQUESTS_EDGE)
         case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
+        queue_us = max(0, (now_ms - record.timestamp) * 1000)
         span = deciding = None
-        if trace.sampled:
-            span = parts.tracing.start(spans.process(record.topic), trace, SpanKind.CONSUMER, {
-                spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_TYPE: "process",
-                spans.MESSAGING_DESTINATION: record.topic, spans.MESSAGING_PARTITION: str(record.partition),
-                spans.MESSAGING_OFFSET: record.offset})
-            trace = context_of(span, trace) or trace
-            deciding = parts.tracing.start(spans.POLICY_DECIDE, trace, SpanKind.INTERNAL)
+        if trace.sampled and (opened := parts.traces.begin(record, case, trace, queue_us)) is not None:
+            span, deciding = opened
+            trace = span.context
         hearing = Hearing(
             case=case, record=record, request_id=request.request_id or ids.request_id(now_ms), trace=trace,
-            started_us=started_us, timing={"policy-queue": max(0, (now_ms - record.timestamp) * 1000)}, span=span,
-            deciding=deciding)
-        decision = self._unfit(case, secret_headers_in(headers)) or look(case)
+            started_us=started_us, timing={"policy-queue": queue_us}, span=span, deciding=deciding)
+        decision = unfit(case.request, secret_headers_in(headers), parts.settings.max_body_bytes) or look(case)
         if decision is None and (case.demands or case.claim is not None):
             waiting.append(hearing)
             return None
@@ -176,16 +175,6 @@ class Bench:
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
             return None
         return self._close(hearing, decision or settle(case))
-
-    def _unfit(self, case: Case, secrets: Sequence[str]) -> Decision | None:
-        if secrets:
-            return Decision(CredentialsInvalid(
-                f"the record carries a raw secret in {', '.join(secrets)}; send `weir-token-digest` instead, and "
-                "replace that secret: it stood in a topic"), 0)
-        if len(case.request.body) > self._parts.settings.max_body_bytes:
-            return Decision(BodyTooLarge(f"the body has {len(case.request.body)} bytes, the limit is "
-                                         f"{self._parts.settings.max_body_bytes} (WEIR_POLICY_MAX_BODY_BYTES)"), 0)
-        return None
 
     def _close(self, hearing: Hearing, ruling: Decision | KeptAnswer) -> Effects:
         parts, case = self._parts, hearing.case
@@ -219,8 +208,9 @@ class Bench:
         if case.claim is not None:
             await parts.claims.keep(case.claim, reply)
         effects = self._admit(hearing, answered=True)
-        if case.request.reply_to is not None and effects:
-            effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
+        if effects:
+            effects.extend(self._reply(hearing, reply))
+        hearing.over(status=reply.status)
         await asyncio.gather(*effects)
 
     async def _tell(self, hearing: Hearing) -> None:
@@ -237,6 +227,7 @@ class Bench:
         assert case.project is not None
         assert case.guarded is not None
         kept = case.answering.kept or case.guarded.durable
+        sending = self._parts.traces.sending(hearing, topics.EXECUTIONS, len(request.body))
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
@@ -247,10 +238,14 @@ class Bench:
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
             idempotency_key=request.idempotency_key, depth=request.depth,
             token=case.token, address=self._address(hearing),
-            content_type=request.content_type, traceparent=str(hearing.trace), tracestate=request.tracestate,
-            body=request.body)
+            content_type=request.content_type, traceparent=str(context_of(sending, hearing.trace)),
+            tracestate=request.tracestate, baggage=request.baggage, body=request.body)
         try:
-            return [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+            effects = [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
+            sent(sending, effects)
+            if not answered:
+                hearing.over()
+            return effects
         except RecordTooLarge as exc:
             return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
@@ -270,16 +265,28 @@ class Bench:
         if case.holds:
             parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds), "release")
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
-                            headers=case.answer_headers)
+                            headers=case.answer_headers, client=case.client if error.status >= 500 else "")
         if error.reason is Reason.TIMEOUT:
             parts.metrics.expired.inc()
-        return self._answered(hearing, reply, error.reason)
+        return self._answered(hearing, reply, error.reason, error)
 
-    def _answered(self, hearing: Hearing, reply: ReplyRecord, reason: Reason) -> Effects:
+    def _reply(self, hearing: Hearing, reply: ReplyRecord) -> Effects:
+        address = hearing.case.request.reply_to
+        if address is None:
+            return []
+        sending = self._parts.traces.sending(hearing, address.topic, len(reply.body))
+        if sending is not None:
+            reply = msgspec.structs.replace(reply, traceparent=str(sending.context))
+        effects = self._parts.answers.send(address, reply, hearing.record)
+        sent(sending, effects)
+        return effects
+
+    def _answered(self, hearing: Hearing, reply: ReplyRecord, reason: Reason,
+                  error: WeirError | None = None) -> Effects:
         parts, case = self._parts, hearing.case
-        effects: Effects = []
-        if case.request.reply_to is not None:
-            effects.extend(parts.answers.send(case.request.reply_to, reply, hearing.record))
+        effects = self._reply(hearing, reply)
+        hearing.over(error, reply.status)
+        parts.traces.afterwards(hearing, reply, reason, str(error or ""))
         project = case.project.name if case.project is not None else ""
         parts.metrics.requests.inc(project, case.operation, str(reason))
         if project == CANARY.name:
@@ -288,6 +295,7 @@ class Bench:
             kind="request", id=hearing.request_id, time=case.now_ms, project=project, operation=case.operation,
             client=case.client, source=hearing.source, status=reply.status, reason=str(reason),
             bytes_in=len(case.request.body), bytes_out=len(reply.body), timing=hearing.timing,
-            trace_id=hearing.trace.trace_id, origin=str(hearing.origin), observed=case.observed,
+            trace_id=hearing.trace.trace_id, span_id=hearing.trace.span_id if hearing.trace.sampled else None,
+            origin=str(hearing.origin), observed=case.observed,
             address=self._address(hearing) or None, token=case.token or None, proof=hearing.proof(reason))))
         return effects

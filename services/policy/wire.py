@@ -13,6 +13,7 @@ from services.policy.counters import Counters
 from services.policy.inbox import Bench, PolicyParts
 from services.policy.results import Results
 from services.policy.settings import PolicySettings
+from services.policy.traces import GROUP, PolicyTraces
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
 from shared.decision.book import PolicyBook
@@ -34,19 +35,20 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 from shared.store.last_used import LastUsed
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
-
-GROUP = "weir-policy"
 
 
 async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("policy", service), Tasks()
     vault = Vault.of(ClusterKey().seal(), os.environ)
-    tracing, book = Tracing("policy", service.instance), PolicyBook(vault)
+    tracing, traces, book = Tracing("policy", service.instance), TraceSettings(), PolicyBook(vault)
+    sampler = Sampler(clock, ratio=traces.ratio, max_per_s=traces.max_per_s)
     key_sets = KeySets(vault, clock, tasks, every_s=own.key_sets_every_s, rest_s=own.key_sets_rest_s)
     outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
@@ -59,7 +61,8 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
-        tracing=tracing, tasks=tasks, key_sets=key_sets, last_used=last_used, keep_addresses=service.usage_addresses,
+        traces=PolicyTraces(tracing, sampler, clock, traces.slow_ms), tasks=tasks, key_sets=key_sets,
+        last_used=last_used, keep_addresses=service.usage_addresses,
         claims=Claims(store),
         results=Results(store, own.result_keep_ms), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle

@@ -8,6 +8,7 @@ Never: a published request past the bound; a wait past the deadline.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from shared.client.pending import Parts, Pending
 from shared.client.replies import ReplyReader
@@ -18,6 +19,16 @@ from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 
 WriteHeaders = Callable[[ReplyAddress], list[tuple[str, bytes]]]
+
+
+class Watch(Protocol):
+    """Who wants to know more about a request than its answer."""
+
+    def published(self, acknowledged: asyncio.Future[None]) -> None:
+        """It is on its way to the broker."""
+
+    def came_late(self, reply: ReplyRecord) -> None:
+        """The answer came when nobody waited any more."""
 
 
 class NotAcknowledged(Unavailable):
@@ -31,26 +42,34 @@ class Caller:
         """The parts are started and stopped by whoever built them."""
         self._outbox, self._pending, self._replies = outbox, pending, replies
 
-    async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int) -> ReplyRecord:
+    async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int,
+                  watch: Watch | None = None) -> ReplyRecord:
         """One request, one answer. Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
         self._check()
         correlation_id, answer = self._pending.add()
         try:
-            self._send(topic, value, write_headers, correlation_id)
+            sent = self._send(topic, value, write_headers, correlation_id)
+            if watch is not None:
+                watch.published(sent)
             async with asyncio.timeout(timeout_ms / 1000):
                 return await answer
         except TimeoutError:
+            if watch is not None:
+                self._pending.tell(correlation_id, watch.came_late)
             raise TimedOut(f"no answer within {timeout_ms} ms") from None
         finally:
             self._pending.drop(correlation_id)
 
     @asynccontextmanager
-    async def listen(self, topic: str, value: bytes, write_headers: WriteHeaders) -> AsyncIterator[Parts]:
+    async def listen(self, topic: str, value: bytes, write_headers: WriteHeaders,
+                     watch: Watch | None = None) -> AsyncIterator[Parts]:
         """One request, an answer in parts, for as long as the block lasts. Raises Overloaded, Unavailable, ..."""
         self._check()
         correlation_id, parts = self._pending.add_parts()
         try:
-            self._send(topic, value, write_headers, correlation_id)
+            sent = self._send(topic, value, write_headers, correlation_id)
+            if watch is not None:
+                watch.published(sent)
             yield parts
         finally:
             self._pending.drop(correlation_id)
@@ -60,7 +79,8 @@ class Caller:
             raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
                               headers={"Retry-After": "2"})
 
-    def _send(self, topic: str, value: bytes, write_headers: WriteHeaders, correlation_id: bytes) -> None:
+    def _send(self, topic: str, value: bytes, write_headers: WriteHeaders,
+              correlation_id: bytes) -> asyncio.Future[None]:
         address = ReplyAddress(correlation_id=correlation_id, topic=self._replies.topic,
                                partition=self._replies.partition)
         try:
@@ -70,6 +90,7 @@ class Caller:
         except SendFailed as exc:
             raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
         sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
+        return sent
 
     def _not_sent(self, correlation_id: bytes, done: asyncio.Future[None]) -> None:
         error = None if done.cancelled() else done.exception()

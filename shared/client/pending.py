@@ -6,6 +6,7 @@ Never: Kafka, Redis, a clock.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 from shared.contracts.ids import CorrelationIds
@@ -16,6 +17,8 @@ from shared.telemetry.metrics import Metrics
 
 _OWN_LATE, _FOREIGN = "late", "foreign"
 _MAX_PARTS = 1_000
+# of those that stopped waiting and would still like to know
+_MAX_LATE = 2_000
 
 
 class Parts:
@@ -67,6 +70,7 @@ class Pending:
         self._limit, self.metrics = limit, metrics
         self._ids = ids or CorrelationIds()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
+        self._late: dict[bytes, Callable[[ReplyRecord], None]] = {}
         metrics.read(IN_FLIGHT, lambda: len(self._waiting))
         metrics.bound("calls", lambda: len(self._waiting), limit)
 
@@ -103,6 +107,9 @@ class Pending:
         if waiting is None or waiting.done():
             why = _OWN_LATE if self._ids.is_own(correlation_id) else _FOREIGN
             self.metrics.replies_dropped.inc(why)
+            told = self._late.pop(correlation_id, None)
+            if told is not None:
+                told(reply)
             return False
         waiting.set_result(reply)
         return True
@@ -119,6 +126,12 @@ class Pending:
         """Return once nobody waits any more."""
         while self._waiting:
             await asyncio.wait([one.ended if isinstance(one, Parts) else one for one in self._waiting.values()])
+
+    def tell(self, correlation_id: bytes, late: Callable[[ReplyRecord], None]) -> None:
+        """Call `late` if an answer comes after all."""
+        while len(self._late) >= _MAX_LATE:
+            del self._late[next(iter(self._late))]
+        self._late[correlation_id] = late
 
     def drop(self, correlation_id: bytes) -> None:
         """Forget a request whose caller has stopped waiting."""

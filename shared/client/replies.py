@@ -64,14 +64,14 @@ class ReplyReader:
                 now_ms = self._clock.now_ms()
                 for record in records:
                     self._metrics.hop_us.add(max(0, now_ms - record.timestamp) * 1000, HOP, QUEUE)
-                    self._take(header_map(record.headers), record.value)
+                    self._take(header_map(record.headers), record.value, record.timestamp)
 
-    def _take(self, headers: HeaderMap, value: bytes | None) -> None:
+    def _take(self, headers: HeaderMap, value: bytes | None, placed_ms: int) -> None:
         correlation_id = correlation_of_reply(headers)
         if correlation_id is None:
             return
         try:
-            self._pending.resolve(correlation_id, ReplyRecord.from_headers(headers, value))
+            self._pending.resolve(correlation_id, ReplyRecord.from_headers(headers, value, placed_ms))
         except BadRecord as exc:
             log.warning("unreadable reply: %s", exc, extra={"action": actions.REPLY_LOST})
             self._pending.fail(correlation_id, Unavailable(f"the answer could not be read: {exc}"))

@@ -52,6 +52,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
     content_type: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    baggage: str | None = None
     body: bytes = b""
 
     def to_headers(self) -> list[tuple[str, bytes]]:
@@ -77,7 +78,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             out.append((H.REPLY_HEADERS, orjson.dumps(self.answer_headers)))
         for key, value in ((H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
                            (H.TRACEPARENT, self.traceparent), (H.TRACESTATE, self.tracestate),
-                           (H.TOKEN, self.token or None), (H.ADDRESS, self.address or None)):
+                           (H.BAGGAGE, self.baggage), (H.TOKEN, self.token or None),
+                           (H.ADDRESS, self.address or None)):
             if value is not None:
                 out.append((key, value.encode()))
         if self.reply_to is not None:
@@ -101,11 +103,12 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True):
             answer_headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
             reply_to=ReplyAddress.from_headers(headers), idempotency_key=text(H.IDEMPOTENCY_KEY),
             content_type=text(H.CONTENT_TYPE), traceparent=text(H.TRACEPARENT),
-            tracestate=text(H.TRACESTATE), token=text(H.TOKEN) or "", address=text(H.ADDRESS) or "", body=body or b"")
+            tracestate=text(H.TRACESTATE), baggage=text(H.BAGGAGE), token=text(H.TOKEN) or "",
+            address=text(H.ADDRESS) or "", body=body or b"")
 
 
 _TEXTS = (H.REQUEST_ID, H.PROJECT, H.OPERATION, H.CLIENT, H.SOURCE, H.OBSERVED, H.HOLDS, H.IDEMPOTENCY_KEY,
-          H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE, H.TOKEN, H.ADDRESS)
+          H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE, H.BAGGAGE, H.TOKEN, H.ADDRESS)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

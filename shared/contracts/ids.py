@@ -20,6 +20,11 @@ def request_id(now_ms: int) -> str:
     return str(uuid.UUID(int=value))
 
 
+def made_ms(request_id: str) -> int:
+    """When a UUIDv7 was made, unix ms; 0 for another form."""
+    return int(request_id[:8] + request_id[9:13], 16) if request_id[14:15] == "7" else 0
+
+
 def is_request_id(text: str) -> bool:
     """Whether a caller's own request id has the form of a UUID."""
     return _UUID.fullmatch(text) is not None

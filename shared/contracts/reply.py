@@ -5,7 +5,8 @@ Out:   `ReplyRecord`, both ways.
 Never: the address: that is `ReplyAddress`, whose dialect decides under which key the correlation id goes back.
 
 Value: the reply body, raw. Headers: the correlation id, `weir-request-id`, `weir-status` (decimal), `weir-headers`
-JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `traceparent`.
+JSON {name: value}, `weir-timing` JSON {hop: microseconds}, `content-type`, `traceparent`. Of one that failed or was
+slow: `weir-client`, and in `weir-timing` the steps of the workflow as `step <id>`.
 
 An answer with events comes in parts, all on one partition: `weir-sequence` (decimal, from 0), `weir-event` (its name),
 and on the last one `weir-last` (true).
@@ -23,7 +24,10 @@ from shared.names import headers as H
 
 
 class ReplyRecord(Struct, frozen=True, kw_only=True):
-    """One answer, or a part of one. Timing: microseconds per hop, queue times under `<hop>-queue`."""
+    """One answer, or a part of one. Timing: microseconds per hop, queue times under `<hop>-queue`.
+
+    `placed_ms`: when its record was placed in the topic, unix ms; known to the reader alone.
+    """
 
     request_id: str
     status: int
@@ -35,6 +39,8 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
     sequence: int | None = None
     last: bool = False
     event: str = ""
+    client: str = ""
+    placed_ms: int = 0
 
     @classmethod
     def of_json(cls, request_id: str, status: int, doc: object, headers: dict[str, str]) -> Self:
@@ -52,6 +58,8 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
             out.append((H.CONTENT_TYPE, self.content_type.encode()))
         if self.traceparent is not None:
             out.append((H.TRACEPARENT, self.traceparent.encode()))
+        if self.client:
+            out.append((H.CLIENT, self.client.encode()))
         if self.sequence is not None:
             out += [(H.SEQUENCE, b"%d" % self.sequence), (H.EVENT, self.event.encode())]
             if self.last:
@@ -59,7 +67,7 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
         return out
 
     @classmethod
-    def from_headers(cls, headers: codec.HeaderMap, body: bytes | None) -> Self:
+    def from_headers(cls, headers: codec.HeaderMap, body: bytes | None, placed_ms: int = 0) -> Self:
         """Read a record. Raises BadRecord."""
         status = codec.integer(headers, H.STATUS)
         if status is None or not 100 <= status <= 599:
@@ -69,12 +77,15 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
                    headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
                    timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
                    traceparent=codec.text(headers, H.TRACEPARENT), sequence=codec.integer(headers, H.SEQUENCE),
-                   last=H.LAST in headers, event=codec.text(headers, H.EVENT) or "")
+                   last=H.LAST in headers, event=codec.text(headers, H.EVENT) or "",
+                   client=codec.text(headers, H.CLIENT) or "", placed_ms=placed_ms)
 
 
 def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,
-                traceparent: str | None = None, headers: Mapping[str, str] | None = None) -> ReplyRecord:
+                traceparent: str | None = None, headers: Mapping[str, str] | None = None,
+                client: str = "") -> ReplyRecord:
     """The problem+json answer of an error; `headers` beside its own."""
     return ReplyRecord(request_id=request_id, status=error.status, content_type=H.PROBLEM_JSON,
                        body=orjson.dumps(problem(error, request_id), default=str),
-                       headers={**(headers or {}), **error.headers}, timing=timing or {}, traceparent=traceparent)
+                       headers={**(headers or {}), **error.headers}, timing=timing or {}, traceparent=traceparent,
+                       client=client)

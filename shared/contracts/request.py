@@ -44,7 +44,7 @@ class HttpFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _FACTS = msgspec.json.Decoder(HttpFacts)
 _TEXTS = (H.PROJECT, H.OPERATION, H.METHOD, H.PATH, H.REQUEST_ID, H.TOKEN_DIGEST, H.IDEMPOTENCY_KEY, H.CONTENT_TYPE,
-          H.PREFER, H.TRACEPARENT, H.TRACESTATE)
+          H.PREFER, H.TRACEPARENT, H.TRACESTATE, H.BAGGAGE)
 
 
 class RequestRecord(Struct, frozen=True, kw_only=True):
@@ -68,6 +68,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
     depth: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
+    baggage: str | None = None
 
     def to_headers(self) -> list[tuple[str, bytes]]:
         """The record's headers; absent fields have none."""
@@ -76,7 +77,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
                            (H.PATH, self.path), (H.TOKEN_DIGEST, self.token_digest), (H.SEALED, self.sealed),
                            (H.IDEMPOTENCY_KEY, self.idempotency_key), (H.CONTENT_TYPE, self.content_type),
                            (H.PREFER, self.prefer), (H.TRACEPARENT, self.traceparent),
-                           (H.TRACESTATE, self.tracestate)):
+                           (H.TRACESTATE, self.tracestate), (H.BAGGAGE, self.baggage)):
             if value is not None:
                 out.append((key, value.encode()))
         if self.params:
@@ -110,7 +111,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
             token_digest=text(H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
             idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE), prefer=text(H.PREFER),
             depth=0 if edge else codec.integer(headers, H.DEPTH) or 0,
-            traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE))
+            traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE), baggage=text(H.BAGGAGE))
 
     def addressed(self, address: ReplyAddress) -> list[tuple[str, bytes]]:
         """The record's headers, with the place where the answer goes."""

@@ -15,11 +15,15 @@ _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f
 
 
 class TraceContext(Struct, frozen=True):
-    """Wire: `00-<32 hex trace id>-<16 hex span id>-<2 hex flags>`; flag bit 0 says sampled."""
+    """Wire: `00-<32 hex trace id>-<16 hex span id>-<2 hex flags>`; flag bit 0 says sampled.
+
+    `root`: no span has this span id yet, so what begins here has no parent.
+    """
 
     trace_id: str
     span_id: str
     sampled: bool
+    root: bool = False
 
     @classmethod
     def parse(cls, value: str | None) -> Self | None:
@@ -32,7 +36,12 @@ class TraceContext(Struct, frozen=True):
     @classmethod
     def new(cls, *, sampled: bool) -> Self:
         """A fresh trace."""
-        return cls(os.urandom(16).hex(), os.urandom(8).hex(), sampled)
+        made = os.urandom(24).hex()
+        return cls(made[:32], made[32:], sampled, True)
+
+    def renewed(self) -> Self:
+        """The same trace under a span id that is nobody's yet: that of the span that may be made afterwards."""
+        return type(self)(self.trace_id, os.urandom(8).hex(), self.sampled)
 
     def __str__(self) -> str:
         """The header value."""

@@ -12,7 +12,8 @@ An event of kind `request` says how a request ended, exactly one per request; a 
 ingress knows about it (a wait that ran out, a caller gone). `observed` lists what policies that only
 report would have done, as `<policy>:<outcome>`. `origin` is the place of the request record
 (`topic/partition/offset`), by which a repeated event is known; null for requests that ended at the edge. `step` is the
-one that failed, where one did.
+one that failed, where one did. `span_id`: of who wrote the event, in the trace `trace_id`; null where that was not
+sampled.
 
 Four fields are for those who look for abuse; each is null where it is not known, or not to be kept. `address` is the
 caller's, as the edge saw it; `token` the id of its token, which is no secret. `path` is the class of a path that led to
@@ -52,6 +53,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True):
     bytes_out: Count = 0
     timing: dict[str, Count] = {}
     trace_id: str | None = None
+    span_id: str | None = None
     origin: Place | None = None
     observed: list[str] = []
     step: str | None = None

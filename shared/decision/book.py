@@ -25,6 +25,7 @@ from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
 from shared.project.modes import operations_of
 from shared.project.routes import RouteTable
+from shared.project.tracing import NO_RULE, TraceRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class GuardedOperation:
     durable: bool = False
     allowances: tuple[CompiledAllowance, ...] = ()
     least_tasks: int = 1
+    tracing: TraceRule = NO_RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def _guard(operation: Operation, policies: Sequence[CompiledPolicy], allowances:
                             runs and project.workflows[operation.workflow].durable,
                             # what runs nothing spends nothing
                             speaking_of(allowances, operation.name) if runs else (),
-                            cost_of(project, operation.workflow).least if allowances and runs else 1)
+                            cost_of(project, operation.workflow).least if allowances and runs else 1,
+                            project.trace_rule(operation))
 
 
 class PolicyBook:

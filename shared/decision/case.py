@@ -5,7 +5,7 @@ Out:   `Case`; each check fills in what later ones need.
 Never: I/O.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -37,6 +37,7 @@ class Case(Struct, kw_only=True):
     say to the `demands`, one each, once they were asked. `grants`: what the call spends from; their demands are the
     last ones. `once`: what may be demanded by one request only.
     `claim`: its idempotency key, `claimed` once it is this call's.
+    `lap`: who wants to know how long each check takes; nobody, as a rule.
     `wanted_keys`: where the keys are published that are missing to verify a token.
     """
 
@@ -65,6 +66,7 @@ class Case(Struct, kw_only=True):
     grants: Sequence[Grant] = ()
     answer_headers: dict[str, str] = {}
     trigger: dict[str, Any] = {}
+    lap: Callable[[str], None] | None = None
     _facts: Facts | None = None
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ Never: I/O, a clock, logging.
 Policy asks the amounts for all calls of a poll at once, so the decision has two halves: `look` and `settle`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -30,6 +30,11 @@ Check = Callable[[Case], WeirError | None]
 BEFORE_AMOUNTS: tuple[Check, ...] = (there_is_time, operation_is_open, caller_is_known, nobody_blocks,
                                     policies_let_in, key_is_usable)
 AFTER_AMOUNTS: tuple[Check, ...] = (limits_allow, allowance_lasts, form_fits, input_fits)
+# as traces know them
+CHECK_NAMES: Mapping[Check, str] = {
+    there_is_time: "deadline", operation_is_open: "route", caller_is_known: "caller", nobody_blocks: "signals",
+    policies_let_in: "policies", key_is_usable: "idempotency", limits_allow: "limits", allowance_lasts: "allowance",
+    form_fits: "form", input_fits: "input"}
 
 
 class Decision(Struct, frozen=True):
@@ -69,8 +74,11 @@ def decide(case: Case, amounts: Amounts | None = None) -> Decision:
 
 
 def _first(checks: Sequence[Check], case: Case) -> WeirError | None:
+    lap = case.lap
     for check in checks:
         refusal = check(case)
+        if lap is not None:
+            lap(CHECK_NAMES[check])
         if refusal is not None:
             return refusal
     return None

@@ -1,28 +1,36 @@
 """Publish ended spans.
 
 In:    what `telemetry/tracing.py` holds.
-Out:   OTLP protobuf on `otlp_spans`.
-Never: a delay for a request: a batch that cannot be sent is counted and dropped.
+Out:   OTLP protobuf on `otlp_spans`, and to whoever else wants it.
+Never: a delay for a request: spans that cannot be sent are counted and dropped, and a few at a time are written.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 
-from shared.kafka.faults import SendFailed
+from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.runtime.tasks import Tasks
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.otlp import export_request
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
 
 _EVERY_S = 0.2
+# takes about a millisecond, and is far below the largest record unless spans are very large
+_AT_ONCE = 100
+Also = Callable[[bytes, int], None]
 
 
 class SpanExport:
     """Empties the tracer a few times a second."""
 
-    def __init__(self, tracing: Tracing, outbox: Outbox, tasks: Tasks, metrics: Metrics) -> None:
-        """Exports once started."""
+    def __init__(self, tracing: Tracing, outbox: Outbox, tasks: Tasks, metrics: Metrics,
+                 also: Also | None = None) -> None:
+        """`also`: another place where exports go, with the number of their spans."""
         self._tracing, self._outbox, self._tasks, self._metrics = tracing, outbox, tasks, metrics
+        self._also = also
 
     async def start(self) -> None:
         """Begin to export."""
@@ -30,19 +38,41 @@ class SpanExport:
 
     async def stop(self) -> None:
         """Export what is left."""
-        self._export()
+        await self._export()
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_EVERY_S)
-            self._export()
+            await self._export()
 
-    def _export(self) -> None:
-        payload, dropped = self._tracing.take()
-        if payload is not None:
-            try:
-                self._outbox.send(topics.SPANS, payload, [])
-            except SendFailed:
-                dropped += 1
+    async def _export(self) -> None:
+        spans, dropped = self._tracing.take()
         if dropped:
             self._metrics.spans_dropped.inc(by=dropped)
+        for first in range(0, len(spans), _AT_ONCE):
+            self._send(spans[first:first + _AT_ONCE])
+            # whoever has a request to answer goes first
+            await asyncio.sleep(0)
+
+    def _send(self, spans: Sequence[Span]) -> None:
+        payload = export_request(spans)
+        try:
+            sent = self._outbox.send(topics.SPANS, payload, [])
+        except RecordTooLarge:
+            if len(spans) == 1:
+                self._metrics.spans_dropped.inc()
+                return
+            half = len(spans) // 2
+            self._send(spans[:half])
+            self._send(spans[half:])
+            return
+        except SendFailed:
+            self._metrics.spans_dropped.inc(by=len(spans))
+            return
+        sent.add_done_callback(lambda done: self._sent(done, len(spans)))
+        if self._also is not None:
+            self._also(payload, len(spans))
+
+    def _sent(self, done: asyncio.Future[None], count: int) -> None:
+        if not done.cancelled() and done.exception() is not None:
+            self._metrics.spans_dropped.inc(by=count)

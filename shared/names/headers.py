@@ -26,6 +26,7 @@ CONTENT_TYPE = "content-type"
 PREFER = "prefer"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
+BAGGAGE = "baggage"
 
 # execution: what policy found out
 VERSION = "weir-version"
@@ -81,6 +82,8 @@ SECRET_HEADERS = frozenset({
 HTTP_ALLOWANCE = "Allowance"
 HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
+# asks for a trace; heard when the client may (`tracing.debug` of the project)
+HTTP_TRACE = "x-weir-trace"
 HTTP_REQUEST_ID = "X-Request-Id"
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"

@@ -18,7 +18,7 @@ from shared.project.steps.registry import STEP_SETTINGS
 
 HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
 WORKFLOWS = "workflows/"
-_HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "allowance", "config"})
+_HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "allowance", "config", "tracing"})
 _ACCESS_KEYS = frozenset(Access.model_fields)
 M = TypeVar("M", bound=BaseModel)
 

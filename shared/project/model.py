@@ -19,6 +19,7 @@ from shared.project.durations import Duration
 from shared.project.steps.base import Step
 from shared.project.steps.control import Status
 from shared.project.steps.work import Method
+from shared.project.tracing import Traced, TracedProject, TraceRule, trace_rule
 
 Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
 Schema = dict[str, Any] | bool
@@ -91,6 +92,7 @@ class Operation(Model):
     authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
                                                     "Kinds of proof of this operation; without it those of the project")
     idempotency: Idempotency = Idempotency()
+    tracing: Traced = Traced()
     input: InputSchemas = InputSchemas()
     replies: dict[str, ReplySchema] = Field(default_factory=dict)
 
@@ -154,6 +156,7 @@ class Project(Access):
     auth: Literal["token", "deny"] = "token"
     allowance: Allowances = ()
     config: dict[str, ConfigValue] = Field(default_factory=dict)
+    tracing: TracedProject = TracedProject()
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)
 
@@ -165,3 +168,7 @@ class Project(Access):
         """Kinds of proof that an operation takes."""
         kinds = self.authentication.kinds()
         return kinds if operation.authentication is None else kinds & frozenset(operation.authentication)
+
+    def trace_rule(self, operation: Operation) -> TraceRule:
+        """Which calls of an operation leave a trace."""
+        return trace_rule(operation.tracing, self.tracing, waits=operation.mode == "request_response")

@@ -30,4 +30,3 @@ class ServiceSettings(BaseSettings):
     access_log_ratio: float = Field(default=0.01, ge=0, le=1)
     # an event loop that does not turn for so long ends the process, which is better than to look alive
     hang_ms: PositiveInt = 20_000
-    trace_ratio: float = Field(default=0.01, ge=0, le=1)

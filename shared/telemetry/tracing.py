@@ -1,111 +1,104 @@
-"""Spans, made only for sampled requests.
+"""Spans of one process, made only for sampled requests.
 
 In:    a trace context as it came with a record; names from `names/spans.py`.
-Out:   ended spans, as OTLP protobuf, handed to whoever publishes them.
-Never: a span object for an unsampled request: one would cost 25 µs and 70 µs more to encode.
-
-Spans end in `_Finished`, a list that the event loop empties; nothing here waits or blocks.
+Out:   ended spans, handed to whoever publishes them.
+Never: a span object for an unsampled request; a wait: past the bound spans are counted and dropped.
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace import Span as SdkSpan
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
-
 from shared.contracts.traceparent import TraceContext
+from shared.errors import WeirError
+from shared.names import spans
+from shared.telemetry.span import Attributes, Kind, Resource, Span
 
-Attributes = Mapping[str, str | int]
-MAX_HELD = 10_000
-
-
-class _Finished(SpanProcessor):
-    """Keeps ended spans until they are taken; past the bound they are counted and dropped."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
-        self.dropped = 0
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if len(self.spans) < MAX_HELD:
-            self.spans.append(span)
-        else:
-            self.dropped += 1
-
-    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
-        """Nothing to do."""
+MAX_HELD = 20_000
 
 
 class Tracing:
     """The tracer of one service process."""
 
     def __init__(self, service: str, instance: str) -> None:
-        """`service` and `instance` become resource attributes of every span."""
-        self._finished = _Finished()
-        provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False, resource=Resource.create(
-            {"service.name": f"weir-{service}", "service.instance.id": instance, "service.namespace": "weir"}))
-        provider.add_span_processor(self._finished)
-        self._tracer = provider.get_tracer("weir")
+        """`service` and `instance` are said of every span."""
+        self._resource = Resource(spans.service(service), instance)
+        self._ended: list[Span] = []
+        self._dropped = 0
 
-    def start(self, name: str, parent: TraceContext | None, kind: SpanKind,
-              attributes: Attributes | None = None, *, start_us: int | None = None) -> Span | None:
-        """Open a span under `parent`; None, at no cost, when that is not sampled. `start_us`: unix microseconds."""
-        if parent is None or not parent.sampled:
+    def start(self, name: str, under: TraceContext, kind: Kind = Kind.INTERNAL,
+              attributes: Attributes | None = None) -> Span | None:
+        """Open a span under a context; None, at no cost, when that is not sampled."""
+        if not under.sampled:
             return None
-        return self._tracer.start_span(name, _remote(parent), kind, attributes,
-                                       start_time=None if start_us is None else start_us * 1000)
+        span = Span(name, kind, under, self._resource, self.keep)
+        if attributes is not None:
+            span.attributes.update(attributes)
+        return span
+
+    def send(self, topic: str, under: TraceContext, attributes: Attributes | None = None) -> Span | None:
+        """Open the span of a record that goes out; `sent` ends it. None when unsampled."""
+        if not under.sampled:
+            return None
+        span = Span(spans.send(topic), Kind.PRODUCER, under, self._resource, self.keep)
+        span.attributes = {spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "send",
+                           spans.MESSAGING_OPERATION_TYPE: "send", spans.MESSAGING_DESTINATION: topic,
+                           **(attributes or {})}
+        return span
 
     @contextmanager
-    def span(self, name: str, parent: TraceContext | None, kind: SpanKind = SpanKind.INTERNAL,
+    def span(self, name: str, under: TraceContext, kind: Kind = Kind.INTERNAL,
              attributes: Attributes | None = None) -> Iterator[Span | None]:
         """Open a span for a block of code; an exception marks it as failed and goes on."""
-        opened = self.start(name, parent, kind, attributes)
+        opened = self.start(name, under, kind, attributes)
         try:
             yield opened
         except Exception as exc:
-            if opened is not None:
-                opened.set_status(Status(StatusCode.ERROR, str(exc)))
+            # what ends a block and is no failure says so
+            if not getattr(exc, "harmless", False):
+                failed(opened, exc)
             raise
         finally:
             if opened is not None:
                 opened.end()
 
-    def take(self) -> tuple[bytes | None, int]:
-        """All spans ended since the last call as one OTLP ExportTraceServiceRequest, and how many were dropped."""
-        spans, self._finished.spans = self._finished.spans, []
-        dropped, self._finished.dropped = self._finished.dropped, 0
-        return (encode_spans(spans).SerializeToString() if spans else None), dropped
+    def keep(self, span: Span) -> None:
+        """Take an ended span for the next export."""
+        if len(self._ended) < MAX_HELD:
+            self._ended.append(span)
+        else:
+            self._dropped += 1
+
+    def take(self) -> tuple[list[Span], int]:
+        """All spans ended since the last call, and how many were dropped."""
+        ended, self._ended = self._ended, []
+        dropped, self._dropped = self._dropped, 0
+        return ended, dropped
 
 
-def _remote(parent: TraceContext) -> Context:
-    context = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True,
-                          trace_flags=TraceFlags(TraceFlags.SAMPLED))
-    return set_span_in_context(NonRecordingSpan(context), Context())
-
-
-def context_of(span: Span | None, otherwise: TraceContext | None) -> TraceContext | None:
+def context_of(span: Span | None, otherwise: TraceContext) -> TraceContext:
     """The trace context to hand on: the span's own, or the one that came when there is no span."""
+    return otherwise if span is None else span.context
+
+
+def failed(span: Span | None, error: BaseException) -> None:
+    """Mark a span as failed, unless it has said more about it already."""
+    if span is not None and span.error is None:
+        span.fail(str(error), str(error.reason) if isinstance(error, WeirError) else type(error).__name__)
+
+
+def sent(span: Span | None, acknowledged: Iterable[asyncio.Future[None]]) -> None:
+    """End the span of a record when the broker has it, or will not have it."""
     if span is None:
-        return otherwise
-    own = span.get_span_context()
-    return TraceContext(f"{own.trace_id:032x}", f"{own.span_id:016x}", sampled=True)
+        return
+    opened = span
 
+    def done(future: asyncio.Future[None]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            failed(opened, error)
+        opened.end()
 
-def failed(span: Span | None, what: str) -> None:
-    """Mark a span as failed."""
-    if span is not None:
-        span.set_status(Status(StatusCode.ERROR, what))
+    for future in acknowledged:
+        future.add_done_callback(done)
+        return
+    opened.end()

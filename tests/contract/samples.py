@@ -63,7 +63,7 @@ def _request(**more: Any) -> RequestRecord:
 
 
 # samples that today's code writes differently; their old files must still decode
-SUPERSEDED = frozenset({"usage", "usage-observed", "usage-step"})
+SUPERSEDED = frozenset({"usage", "usage-observed", "usage-step", "usage-caller"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -87,14 +87,21 @@ SAMPLES: dict[str, Any] = {
     "execution-caller": ExecutionRecord(
         request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
         source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, token="tk-1", address="2001:db8::7"),
+    "execution-traced": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, traceparent=TRACEPARENT, tracestate="vendor=1",
+        baggage="tenant=acme"),
     "execution-depth": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="internal",
         origin=ORIGIN, deadline_ms=1_700_000_030_000, depth=2),
     "request-internal-depth": _request(operation="order", depth=2, reply_to=OWN),
+    "request-traced": _request(operation="get-employee", baggage="tenant=acme,tier=gold;ttl=1"),
     "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),
     "reply": ReplyRecord(
         request_id=REQUEST_ID, status=201, body=b'{"id":"e-101"}', headers={"Location": "/employees/e-101"},
         timing={"policy": 120, "executor": 5000}, traceparent=TRACEPARENT),
+    "reply-failed": ReplyRecord(
+        request_id=REQUEST_ID, status=502, body=b"{}", client="hr-app", timing={"executor": 5000, "step lookup": 4800}),
     "reply-part": ReplyRecord(request_id=REQUEST_ID, status=200, body=b'{"word":"hi"}', sequence=3, event="word"),
     "reply-last-part": ReplyRecord(request_id=REQUEST_ID, status=200, body=b"{}", sequence=4, event="end", last=True),
     "usage": Envelope(producer="0011223344556677", sequence=12, events=(
@@ -121,6 +128,10 @@ SAMPLES: dict[str, Any] = {
         UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
                    operation="get-employee", client="", source="edge", status=401, reason="credentials-invalid",
                    origin=str(ORIGIN), proof="ab12"))),
+    "usage-traced": Envelope(producer="0011223344556677", sequence=16, events=(
+        UsageEvent(kind="request", id=REQUEST_ID, time=1_700_000_000_000, project="employee-directory",
+                   operation="get-employee", client="hr-app", source="edge", status=200, reason="ok", tasks=2,
+                   trace_id="4bf92f3577b34da6a3ce929d0e0e4736", span_id="00f067aa0ba902b7", origin=str(ORIGIN)),)),
     "query": UsageQuery(project="employee-directory", since_ms=1_700_000_000_000, until_ms=1_700_000_060_000,
                         by=("client", "status")),
     "signal": Signal(project="shop", kind="ip", subject="203.0.113.9", action="block", until=1_700_000_600_000,

@@ -15,10 +15,11 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 
 CLASSES: tuple[type[BaseSettings], ...] = (
-    LocalSettings, ServiceSettings, ClusterKey, KafkaSettings, RedisSettings, IngressSettings, PolicySettings,
-    ExecutorSettings, AnalyticsSettings, ControlSettings)
+    LocalSettings, ServiceSettings, TraceSettings, ClusterKey, KafkaSettings, RedisSettings, IngressSettings,
+    PolicySettings, ExecutorSettings, AnalyticsSettings, ControlSettings)
 INTRODUCTION = "# Settings\n\nEvery setting is an environment variable, read once, when a process starts.\n"
 
 

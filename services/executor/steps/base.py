@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.executor.scene import Scene
+from shared.contracts.traceparent import TraceContext
+from shared.names import headers as H
 from shared.project.steps.base import Step
 
 
@@ -77,3 +79,10 @@ class Compiler(Protocol):
 
     def callee(self, name: str) -> Callable[[], Callee]:
         """Another workflow; it may not be compiled yet when this one is."""
+
+
+def propagated(scene: Scene, trace: TraceContext) -> dict[str, str]:
+    """Headers by which whoever is called goes on with the trace."""
+    execution = scene.execution
+    found = {H.TRACEPARENT: str(trace), H.TRACESTATE: execution.tracestate, H.BAGGAGE: execution.baggage}
+    return {name: value for name, value in found.items() if value is not None}

@@ -9,9 +9,9 @@ import logging
 from typing import Any
 
 from services.executor.scene import Scene
-from services.executor.steps.base import Callee, Compiler, Replied
+from services.executor.steps.base import Callee, Compiler, Leap, Replied
 from shared.errors import WeirError, WorkflowFailed
-from shared.names import actions
+from shared.names import actions, spans
 from shared.project.expressions import compile_value
 from shared.project.steps.control import CallSettings
 
@@ -42,7 +42,7 @@ class CallStep:
 
     async def _result(self, callee: Callee, there: Scene) -> Any:
         with there.surroundings.endings.inside(there.execution.project, callee.name, there.tally.end):
-            leap = await callee.walk.walk(there)
+            leap = await (_traced(callee, there) if there.trace.sampled else callee.walk.walk(there))
         if not isinstance(leap, Replied):
             return None
         if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):
@@ -61,3 +61,9 @@ class CallStep:
         except Exception:
             log.exception("workflow %s, which nobody waits for", callee.name, extra={
                 "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
+
+
+async def _traced(callee: Callee, there: Scene) -> Leap | None:
+    with there.surroundings.tracing.span(spans.workflow(callee.name), there.trace,
+                                         attributes={spans.WORKFLOW: callee.name}) as span:
+        return await callee.walk.walk(there.inside_of(span))

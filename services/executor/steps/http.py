@@ -18,18 +18,18 @@ from urllib.parse import urlencode
 import orjson
 from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWriter
 from aiohttp.hdrs import CONTENT_TYPE
-from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from services.executor.outside.addresses import AddressRefused
 from services.executor.outside.client import Request, Response
 from services.executor.scene import Scene
-from services.executor.steps.base import Compiler
+from services.executor.steps.base import Compiler, propagated
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.work import HttpSettings, is_expected
+from shared.telemetry.span import Attributes, Kind
 from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
@@ -56,14 +56,14 @@ class HttpStep:
         wanted = self._request.render(scene.scope)
         url = _url(wanted["url"], wanted["query"])
         timeout_s = min(self._settings.timeout_ms, scene.left_ms()) / 1000
-        attributes: dict[str, str | int] | None = {
+        attributes: Attributes | None = {
             spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: _shown(url),
             spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0} if scene.trace.sampled else None
-        with scene.surroundings.tracing.span(self._settings.method, scene.trace, SpanKind.CLIENT, attributes) as span:
+        with scene.surroundings.tracing.span(self._settings.method, scene.trace, Kind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
                                      else await _multipart(wanted["multipart"]))
             headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items()}
-            headers["traceparent"] = str(context_of(span, scene.trace))
+            headers |= propagated(scene, context_of(span, scene.trace))
             if content_type:
                 headers.setdefault("content-type", content_type)
             if scene.effect_key is not None:
@@ -76,7 +76,9 @@ class HttpStep:
             except TimeoutError:
                 raise TimedOut(f"the outside system did not answer within {int(timeout_s * 1000)} ms") from None
             if span is not None:
-                span.set_attribute(spans.HTTP_STATUS, response.status)
+                span.note({spans.HTTP_STATUS: response.status})
+                if response.status >= 400:
+                    span.fail(f"the outside system answered {response.status}", str(response.status))
             self._check(response, scene.surroundings.clock.now_ms())
             return {"status": response.status, "headers": response.headers, "body": self._parsed(response)}
 

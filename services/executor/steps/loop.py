@@ -13,12 +13,15 @@ from services.executor.outputs import check_sum, size_of
 from services.executor.scene import Scene
 from services.executor.steps.base import Broken, Compiler, Continued, Leap
 from services.executor.together import together
-from shared.errors import WorkflowFailed
+from shared.errors import WeirError, WorkflowFailed
+from shared.names import spans
 from shared.project.expressions import compile_condition, compile_value
 from shared.project.steps.control import LoopSettings
 
 Pass = dict[str, Any]
 _NOTHING = Continued()
+# further ones have no spans of their own
+_TOLD_PASSES = 20
 
 
 class LoopStep:
@@ -72,6 +75,30 @@ class LoopStep:
         return [outcome for outcome in outcomes if outcome is not _NOTHING]
 
     async def _pass(self, inner: Scene) -> Any:
+        if not inner.trace.sampled:
+            return await self._run(inner)
+        index = inner.scope["loop"]["index"]
+        if index >= _TOLD_PASSES:
+            return await self._summed_up(inner, index)
+        with inner.surroundings.tracing.span(spans.loop_pass(index), inner.trace,
+                                             attributes={spans.PASS: index}) as span:
+            return await self._run(inner.inside_of(span))
+
+    async def _summed_up(self, inner: Scene, index: int) -> Any:
+        """A pass of many: the span of the loop says how long the longest of them took, and how many failed."""
+        clock, told = inner.surroundings.clock, {} if inner.span is None else inner.span.attributes
+        began_us = clock.elapsed_us()
+        told[spans.PASSES_COUNT] = max(index + 1, int(told.get(spans.PASSES_COUNT, 0)))
+        try:
+            return await self._run(inner.untold())
+        except WeirError:
+            told[spans.PASSES_FAILED] = int(told.get(spans.PASSES_FAILED, 0)) + 1
+            raise
+        finally:
+            told[spans.PASSES_LONGEST_US] = max(clock.elapsed_us() - began_us,
+                                                int(told.get(spans.PASSES_LONGEST_US, 0)))
+
+    async def _run(self, inner: Scene) -> Any:
         leap = await self._steps.walk(inner)
         if isinstance(leap, Continued):
             return _NOTHING

@@ -5,6 +5,7 @@ Out:   {status, headers, body}.
 Never: a way around that project's policy; a circle of projects that call each other for ever.
 """
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -14,11 +15,14 @@ from services.executor.steps.base import Compiler
 from shared.contracts import ids
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
+from shared.contracts.traceparent import TraceContext
 from shared.errors import Refused, UpstreamFailed, WorkflowFailed
-from shared.names import topics
+from shared.names import spans, topics
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
 from shared.project.steps.work import OperationSettings, is_expected
+from shared.telemetry.span import Kind, Span
+from shared.telemetry.tracing import context_of, sent
 
 
 class OperationStep:
@@ -43,16 +47,20 @@ class OperationStep:
             digest = surroundings.credentials.digest(execution.project, settings.credential, topics.REQUESTS_INTERNAL)
         timeout_ms, now_ms = min(settings.timeout_ms, scene.left_ms()), surroundings.clock.now_ms()
         body = b"" if wanted["body"] is None else orjson.dumps(wanted["body"])
+        sending = surroundings.tracing.send(topics.REQUESTS_INTERNAL, scene.trace)
         request = RequestRecord(
             request_id=ids.request_id(now_ms), project=settings.project, operation=settings.operation, body=body,
             params={name: value for name, value in wanted["params"].items() if value is not None},
             deadline_ms=now_ms + timeout_ms, token_digest=digest, content_type=JSON if body else None,
-            idempotency_key=scene.effect_key, traceparent=str(scene.trace), depth=execution.depth + 1)
+            idempotency_key=scene.effect_key, traceparent=str(context_of(sending, scene.trace)),
+            tracestate=execution.tracestate, baggage=execution.baggage, depth=execution.depth + 1)
         try:
-            reply = await surroundings.neighbours.ask(request, timeout_ms)
+            reply = await surroundings.neighbours.ask(request, timeout_ms, _Watching(sending))
         except Refused as exc:
             raise UpstreamFailed(f"operation {settings.project}/{settings.operation} could not be called: {exc}",
                                  members={"upstream_status": exc.status}) from exc
+        if sending is not None:
+            _received(scene, reply)
         self._check(reply)
         return {"status": reply.status, "headers": {name.lower(): value for name, value in reply.headers.items()},
                 "body": _read(reply)}
@@ -65,6 +73,30 @@ class OperationStep:
         raise UpstreamFailed(
             f"operation {settings.project}/{settings.operation} answered {status}{_code(reply)}",
             members={"upstream_status": status, **({"retry_after_ms": int(waits) * 1000} if waits.isdecimal() else {})})
+
+
+class _Watching:
+    """Ends the span of the record when the broker has it."""
+
+    def __init__(self, sending: Span | None) -> None:
+        self._sending = sending
+
+    def published(self, acknowledged: asyncio.Future[None]) -> None:
+        sent(self._sending, [acknowledged])
+
+    def came_late(self, reply: ReplyRecord) -> None:
+        """The time is over, and the step has failed."""
+
+
+def _received(scene: Scene, reply: ReplyRecord) -> None:
+    """The answer is here."""
+    surroundings, under = scene.surroundings, TraceContext.parse(reply.traceparent)
+    received = surroundings.tracing.start(spans.process(topics.REPLIES), under, Kind.CONSUMER, {
+        spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
+        spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topics.REPLIES,
+        spans.QUEUE_US: max(0, surroundings.clock.now_ms() - reply.placed_ms) * 1000}) if under is not None else None
+    if received is not None:
+        received.end()
 
 
 def _code(reply: ReplyRecord) -> str:

@@ -11,13 +11,14 @@ import orjson
 from aiokafka.partitioner import DefaultPartitioner
 
 from services.executor.scene import Scene
-from services.executor.steps.base import Compiler
+from services.executor.steps.base import Compiler, propagated
 from shared.errors import WorkflowFailed
 from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.names import headers as H
 from shared.names.topics import TOPICS
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.work import PublishSettings
+from shared.telemetry.tracing import context_of, sent
 
 _OWN = frozenset(topic.name for topic in TOPICS)
 # the one that Kafka's own clients use: a key goes where they would send it
@@ -41,7 +42,8 @@ class PublishStep:
                                  "the topics that they may", kind="topic-refused")
         key, value = self._key.render(scene.scope), self._value.render(scene.scope)
         headers = {name: as_text(one) for name, one in self._headers.render(scene.scope).items()}
-        headers.setdefault(H.TRACEPARENT, str(scene.trace))
+        sending = scene.surroundings.tracing.send(self._topic, scene.trace)
+        headers = propagated(scene, context_of(sending, scene.trace)) | headers
         if scene.effect_key is not None:
             headers.setdefault(H.IDEMPOTENCY_KEY, scene.effect_key)
         raw_key = None if key is None else as_text(key).encode()
@@ -51,8 +53,11 @@ class PublishStep:
             if raw_key is not None:
                 partitions = await outbox.partitions(self._topic)
                 partition = int(_partition_of(raw_key, partitions, partitions))
-            await outbox.send(self._topic, value.encode() if isinstance(value, str) else orjson.dumps(value),
-                              [(name, one.encode()) for name, one in headers.items()], key=raw_key, partition=partition)
+            acknowledged = outbox.send(self._topic, value.encode() if isinstance(value, str) else orjson.dumps(value),
+                              [(name, one.encode()) for name, one in headers.items()], key=raw_key,
+                                       partition=partition)
+            sent(sending, [acknowledged])
+            await acknowledged
         except RecordTooLarge as exc:
             raise WorkflowFailed(str(exc), kind="record-too-large") from exc
         except SendFailed as exc:

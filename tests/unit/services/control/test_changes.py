@@ -17,6 +17,7 @@ from shared.contracts.catalogue import Catalogue
 from shared.contracts.traceparent import TraceContext
 from shared.errors import InputInvalid
 from shared.names import headers, topics
+from shared.telemetry.otlp import export_request
 from shared.telemetry.tracing import Tracing
 
 FILES = {
@@ -108,9 +109,7 @@ def test_trace_store_finds_by_either_id_and_forgets_the_oldest() -> None:
     for number, context in enumerate(contexts):
         with tracing.span("process", context, attributes={"weir.request.id": f"r{number}"}):
             pass
-        payload, _ = tracing.take()
-        assert payload is not None
-        store.add(payload)
+        store.add(export_request(tracing.take()[0]))
     assert store.find("r0") is None
     assert store.find(contexts[0].trace_id) is None
     found = store.find("r2")

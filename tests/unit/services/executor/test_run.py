@@ -34,6 +34,7 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
 
 ANSWER = {"id": "answer", "reply": {"body": "{% steps %}"}}
@@ -87,7 +88,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   journals: Journals | None = None, store: Store | None = None,
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
                   sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
-                  stream: Any = None, traced: list[bytes | None] | None = None) -> tuple[Any, Scene]:
+                  stream: Any = None, traced: list[Span] | None = None) -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
@@ -123,7 +124,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                 await asyncio.wait(scene.tally.beside)
             await scripts.stop()
             if traced is not None:
-                traced.append(tracing.take()[0])
+                traced += tracing.take()[0]
     finally:
         await http.stop()
 

