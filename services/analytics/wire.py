@@ -5,8 +5,11 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+from collections.abc import Sequence
+
 import faust
 
+from services.analytics.allowance import Spending
 from services.analytics.app import Handlers, build_app
 from services.analytics.counters import Counters
 from services.analytics.desk import QueryDesk
@@ -16,8 +19,10 @@ from services.analytics.queries import Queries
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.stream import StreamWatch
+from services.analytics.thresholds import Thresholds
 from services.analytics.verify import Verifier
 from shared.clock import SystemClock
+from shared.contracts.config import Entity
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower
@@ -54,12 +59,19 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     kafka, metrics, tasks, clock = KafkaSettings(), Metrics.of("analytics", service), Tasks(), SystemClock()
     store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
-    ledger, projects = Ledger(store, clock, own.seen_hours), Projects()
+    projects, spending = Projects(), Spending()
+    ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
+    thresholds = Thresholds(store, outbox, clock, tasks, spending)
+
+    def take(entities: Sequence[Entity]) -> None:
+        projects.take(entities)
+        thresholds.take(entities)
+
     screen = Screen(projects.__contains__, own.max_ahead_ms)
-    follower = ConfigFollower(kafka, tasks, metrics, projects.take)
+    follower = ConfigFollower(kafka, tasks, metrics, take)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
-        metrics=metrics, tasks=tasks))
+        metrics=metrics, tasks=tasks, listeners=[thresholds.listen]))
     desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
@@ -74,7 +86,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
-        StreamWatch(store, tasks, metrics), counter, Streams(app)))
+        StreamWatch(store, tasks, metrics), thresholds, counter, Streams(app)))
 
 
 async def _probe(store: Store) -> str | None:

@@ -18,6 +18,7 @@ from services.control.past_requests import PastRequests
 from services.control.registry import Registry
 from services.control.resources import (
     access,
+    allowance,
     clients,
     credentials,
     documents,
@@ -54,8 +55,8 @@ from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
 ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *credentials.ROUTES,
-                             *executions.ROUTES, *log_levels.ROUTES,
-                             *usage.ROUTES, *traces.ROUTES, *documents.ROUTES)
+                             *executions.ROUTES, *log_levels.ROUTES, *usage.ROUTES, *allowance.ROUTES, *traces.ROUTES,
+                             *documents.ROUTES)
 
 
 class AdminServer:

@@ -6,6 +6,9 @@ Never: a secret: a token is named by its id, evidence counts and names request i
 
 Key: `<project>/<kind>/<subject>`, so that a later signal about the same subject replaces the earlier one; project `*`
 means all. Value: JSON with the fields below; times in unix ms. `rate`: calls per minute that a throttle leaves.
+
+A signal of kind `allowance` says that a threshold is reached: its subject is the allowance's name, followed by the
+client and the operation whose amount it is, if each has one of its own; its action is `observe`.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -19,7 +22,7 @@ from shared.errors import BadRecord
 Kind = Literal["client", "ip", "token"]
 Action = Literal["observe", "throttle", "block", "unblock"]
 EVERYWHERE = "*"
-_KINDS, _ACTIONS = ("client", "ip", "token"), ("observe", "throttle", "block", "unblock")
+_KINDS, _ACTIONS = ("client", "ip", "token", "allowance"), ("observe", "throttle", "block", "unblock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Signal:
     """`detector`: who found it, `manual` for a person."""
 
     project: str
-    kind: Kind
+    kind: Kind | Literal["allowance"]
     subject: str
     action: Action
     until: int

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from shared.contracts.config import Adjustment
 from shared.project.access.budgets import Demand, Kind
-from shared.project.allowance import SIDES, Allowance
+from shared.project.allowance import Allowance
 from shared.project.model import Project
 from shared.project.periods import Calendar
 
@@ -51,6 +51,7 @@ class CompiledAllowance:
     project: str
     where: str
     calendar: Calendar
+    days: Calendar
 
     def concerns(self, client: str) -> bool:
         """Whether it counts what a client spends; the empty name is that of callers without one."""
@@ -61,11 +62,14 @@ class CompiledAllowance:
         """The hash of what is spent in the period that begins at `start`."""
         return f"{self.where}{start}"
 
+    def day_key(self, start: int) -> str:
+        """The hash of what is spent in the day that begins at `start` in its zone."""
+        return f"{self.where}day:{start}"
+
     def subject(self, client: str, operation: str) -> str:
         """What has an amount of its own, as JSON: no name can make it ambiguous."""
-        by = self.allowance.by
-        return orjson.dumps([name for side, name in zip(SIDES, (client, operation), strict=True)
-                             if side in by]).decode() if by else "[]"
+        names = {"client": client, "operation": operation}
+        return orjson.dumps([names[side] for side in self.allowance.sides]).decode()
 
     def grant(self, client: str, operation: str, now_ms: int, adjustment: Adjustment | None) -> Grant:
         """What a call spends from."""
@@ -87,8 +91,10 @@ class CompiledAllowance:
 
 def compile_allowances(project: Project) -> tuple[CompiledAllowance, ...]:
     """Those of a project, in file order."""
-    return tuple(CompiledAllowance(one, project.name, f"weir:allowance:{project.name}:{one.label}:{one.per}:",
-                                   Calendar(one.per, one.zone)) for one in project.allowance)
+    return tuple(CompiledAllowance(
+        # whoever changes what is kept apart, or the period, begins anew
+        one, project.name, ":".join(("weir:allowance", project.name, one.label, "-".join((one.per, *one.sides)), "")),
+        Calendar(one.per, one.zone), Calendar("day", one.zone)) for one in project.allowance)
 
 
 def speaking_of(allowances: Sequence[CompiledAllowance], operation: str) -> tuple[CompiledAllowance, ...]:

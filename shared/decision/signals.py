@@ -18,12 +18,16 @@ class SignalBoard:
     def __init__(self) -> None:
         """Empty."""
         self._signals: dict[tuple[str, str, str], Signal] = {}
+        # about nobody: they must not cost every call a look
+        self._allowances: dict[bytes, Signal] = {}
 
     def take(self, signals: Sequence[Signal]) -> None:
         """Take in what the topic says; an unblocked subject is forgotten."""
         for signal in signals:
             place = signal.project, signal.kind, canonical(signal.kind, signal.subject)
-            if signal.action == "unblock":
+            if signal.kind == "allowance":
+                self._allowances[signal.key] = signal
+            elif signal.action == "unblock":
                 self._signals.pop(place, None)
             else:
                 self._signals[place] = signal
@@ -42,8 +46,8 @@ class SignalBoard:
 
     def all(self, now_ms: int) -> list[Signal]:
         """Every signal in force."""
-        return sorted((signal for signal in self._signals.values() if signal.until > now_ms),
-                      key=lambda signal: signal.time)
+        return sorted((signal for signal in (*self._signals.values(), *self._allowances.values())
+                       if signal.until > now_ms), key=lambda signal: signal.time)
 
     def by_action(self, now_ms: int) -> dict[tuple[str, ...], float]:
         """How many are in force, for the metrics."""

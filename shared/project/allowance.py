@@ -17,7 +17,7 @@ from shared.project.base import Name
 from shared.project.periods import CalendarPeriod, zone_of
 
 Side = Literal["client", "operation"]
-SIDES: tuple[Side, ...] = ("client", "operation")
+_SIDES: tuple[Side, ...] = ("client", "operation")
 Threshold = Annotated[int, Field(ge=1, le=1000, strict=True)]
 ClientName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -66,7 +66,12 @@ class Allowance(Speaking):
     @property
     def label(self) -> str:
         """Its name."""
-        return self.name or "-".join(side for side in SIDES if side in self.by) or "project"
+        return self.name or "-".join(self.sides) or "project"
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What `by` names, the client first, in whatever order it stands there."""
+        return tuple(side for side in _SIDES if side in self.by)
 
 
 Allowances = Annotated[tuple[Allowance, ...], BeforeValidator(

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import engine, floor, projects, wrk
+from tests.bench import allowance, engine, floor, projects, wrk
 from tests.bench.projects import BODY
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
@@ -130,7 +130,7 @@ def prepare(cluster: Platform, started: list[subprocess.Popen[bytes]]) -> list[R
 
 def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: list[Row],
                seconds: float) -> list[str]:
-    """The workflow engine, with a slow outside system beside it."""
+    """The workflow engine, with a slow outside system beside it; the end of an allowance."""
     port = platforms.free_ports(1)[0]
     start(cluster, started, "slow", str(port), str(engine.STUB_MS))
     cluster.admin("POST", f"/projects/{engine.PROJECT}/versions", {"files": engine.files(f"http://127.0.0.1:{port}/")})
@@ -140,7 +140,7 @@ def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: 
     def drive_url(url: str, connections: int, wanted_s: float) -> dict[str, Any]:
         return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections), wanted_s)
     worker_us = measure(bare, Load(64), seconds)["cpu_us"]["worker"]
-    return engine.measure(cluster, drive_url, worker_us, seconds)
+    return [*engine.measure(cluster, drive_url, worker_us, seconds), *allowance.measure(cluster, drive_url)]
 
 
 def restart(cluster: Platform) -> tuple[float, float]:

@@ -96,19 +96,20 @@ async def test_observing_policy_is_told_in_usage_event_trace_and_metric_of_an_ad
     await eventually(told, every_s=1)
 
 
-def project_with(name: str, access: str) -> dict[str, str]:
+def project_with(name: str, access: str, header: str = "") -> dict[str, str]:
     operations = [{"name": "ask", "method": "GET", "path": "/ask", "workflow": "w"},
                   {"name": "slow", "method": "GET", "path": "/slow", "workflow": "slow"}]
-    return {"weir.yaml": f"name: {name}\nconfig: {{hr: {{default: '', env: WEIR_EXAMPLE_HR_URL}}}}\n",
+    return {"weir.yaml": f"name: {name}\nconfig: {{hr: {{default: '', env: WEIR_EXAMPLE_HR_URL}}}}\n{header}",
             "operations.yaml": json.dumps({"operations": operations}), "access.yaml": access,
             "workflows/w.yaml": "steps:\n  - id: answer\n    reply: {body: 1}\n",
             "workflows/slow.yaml": "steps:\n  - id: wait\n    http: {url: '{% config.hr & \"/slow\" %}'}\n"
                                    "  - id: answer\n    reply: {body: 1}\n"}
 
 
-async def opened(http: ClientSession, platform: Platform, name: str, access: str) -> dict[str, str]:
+async def opened(http: ClientSession, platform: Platform, name: str, access: str,
+                 header: str = "") -> dict[str, str]:
     """Put a project in force; returns the headers of its client `c`, once its token is."""
-    platform.admin("POST", f"/projects/{name}/versions", {"files": project_with(name, access)})
+    platform.admin("POST", f"/projects/{name}/versions", {"files": project_with(name, access, header)})
     token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})["token"]
     headers = {"Authorization": f"Bearer {token}"}
 

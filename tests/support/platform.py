@@ -85,7 +85,7 @@ class Platform:
     async def _all_have_read(self, http: ClientSession) -> bool:
         offsets = []
         for process in self.processes().values():
-            if process.name.startswith(("control", "ingress", "policy", "executor")):
+            if process.name.startswith(("control", "ingress", "policy", "executor", "analytics")):
                 async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
                     found = re.search(r"^weir_config_offset (\S+)$", await answer.text(), re.MULTILINE)
                     offsets.append(float(found[1]) if found else -1.0)

@@ -12,6 +12,7 @@ import typer
 from deploy.local.faults import LocalFault
 from services.console.cli import (
     access,
+    allowance,
     credentials,
     documents,
     example,
@@ -31,8 +32,8 @@ def application() -> typer.Typer:
     """The command with all groups."""
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
-    for group in (local, example, projects, access, credentials, executions, explain, signals, observe, logging,
-                  usage, documents):
+    for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
+                  logging, usage, documents):
         group.register(app)
     return app
 

@@ -13,7 +13,7 @@ import typer
 from rich.live import Live
 from typer.core import TyperGroup
 
-from services.console.cli import admin, arguments, output
+from services.console.cli import admin, allowance, arguments, output
 from services.console.cli.output import AsJson
 from shared.contracts.query import DIMENSIONS, MEASURES, columns, to_csv
 
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(cls=_Group, help="Usage: who called what, from where, with which volume.")
     group.command()(show)
     group.command()(verify)
+    group.command(name="allowance")(allowance.show)
     app.add_typer(group, name="usage")
 
 
