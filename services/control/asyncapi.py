@@ -40,17 +40,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         **_TEXT, "description": "JSON {method, path, query, headers, client_ip, certificate}: the edge alone can know"},
         H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
     topics.EXECUTIONS: {
-        H.REQUEST_ID: _TEXT, H.PROJECT: _TEXT, H.VERSION: _NUMBER, H.OPERATION: _TEXT, H.CLIENT: _TEXT,
-        H.TOKEN: {**_TEXT, "description": "Id of the caller's token"},
-        H.ADDRESS: {**_TEXT, "description": "The caller's, where usage is to say it"},
-        H.SOURCE: {"enum": ["edge", "internal"]}, H.ORIGIN: {**_TEXT, "description": "topic/partition/offset"},
-        H.DEADLINE: _NUMBER, H.TRIGGER: {**_TEXT, "description": "JSON: what the workflow sees"}, H.TIMING: _TEXT,
-        H.OBSERVED: {**_TEXT, "description": "Outcomes of policies that only report: name:outcome, by commas"},
-        H.HOLDS: {**_TEXT, "description": "Keys of amounts that are given back when it ends, by commas"},
-        H.CLAIM: {**_TEXT, "description": "JSON {key, digest, keep_ms}: where the answer is kept"},
-        H.KEEP: {**_NUMBER, "description": "Milliseconds for which the result can be asked for"},
-        H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value} that the answer gets"}, H.DEPTH: _DEPTH,
-        H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT, **_REPLY_ADDRESS, **_TRACE},
+        H.REQUEST_ID: _TEXT, H.EXECUTION: {
+            **_TEXT, "description": "JSON: what policy found out, from who calls to where the answer goes"}},
     topics.REPLIES: {
         H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value}"},

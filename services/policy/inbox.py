@@ -239,7 +239,7 @@ class Bench:
             idempotency_key=request.idempotency_key, depth=request.depth,
             token=case.token, address=self._address(hearing),
             content_type=request.content_type, traceparent=str(context_of(sending, hearing.trace)),
-            tracestate=request.tracestate, baggage=request.baggage, body=request.body)
+            tracestate=request.tracestate, baggage=request.baggage)
         try:
             effects = [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
             sent(sending, effects)

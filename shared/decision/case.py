@@ -68,6 +68,7 @@ class Case(Struct, kw_only=True):
     trigger: dict[str, Any] = {}
     lap: Callable[[str], None] | None = None
     _facts: Facts | None = None
+    _answering: Answering | None = None
 
     def __repr__(self) -> str:
         """Nothing that the call carries: it may be a secret."""
@@ -105,8 +106,10 @@ class Case(Struct, kw_only=True):
     @property
     def answering(self) -> Answering:
         """Whether the caller waits, and for how long."""
-        assert self.guarded is not None
-        return answering(self.guarded.operation, self.request.prefer)
+        if self._answering is None:
+            assert self.guarded is not None
+            self._answering = answering(self.guarded.operation, self.request.prefer)
+        return self._answering
 
     @property
     def until_ms(self) -> int:

@@ -28,7 +28,8 @@ TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 BAGGAGE = "baggage"
 
-# execution: what policy found out
+# execution: what policy found out; the others are those of its older form
+EXECUTION = "weir-execution"
 VERSION = "weir-version"
 CLIENT = "weir-client"
 TOKEN = "weir-token"

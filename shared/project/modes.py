@@ -41,7 +41,7 @@ def answering(operation: Operation, prefer: str | None) -> Answering:
         return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
     at_once, kept = operation.mode != "request_response", operation.mode == "validate"
     applied = ""
-    for preference in (prefer or "").lower().split(","):
+    for preference in prefer.lower().split(",") if prefer else ():
         name = preference.partition(";")[0].strip()
         wait = _WAIT.fullmatch(name)
         if name == "respond-async":

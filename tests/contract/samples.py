@@ -63,7 +63,8 @@ def _request(**more: Any) -> RequestRecord:
 
 
 # samples that today's code writes differently; their old files must still decode
-SUPERSEDED = frozenset({"usage", "usage-observed", "usage-step", "usage-caller"})
+SUPERSEDED = frozenset({"execution", "execution-observed", "execution-kept", "execution-caller", "execution-depth",
+                        "execution-traced", "usage", "usage-observed", "usage-step", "usage-caller"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -94,6 +95,14 @@ SAMPLES: dict[str, Any] = {
     "execution-depth": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="internal",
         origin=ORIGIN, deadline_ms=1_700_000_030_000, depth=2),
+    "execution-json": ExecutionRecord(
+        request_id=REQUEST_ID, project="employee-directory", version=7, operation="get-employee", client="hr-app",
+        source="edge", origin=ORIGIN, deadline_ms=1_700_000_030_000, reply_to=SPRING, idempotency_key="k-1",
+        trigger={"path": {"id": "e-100"}, "query": {"limit": 5}, "headers": {}, "client": "hr-app", "ip": "::1"},
+        timing={"policy-queue": 900, "policy": 120}, content_type="application/json", traceparent=TRACEPARENT,
+        tracestate="vendor=1", observed=("office-only:reject",), answer_headers={"RateLimit": '"minute";r=5;t=60'},
+        holds=("weir:limit:a",), claim={"key": "weir:idem:a", "digest": "ab", "keep_ms": 86_400_000},
+        keep_ms=86_400_000, depth=2, token="tk-1", address="2001:db8::7", baggage="tenant=acme", body=b'{"a":1}'),
     "request-internal-depth": _request(operation="order", depth=2, reply_to=OWN),
     "request-traced": _request(operation="get-employee", baggage="tenant=acme,tier=gold;ttl=1"),
     "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),

@@ -79,5 +79,5 @@ def test_names_are_bounded(member: str) -> None:
     longest = ExecutionRecord(**{**fields, member: "x" * MAX_NAME})
     assert ExecutionRecord.from_headers(header_map(longest.to_headers()), b"") == longest
     too_long = ExecutionRecord(**{**fields, member: "x" * (MAX_NAME + 1)})
-    with pytest.raises(BadRecord, match=f"at most {MAX_NAME}"):
+    with pytest.raises(BadRecord, match=f"{MAX_NAME}.*{member}"):
         ExecutionRecord.from_headers(header_map(too_long.to_headers()), b"")
