@@ -23,6 +23,8 @@ from shared.kafka.topics import ensure_topics
 _READY_S = 60.0
 _LOOK_S = 0.15
 _STOP_S = 15.0
+# a process that is asked this often and says nothing for so long is stopped, or hangs
+_LISTEN_S, _SILENT_S = 2.0, 10.0
 _MOST_EARLY_ENDS = 4
 Say = Callable[[str], None]
 
@@ -108,7 +110,7 @@ class Supervisor:
             known = state.started(plan.name, process.pid, ready_url=plan.ready_url, log=str(log))
             known.restarts = restarts
             self._put(known)
-            waiter = asyncio.ensure_future(self._await_ready(plan, known, up))
+            waiter = asyncio.ensure_future(self._attend(plan, known, up, process))
             code = await process.wait()
             waiter.cancel()
             if self._stop.is_set():
@@ -123,6 +125,20 @@ class Supervisor:
             self._say(f"{plan.name} ended with code {code}; starting it again"
                       + (f" in {pause:g} s" if pause else "") + f" (log: {log})")
             await asyncio.sleep(pause)
+
+    async def _attend(self, plan: ProcessPlan, known: state.ProcessState, up: asyncio.Future[None],
+                      process: asyncio.subprocess.Process) -> None:
+        """Wait until it is ready; from then on end it when it does not answer any more, so that it begins anew."""
+        await self._await_ready(plan, known, up)
+        if plan.ready_url is None or known.state != "up":
+            return
+        heard = time.monotonic()
+        while (silent_s := time.monotonic() - heard) < _SILENT_S:
+            await asyncio.sleep(_LISTEN_S)
+            if await answers(plan.ready_url.replace("/-/ready", "/-/live")):
+                heard = time.monotonic()
+        self._say(f"{plan.name} has not answered for {silent_s:.0f} s; ending it")
+        process.kill()
 
     async def _await_ready(self, plan: ProcessPlan, known: state.ProcessState, up: asyncio.Future[None]) -> None:
         deadline = time.monotonic() + _READY_S
@@ -177,6 +193,15 @@ class Supervisor:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         (self._plan.state_dir / state.FILE).unlink(missing_ok=True)
         self._say("stopped")
+
+
+async def answers(url: str) -> bool:
+    """Whether a process answers at all, whatever it says."""
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LISTEN_S)) as session, session.get(url):
+            return True
+    except (OSError, aiohttp.ClientError, TimeoutError):
+        return False
 
 
 async def is_ready(url: str | None, port: int) -> bool:

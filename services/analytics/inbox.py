@@ -69,6 +69,11 @@ class Counter:
         """What waits has not been acknowledged; it comes again."""
         await self._parts.tasks.end(self._task)
 
+    @property
+    def full(self) -> bool:
+        """Whether envelopes wait until the store has taken others."""
+        return not self._room.is_set()
+
     def forget_places(self) -> None:
         """After a rebalance the store's offsets are the truth again."""
         self._last.clear()

@@ -5,12 +5,13 @@ Out:   a `Service`.
 Never: a rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import faust
+from aiokafka import TopicPartition
 
 from services.analytics.allowance import Spending
-from services.analytics.app import Handlers, build_app
+from services.analytics.app import GROUP, Handlers, build_app
 from services.analytics.counters import Counters
 from services.analytics.desk import QueryDesk
 from services.analytics.inbox import AnalyticsParts, Counter
@@ -27,6 +28,7 @@ from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower
 from shared.kafka.outbox import Outbox
+from shared.kafka.watchdog import Watchdog, Watched
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -52,6 +54,15 @@ class Streams:
     async def stop(self) -> None:
         """Finish the message under way, leave."""
         await self._app.stop()
+
+    def watched(self, full: Callable[[], bool]) -> Watched:
+        """For the watchdog; `full`: whether no more is taken for now."""
+        return Watched(name=GROUP, places=self._places, waits=full)
+
+    async def _places(self) -> dict[TopicPartition, int]:
+        consumer = self._app.consumer
+        return {TopicPartition(tp.topic, tp.partition): place for tp in consumer.assignment()
+                if (place := await consumer.position(tp)) is not None}
 
 
 async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
@@ -82,11 +93,13 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
 
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
         count=counter.count, answer=desk.answer, offsets=offsets, failed=tasks.fail))
+    streams = Streams(app)
     health = Health("analytics", metrics)
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
-        StreamWatch(store, tasks, metrics), thresholds, counter, Streams(app)))
+        StreamWatch(store, tasks, metrics), thresholds, counter, streams,
+        Watchdog(kafka, tasks, metrics, (streams.watched(lambda: counter.full), follower.watched))))
 
 
 async def _probe(store: Store) -> str | None:

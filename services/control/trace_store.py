@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.kafka import connect
+from shared.kafka.watchdog import Watched, places_of
 from shared.names import actions, spans, topics
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -99,6 +100,11 @@ class TraceFollower:
         await self._tasks.end(self._loop)
         if self._consumer is not None:
             await self._consumer.stop()
+
+    @property
+    def watched(self) -> Watched:
+        """For the watchdog."""
+        return Watched(name=topics.SPANS, places=lambda: places_of(self._consumer))
 
     async def _run(self, consumer: AIOKafkaConsumer) -> None:
         while True:

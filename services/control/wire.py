@@ -41,6 +41,7 @@ from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
+from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
 from shared.runtime.health import Health, HealthServer
@@ -101,9 +102,13 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
         key_sets.want(book.key_addresses())
         registry.take(entities)
 
+    config, signals_followed = ConfigFollower(kafka, tasks, metrics, take), SignalFollower(
+        kafka, tasks, book.signals.take)
+    traces_followed = TraceFollower(kafka, tasks, trace_store)
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, key_sets,
-        SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take), replies,
-        TraceFollower(kafka, tasks, trace_store),
+        signals_followed, config, replies, traces_followed,
+        Watchdog(kafka, tasks, metrics, (config.watched, signals_followed.watched, replies.watched,
+                                         traces_followed.watched)),
         AdminServer(door.application, service.bind_host, own.port)))

@@ -29,6 +29,7 @@ from shared.kafka.follower import ConfigFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
+from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.project.expressions import BOUNDS
 from shared.runtime.health import Health, HealthServer
@@ -76,9 +77,10 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
                                   storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
                                   max_response_bytes=own.max_response_bytes,
                                   max_output_bytes=own.max_output_bytes))).handle
+    config = ConfigFollower(kafka, tasks, metrics, shelf.take)
+    watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched))
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        ConfigFollower(kafka, tasks, metrics, shelf.take), endings, neighbours, intake,
-        Waker(store, side_outbox, tasks, clock)))
+        config, endings, neighbours, intake, Waker(store, side_outbox, tasks, clock), watchdog))

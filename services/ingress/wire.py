@@ -24,6 +24,7 @@ from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
+from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
 from shared.project.access.networks import Networks
@@ -78,6 +79,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     routes, board = EdgeRoutes(), SignalBoard()
     caller = Caller(outbox, pending, replies)
     metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
+    signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, routes.take)
+    watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
     health.probe = Canary(caller, clock)
     door = Door(EdgeParts(
@@ -90,5 +93,5 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, routes.take), replies,
+        signals, config, replies, watchdog,
         HttpServer(door, pending, service.bind_host, own.port)))

@@ -25,6 +25,7 @@ from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
+from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
 from shared.runtime.health import Health, HealthServer
@@ -72,9 +73,11 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         key_sets.want(book.key_addresses())
 
     metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
+    signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take)
+    watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched, signals.watched))
     health = Health("policy", metrics)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,
-        SpanExport(tracing, side_outbox, tasks, metrics), SignalFollower(kafka, tasks, book.signals.take),
-        ConfigFollower(kafka, tasks, metrics, take), intake))
+        SpanExport(tracing, side_outbox, tasks, metrics), signals,
+        config, intake, watchdog))

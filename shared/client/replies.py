@@ -19,6 +19,7 @@ from shared.contracts.reply_address import correlation_of_reply
 from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.outbox import Outbox
+from shared.kafka.watchdog import Watched, places_of
 from shared.names import actions
 from shared.names.metrics import QUEUE
 from shared.runtime.tasks import Tasks
@@ -57,6 +58,11 @@ class ReplyReader:
         await self._tasks.end(self._loop)
         if self._consumer is not None:
             await self._consumer.stop()
+
+    @property
+    def watched(self) -> Watched:
+        """For the watchdog."""
+        return Watched(name=self.topic, places=lambda: places_of(self._consumer))
 
     async def _run(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -19,6 +19,7 @@ from shared.contracts.signal import Signal
 from shared.errors import BadRecord
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, translate
+from shared.kafka.watchdog import Watched, places_of
 from shared.names import actions, topics
 from shared.names.metrics import CONFIG_OFFSET
 from shared.runtime.tasks import Tasks
@@ -58,6 +59,11 @@ class TopicFollower(Generic[T]):
         await self._tasks.end(self._loop)
         if self._consumer is not None:
             await self._consumer.stop()
+
+    @property
+    def watched(self) -> Watched:
+        """For the watchdog."""
+        return Watched(name=self._place.topic, places=lambda: places_of(self._consumer))
 
     async def wait_for(self, offset: int) -> None:
         """Return once the record at `offset` has been applied here."""

@@ -9,17 +9,20 @@ The handler takes records and says later, through `finished`, which ones are don
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
+from shared.clock import SystemClock
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
+from shared.kafka.watchdog import Watched, places_of
 from shared.names import actions
 from shared.names.metrics import RECORDS_OPEN
 from shared.runtime.tasks import Tasks
@@ -49,6 +52,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._consumer: AIOKafkaConsumer | None = None
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._places: dict[TopicPartition, int] = {}
+        # where each poll began, and when its first record was written
+        self._polls: dict[TopicPartition, deque[tuple[int, int]]] = {}
+        self._clock = SystemClock()
         self._room, self._idle = asyncio.Event(), asyncio.Event()
         self._stopping = False
         self._loops: list[asyncio.Task[Any]] = []
@@ -117,6 +123,23 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """How many records are read and not finished."""
         return sum(tracker.open for tracker in self._trackers.values())
 
+    @property
+    def watched(self) -> Watched:
+        """For the watchdog."""
+        return Watched(name=self._subscription.group, places=lambda: places_of(self._consumer),
+                       waits=lambda: self._stopping or not self._room.is_set(), oldest_s=self._oldest_s)
+
+    def _oldest_s(self) -> float:
+        written_ms = [found for partition in self._polls if (found := self._written_ms(partition)) is not None]
+        return max(0.0, self._clock.now_ms() - min(written_ms)) / 1000 if written_ms else 0.0
+
+    def _written_ms(self, partition: TopicPartition) -> int | None:
+        """When the oldest unfinished record of a partition was written, to the poll that brought it."""
+        polls, oldest = self._polls[partition], self._trackers[partition].oldest
+        while polls and (oldest is None or (len(polls) > 1 and polls[1][0] <= oldest)):
+            polls.popleft()
+        return polls[0][1] if polls else None
+
     def _look_around(self) -> None:
         still_open = self.open()
         _switch(self._room, on=still_open < self._subscription.max_open or self._stopping)
@@ -135,6 +158,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     tracker = self._trackers[partition] = OffsetTracker()
                 tracker.fetched(record.offset for record in found)
                 if found:
+                    self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
+                    self._written_ms(partition)
                     self._places[partition] = found[-1].offset + 1
                 self._metrics.consumed.inc(partition.topic, by=len(found))
                 records.extend(found)
@@ -180,6 +205,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for partition in revoked:
             self._trackers.pop(partition, None)
             self._places.pop(partition, None)
+            self._polls.pop(partition, None)
         self._look_around()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

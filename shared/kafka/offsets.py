@@ -33,6 +33,11 @@ class OffsetTracker:
             self._committable = self._fetched.popleft() + 1
 
     @property
+    def oldest(self) -> int | None:
+        """The lowest offset that is not finished, or None."""
+        return self._fetched[0] if self._fetched else None
+
+    @property
     def open(self) -> int:
         """How many fetched offsets are not finished."""
         return len(self._open)

@@ -51,8 +51,8 @@ RECORDS_OPEN = Family("weir_records_open", "gauge", "Records read and not finish
 RECORDS_CONSUMED = Family("weir_records_consumed", "counter", "Records read", ("topic",))
 CONSUMER_LAG = Family("weir_consumer_lag", "gauge", "Records in the topic that are not read", ("topic", "partition"))
 OLDEST_SECONDS = Family("weir_oldest_record_seconds", "gauge",
-                        "Age of the oldest record that is not finished; of one not read: since when there is one",
-                        ("topic",))
+                        "Age of the oldest record read and not finished, or how long one that waits is not read",
+                        ("consumer",))
 
 # what owners set
 OBSERVED = Family("weir_observed_outcomes", "counter", "What policies that only report would have done",

@@ -26,6 +26,9 @@ class KafkaSettings(BaseSettings):
     fetch_max_wait_ms: PositiveInt = 500
     max_poll_records: PositiveInt = 500
     commit_interval_ms: PositiveInt = 250
+    # how often each consumer is looked at; one that reads nothing for so long though records wait ends its process
+    watch_every_ms: PositiveInt = 2_000
+    stuck_after_ms: PositiveInt = 8_000
     # an unacknowledged batch older than this makes the sender say that the broker is away
     stalled_after_ms: PositiveInt = 2_000
     # aiokafka's idempotent producer never gives up by itself

@@ -1,0 +1,147 @@
+"""Notice consumers that have stopped fetching, and how far behind the others are.
+
+In:    the consumers of this process, the ends of what they read, asked of the broker by a client of our own.
+Out:   lag and age for the metrics; the end of a process of which a consumer reads nothing though there is something to
+       read: its supervisor starts it anew, and as a static member it has its partitions back at once.
+Never: an end for what is no fault of the consumer: a broker that is away, bounds that are full, nothing to read.
+
+A client that lost its way does not know it: it waits for a fetch that never ends, or a loop waits for it. Seen from
+outside both look the same: the topic grows and the place in it does not move.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.errors import WeirError
+from shared.kafka import connect
+from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable
+from shared.names import actions
+from shared.names import metrics as M
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+Places = Mapping[TopicPartition, int]
+_ASK_S = 2.0
+
+
+class ConsumerStopped(KafkaUnavailable):
+    """A consumer reads nothing though there is something to read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """One consumer. `places`: next offset of each partition that it owns; `waits`: it reads nothing on purpose;
+    `oldest_s`: age of the oldest record that it has read and not finished."""
+
+    name: str
+    places: Callable[[], Awaitable[Places]]
+    waits: Callable[[], bool] = lambda: False
+    oldest_s: Callable[[], float] = lambda: 0.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How one consumer moves. Pure: times are monotonic seconds. `places`: where it was seen last; `lag`: records not
+    read, by partition."""
+
+    places: Places = field(default_factory=dict)
+    lag: dict[TopicPartition, int] = field(default_factory=dict)
+    _since: dict[TopicPartition, float] = field(default_factory=dict)
+
+    def look(self, now_s: float, places: Places, ends: Places, *, excused: bool) -> None:
+        """Take in where it stands; one that is excused, moves or had read all begins to be waited for anew."""
+        waited = {partition for partition, lag in self.lag.items() if lag and not excused
+                  and self.places.get(partition) == places.get(partition)}
+        self._since = {partition: self._since[partition] if partition in waited else now_s for partition in places}
+        self.lag = {partition: max(0, ends.get(partition, place) - place) for partition, place in places.items()}
+        self.places = places
+
+    def still(self, now_s: float) -> tuple[TopicPartition, float] | None:
+        """The partition that has not moved for the longest time though there is something to read, and that time."""
+        waiting = [(now_s - since, partition) for partition, since in self._since.items() if self.lag[partition]]
+        if not waiting:
+            return None
+        still_s, partition = max(waiting)
+        return partition, still_s
+
+
+async def places_of(consumer: AIOKafkaConsumer | None) -> Places:
+    """Where a consumer stands, as it says itself."""
+    if consumer is None:
+        return {}
+    return {partition: await consumer.position(partition) for partition in consumer.assignment()}
+
+
+class Watchdog:
+    """Looks at all consumers of a process every few seconds."""
+
+    def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics, watched: Iterable[Watched]) -> None:
+        """Looks once started; started last and stopped first, so that it sees no consumer that is on its way."""
+        self._settings, self._tasks, self._metrics = settings, tasks, metrics
+        self._watched = {one: Progress() for one in watched}
+        self._asker: AIOKafkaConsumer | None = None
+        self._loop: asyncio.Task[None] | None = None
+        metrics.read(M.CONSUMER_LAG, self._lags)
+        metrics.read(M.OLDEST_SECONDS, self._oldest)
+
+    async def start(self) -> None:
+        """Connect, begin to look. Raises KafkaUnavailable."""
+        self._asker = await connect.lone_consumer(self._settings)
+        self._loop = self._tasks.spawn(self._run(self._asker), "watchdog")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        await self._tasks.end(self._loop)
+        if self._asker is not None:
+            await self._asker.stop()
+
+    async def _run(self, asker: AIOKafkaConsumer) -> None:
+        while True:
+            for one, progress in self._watched.items():
+                await self._look(asker, one, progress)
+            await asyncio.sleep(self._settings.watch_every_ms / 1000)
+
+    async def _look(self, asker: AIOKafkaConsumer, one: Watched, progress: Progress) -> None:
+        """Raises ConsumerStopped."""
+        try:
+            async with asyncio.timeout(_ASK_S):
+                places = await one.places()
+        except (*CLIENT_ERRORS, WeirError):
+            # it does not even say where it stands: then it has not moved, as far as anybody knows
+            places = progress.places
+        ends, now_s = await self._ends(asker, one.name, places), time.monotonic()
+        progress.look(now_s, places, ends, excused=one.waits() or not ends)
+        found = progress.still(now_s)
+        if found is not None and found[1] > self._settings.stuck_after_ms / 1000:
+            raise ConsumerStopped(
+                f"consumer {one.name} has read nothing of {found[0].topic}/{found[0].partition} for {found[1]:.0f} s, "
+                f"and {progress.lag[found[0]]} records wait there; this process ends and begins anew")
+
+    async def _ends(self, asker: AIOKafkaConsumer, name: str, places: Places) -> Places:
+        """Nothing when the broker does not answer: then no consumer is to blame."""
+        if not places:
+            return {}
+        try:
+            async with asyncio.timeout(_ASK_S):
+                found: Places = await asker.end_offsets(list(places))
+                return found
+        except CLIENT_ERRORS as exc:
+            log.warning("the ends of what %s reads cannot be had: %r", name, exc,
+                        extra={"action": actions.KAFKA_RETRY})
+            return {}
+
+    def _lags(self) -> Mapping[tuple[str, ...], float]:
+        return {(partition.topic, str(partition.partition)): lag for progress in self._watched.values()
+                for partition, lag in progress.lag.items()}
+
+    def _oldest(self) -> Mapping[tuple[str, ...], float]:
+        now_s = time.monotonic()
+        return {(one.name,): max(one.oldest_s(), found[1] if (found := progress.still(now_s)) else 0.0)
+                for one, progress in self._watched.items()}
