@@ -5,6 +5,8 @@ Out:   `AnalyticsSettings`.
 Never: detectors' thresholds; those are a project's own.
 """
 
+from typing import Literal
+
 from pydantic import PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,5 +26,7 @@ class AnalyticsSettings(BaseSettings):
     batch_events: PositiveInt = 2_000
     # read and not yet counted; then reading waits
     max_waiting_events: PositiveInt = 20_000
+    # what happens to whoever walks through projects that nobody has; projects say it for themselves
+    stray_action: Literal["observe", "throttle", "block"] = "observe"
     # how far a producer's clock may be ahead of the broker's
     max_ahead_ms: PositiveInt = 600_000

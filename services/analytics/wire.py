@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import faust
 from aiokafka import TopicPartition
 
+from services.analytics.abuse_book import AbuseBook
 from services.analytics.allowance import Spending
 from services.analytics.app import GROUP, Handlers, build_app
 from services.analytics.counters import Counters
@@ -17,16 +18,19 @@ from services.analytics.desk import QueryDesk
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
 from services.analytics.queries import Queries
+from services.analytics.recall import Recall
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.stream import StreamWatch
 from services.analytics.thresholds import Thresholds
 from services.analytics.verify import Verifier
+from services.analytics.watch import Watch, WatchParts
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
+from shared.decision.signals import SignalBoard
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
-from shared.kafka.follower import ConfigFollower
+from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.watchdog import Watchdog, Watched
 from shared.runtime.health import Health, HealthServer
@@ -73,16 +77,21 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     projects, spending = Projects(), Spending()
     ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
     thresholds = Thresholds(store, outbox, clock, tasks, spending)
+    screen, book, board = Screen(projects.__contains__, own.max_ahead_ms), AbuseBook(own.stray_action), SignalBoard()
+    watch = Watch(WatchParts(clock=clock, book=book, board=board, recall=Recall(store), outbox=outbox, tasks=tasks,
+                             metrics=metrics))
 
     def take(entities: Sequence[Entity]) -> None:
         projects.take(entities)
         thresholds.take(entities)
+        book.take(entities)
+        board.take_pins(entities)
 
-    screen = Screen(projects.__contains__, own.max_ahead_ms)
     follower = ConfigFollower(kafka, tasks, metrics, take)
+    signals = SignalFollower(kafka, tasks, watch.hear)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
-        metrics=metrics, tasks=tasks, listeners=[thresholds.listen]))
+        metrics=metrics, tasks=tasks, listeners=[thresholds.listen, watch.see]))
     desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
@@ -98,8 +107,9 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
-        StreamWatch(store, tasks, metrics), thresholds, counter, streams,
-        Watchdog(kafka, tasks, metrics, (streams.watched(lambda: counter.full), follower.watched))))
+        StreamWatch(store, tasks, metrics), thresholds, signals, watch, counter, streams,
+        Watchdog(kafka, tasks, metrics, (
+            streams.watched(lambda: counter.full), follower.watched, signals.watched))))
 
 
 async def _probe(store: Store) -> str | None:

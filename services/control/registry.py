@@ -17,7 +17,7 @@ import orjson
 from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, Halt, ProjectVersion, Token, to_value
+from shared.contracts.config import Entity, Halt, Pin, ProjectVersion, Token, to_value
 from shared.errors import Unavailable
 from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.outbox import Outbox
@@ -64,11 +64,23 @@ class Registry:
             self._read_back.pop(entity.key, None)
         if there != entity:
             raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
-        subject = entity.version if isinstance(entity, ProjectVersion) else (
-            entity.id if isinstance(entity, Token) else entity.workflow if isinstance(entity, Halt) else entity.name)
-        self.audit(what, entity.project, subject)
+        self.audit(what, entity.project, _subject(entity))
 
     def audit(self, what: str, project: str, subject: str | int) -> None:
         """Say on the audit topic what was changed."""
         line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": project, "subject": subject}
         self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=project.encode())
+
+
+def _subject(entity: Entity) -> str | int:
+    match entity:
+        case ProjectVersion():
+            return entity.version
+        case Token():
+            return entity.id
+        case Halt():
+            return entity.workflow
+        case Pin():
+            return entity.subject
+        case _:
+            return entity.name

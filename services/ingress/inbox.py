@@ -130,7 +130,7 @@ class Door:
                     query: str) -> answer.Answer | web.StreamResponse:
         parts = self._parts
         project, below = _split(path)
-        visit.target = target = parts.routes.find(request.method, project, below)
+        visit.target = target = self._target(request, project, below)
         parts.traces.begin(visit, target, forced=(
             H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
@@ -191,6 +191,18 @@ class Door:
             log.warning("an execution that nobody hears goes on: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": request_id})
 
+    def _target(self, request: web.BaseRequest, project: str, below: str) -> Target:
+        """Raises OperationNotFound, MethodNotAllowed; Blocked instead, for whoever is."""
+        parts = self._parts
+        try:
+            return parts.routes.find(request.method, project, below)
+        except Refused:
+            now_ms = parts.clock.now_ms()
+            blocked = refusal(parts.board.about(project, (("ip", self._client_ip(request)),), now_ms), now_ms)
+            if blocked is not None:
+                raise blocked from None
+            raise
+
     def _check_signals(self, seen: translate.HttpParts, target: Target) -> None:
         """Refuse a blocked caller before anything is read or published. Raises Blocked."""
         parts = self._parts
@@ -242,11 +254,12 @@ class Door:
         kind: Kind = "delivery" if visit.published_us and unclear else "request"
         project, below = _split(visit.path)
         # a name that nobody has must not become one in the counters
-        known = self._parts.routes.served(project) is not None
+        served = self._parts.routes.served(project)
+        wanted = served is None or served.project.abuse.addresses
         self._parts.usage.ended(kind, Ended(
-            request_id=visit.request_id, target=visit.target, project=project if known else "",
-            path=below if known else visit.path, address=self._client_ip(request), trace=visit.trace,
-            bytes_in=visit.bytes_in), error)
+            request_id=visit.request_id, target=visit.target, project="" if served is None else project,
+            path=visit.path if served is None else below, address=self._client_ip(request) if wanted else "",
+            trace=visit.trace, bytes_in=visit.bytes_in), error)
         self._parts.metrics.requests.inc(*visit.labels, str(error.reason))
         visit.error = (str(error.reason), str(error))
         return answer.of_error(error, visit.request_id)

@@ -5,6 +5,8 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from services.ingress.canary import Canary
@@ -19,6 +21,7 @@ from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
 from shared.clock import SystemClock
+from shared.contracts.config import Entity
 from shared.decision.signals import SignalBoard
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.follower import ConfigFollower, SignalFollower
@@ -77,9 +80,14 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     envelopes = UsageEnvelopes(side_outbox, metrics)
     routes, board = EdgeRoutes(), SignalBoard()
+
+    def take(entities: Sequence[Entity]) -> None:
+        routes.take(entities)
+        board.take_pins(entities)
+
     caller = Caller(outbox, pending, replies)
     metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
-    signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, routes.take)
+    signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, take)
     watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
     health.probe = Canary(caller, clock)

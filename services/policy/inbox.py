@@ -251,7 +251,9 @@ class Bench:
 
     def _address(self, hearing: Hearing) -> str:
         """What usage says of where the call comes from."""
-        return hearing.address if self._parts.keep_addresses else ""
+        project = hearing.case.project
+        wanted = self._parts.keep_addresses and (project is None or project.keeps_addresses)
+        return hearing.address if wanted else ""
 
     def _again(self, hearing: Hearing, kept: KeptAnswer) -> Effects:
         """The first answer again; nothing runs, nothing is spent."""

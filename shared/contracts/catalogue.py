@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.contracts.config import Adjustment, Client, Credential, Entity, Halt, LogLevel, ProjectVersion, Token
+from shared.contracts.config import Adjustment, Client, Credential, Entity, Halt, LogLevel, Pin, ProjectVersion, Token
 from shared.names import actions
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,14 @@ class Catalogue:
             self.log_levels[entity.name] = entity
         elif isinstance(entity, Adjustment):
             self.adjustments[entity.project, entity.name] = entity
-        else:
-            self.tokens[entity.id] = entity
-            for digest in entity.digests.values():
-                self.tokens_by_digest[digest] = entity
+        elif not isinstance(entity, Pin):
+            # pins are kept by those who stop callers, see decision/signals.py
+            self._put_token(entity)
+
+    def _put_token(self, token: Token) -> None:
+        self.tokens[token.id] = token
+        for digest in token.digests.values():
+            self.tokens_by_digest[digest] = token
 
     def projects(self) -> list[str]:
         """Names of all projects, sorted."""

@@ -1,7 +1,8 @@
 """Entities on the compacted topic `weir.config`, one record each.
 
 In:    what the admin API was told.
-Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment`, `LogLevel` and their keys, both ways.
+Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment`, `LogLevel`, `Pin`
+       and their keys, both ways.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -12,6 +13,7 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `halt/<project>/<workflow>` | {project, workflow, halted, reason, time} |
 | `log-level/<service>` | {name, level, until, time, project} |
 | `allowance/<project>/<name>` | {project, name, start, raised, forgiven, time} |
+| `pin/<project>/<kind>/<subject>` | the fields of a signal; `action` is empty when it is lifted |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
@@ -147,14 +149,36 @@ class LogLevel:
         return f"log-level/{self.name}".encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A signal that outlives the topic of signals: until a person ends it, or for long. `action` is empty then."""
+
+    project: str
+    kind: str
+    subject: str
+    action: str
+    until: int
+    time: int
+    detector: str
+    version: int = 0
+    reason: str = ""
+    rate: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"pin/{self.project}/{self.kind}/{self.subject}".encode()
+
+
 EVERY_SERVICE = "*"
-Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel
+Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel | Pin
 _TYPES: dict[Any, tuple[type, ...]] = {
     str: (str,), bool: (bool,), int: (int,), int | None: (int, NoneType), list[str]: (list,), dict[str, str]: (dict,),
     dict[str, Any]: (dict,), dict[str, int]: (dict,)}
 _KINDS: dict[str, type[Entity]] = {
     "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
-    "allowance": Adjustment, "log-level": LogLevel}
+    "allowance": Adjustment, "log-level": LogLevel, "pin": Pin}
 
 
 def to_value(entity: Entity) -> bytes:

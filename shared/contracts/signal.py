@@ -5,7 +5,9 @@ Out:   `Signal` and its key, both ways.
 Never: a secret: a token is named by its id, evidence counts and names request ids.
 
 Key: `<project>/<kind>/<subject>`, so that a later signal about the same subject replaces the earlier one; project `*`
-means all. Value: JSON with the fields below; times in unix ms. `rate`: calls per minute that a throttle leaves.
+means all. Value: JSON with the fields below; times in unix ms. `rate`: calls per minute that a throttle leaves. An IPv6
+address may be a network of 64 bits (`2001:db8:0:7::/64`): whoever has one address in it has them all. A signal that
+lasts `FOREVER` is pinned; those and all long ones stand on the config topic (`config.Pin`), for this one forgets.
 
 A signal of kind `allowance` says that a threshold is reached: its subject is the allowance's name, followed by the
 client and the operation whose amount it is, if each has one of its own; its action is `observe`.
@@ -22,12 +24,14 @@ from shared.errors import BadRecord
 Kind = Literal["client", "ip", "token"]
 Action = Literal["observe", "throttle", "block", "unblock"]
 EVERYWHERE = "*"
+MANUAL = "manual"
+FOREVER = 2**53 - 1
 _KINDS, _ACTIONS = ("client", "ip", "token", "allowance"), ("observe", "throttle", "block", "unblock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """`detector`: who found it, `manual` for a person."""
+    """`detector`: who found it, `manual` for a person; `version`: of the detector."""
 
     project: str
     kind: Kind | Literal["allowance"]
@@ -36,6 +40,7 @@ class Signal:
     until: int
     time: int
     detector: str
+    version: int = 0
     reason: str = ""
     rate: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +49,11 @@ class Signal:
     def key(self) -> bytes:
         """The record's key."""
         return f"{self.project}/{self.kind}/{self.subject}".encode()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether only a person ends it."""
+        return self.until >= FOREVER
 
     def to_value(self) -> bytes:
         """The record's value."""

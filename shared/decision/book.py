@@ -57,6 +57,7 @@ class GuardedProject:
     denies: bool
     authentication: Authentication
     allowances: tuple[CompiledAllowance, ...] = ()
+    keeps_addresses: bool = True
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "GuardedProject":
@@ -73,7 +74,7 @@ class GuardedProject:
             operation.name: _guard(operation, policies, allowances, project)
             for operation in operations_of(project)},
             {client.name: frozenset(client.roles) for client in project.clients}, project.auth == "deny",
-            project.authentication, allowances)
+            project.authentication, allowances, project.abuse.addresses)
 
 
 def _guard(operation: Operation, policies: Sequence[CompiledPolicy], allowances: Sequence[CompiledAllowance],
@@ -105,6 +106,7 @@ class PolicyBook:
 
     def take(self, entities: Sequence[Entity]) -> None:
         """Take in what the config topic says; a project is compiled once, in its newest version."""
+        self.signals.take_pins(entities)
         for entity in entities:
             self._catalogue.put(entity)
         for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:

@@ -1,62 +1,141 @@
 """The signals in force.
 
-In:    signals in the order of their topic.
+In:    signals in the order of their topic, pins in the order of theirs.
 Out:   those that speak of a caller now.
 Never: a clock; a signal after its end.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 
+from shared.contracts.config import Entity, Pin
 from shared.contracts.signal import EVERYWHERE, Signal
 from shared.project.access.facts import packed
 
+# an hour after their end signals are of no more use to anybody
+_KEPT_MS = 3_600_000
+_SWEEP_AT = 1_000
+_V6_BYTES, _V6_NETWORK_BYTES = 16, 8
+Place = tuple[str, str, str]
+
 
 class SignalBoard:
-    """Signals by project, kind and subject."""
+    """Signals by project, kind and subject. A pin is what a person has said last, so it wins."""
 
     def __init__(self) -> None:
         """Empty."""
-        self._signals: dict[tuple[str, str, str], Signal] = {}
+        self._signals: dict[Place, Signal] = {}
+        self._pins: dict[Place, Signal] = {}
         # about nobody: they must not cost every call a look
         self._allowances: dict[bytes, Signal] = {}
+        self._sweep_at = _SWEEP_AT
 
     def take(self, signals: Sequence[Signal]) -> None:
         """Take in what the topic says; an unblocked subject is forgotten."""
         for signal in signals:
-            place = signal.project, signal.kind, canonical(signal.kind, signal.subject)
+            place = _place(signal)
             if signal.kind == "allowance":
                 self._allowances[signal.key] = signal
             elif signal.action == "unblock":
                 self._signals.pop(place, None)
             else:
                 self._signals[place] = signal
+        if len(self._signals) > self._sweep_at and signals:
+            self._sweep(signals[-1].time)
+
+    def take_pins(self, entities: Sequence[Entity]) -> None:
+        """Take in what the config topic says of pins."""
+        for pin in entities:
+            if not isinstance(pin, Pin):
+                continue
+            signal = as_signal(pin)
+            self._pins.pop(_place(signal), None)
+            if pin.action:
+                self._pins[_place(signal)] = signal
+
+    def _sweep(self, now_ms: int) -> None:
+        self._signals = {place: signal for place, signal in self._signals.items()
+                         if signal.until > now_ms - _KEPT_MS}
+        # not again for each that comes while most are in force
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._signals))
 
     def __bool__(self) -> bool:
         """Whether there is any."""
-        return bool(self._signals)
+        return bool(self._signals or self._pins)
 
     def about(self, project: str, subjects: Iterable[tuple[str, str]], now_ms: int) -> list[Signal]:
         """Those in force about a caller; `subjects`: (kind, subject) pairs, empty ones are nobody's."""
-        if not self._signals:
+        if not self:
             return []
-        found = [self._signals.get((where, kind, canonical(kind, subject)))
-                 for kind, subject in subjects if subject for where in (project, EVERYWHERE)]
-        return [signal for signal in found if signal is not None and signal.until > now_ms]
+        return [signal for kind, subject in subjects if subject for name in spellings(kind, subject)
+                for where in (project, EVERYWHERE)
+                if (signal := self._at((where, kind, name), now_ms)) is not None]
+
+    def of(self, project: str, kind: str, subject: str, now_ms: int) -> Signal | None:
+        """The one in force about exactly this subject."""
+        return self._at((project, kind, canonical(kind, subject)), now_ms)
+
+    def pinned(self, project: str, kind: str, subject: str) -> bool:
+        """Whether there is a pin, in force or not."""
+        return (project, kind, canonical(kind, subject)) in self._pins
 
     def all(self, now_ms: int) -> list[Signal]:
         """Every signal in force."""
-        return sorted((signal for signal in (*self._signals.values(), *self._allowances.values())
-                       if signal.until > now_ms), key=lambda signal: signal.time)
+        found = [*(self._at(place, now_ms) for place in {**self._signals, **self._pins}),
+                 *(signal for signal in self._allowances.values() if signal.until > now_ms)]
+        return sorted((signal for signal in found if signal is not None), key=lambda signal: signal.time)
 
     def by_action(self, now_ms: int) -> dict[tuple[str, ...], float]:
         """How many are in force, for the metrics."""
         return dict(Counter((signal.action,) for signal in self.all(now_ms)))
 
+    def _at(self, place: Place, now_ms: int) -> Signal | None:
+        for known in (self._pins, self._signals):
+            signal = known.get(place)
+            if signal is not None and signal.until > now_ms:
+                return signal
+        return None
+
+
+def as_signal(pin: Pin) -> Signal:
+    """What a pin says."""
+    return Signal(
+        project=pin.project, kind=pin.kind,  # type: ignore[arg-type]  # control writes pins of signals only
+        subject=pin.subject, action=pin.action,  # type: ignore[arg-type]  # likewise
+        until=pin.until, time=pin.time, detector=pin.detector, version=pin.version, reason=pin.reason, rate=pin.rate,
+        evidence=pin.evidence)
+
+
+def _place(signal: Signal) -> Place:
+    return signal.project, signal.kind, canonical(signal.kind, signal.subject)
 
 def canonical(kind: str, subject: str) -> str:
-    """One spelling of a subject: an address has several."""
+    """One spelling of a subject: an address has several, and may stand for its network of 64 bits."""
     if kind != "ip":
         return subject
     address = packed(subject)
-    return subject if address is None else address.hex()
+    if address is not None:
+        return address.hex()
+    return subject if not is_network(subject) else ip_network(subject).network_address.packed[:_V6_NETWORK_BYTES].hex()
+
+
+def spellings(kind: str, subject: str) -> tuple[str, ...]:
+    """Under which subjects somebody may be known: an IPv6 address by its network, too."""
+    if kind != "ip":
+        return (subject,)
+    address = packed(subject)
+    if address is None:
+        return (subject,)
+    if len(address) != _V6_BYTES:
+        return (address.hex(),)
+    return address.hex(), address[:_V6_NETWORK_BYTES].hex()
+
+
+def is_network(subject: str) -> bool:
+    """Whether it is an IPv6 network of 64 bits."""
+    try:
+        network = ip_network(subject)
+    except ValueError:
+        return False
+    return network.version == 6 and network.prefixlen == 8 * _V6_NETWORK_BYTES

@@ -61,6 +61,10 @@ LIMITS_NEAR = Family("weir_limits_near", "counter", "Calls that left less than a
                      ("project", "limit"))
 LIMITS_LOCAL = Family("weir_limits_local", "counter", "Calls whose limits were kept by one instance alone: no store")
 SIGNALS = Family("weir_signals", "gauge", "Signals in force: who is watched, throttled or blocked", ("action",))
+FINDINGS = Family("weir_findings", "counter", "Signals that detectors of abuse have given",
+                  ("project", "detector", "action"))
+SIGHTINGS_PASSED_OVER = Family("weir_sightings_passed_over", "counter",
+                               "What no detector of abuse has seen: too much at once, or no store")
 TASKS = Family("weir_tasks", "counter", "Tasks run", ("project",))
 RETRIES = Family("weir_retries", "counter", "Steps tried once more", ("project", "operation"))
 EXPIRED = Family("weir_requests_expired", "counter", "Requests dropped because their deadline had passed")

@@ -28,6 +28,9 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
     for name, networks in access.networks.items():
         for index, network in enumerate(networks):
             yield from _is_network(network, source, ("networks", name, index))
+    for index, network in enumerate(access.abuse.exempt.networks):
+        if network not in access.networks:
+            yield from _is_network(network, source, ("abuse", "exempt", "networks", index))
     yield from _traffic(access, source, operations)
     yield from _callers(access, source)
     for index, policy in enumerate(access.policies):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from shared.project.access.abuse import Abuse
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
@@ -144,6 +145,7 @@ class Access(Model):
     headers: tuple[HeaderPolicy, ...] = ()
     cors: tuple[Cors, ...] = ()
     bounds: tuple[Bounds, ...] = ()
+    abuse: Abuse = Abuse()
 
 
 class Project(Access):

@@ -64,7 +64,7 @@ def _request(**more: Any) -> RequestRecord:
 
 # samples that today's code writes differently; their old files must still decode
 SUPERSEDED = frozenset({"execution", "execution-observed", "execution-kept", "execution-caller", "execution-depth",
-                        "execution-traced", "usage", "usage-observed", "usage-step", "usage-caller"})
+                        "execution-traced", "usage", "usage-observed", "usage-step", "usage-caller", "signal"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -146,6 +146,13 @@ SAMPLES: dict[str, Any] = {
     "signal": Signal(project="shop", kind="ip", subject="203.0.113.9", action="block", until=1_700_000_600_000,
                      time=1_700_000_000_000, detector="credential-burst", reason="too many failed tokens",
                      evidence={"failures": 40, "requests": [REQUEST_ID]}),
+    "signal-version": Signal(
+        project="shop", kind="ip", subject="2001:db8:0:7::/64", action="throttle", until=1_700_000_600_000,
+        time=1_700_000_000_000, detector="path-scan", version=2, reason="too many paths that lead nowhere", rate=5,
+        evidence={"paths": 12, "some": ["/.env"], "within_s": 60, "requests": [REQUEST_ID]}),
+    "config-pin": config.Pin(
+        project="*", kind="token", subject="tk-1", action="block", until=2**53 - 1, time=1_700_000_000_000,
+        detector="token-sharing", version=1, reason="it is on a forum", evidence={"addresses": 40}),
     "config-project": config.ProjectVersion(
         project="shop", version=3, document={"name": "shop", "operations": []}, files={"weir.yaml": "name: shop # ü\n"},
         time=1_700_000_000_000, author="ada", note="first"),

@@ -48,9 +48,14 @@ def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     return result
 
 
+def moment(time_ms: int) -> str:
+    """A time for people."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return "-"
     if column in ("time", "created", "expires", "revoked", "used", "until", "accepted", "ended"):
-        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return moment(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

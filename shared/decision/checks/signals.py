@@ -34,10 +34,12 @@ def refusal(signals: Iterable[Signal], now_ms: int) -> Blocked | None:
     if not blocks:
         return None
     last = max(blocks, key=lambda signal: signal.until)
+    who, why = "address" if last.kind == "ip" else last.kind, f": {last.reason}" if last.reason else ""
+    if last.pinned:
+        return Blocked(f"this {who} is blocked{why}", members={"signal": last.detector})
     wait_s = max(1, -(-(last.until - now_ms) // 1000))
-    why = f": {last.reason}" if last.reason else ""
-    return Blocked(f"this {'address' if last.kind == 'ip' else last.kind} is blocked for {wait_s} s{why}",
-                   headers={"Retry-After": str(wait_s)}, members={"signal": last.detector})
+    return Blocked(f"this {who} is blocked for {wait_s} s{why}", headers={"Retry-After": str(wait_s)},
+                   members={"signal": last.detector})
 
 
 def _throttle(signal: Signal) -> Demand:

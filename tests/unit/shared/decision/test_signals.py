@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.signal import Signal
+from shared.contracts.config import Pin
+from shared.contracts.signal import FOREVER, Signal
 from shared.decision.amounts import Amounts
 from shared.decision.book import PolicyBook
 from shared.decision.decide import decide
@@ -74,3 +75,40 @@ def test_nobody_is_a_subject_only_when_named() -> None:
 def test_record_that_is_no_signal_is_refused(value: bytes) -> None:
     with pytest.raises(BadRecord):
         Signal.from_record(signal().key, value)
+
+
+def pin(action: str = "block", kind: str = "ip", subject: str = "10.1.2.3", until: int = FOREVER) -> Pin:
+    return Pin(project="p", kind=kind, subject=subject, action=action, until=until, time=NOW, detector="manual")
+
+
+def test_pin_wins_over_what_detectors_say_and_ends_when_it_is_taken_away() -> None:
+    made = with_signals(signal("ip", "10.1.2.3", "observe", detector="path-scan"))
+    made.take([pin()])
+    refusal = decide(case(made)).refusal
+    assert refusal is not None
+    assert (str(refusal), "Retry-After" in refusal.headers) == ("this address is blocked", False)
+    made.take([pin(action="")])
+    assert decide(case(made)).reason is Reason.OK
+    assert [one.detector for one in made.signals.all(NOW)] == ["path-scan"]
+
+
+def test_pin_with_an_end_ends_by_itself() -> None:
+    made = book([])
+    made.take([pin(until=NOW + 5_000)])
+    assert decide(case(made)).reason is Reason.BLOCKED
+    assert decide(case(made, now_ms=NOW + 5_000)).reason is Reason.OK
+
+
+@pytest.mark.parametrize(("address", "reason"), [
+    ("2001:db8:0:7::1", Reason.BLOCKED), ("2001:db8:0:7:ffff::9", Reason.BLOCKED), ("2001:db8:0:8::1", Reason.OK)])
+def test_network_of_64_bits_stands_for_all_its_addresses(address: str, reason: Reason) -> None:
+    made = with_signals(signal("ip", "2001:db8:0:7::/64"))
+    assert decide(case(made, client_ip=address)).reason is reason
+
+
+def test_board_forgets_what_has_ended_when_there_is_much_of_it() -> None:
+    board = SignalBoard()
+    board.take([signal("ip", f"10.{number // 250}.{number % 250}.1", until=NOW + 1, time=NOW)
+                for number in range(1_000)])
+    board.take([signal("client", "late", time=NOW + 7_200_000, until=NOW + 8_000_000)])
+    assert [one.subject for one in board.all(0)] == ["late"]

@@ -74,6 +74,15 @@ CASES = [
     ("authentication:\n  certificate: {CN=a: nobody}\n", "dangling", (2, 17), "no client 'nobody'"),
     ("networks:\n  office: [10.0.0.0/8, x]\n", "rule", (2, 24), "'x' is no network"),
     ("clients:\n  - {name: a, roles: [b]}\n", "dangling", (2, 15), "`roles` has none"),
+    ("abuse:\n  acton: block\n", "unknown-key", (2, 3), "unknown key 'acton'"),
+    ("abuse:\n  path_scan: {action: ban}\n", "shape", (2, 15), "'observe', 'throttle' or 'block'"),
+    ("abuse:\n  path_scan: {paths: 1000}\n", "shape", (2, 15), "less than or equal to 50"),
+    ("abuse:\n  hammering: {within: 1m, lasting: 2m}\n", "shape", (2, 3), "`lasting` is longer than `within`"),
+    ("abuse:\n  error_payloads: {errors: 5, shapes: 9}\n", "shape", (2, 3), "`shapes` is more than `errors`"),
+    ("abuse:\n  for: 900\n", "shape", (2, 3), "a duration is a number with a unit"),
+    ("abuse:\n  exempt: {networks: [10.0.0.0/8, office]}\n", "rule", (2, 35), "'office' is no network"),
+    ("abuse:\n  webhook: {url: 'http://far.example/', secret: A}\n", "shape", (2, 13), "over https"),
+    ("abuse:\n  webhook: {url: 'https://a.example/'}\n", "shape", (2, 3), "Field required"),
 ]
 
 
@@ -114,6 +123,16 @@ bounds:
   - {operations: ["*-a"], body: 8KB, query: 100, json_depth: 9, duplicate_keys: false}
 networks:
   office: [10.0.0.0/8, "2001:db8::/32"]
+abuse:
+  action: throttle
+  for: 1h
+  rate: 5
+  addresses: false
+  exempt: {networks: [office, 192.0.2.0/24], clients: [a]}
+  webhook: {url: "https://alerts.example/x", secret: ALERTS}
+  credential_burst: {failures: 30, proofs: 3, within: 2m, action: block, for: 10m}
+  path_scan: {enabled: false}
+  rate_jump: {factor: 4, learn: 1d}
 policies:
   - name: guard
     action: reject
