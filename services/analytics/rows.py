@@ -6,7 +6,6 @@ Never: a look into the store.
 """
 
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from services.analytics.fold import Dimensions
@@ -14,6 +13,7 @@ from services.analytics.ledger import read_field
 from services.analytics.measures import Measures
 from services.analytics.ranges import Range
 from shared.contracts.query import DIMENSIONS, QUANTILES, Sums, UsageAnswer, UsageQuery, UsageRow
+from shared.contracts.usage_filter import fits
 
 _SHARES = dict(zip(QUANTILES, (0.5, 0.95, 0.99), strict=True))
 Values = tuple[Any, ...]
@@ -44,15 +44,10 @@ class Kept(dict[bytes, "Group | None"]):
 
     def _keep(self, dimensions: Dimensions) -> "Group | None":
         values = {"project": self._project, **dimensions._asdict()}
-        for name, patterns in self._query.where.items():
-            if not any(_matches(name, str(values[name]), pattern) for pattern in patterns):
-                return None
+        if not fits(self._query.where, values):
+            return None
         return Group(tuple(values[name] if name in self._query.by else None for name in DIMENSIONS),
                      dimensions.status // 100)
-
-
-def _matches(name: str, value: str, pattern: str) -> bool:
-    return fnmatchcase(value, pattern.replace("x", "?") if name == "status" else pattern)
 
 
 def answer_of(query: UsageQuery, wanted: Range, found: Found, before: Found | None) -> UsageAnswer:

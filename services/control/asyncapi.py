@@ -1,12 +1,17 @@
 """The topics as an AsyncAPI 3.0 document.
 
 In:    `names/topics.py`, the header names.
-Out:   the document: one channel per topic, its record's value and headers, who sends and who receives.
+Out:   the document: one channel per topic, its record's value and headers, who sends and who receives; the shape of
+       values that others read.
 Never: a topic or header that the code does not have.
 """
 
 from typing import Any
 
+import msgspec
+
+from shared.contracts.query import UsageAnswer, UsageQuery, Verification
+from shared.contracts.usage import UsageEvent
 from shared.names import headers as H
 from shared.names import topics
 from shared.names.topics import TOPICS, Topic
@@ -49,11 +54,26 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.SEQUENCE: {**_NUMBER, "description": "Of an answer in parts: which one, from 0"},
         H.EVENT: {**_TEXT, "description": "Of an answer in parts: the event's name"},
         H.LAST: {**_TEXT, "description": "On the last part: true"}},
-    topics.USAGE: {H.PRODUCER: _TEXT, H.SEQUENCE: _NUMBER},
+    topics.USAGE: {
+        H.PRODUCER: {**_TEXT, "description": "The producing process, new with each start"},
+        H.SEQUENCE: {**_NUMBER, "description": "0, 1, 2... by producer: a gap is a lost envelope, a repeat is none"},
+        H.FORMAT: {**_TEXT, "const": "1", "description": "Of the value; absent stands for 1"}},
     topics.QUERIES: _REPLY_ADDRESS,
     topics.DEAD_LETTERS: {H.DEAD_TOPIC: _TEXT, H.DEAD_PARTITION: _NUMBER, H.DEAD_OFFSET: _NUMBER,
                           H.DEAD_SERVICE: _TEXT, H.DEAD_ERROR: _TEXT, H.DEAD_TIME: _NUMBER},
 }
+
+
+_PAYLOADS: dict[str, tuple[Any, str]] = {
+    topics.USAGE: (tuple[UsageEvent, ...],
+                   "One `request` event for each request, by the service that ended it, however it ended; a `delivery` "
+                   "event says what only the edge knows of it. Events of one producer are in order on a partition. A "
+                   "request that was delivered twice has two events with the same `origin`; count one of them. Fields "
+                   "may be added; readers pass over what they do not know."),
+    topics.QUERIES: (UsageQuery, "The answer is a record with the headers of a reply: status 200 and a UsageAnswer (of "
+                     "`verify`: a Verification), or a problem."),
+}
+_ANSWERS = (UsageAnswer, Verification)
 
 
 def asyncapi() -> dict[str, Any]:
@@ -73,7 +93,7 @@ def asyncapi() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {_name(topic): _channel(topic) for topic in TOPICS},
         "operations": operations,
-        "components": {"messages": {_name(topic): _message(topic) for topic in TOPICS}},
+        "components": {"messages": {_name(topic): _message(topic) for topic in TOPICS}, "schemas": _schemas()[1]},
     }
 
 
@@ -85,7 +105,19 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 def _message(topic: Topic) -> dict[str, Any]:
     headers = {"type": "object", "properties": _HEADERS.get(topic.name, {})}
-    return {"name": _name(topic), "summary": topic.value, "headers": headers, "payload": {"description": topic.value}}
+    message: dict[str, Any] = {"name": _name(topic), "summary": topic.value, "headers": headers,
+                               "payload": {"description": topic.value}}
+    if topic.name in _PAYLOADS:
+        message["payload"], message["description"] = _schemas()[0][topic.name], _PAYLOADS[topic.name][1]
+    return message
+
+
+def _schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Payload schemas by topic, and what they refer to; made from the records' own classes."""
+    types = [found for found, _ in _PAYLOADS.values()]
+    payloads, components = msgspec.json.schema_components([*types, *_ANSWERS],
+                                                          ref_template="#/components/schemas/{name}")
+    return dict(zip(_PAYLOADS, payloads, strict=False)), components
 
 
 def _name(topic: Topic) -> str:

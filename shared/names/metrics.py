@@ -72,6 +72,8 @@ USAGE_EVENTS = Family("weir_usage_events", "counter", "Usage events written", ("
 USAGE_COUNTED = Family("weir_usage_counted", "counter", "Usage events that analytics read", ("as",))
 ENVELOPES_REPEATED = Family("weir_usage_envelopes_repeated", "counter",
                             "Usage envelopes that came again, and were not counted")
+SINK_EVENTS = Family("weir_sink_events", "counter", "Usage events that a sink has handed on, envelopes not readable",
+                     ("as",))
 ENVELOPES_MISSING = Family("weir_usage_envelopes_missing", "gauge",
                            "Usage envelopes that have a number and never came")
 

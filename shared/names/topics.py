@@ -54,7 +54,7 @@ TOPICS: tuple[Topic, ...] = (
           partitions=4, configs=_delete(HOUR_MS)),
     Topic(name=REPLIES, value="reply body, raw", writers=("policy", "executor", "analytics"),
           readers=("ingress", "control"), partitions=8, configs=_delete(10 * MINUTE_MS)),
-    Topic(name=USAGE, value="JSON envelope of usage events", writers=_ALL, readers=("analytics",),
+    Topic(name=USAGE, value="JSON envelope of usage events", writers=_ALL, readers=("analytics", "sinks", "operators"),
           partitions=4, configs={**_delete(7 * DAY_MS), "message.timestamp.type": "LogAppendTime"}),
     Topic(name=SIGNALS, value="signal, JSON", writers=("analytics", "control"), readers=("ingress", "policy"),
           partitions=1, configs={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}),

@@ -40,6 +40,7 @@ class Metrics:
         self.kafka_errors, self.store_errors = self._counts(M.KAFKA_ERRORS), self._counts(M.STORE_ERRORS)
         self.findings, self.sightings_passed_over = (
             self._counts(M.FINDINGS), self._counts(M.SIGHTINGS_PASSED_OVER))
+        self.sink_events = self._counts(M.SINK_EVENTS)
         self.spans_dropped = self._counts(M.SPANS_DROPPED)
         self.read(M.SERIES_FOLDED, lambda: self._folded)
 

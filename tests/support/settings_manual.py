@@ -11,6 +11,7 @@ from services.control.settings import ControlSettings
 from services.executor.settings import ExecutorSettings
 from services.ingress.settings import IngressSettings
 from services.policy.settings import PolicySettings
+from services.sinks.settings import SinkSettings
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
@@ -19,7 +20,7 @@ from shared.settings.telemetry import TraceSettings
 
 CLASSES: tuple[type[BaseSettings], ...] = (
     LocalSettings, ServiceSettings, TraceSettings, ClusterKey, KafkaSettings, RedisSettings, IngressSettings,
-    PolicySettings, ExecutorSettings, AnalyticsSettings, ControlSettings)
+    PolicySettings, ExecutorSettings, AnalyticsSettings, ControlSettings, SinkSettings)
 INTRODUCTION = "# Settings\n\nEvery setting is an environment variable, read once, when a process starts.\n"
 
 

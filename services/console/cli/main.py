@@ -23,6 +23,7 @@ from services.console.cli import (
     observe,
     projects,
     signals,
+    stream,
     usage,
 )
 from services.console.cli.failure import Failure
@@ -33,7 +34,7 @@ def application() -> typer.Typer:
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
     for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
-                  logging, usage, documents):
+                  logging, usage, stream, documents):
         group.register(app)
     return app
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from services.console.cli import admin, allowance, arguments, output
 from services.console.cli.output import AsJson
 from shared.contracts.query import DIMENSIONS, MEASURES, columns, to_csv
+from shared.contracts.usage_filter import parse
 
 Project = Annotated[str | None, typer.Argument(help="Name of the project; default: all of them.")]
 Since = Annotated[str, typer.Option(help="Where the range begins: how far back, as in 1h, or a date: 2026-11-01.")]
@@ -63,7 +64,7 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
     """Show what has been used (the default command)."""
     by = by if by is not None else "project" if project is None else "operation,client,status"
     wanted = {"by": by, "top": str(top), "order": order, "compare": "true" if compare else "false",
-              **({"per": per} if per else {}), **dict(_pair(text) for text in where or ())}
+              **({"per": per} if per else {}), **_where(where)}
 
     def ask() -> Any:
         return admin.ask("GET", f"{_path(project)}?{urlencode({**wanted, **_range(since, until)})}")
@@ -110,12 +111,11 @@ def _range(since: str, until: str | None) -> dict[str, int]:
             "until": now_ms + 60_000 if until is None else arguments.moment(until, "--until", now_ms)}
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or name not in DIMENSIONS:
-        raise typer.BadParameter(f"{text!r}: expected dimension=value, with one of {', '.join(DIMENSIONS)}",
-                                 param_hint="--where")
-    return name, value
+def _where(texts: list[str] | None) -> dict[str, str]:
+    try:
+        return {name: ",".join(values) for name, values in parse(texts or ()).items()}
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--where") from None
 
 
 def _table(answer: Any, names: list[str]) -> Any:

@@ -1,0 +1,117 @@
+"""Post batches to a webhook, until it takes them.
+
+In:    bodies and their message ids.
+Out:   HTTP requests signed by Standard Webhooks 1.0.0.
+Never: a batch given up; a redirect followed: the signature is for the address that was configured.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import random
+from collections.abc import Mapping, Sequence
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+
+from services.sinks.cloud_events import MEDIA
+from services.sinks.settings import SinkSettings
+from shared.clock import Clock
+from shared.errors import Unavailable
+from shared.names import actions
+
+log = logging.getLogger(__name__)
+_PREFIX = "whsec_"
+_FIRST_PAUSE_S = 0.5
+_GONE = 410
+_SHOWN = 200
+
+
+class WebhookGone(Unavailable):
+    """The webhook says that it is no more: somebody has to look."""
+
+
+def keys_of(secrets: str) -> list[bytes]:
+    """Keys of secrets as Standard Webhooks writes them. Raises ValueError."""
+    found = []
+    for secret in secrets.split():
+        try:
+            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+            raise ValueError(f"WEIR_SINK_SECRET: a secret is {_PREFIX} and 24 to 64 bytes in base64")
+        found.append(key)
+    if not found:
+        raise ValueError("WEIR_SINK_SECRET is not set; the receiver verifies each batch by it")
+    return found
+
+
+def signed(keys: Sequence[bytes], message_id: str, time_s: int, body: bytes) -> dict[str, str]:
+    """The headers of a message; one signature for each key."""
+    content = f"{message_id}.{time_s}.".encode() + body
+    signatures = (base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode() for key in keys)
+    return {"webhook-id": message_id, "webhook-timestamp": str(time_s),
+            "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures)}
+
+
+def pause_s(tried: int, asked: str | None, longest: float, chance: float) -> float:
+    """How long to wait after so many tries: twice as long each time, less a part by chance; as the webhook asks."""
+    if asked is not None and asked.isdigit():
+        return min(float(asked), longest)
+    return float(min(_FIRST_PAUSE_S * 2.0 ** min(tried - 1, 30), longest) * (1 - chance / 4))
+
+
+class Webhook:
+    """One address."""
+
+    def __init__(self, settings: SinkSettings, clock: Clock) -> None:
+        """Raises ValueError for an address or a secret that cannot be."""
+        if not settings.url.startswith(("http://", "https://")):
+            raise ValueError(f"WEIR_SINK_URL is {settings.url[:80]!r}, not a URL of http or https")
+        self._keys = keys_of(settings.secret.get_secret_value() if settings.secret is not None else "")
+        self._settings, self._clock = settings, clock
+        self._http: ClientSession | None = None
+        # why the last try failed
+        self.trouble: str | None = None
+
+    async def start(self) -> None:
+        """Nothing is sent yet."""
+        self._http = ClientSession(timeout=ClientTimeout(total=self._settings.timeout_s), cookie_jar=DummyCookieJar())
+
+    async def stop(self) -> None:
+        """Close connections."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def deliver(self, message_id: str, body: bytes) -> None:
+        """Return once the webhook has taken it. Raises WebhookGone."""
+        tried = 0
+        while True:
+            status, asked, why = await self._try(signed(
+                self._keys, message_id, self._clock.now_ms() // 1000, body), body)
+            if 200 <= status < 300:
+                self.trouble = None
+                return
+            if status == _GONE:
+                raise WebhookGone("the webhook answers 410: it is no more. What it has not taken waits on the topic; "
+                                  "start the sink again when it has an address")
+            tried += 1
+            self.trouble = f"try {tried}: {why}"
+            wait = pause_s(tried, asked, self._settings.max_pause_s, random.random())
+            log.warning("the webhook has not taken message %s, %s; again in %.1f s", message_id, self.trouble, wait,
+                        extra={"action": actions.SINK_WAITS})
+            await asyncio.sleep(wait)
+
+    async def _try(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str | None, str]:
+        if self._http is None:
+            raise RuntimeError("not started")
+        try:
+            async with self._http.post(self._settings.url, data=body, allow_redirects=False, headers={
+                    **headers, "Content-Type": MEDIA, "User-Agent": "weir-sink"}) as answer:
+                text = (await answer.content.read(_SHOWN)).decode(errors="replace")
+                return answer.status, answer.headers.get("Retry-After"), f"answer {answer.status} {text}".strip()
+        except (ClientError, TimeoutError, OSError) as exc:
+            return 0, None, f"{type(exc).__name__}: {exc}"

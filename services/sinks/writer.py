@@ -1,0 +1,97 @@
+"""The Parquet sink: envelopes in, sets of files out.
+
+In:    `weir.usage`, from where the folder says that it has got to.
+Out:   files; each event once, whatever dies when.
+Never: a place that is remembered anywhere but beside the files.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from services.sinks import parquet
+from services.sinks.folder import Folder
+from services.sinks.inbox import events_of
+from services.sinks.settings import SinkSettings
+from shared.clock import Clock
+from shared.kafka.span import SpanReader
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Gathers events, writes them when there are enough, or when the first has waited long enough."""
+
+    def __init__(self, settings: SinkSettings, reader: SpanReader, clock: Clock, tasks: Tasks,
+                 metrics: Metrics) -> None:
+        """Raises ValueError without a folder, RuntimeError without the library."""
+        if settings.folder is None:
+            raise ValueError("WEIR_SINK_FOLDER is not set")
+        parquet.arrow()
+        self._settings, self._reader, self._clock = settings, reader, clock
+        self._tasks, self._metrics = tasks, metrics
+        self._folder = Folder(settings.folder)
+        self._rows: list[parquet.Row] = []
+        self._offsets: dict[int, int] = {}
+        self._written: dict[int, int] = {}
+        self._since_ms: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._set: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Take the folder and begin. Raises FolderTaken, OSError, KafkaUnavailable."""
+        known = self._folder.open()
+        first = await self._reader.starts()
+        say_lost(known, first)
+        self._offsets = {partition: max(known.get(partition, 0), start) for partition, start in first.items()}
+        self._written = dict(self._offsets)
+        self._task = self._tasks.spawn(self._work(), "parquet")
+
+    async def stop(self) -> None:
+        """Write what has come, let go."""
+        await self._tasks.end(self._task)
+        try:
+            if self._set is not None:
+                await self._set
+            await self._flush()
+        finally:
+            self._folder.close()
+
+    async def _work(self) -> None:
+        async for records in self._reader.read(self._offsets):
+            for record in records:
+                self._rows.extend((record.partition, record.offset, event)
+                                  for event in events_of(record, self._settings, self._metrics))
+                self._offsets[record.partition] = record.offset + 1
+            if records and self._since_ms is None:
+                self._since_ms = self._clock.now_ms()
+            if len(self._rows) >= self._settings.file_events or self._is_time():
+                await self._flush()
+
+    def _is_time(self) -> bool:
+        return self._since_ms is not None and self._clock.now_ms() - self._since_ms >= self._settings.file_s * 1000
+
+    async def _flush(self) -> None:
+        if self._offsets == self._written:
+            return
+        # a stop waits for a set that is being written, and does not write it a second time
+        self._set = asyncio.ensure_future(self._write())
+        await asyncio.shield(self._set)
+
+    async def _write(self) -> None:
+        rows, offsets = self._rows, dict(self._offsets)
+        await asyncio.to_thread(lambda: self._folder.write(parquet.files_of(rows), offsets))
+        self._rows, self._written, self._since_ms = [], offsets, None
+        self._metrics.sink_events.inc("delivered", by=len(rows))
+
+
+def say_lost(known: Mapping[int, int], first: Mapping[int, int]) -> None:
+    """Say what the topic has forgotten before this sink came to it."""
+    for partition, start in first.items():
+        lost = start - known.get(partition, start)
+        if lost > 0:
+            log.error("partition %d of the usage topic: %d envelopes were gone before this sink read them", partition,
+                      lost, extra={"action": actions.SINK_LOST})

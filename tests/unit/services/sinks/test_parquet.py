@@ -1,0 +1,25 @@
+"""Usage events as Parquet."""
+
+import io
+
+import pyarrow.parquet as pq
+
+from services.sinks.parquet import files_of
+from tests.support.usage import TIME, event
+
+
+def test_files_are_by_date_and_hour_and_say_what_the_events_say() -> None:
+    later = event(2, time=TIME + 3_600_000, client="ü", timing={"policy": 5, "executor": 7}, observed=["a:b"])
+    files = files_of([(0, 5, event(1)), (3, 6, later)])
+    assert list(files) == ["date=2023-11-14/hour=22", "date=2023-11-14/hour=23"]
+    row = pq.read_table(io.BytesIO(files["date=2023-11-14/hour=23"])).to_pylist()[0]
+    assert (row["client"], row["micros"], dict(row["timing"]), row["observed"]) == (
+        "ü", 12, {"policy": 5, "executor": 7}, ["a:b"])
+    assert (row["kafka_partition"], row["kafka_offset"], row["time"].timestamp() * 1000) == (3, 6, later.time)
+
+
+def test_columns_keep_their_types_when_nothing_is_in_them() -> None:
+    files = files_of([(0, 1, event(1, kind="delivery", origin=None, timing={}, tasks=0))])
+    full = files_of([(0, 1, event(1, trace_id="t", step="s", observed=["x:y"]))])
+    one, two = (pq.read_schema(io.BytesIO(next(iter(found.values())))) for found in (files, full))
+    assert one.equals(two)
