@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from services.policy.claims import Claims
 from services.policy.counters import Counters
-from services.policy.inbox import Bench, PolicyParts
+from services.policy.inbox import Bench
+from services.policy.parts import PolicyParts
 from services.policy.results import Results
 from services.policy.settings import PolicySettings
 from services.policy.traces import GROUP, PolicyTraces
