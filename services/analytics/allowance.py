@@ -7,7 +7,8 @@ Never: a decision about a call: policy reads the same numbers and takes it.
 An allowance counts from the moment at which analytics knows it; a period that has begun before is not made up for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -94,16 +95,13 @@ class Spending:
         return [Spot(project, one.allowance.label, one.calendar.at(now_ms))
                 for one in self._allowances.get(project, ())]
 
-    def key(self, spot: Spot) -> str | None:
-        """The hash of what is spent there; None when the allowance is there no more."""
-        return next((one.key(spot.period[0]) for one in self._allowances.get(spot.project, ())
-                     if one.allowance.label == spot.label), None)
+    def at(self, spot: Spot) -> CompiledAllowance | None:
+        """The allowance; None when it is there no more."""
+        return next((one for one in self._allowances.get(spot.project, ()) if one.allowance.label == spot.label), None)
 
-    def grants(self, spot: Spot, subjects: Iterable[str]) -> list[Grant]:
-        """What subjects may spend; nothing when the allowance is there no more."""
-        adjustment = self._catalogue.adjustments.get((spot.project, spot.label))
-        return [one.grant_of(subject, spot.period, adjustment) for one in self._allowances.get(spot.project, ())
-                if one.allowance.label == spot.label for subject in subjects]
+    def grant(self, spot: Spot, one: CompiledAllowance, subject: str) -> Grant:
+        """What a subject may spend."""
+        return one.grant_of(subject, spot.period, self._catalogue.adjustments.get((spot.project, spot.label)))
 
     def _concerned(self, spender: Spender) -> Iterator[CompiledAllowance]:
         project, operation, client, _ = spender
@@ -136,6 +134,12 @@ def news(grant: Grant, spent: int, told: str) -> tuple[int, str] | None:
     if threshold <= (int(percent) if before == limit else 0):
         return None
     return threshold, f"{limit}:{threshold}"
+
+
+def message_id(grant: Grant, said: Signal, told: str) -> str:
+    """Names what is said, the same each time it is said."""
+    text = f"{said.project}\0{grant.key}\0{grant.subject}\0{told}"
+    return f"msg_{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def signal(project: str, grant: Grant, spent: int, threshold: int, now_ms: int) -> Signal:

@@ -5,6 +5,7 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+import os
 from collections.abc import Callable, Sequence
 
 import faust
@@ -22,12 +23,13 @@ from services.analytics.recall import Recall
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.stream import StreamWatch
-from services.analytics.thresholds import Thresholds
+from services.analytics.thresholds import AllowanceWatch, OnTopic, Thresholds, ToWebhook
 from services.analytics.verify import Verifier
 from services.analytics.watch import Watch, WatchParts
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
 from shared.decision.signals import SignalBoard
+from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower, SignalFollower
@@ -36,6 +38,7 @@ from shared.kafka.watchdog import Watchdog, Watched
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
+from shared.runtime.webhooks import Webhooks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
@@ -76,14 +79,15 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
     projects, spending = Projects(), Spending()
     ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
-    thresholds = Thresholds(store, outbox, clock, tasks, spending)
+    tellers = OnTopic(outbox), ToWebhook(Webhooks(Vault.of(None, os.environ).secrets, clock))
+    allowances = AllowanceWatch(spending, [Thresholds(store, clock, tasks, spending, teller) for teller in tellers])
     screen, book, board = Screen(projects.__contains__, own.max_ahead_ms), AbuseBook(own.stray_action), SignalBoard()
     watch = Watch(WatchParts(clock=clock, book=book, board=board, recall=Recall(store), outbox=outbox, tasks=tasks,
                              metrics=metrics))
 
     def take(entities: Sequence[Entity]) -> None:
         projects.take(entities)
-        thresholds.take(entities)
+        allowances.take(entities)
         book.take(entities)
         board.take_pins(entities)
 
@@ -91,7 +95,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     signals = SignalFollower(kafka, tasks, watch.hear)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
-        metrics=metrics, tasks=tasks, listeners=[thresholds.listen, watch.see]))
+        metrics=metrics, tasks=tasks, listeners=[allowances.listen, watch.see]))
     desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
@@ -107,7 +111,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
-        StreamWatch(store, tasks, metrics), thresholds, signals, watch, counter, streams,
+        StreamWatch(store, tasks, metrics), allowances, signals, watch, counter, streams,
         Watchdog(kafka, tasks, metrics, (
             streams.watched(lambda: counter.full), follower.watched, signals.watched))))
 

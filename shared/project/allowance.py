@@ -15,6 +15,7 @@ from shared.project.access.limits import Whole
 from shared.project.access.policies import Glob, Speaking
 from shared.project.base import Name
 from shared.project.periods import CalendarPeriod, zone_of
+from shared.project.webhook import Webhook
 
 Side = Literal["client", "operation"]
 _SIDES: tuple[Side, ...] = ("client", "operation")
@@ -49,6 +50,7 @@ class Allowance(Speaking):
     tasks_of: dict[ClientName, Whole] = Field(default_factory=dict, description="Amounts of single clients")
     thresholds: Annotated[tuple[Threshold, ...], AfterValidator(_rising)] = Field(
         default=(80, 100), max_length=20, description="Percentages at which a signal is raised")
+    webhook: Webhook | None = Field(default=None, description="Who is told of thresholds, beside the signal")
     at_limit: Literal["stop", "throttle", "overage"] = Field(
         default="stop", description="What becomes of calls once all is spent")
     rate: Whole | None = Field(default=None, description="Calls a minute that `throttle` lets through")

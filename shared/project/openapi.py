@@ -23,7 +23,7 @@ _TEXTS = {
     405: "The path takes other methods (`method-not-allowed`)",
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
-    429: "A limit is spent (`rate-limited`); `RateLimit` and `Retry-After` say when to call again",
+    429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
     500: "The workflow failed (`workflow-failed`), or its reply does not fit (`reply-invalid`)",
     502: "An outside system failed (`upstream-failed`)",
     503: "Overloaded, disabled or unavailable (`overloaded`, `operation-disabled`, `unavailable`)",

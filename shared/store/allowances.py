@@ -5,7 +5,7 @@ Out:   tasks by subject. Raises StoreUnavailable.
 Never: an addition; that is the ledger's, in one step with all that it counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shared.store.redis import Store
 
@@ -22,17 +22,13 @@ async def spent_by(store: Store, key: str, subjects: Sequence[str]) -> dict[str,
     return {subject: int(tasks or 0) for subject, tasks in zip(subjects, found, strict=True)}
 
 
-async def told(store: Store, key: str) -> dict[str, str]:
-    """What has been said about each subject of a hash."""
-    [found] = await store.hashes([_told(key)])
+async def told(store: Store, key: str, way: str) -> dict[str, str]:
+    """What has been said in some way about each subject of a hash."""
+    [found] = await store.hashes([f"{key}:{way}"])
     return {subject.decode(): text.decode() for subject, text in found.items()}
 
 
-async def tell(store: Store, key: str, subject: str, text: str, expires_s: int) -> None:
-    """Remember what has been said."""
-    await store.command("HSET", _told(key), subject, text)
-    await store.command("EXPIREAT", _told(key), expires_s)
-
-
-def _told(key: str) -> str:
-    return f"{key}:told"
+async def tell(store: Store, key: str, way: str, texts: Mapping[str, str], expires_s: int) -> None:
+    """Remember what has been said, by subject."""
+    await store.command("HSET", f"{key}:{way}", *(part for pair in texts.items() for part in pair))
+    await store.command("EXPIREAT", f"{key}:{way}", expires_s)

@@ -8,33 +8,19 @@ The defaults let busy but honest callers be: a retry loop with one stale token, 
 batch job that meets a limit and waits, a client whose every night has its rush.
 """
 
-import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from shared.project.access.policies import Network
 from shared.project.access.sparse import Sparse
 from shared.project.base import Name
 from shared.project.durations import Duration
+from shared.project.webhook import Webhook
 
 Action = Literal["observe", "throttle", "block"]
 # a signal that lasts longer is made by a person
 _LONGEST_MS = 86_400_000
-_SECURE = re.compile(r"https://[^\s/?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(?=[/?#]|$)")
-
-
-def _secure(url: str) -> str:
-    if _SECURE.match(url):
-        return url
-    raise ValueError("a webhook is called over https://; over plain http only on this machine")
-
-
-class Webhook(Sparse):
-    """Who is told of signals, by Standard Webhooks. `secret`: the variable WEIR_SECRET_<secret> of analytics."""
-
-    url: Annotated[str, StringConstraints(max_length=1000), AfterValidator(_secure)]
-    secret: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
 
 
 class Exempt(Sparse):

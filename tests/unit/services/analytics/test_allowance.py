@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.analytics.allowance import Spending, Spot, news, signal
+from services.analytics.allowance import Spending, message_id, news, signal
 from services.analytics.fold import Known, Placed, fold
 from shared.contracts.config import Adjustment, ProjectVersion
 from shared.contracts.signal import Signal
@@ -96,8 +96,9 @@ def test_touched_are_those_that_spent_something_new() -> None:
 
 def grant(known: Spending, subject: str = "[]") -> Grant:
     [spot] = known.spots("p", MIDNIGHT)
-    [found] = known.grants(spot, [subject])
-    return found
+    one = known.at(spot)
+    assert one is not None
+    return known.grant(spot, one, subject)
 
 
 @pytest.mark.parametrize(("tasks", "told", "expected"), [
@@ -131,14 +132,19 @@ def test_signal_says_whose_amount_it_is_and_survives_the_topic() -> None:
     assert made.reason == "100% of 10 tasks per month are spent; now: overage"
     assert made.evidence | {"client": "c", "operation": "get-a", "spent": 12, "tasks": 10} == made.evidence
     assert Signal.from_record(made.key, made.to_value()) == made
+    again = signal("p", grant(known, '["c","get-a"]'), 14, 100, MIDNIGHT + 1)
+    other = grant(known, '["d","get-a"]')
+    ids = [message_id(grant(known, '["c","get-a"]'), made, "10+0:100"), message_id(
+        grant(known, '["c","get-a"]'), again, "10+0:100"), message_id(other, made, "10+0:100"), message_id(
+        grant(known, '["c","get-a"]'), made, "20+0:100")]
+    assert (ids[0] == ids[1], len(set(ids))) == (True, 3)
 
 
 def test_new_version_changes_amounts_and_can_take_them_away() -> None:
     known = spending({"tasks": 10})
     [spot] = known.spots("p", MIDNIGHT)
     spending({"tasks": 20}, version=2, made=known)
-    assert [one.tasks for one in known.grants(spot, ["[]"])] == [20]
+    assert grant(known).tasks == 20
     spending(version=3, made=known)
-    assert (known.grants(spot, ["[]"]), known.key(spot), known.spots("p", MIDNIGHT)) == ([], None, [])
+    assert (known.at(spot), known.spots("p", MIDNIGHT)) == (None, [])
     assert known.additions([event(tasks=3)]) == []
-    assert isinstance(spot, Spot)

@@ -30,6 +30,9 @@ CASES = [
     (LIST + "{tasks: 6, name: b, at_limit: throttle}", "shape", (4, 5), "`rate` (calls a minute) belong together"),
     (LIST + "{tasks: 6, name: b, rate: 5}", "shape", (4, 5), "`rate` (calls a minute) belong together"),
     (LIST + "{tasks: 6, name: b, tasks_of: {a: 1}}", "shape", (4, 5), "needs `by: client`"),
+    (LIST + "{tasks: 6, name: b, webhook: {url: 'http://far.example', secret: A}}", "shape", (4, 35), "over https://"),
+    (LIST + "{tasks: 6, name: b, webhook: {url: 'https://far.example', secret: my secret}}", "shape", (4, 63),
+     "pattern"),
     ("allowance: 5", "shape", (2, 1), "valid tuple"),
 ]
 
@@ -46,7 +49,7 @@ GOOD = """name: p
 allowance:
   - {tasks: 100000, zone: Europe/Berlin}
   - {tasks: 500, per: day, by: client, tasks_of: {shop: 9000}, clients: ["s*"], thresholds: [50, 100, 200],
-     at_limit: overage}
+     at_limit: overage, webhook: {url: "https://billing.example/weir", secret: BILLING}}
   - {name: dear, description: costs us money, tasks: 50, by: [operation, client], operations: ["get-*"], per: week,
      at_limit: throttle, rate: 5, thresholds: []}
 """

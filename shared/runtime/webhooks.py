@@ -1,0 +1,62 @@
+"""Messages to the webhooks that project owners name.
+
+In:    an address, the name of a secret, a message.
+Out:   a signed POST. Raises NotTaken when the webhook has not taken it.
+Never: a second try: whoever sends knows what is still worth saying. A redirect followed: the signature is for the
+       address that was written down.
+"""
+
+from collections.abc import Mapping
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+
+from shared.clock import Clock
+from shared.contracts.webhook import MEDIA, keys_of, signed
+from shared.errors import Unavailable
+
+_TIMEOUT_S = 10
+_SHOWN = 200
+
+
+class NotTaken(Unavailable):
+    """The webhook did not answer, or not with 2xx; or there is no secret to sign with."""
+
+
+class Webhooks:
+    """One HTTP client for all of them. `secrets` by name, as `Vault` has them."""
+
+    def __init__(self, secrets: Mapping[str, str], clock: Clock) -> None:
+        """Nothing is connected yet."""
+        self._secrets, self._clock = secrets, clock
+        self._http: ClientSession | None = None
+
+    async def start(self) -> None:
+        """Ready to send."""
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), cookie_jar=DummyCookieJar())
+
+    async def stop(self) -> None:
+        """Close connections."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def post(self, url: str, secret: str, message_id: str, body: bytes) -> None:
+        """Send one message. Raises NotTaken."""
+        assert self._http is not None
+        headers = {**signed(self._keys(secret), message_id, self._clock.now_ms() // 1000, body),
+                   "Content-Type": MEDIA, "User-Agent": "weir"}
+        try:
+            async with self._http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                if not 200 <= answer.status < 300:
+                    shown = (await answer.content.read(_SHOWN)).decode(errors="replace")
+                    raise NotTaken(f"the webhook answers {answer.status}: {shown}")
+        except (ClientError, TimeoutError, OSError) as exc:
+            raise NotTaken(f"the webhook does not answer: {type(exc).__name__}: {exc}") from exc
+
+    def _keys(self, secret: str) -> list[bytes]:
+        try:
+            keys = keys_of(self._secrets.get(secret, ""))
+        except ValueError as exc:
+            raise NotTaken(f"WEIR_SECRET_{secret}: {exc}") from exc
+        if not keys:
+            raise NotTaken(f"there is no secret to sign with (WEIR_SECRET_{secret})")
+        return keys
