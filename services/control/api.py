@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from services.control.letter_box import LetterBox, LetterFollower
 from services.control.past_requests import PastRequests
 from services.control.registry import Registry
 from services.control.trace_store import TraceStore
@@ -28,6 +29,8 @@ class Desk:
 
     registry: Registry
     traces: TraceStore
+    letters: LetterBox
+    letter_reader: LetterFollower
     caller: Caller
     store: Store
     outbox: Outbox

@@ -60,7 +60,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.FORMAT: {**_TEXT, "const": "1", "description": "Of the value; absent stands for 1"}},
     topics.QUERIES: _REPLY_ADDRESS,
     topics.DEAD_LETTERS: {H.DEAD_TOPIC: _TEXT, H.DEAD_PARTITION: _NUMBER, H.DEAD_OFFSET: _NUMBER,
-                          H.DEAD_SERVICE: _TEXT, H.DEAD_ERROR: _TEXT, H.DEAD_TIME: _NUMBER},
+                          H.DEAD_SERVICE: _TEXT, H.DEAD_ERROR: _TEXT, H.DEAD_TIME: _NUMBER,
+                          H.DEAD_NOTE: {"enum": ["replayed", "dropped"]}, H.DEAD_LETTER: _NUMBER},
 }
 
 

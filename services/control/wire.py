@@ -14,6 +14,7 @@ from aiohttp import web
 from services.control.admin_token import admin_token
 from services.control.api import Desk, Route
 from services.control.inbox import AdminDoor
+from services.control.letter_box import LetterBox, LetterFollower
 from services.control.past_requests import PastRequests
 from services.control.registry import Registry
 from services.control.resources import (
@@ -21,6 +22,7 @@ from services.control.resources import (
     allowance,
     clients,
     credentials,
+    dead_letters,
     documents,
     executions,
     log_levels,
@@ -43,7 +45,7 @@ from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
-from shared.names.metrics import SIGNALS
+from shared.names.metrics import DEAD_LETTERS_WAITING, SIGNALS
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
@@ -56,7 +58,8 @@ from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 
 ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *credentials.ROUTES,
-                             *executions.ROUTES, *log_levels.ROUTES, *usage.ROUTES, *allowance.ROUTES, *traces.ROUTES,
+                             *executions.ROUTES, *log_levels.ROUTES, *usage.ROUTES, *dead_letters.ROUTES,
+                             *allowance.ROUTES, *traces.ROUTES,
                              *documents.ROUTES)
 
 
@@ -91,8 +94,12 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     slot = Slot(store, tasks, topic=topics.REPLIES, owner=service.instance)
     replies = ReplyReader(kafka, tasks, pending, topic=topics.REPLIES, outbox=outbox, choose=slot.take)
     metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
+    letters = LetterBox(own.max_letters)
+    letters_followed = LetterFollower(kafka, tasks, letters)
+    metrics.read(DEAD_LETTERS_WAITING, letters.waiting)
     health = Health("control", metrics)
-    desk = Desk(registry=registry, traces=trace_store, caller=Caller(outbox, pending, replies), store=store, book=book,
+    desk = Desk(registry=registry, traces=trace_store, letters=letters, letter_reader=letters_followed,
+                caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
                 query_timeout_ms=own.query_timeout_ms, verify_timeout_ms=own.verify_timeout_ms,
                 max_project_bytes=own.max_project_bytes)
@@ -108,7 +115,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, key_sets,
-        signals_followed, config, replies, traces_followed,
+        signals_followed, config, replies, traces_followed, letters_followed,
         Watchdog(kafka, tasks, metrics, (config.watched, signals_followed.watched, replies.watched,
-                                         traces_followed.watched)),
+                                         traces_followed.watched, letters_followed.watched)),
         AdminServer(door.application, service.bind_host, own.port)))

@@ -64,6 +64,11 @@ DEAD_ERROR = "weir-dead-error"
 DEAD_TIME = "weir-dead-time"
 # the record itself is not in the letter, it was too large: it stands at its place
 DEAD_CUT = "weir-dead-cut"
+# what an operator did about a letter, and which one
+DEAD_NOTE = "weir-dead-note"
+DEAD_LETTER = "weir-dead-letter"
+# on a record that is sent again: the letter that it was
+REPLAY_OF = "weir-replay-of"
 # stands in for the headers of a record that the Kafka client cannot read; says why
 UNREADABLE = "weir-unreadable"
 

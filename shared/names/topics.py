@@ -25,6 +25,7 @@ QUERIES = "weir.queries"
 DEAD_LETTERS = "weir.dead-letters"
 AUDIT = "weir.audit"
 SPANS = "otlp_spans"
+REQUESTS = (REQUESTS_EDGE, REQUESTS_INTERNAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,12 @@ def _delete(retention_ms: int) -> dict[str, str]:
 _ALL = ("ingress", "policy", "executor", "analytics", "control")
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(name=REQUESTS_EDGE, value="request body, raw", writers=("ingress",), readers=("policy",),
+    Topic(name=REQUESTS_EDGE, value="request body, raw", writers=("ingress", "control"), readers=("policy",),
           partitions=4, configs=_delete(DAY_MS)),
-    Topic(name=REQUESTS_INTERNAL, value="request body, raw", writers=("internal services", "executor"),
-          readers=("policy",), partitions=4, configs=_delete(DAY_MS)),
-    Topic(name=EXECUTIONS, value="request body, raw", writers=("policy", "executor"), readers=("executor",),
+    Topic(name=REQUESTS_INTERNAL, value="request body, raw", writers=("internal services", "executor",
+          "control"), readers=("policy",), partitions=4, configs=_delete(DAY_MS)),
+    Topic(name=EXECUTIONS, value="request body, raw", writers=("policy", "executor", "control"),
+          readers=("executor",),
           partitions=4, configs=_delete(HOUR_MS)),
     Topic(name=REPLIES, value="reply body, raw", writers=("policy", "executor", "analytics"),
           readers=("ingress", "control"), partitions=8, configs=_delete(10 * MINUTE_MS)),
@@ -62,8 +64,9 @@ TOPICS: tuple[Topic, ...] = (
           partitions=1, configs={"cleanup.policy": "compact"}),
     Topic(name=QUERIES, value="usage query, JSON", writers=("control", "internal services"), readers=("analytics",),
           partitions=1, configs=_delete(10 * MINUTE_MS)),
-    Topic(name=DEAD_LETTERS, value="the original bytes", writers=("policy", "executor", "analytics"),
-          readers=("operators",), partitions=1, configs=_delete(14 * DAY_MS)),
+    Topic(name=DEAD_LETTERS, value="the original bytes; nothing in a note on one",
+          writers=("policy", "executor", "analytics", "control"), readers=("control", "operators"),
+          partitions=1, configs=_delete(14 * DAY_MS)),
     Topic(name=AUDIT, value="who changed what, JSON", writers=("control",), readers=("operators",),
           partitions=1, configs=_delete(400 * DAY_MS)),
     Topic(name=SPANS, value="OTLP protobuf, ExportTraceServiceRequest", writers=_ALL, readers=("collector", "control"),

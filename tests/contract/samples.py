@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.contracts import config
 from shared.contracts.codec import header_map
-from shared.contracts.dead_letter import DeadLetter
+from shared.contracts.dead_letter import DeadLetter, LetterNote
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.query import UsageQuery
@@ -167,6 +167,7 @@ SAMPLES: dict[str, Any] = {
     "config-allowance": config.Adjustment(
         project="shop", name="client", start=1_764_543_600_000, time=1_700_000_000_000,
         raised={"*": 100, '["till"]': 5}, forgiven={'["till"]': 70}),
+    "letter-note": LetterNote(letter=12, outcome="replayed", time_ms=6, request_id=REQUEST_ID),
     "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
 }
 
@@ -179,6 +180,8 @@ def encode(sample: Any) -> Wire:
         return Wire(sample.to_json(), OWN.to_headers())
     if isinstance(sample, DeadLetter):
         return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
+    if isinstance(sample, LetterNote):
+        return Wire(b"", sample.to_headers())
     if isinstance(sample, ReplyRecord):
         return Wire(sample.body, [*OWN.answer_headers(), *sample.to_headers()])
     if isinstance(sample, config.Entity):
@@ -201,6 +204,7 @@ def decode(name: str, wire: Wire) -> Any:
         "reply": lambda: ReplyRecord.from_headers(headers, wire.value),
         "usage": lambda: Envelope.from_record(wire.value, headers),
         "signal": lambda: Signal.from_record(wire.key, wire.value),
+        "letter": lambda: LetterNote.from_headers(headers),
         "query": lambda: UsageQuery.from_json(wire.value),
     }
     return readers[kind]()

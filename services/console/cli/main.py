@@ -14,6 +14,7 @@ from services.console.cli import (
     access,
     allowance,
     credentials,
+    dlq,
     documents,
     example,
     executions,
@@ -34,7 +35,7 @@ def application() -> typer.Typer:
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
     for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
-                  logging, usage, stream, documents):
+                  logging, usage, stream, dlq, documents):
         group.register(app)
     return app
 
