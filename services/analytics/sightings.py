@@ -4,23 +4,25 @@ In:    usage events, each once.
 Out:   `Row`s: what is to be remembered of whom, for which detector.
 Never: a judgement; more callers or subjects than the bounds allow.
 
-Two paces: who does what a detector counts is told at every turn; who merely calls is gathered, for most callers call
-all the time.
+Two paces: who does what a detector counts is told at every turn; who merely calls, and from where, is gathered, for
+most callers call all the time.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from services.analytics.detectors.look import TICK_MS, Detector, Sighting, caller
-from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS
+from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS, OF_PLACES
 from shared.contracts.usage import UsageEvent
 
-MAX_CALLERS, MAX_SUBJECTS = 50_000, 5_000
+MAX_CALLERS, MAX_PLACES, MAX_SUBJECTS = 20_000, 20_000, 5_000
 _MAX_MARKS, _MAX_SAMPLES = 64, 3
 _WEIGHING = tuple(detector for detector in DETECTORS if detector.weighs_calls)
 _MINUTE_TICKS = 60_000 // TICK_MS
-# tick, project, client, token, address
-CallerKey = tuple[int, str, str, str | None, str | None]
+# tick, project, client, the address of a caller that is no client
+CallerKey = tuple[int, str, str, str | None]
+# project, token, address
+Place = tuple[str, str, str | None]
 Subject = tuple[str, str, str, str]
 
 
@@ -59,25 +61,34 @@ class Sightings:
         """Nothing."""
         self.callers: dict[CallerKey, list[int]] = {}
         self.firsts: dict[CallerKey, UsageEvent] = {}
+        self.places: dict[Place, UsageEvent] = {}
         self.rows: dict[tuple[int, Subject], Row] = {}
         self.passed_over = 0
 
     def see(self, events: Iterable[UsageEvent]) -> None:
         """Written out in one loop: it runs for every request of the cluster."""
-        callers, firsts = self.callers, self.firsts
+        callers, places = self.callers, self.places
         for event in events:
-            key = (event.time // TICK_MS, event.project, event.client, event.token, event.address)
+            project, client = event.project, event.client
+            key = (event.time // TICK_MS, project, client, None if client else event.address)
             count = callers.get(key)
             if count is not None:
                 count[0] += 1
-            elif len(callers) < MAX_CALLERS:
-                callers[key] = [1]
-                firsts[key] = event
             else:
-                self.passed_over += 1
+                self._first(key, event)
+            if event.token:
+                place = (project, event.token, event.address)
+                if place not in places and len(places) < MAX_PLACES:
+                    places[place] = event
             if event.reason != "ok":
                 for detector in BY_REASON.get(event.reason, ()):
                     self._note(detector, event)
+
+    def _first(self, key: CallerKey, event: UsageEvent) -> None:
+        if len(self.callers) < MAX_CALLERS:
+            self.callers[key], self.firsts[key] = [1], event
+        else:
+            self.passed_over += 1
 
     def _note(self, detector: Detector, event: UsageEvent) -> None:
         sighting = detector.sees(event)
@@ -117,37 +128,49 @@ class Sightings:
 
 
 class Gathered:
-    """Who called, over several turns."""
+    """Who called, and from where, over several turns."""
 
     def __init__(self) -> None:
         """Nobody."""
         self._counts: dict[CallerKey, int] = {}
         self._firsts: dict[CallerKey, UsageEvent] = {}
+        self._places: dict[Place, UsageEvent] = {}
         self.passed_over = 0
 
     def take(self, seen: Sightings) -> None:
         """Add a turn, minute by minute."""
+        counts = self._counts
         for key, (count,) in seen.callers.items():
             minute = (key[0] // _MINUTE_TICKS * _MINUTE_TICKS, *key[1:])
-            if minute in self._counts:
-                self._counts[minute] += count
-            elif len(self._counts) < MAX_CALLERS:
-                self._counts[minute], self._firsts[minute] = count, seen.firsts[key]
+            if minute in counts:
+                counts[minute] += count
+            elif len(counts) < MAX_CALLERS:
+                counts[minute], self._firsts[minute] = count, seen.firsts[key]
             else:
                 self.passed_over += count
+        for place, event in seen.places.items():
+            if place not in self._places and len(self._places) < MAX_PLACES:
+                self._places[place] = event
 
     def rows(self) -> Iterator[Row]:
-        """A row for each subject, minute and detector that looks at callers."""
+        """A row for each subject, minute and detector that looks at callers, or at where they come from."""
+        called = [(self._firsts[key], count) for key, count in self._counts.items()]
         for detector in OF_CALLERS:
-            rows: dict[tuple[int, str, str, str], Row] = {}
-            for key, count in self._counts.items():
-                event = self._firsts[key]
-                sighting = detector.sees(event)
-                if sighting is None:
-                    continue
-                at = key[0], event.project, sighting.kind, sighting.subject
-                row = rows.get(at)
-                if row is None:
-                    row = rows[at] = Row(detector, sighting.kind, sighting.subject, event.time // TICK_MS, event)
-                row.take(event, sighting.mark, count)
-            yield from rows.values()
+            yield from _rows(detector, called)
+        for detector in OF_PLACES:
+            yield from _rows(detector, [(event, 1) for event in self._places.values()])
+
+
+def _rows(detector: Detector, called: Iterable[tuple[UsageEvent, int]]) -> Iterable[Row]:
+    rows: dict[tuple[int, str, str, str], Row] = {}
+    for event, count in called:
+        sighting = detector.sees(event)
+        if sighting is None:
+            continue
+        tick = event.time // TICK_MS
+        at = tick // _MINUTE_TICKS, event.project, sighting.kind, sighting.subject
+        row = rows.get(at)
+        if row is None:
+            row = rows[at] = Row(detector, sighting.kind, sighting.subject, tick, event)
+        row.take(event, sighting.mark, count)
+    return rows.values()

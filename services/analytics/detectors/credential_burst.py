@@ -5,7 +5,7 @@ Out:   a finding when there were many, of many different proofs.
 Never: a finding about somebody who sends the same stale token again and again.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span, by_address, window
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span, by_address, window
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
 from shared.project.access.abuse import Abuse
@@ -16,6 +16,7 @@ class CredentialBurst:
     """Credential stuffing, guessing of tokens."""
 
     name, version = "credential-burst", 1
+    looks_at: LooksAt = "events"
     weighs_calls = False
     reasons = frozenset({Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_EXPIRED})
 

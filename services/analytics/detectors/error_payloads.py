@@ -5,7 +5,7 @@ Out:   a finding when there are many, of many shapes, and they are most of what 
 Never: a finding about errors of outside systems, or about a batch job some of whose rows are wrong.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span, caller, window
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span, caller, window
 from shared.contracts.token import mark
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
@@ -17,6 +17,7 @@ class ErrorPayloads:
     """Fuzzing, injection."""
 
     name, version = "error-payloads", 1
+    looks_at: LooksAt = "events"
     weighs_calls = True
     reasons = frozenset({Reason.INPUT_INVALID, Reason.BODY_TOO_LARGE, Reason.MEDIA_TYPE_UNSUPPORTED,
                          Reason.WORKFLOW_FAILED, Reason.REPLY_INVALID})

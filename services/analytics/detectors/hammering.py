@@ -5,7 +5,7 @@ Out:   a finding when they last, and are most of what the caller gets.
 Never: a finding about a burst that ends when it is told to.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span, caller, window
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span, caller, window
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
 from shared.project.access.abuse import Abuse
@@ -16,6 +16,7 @@ class Hammering:
     """Calls without a pause after 429."""
 
     name, version = "hammering", 1
+    looks_at: LooksAt = "events"
     weighs_calls = True
     reasons = frozenset({Reason.RATE_LIMITED, Reason.ALLOWANCE_EXHAUSTED})
 

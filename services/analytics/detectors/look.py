@@ -8,7 +8,7 @@ Never: an opinion.
 import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -20,6 +20,9 @@ from shared.project.access.abuse import Abuse, Detecting
 TICK_MS = 5_000
 _SLICES = 12
 _NETWORK_BITS = 64
+
+
+LooksAt = Literal["events", "callers", "places"]
 
 
 class Sighting(NamedTuple):
@@ -71,8 +74,12 @@ class Detector(Protocol):
     weighs_calls: bool
 
     @property
+    def looks_at(self) -> LooksAt:
+        """Events of certain reasons, or each caller, or each place that a token comes from, once in a while."""
+
+    @property
     def reasons(self) -> frozenset[Reason]:
-        """Of the events that it looks at; without any it looks at callers, each once in a while."""
+        """Of the events that it looks at."""
 
     def settings(self, abuse: Abuse) -> Detecting:
         """Its own part of a project's settings."""

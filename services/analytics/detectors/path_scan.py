@@ -5,7 +5,7 @@ Out:   a finding when they went to many different paths.
 Never: a finding about one wrong path, however often it is called.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span, by_address, window
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span, by_address, window
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
 from shared.project.access.abuse import Abuse
@@ -16,6 +16,7 @@ class PathScan:
     """A walk through paths that lead nowhere."""
 
     name, version = "path-scan", 1
+    looks_at: LooksAt = "events"
     weighs_calls = False
     reasons = frozenset({Reason.OPERATION_NOT_FOUND, Reason.METHOD_NOT_ALLOWED})
 

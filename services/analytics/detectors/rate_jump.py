@@ -7,7 +7,7 @@ Never: an opinion about a client that is not known for long.
 What is compared is the busiest minute, not the mean: a client whose every night has its rush has had it before.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
 from shared.project.access.abuse import Abuse
@@ -21,6 +21,7 @@ class RateJump:
     """Far above the client's own baseline."""
 
     name, version = "rate-jump", 1
+    looks_at: LooksAt = "callers"
     weighs_calls = False
     reasons: frozenset[Reason] = frozenset()
 

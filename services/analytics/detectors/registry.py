@@ -21,4 +21,5 @@ DETECTORS: tuple[Detector, ...] = (CredentialBurst(), PathScan(), Hammering(), T
 BY_REASON: Mapping[str, Sequence[Detector]] = {
     str(reason): [detector for detector in DETECTORS if reason in detector.reasons]
     for reason in Reason if any(reason in detector.reasons for detector in DETECTORS)}
-OF_CALLERS = tuple(detector for detector in DETECTORS if not detector.reasons)
+OF_CALLERS = tuple(detector for detector in DETECTORS if detector.looks_at == "callers")
+OF_PLACES = tuple(detector for detector in DETECTORS if detector.looks_at == "places")

@@ -5,7 +5,9 @@ Out:   a finding when one token comes from many.
 Never: an address remembered: a mark stands for it.
 """
 
-from services.analytics.detectors.look import Finding, Look, Sighting, Span, neighbourhood, window
+from functools import lru_cache
+
+from services.analytics.detectors.look import Finding, Look, LooksAt, Sighting, Span, neighbourhood, window
 from shared.contracts.token import mark
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
@@ -17,6 +19,7 @@ class TokenSharing:
     """A token that was passed on, or stolen."""
 
     name, version = "token-sharing", 1
+    looks_at: LooksAt = "places"
     weighs_calls = False
     reasons: frozenset[Reason] = frozenset()
 
@@ -28,7 +31,7 @@ class TokenSharing:
         """A token and a mark of where it came from."""
         if not event.token or not event.address:
             return None
-        return Sighting("token", event.token, mark(neighbourhood(event.address)))
+        return Sighting("token", event.token, _mark(event.address))
 
     def span(self, abuse: Abuse) -> Span:
         """A longer window."""
@@ -39,4 +42,9 @@ class TokenSharing:
         if look.marks < abuse.token_sharing.addresses:
             return None
         return Finding(reason="this token comes from too many addresses",
-                       evidence={"addresses": look.marks, "calls": sum(look.hits)})
+                       evidence={"addresses": look.marks})
+
+
+@lru_cache(maxsize=50_000)
+def _mark(address: str) -> str:
+    return mark(neighbourhood(address))

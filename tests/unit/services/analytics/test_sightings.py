@@ -29,8 +29,13 @@ def hits(*parts: list[UsageEvent]) -> Counter[tuple[object, ...]]:
         seen.see(part)
         gathered.take(seen)
         for row in (*seen.rows.values(), *gathered.rows()):
-            minute = row.tick // 12 if row.detector.weighs_calls is False and not row.detector.reasons else row.tick
-            total[row.detector.name, row.project, row.kind, row.subject, minute] += row.hits
+            minute = row.tick if row.detector.looks_at == "events" else row.tick // 12
+            # places are told once by each process, so their marks are what counts
+            key = row.detector.name, row.project, row.kind, row.subject, minute
+            if row.detector.looks_at == "places":
+                total.update({(*key, mark): 0 for mark in row.marks})
+            else:
+                total[key] += row.hits
     return total
 
 

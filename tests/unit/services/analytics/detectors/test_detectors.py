@@ -6,7 +6,7 @@ import pytest
 
 from services.analytics.detectors.look import Look, neighbourhood, window
 from services.analytics.detectors.rate_jump import BLOCK_MS
-from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS
+from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS, OF_PLACES
 from shared.project.access.abuse import Abuse
 from tests.support.usage import event
 
@@ -78,5 +78,5 @@ def test_window_is_no_shorter_than_it_was_asked_for_and_little_longer(within_ms:
 def test_every_detector_has_a_name_of_its_own_and_something_to_look_at() -> None:
     assert len(BY_NAME) == len(DETECTORS) == 6
     looked_at = {detector.name for detectors in BY_REASON.values() for detector in detectors}
-    assert looked_at | {detector.name for detector in OF_CALLERS} == set(BY_NAME)
+    assert looked_at | {detector.name for detector in (*OF_CALLERS, *OF_PLACES)} == set(BY_NAME)
     assert Abuse().rate_jump.learn_ms >= BLOCK_MS
