@@ -10,7 +10,7 @@ import pytest
 from tests.support.platform import ROOT, Platform
 from tests.support.snippets import Snippet, snippets
 
-SNIPPETS = [snippet for page in ("README.md", "docs/policies.md") for snippet in snippets(ROOT / page)]
+SNIPPETS = [snippet for page in ("README.md", "docs/policies.md", "docs/abuse.md") for snippet in snippets(ROOT / page)]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[one.script.split("\n")[0][:40] for one in SNIPPETS])

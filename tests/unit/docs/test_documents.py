@@ -34,10 +34,11 @@ def test_pages_name_only_topics_and_variables_that_exist(page: Path) -> None:
         "WEIR_EXAMPLE_HR_URL", "WEIR_CONFIG", "WEIR_SECRET"}
 
 
-def test_every_access_file_of_the_page_on_policies_is_one_that_validates() -> None:
+@pytest.mark.parametrize(("page", "least"), [("policies", 4), ("abuse", 1)])
+def test_every_access_file_of_a_page_is_one_that_validates(page: str, least: int) -> None:
     example = ROOT / "examples" / PROJECT
     files = {path.relative_to(example).as_posix(): path.read_text() for path in example.rglob("*.yaml")}
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/policies.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 4
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
+    assert len(blocks) >= least
     for block in blocks:
         assert load_project({**files, "access.yaml": block}).problems == ()
