@@ -16,6 +16,7 @@ from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.store.cancels import cancelled
 from shared.store.redis import Store, StoreUnavailable
+from shared.store.waiting import wake_all
 
 log = logging.getLogger(__name__)
 End = Callable[[WeirError], None]
@@ -53,6 +54,7 @@ class Endings:
             self._halts[place] = halt
             for end in list(self._inside.get(place, {}).values()):
                 end(Cancelled(_told(halt)))
+            self._tasks.spawn(self._wake(halt.project), "wake what waits")
 
     @contextmanager
     def execution(self, execution: str, end: End) -> Iterator[None]:
@@ -89,6 +91,14 @@ class Endings:
         await self._look()
         # one that has just ended itself meets its end here
         await asyncio.sleep(0)
+
+    async def _wake(self, project: str) -> None:
+        """Executions that wait go on: those inside a workflow that is stopped end by that, the others wait again."""
+        try:
+            await wake_all(self._store, project)
+        except StoreUnavailable as exc:
+            log.warning("executions of a stopped workflow that wait end when their time comes: %s", exc,
+                        extra={"action": actions.STORE_AWAY})
 
     async def _now_and_then(self) -> None:
         while True:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.executor.progress import Progress
+from services.executor.keeping import Keeping
+from services.executor.progress import Following, Progress
 from services.executor.run import run
 from services.executor.scene import Parked, Scene, Surroundings, Tally
 from services.executor.settings import ExecutorSettings
@@ -21,11 +22,20 @@ from services.executor.stream import Stream
 from services.executor.traces import ExecutorTraces, with_steps
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
-from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
-from shared.errors import BadRecord, Cancelled, Overloaded, Refused, TimedOut, Unavailable, WeirError, WorkflowFailed
+from shared.errors import (
+    BadRecord,
+    Cancelled,
+    Overloaded,
+    Refused,
+    TimedOut,
+    Unavailable,
+    WeirError,
+    WorkflowFailed,
+    WorkflowStopped,
+)
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -36,10 +46,6 @@ from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
-from shared.store.amounts import give_back
-from shared.store.idempotency import keep
-from shared.store.redis import Store, StoreUnavailable
-from shared.store.waiting import keep_failed, park
 from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, sent
@@ -47,6 +53,8 @@ from shared.telemetry.tracing import context_of, sent
 log = logging.getLogger(__name__)
 HOP = "executor"
 Outcome = tuple[ReplyRecord, Reason, str | None]
+# tries of an execution that nobody waits for, where the platform is not there for it
+_PATIENCE, _PAUSE_S = 60, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,7 @@ class ExecutorParts:
     dead_letters: DeadLetters
     metrics: Metrics
     tasks: Tasks
-    store: Store
+    keeping: Keeping
     progress: Progress
     traces: ExecutorTraces
 
@@ -122,12 +130,12 @@ class Stage:
                 span.end()
 
     async def _answer(self, record: Record, scene: Scene, outcome: Outcome, timing: dict[str, int],
-                      following: asyncio.Task[None] | None) -> None:
+                      following: Following | None) -> None:
         parts, execution, (reply, reason, step) = self._parts, scene.execution, outcome
         parts.traces.ended(scene.span, scene, reply.status, reason)
         if execution.holds:
             # before the answer: whoever has it may call again at once
-            await self._give_back(execution)
+            await parts.keeping.give_back(execution)
         told = parts.traces.worth_telling(scene, reply.status, timing)
         sending = None
         if execution.reply_to is not None:
@@ -138,7 +146,7 @@ class Stage:
             headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
             traceparent=str(context_of(sending, scene.trace)), client=execution.client if told else "")
         if execution.claim:
-            await self._keep(execution, reply if scene.stream is None else scene.stream.whole(reply))
+            await parts.keeping.answer(execution, reply if scene.stream is None else scene.stream.whole(reply))
         await parts.progress.end(scene, answer, following)
         effects: list[asyncio.Future[None]] = []
         if scene.stream is not None and scene.stream.began:
@@ -162,7 +170,7 @@ class Stage:
         """The answer, why, and the step that failed; or that it goes on later."""
         execution = scene.execution
         try:
-            return await self._run(record, scene), Reason.OK, None
+            return await self._patiently(record, scene), Reason.OK, None
         except Parked as parked:
             return parked
         except (WeirError, asyncio.CancelledError) as exc:
@@ -172,13 +180,7 @@ class Stage:
                 error = scene.tally.unwound()
             else:
                 raise
-            if isinstance(error, Refused):
-                # nothing was done for the caller
-                scene.tally.tasks = 0
-            elif isinstance(error, Cancelled):
-                scene.tally.ended = error
-            elif scene.journal is not None:
-                await self._keep_failed(scene)
+            await self._ended(scene, error)
             failed_step = error.members.get("step")
             return (error_reply(error, execution.request_id), error.reason,
                     None if failed_step is None else str(failed_step))
@@ -188,15 +190,42 @@ class Stage:
             failure = WorkflowFailed("an error inside the executor; its log has the request id")
             return error_reply(failure, execution.request_id), failure.reason, None
 
+    async def _ended(self, scene: Scene, error: WeirError) -> None:
+        """It did not end well: what it has cost, and whether it can go on once more."""
+        execution, tally = scene.execution, scene.tally
+        # what was refused was not run, but for what had run before it was put aside
+        tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) else tally.tasks)
+        if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
+            tally.ended = error
+            if scene.journal is not None or execution.spent:
+                await self._parts.keeping.forget(execution)
+        elif scene.journal is not None or execution.spent:
+            await self._parts.keeping.failed(execution)
+
+    async def _patiently(self, record: Record, scene: Scene) -> ReplyRecord:
+        """One that nobody waits for does not fail because the store, or a project's version, is away for a while."""
+        for _ in range(_PATIENCE if scene.execution.reply_to is None else 0):
+            try:
+                return await self._run(record, scene)
+            except Unavailable as exc:
+                log.warning("execution %s goes on in a moment: %s", scene.execution.request_id, exc,
+                            extra={"action": actions.STORE_AWAY, "request_id": scene.execution.request_id})
+                await scene.tally.settled()
+                scene.begin_anew(_scope(scene.execution))
+                await asyncio.sleep(_PAUSE_S)
+        return await self._run(record, scene)
+
     async def _run(self, record: Record, scene: Scene) -> ReplyRecord:
         parts, execution, tally = self._parts, scene.execution, scene.tally
         endings, tally.main = parts.surroundings.endings, asyncio.current_task()
         with endings.execution(execution.request_id, tally.end):
-            if execution.deadline_ms <= parts.surroundings.clock.now_ms():
+            if (execution.answer_by_ms or execution.deadline_ms) <= parts.surroundings.clock.now_ms():
                 parts.metrics.expired.inc()
                 raise TimedOut("the deadline had passed before the workflow could start")
             bound = parts.settings.max_in_flight_per_project
             if self._running[execution.project] > bound:
+                if execution.reply_to is None:
+                    raise await parts.keeping.put_aside(execution)
                 raise Overloaded(f"{bound} executions of this project run here already "
                                  "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
             plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
@@ -212,45 +241,8 @@ class Stage:
                     # what runs beside it is a part of it, and what it did is noted when this one is taken up
                     await tally.settled()
                     await endings.look()
-                    await self._park(execution, parked.until_ms)
+                    await parts.keeping.park(execution, parked.until_ms, tally.tasks)
                     raise
-
-    async def _park(self, execution: ExecutionRecord, until_ms: int) -> None:
-        try:
-            await park(self._parts.store, execution, until_ms)
-        except StoreUnavailable as exc:
-            raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}") from exc
-
-    async def _keep_failed(self, scene: Scene) -> None:
-        """It can be resumed for as long as its result is kept."""
-        execution, journal = scene.execution, scene.journal
-        try:
-            if execution.keep_ms and journal is not None:
-                await keep_failed(self._parts.store, execution, execution.keep_ms)
-                await journal.last_for(execution.keep_ms)
-        except StoreUnavailable as exc:
-            log.warning("a failed execution cannot be resumed: %s", exc,
-                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
-
-    async def _give_back(self, execution: ExecutionRecord) -> None:
-        """What cannot be given back ends with the deadline."""
-        try:
-            await give_back(self._parts.store, execution.request_id, execution.holds)
-        except StoreUnavailable as exc:
-            log.warning("a call at the same time counts until its deadline: %s", exc,
-                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
-
-    async def _keep(self, execution: ExecutionRecord, reply: ReplyRecord | None) -> None:
-        """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
-        claim = execution.claim
-        if reply is None:
-            return
-        try:
-            await keep(self._parts.store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
-                       int(claim["keep_ms"]))
-        except StoreUnavailable as exc:
-            log.warning("an answer cannot be given again: %s", exc,
-                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
     def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None, dict[str, int]],
                 effects: list[asyncio.Future[None]]) -> None:

@@ -33,7 +33,7 @@ class Journals:
 
     async def open(self, project: str, execution: str, left_ms: int) -> "Journal":
         """The journal of an execution, with what it has noted already. Raises Unavailable."""
-        key = f"weir:journal:{project}:{execution}"
+        key = _key(project, execution)
         try:
             noted = await read(self._store, key)
         except StoreUnavailable as exc:
@@ -51,9 +51,9 @@ class Journals:
             self._tasks.spawn(self._write(), "journal")
         return noted
 
-    async def last_for(self, key: str, keep_ms: int) -> None:
-        """Keep a journal for so long from now on. Raises StoreUnavailable."""
-        await keep(self._store, key, keep_ms)
+    async def last_for(self, project: str, execution: str, keep_ms: int) -> None:
+        """Keep the journal of an execution that is over for so long from now on. Raises StoreUnavailable."""
+        await keep(self._store, _key(project, execution), keep_ms)
 
     async def _write(self) -> None:
         while self._waiting:
@@ -108,14 +108,14 @@ class Journal:
         if self._keep_ms > 2 * _GRACE_MS:
             self._journals.note((self._key, "over", b"{}", _GRACE_MS))
 
-    async def last_for(self, keep_ms: int) -> None:
-        """Keep the journal of an execution that is over. Raises StoreUnavailable."""
-        await self._journals.last_for(self._key, keep_ms)
-
     async def settled(self) -> None:
         """Wait for all notes. Raises Unavailable: without its journal, a durable execution must not go on."""
         waiting, self._open = self._open, []
         await asyncio.gather(*waiting)
+
+
+def _key(project: str, execution: str) -> str:
+    return f"weir:journal:{project}:{execution}"
 
 
 _BY_REASON: dict[str, type[WeirError]] = {

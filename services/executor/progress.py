@@ -7,10 +7,12 @@ Never: an execution that fails because the store is away: its result is then not
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 import msgspec
 
 from services.executor.scene import Scene
+from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.contracts.reply import ReplyRecord
 from shared.names import actions
@@ -20,6 +22,16 @@ from shared.store.results import put
 log = logging.getLogger(__name__)
 # most are over before anybody could look
 _FIRST_S, _EVERY_S = 0.1, 1.0
+# whoever is told by the edge that its wait is over finds the result there already
+_EARLY_MS = 300
+
+
+@dataclass(slots=True)
+class Following:
+    """One execution that is told of: not yet, or by a task. Most are over before their time comes."""
+
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
 
 
 class Progress:
@@ -29,35 +41,52 @@ class Progress:
         """Ready at once."""
         self._store = store
 
-    def follow(self, scene: Scene) -> asyncio.Task[None] | None:
-        """Tell how an execution stands, every second; None for one whose result is not kept."""
-        if not scene.execution.keep_ms:
-            return None
-        return scene.surroundings.tasks.spawn(self._follow(scene), "progress")
+    def follow(self, scene: Scene) -> Following | None:
+        """Tell how an execution stands, every second; None for one whose result is not kept.
 
-    async def end(self, scene: Scene, reply: ReplyRecord, following: asyncio.Task[None] | None) -> None:
-        """Tell the answer."""
+        Where a caller waits for the answer, from shortly before the end of its wait.
+        """
+        execution = scene.execution
+        if not execution.keep_ms:
+            return None
+        first_s = max(0, _from_ms(execution) - scene.began_ms) / 1000 if execution.answer_by_ms else _FIRST_S
+        following = Following()
+        following.timer = asyncio.get_running_loop().call_later(first_s, self._begin, scene, following)
+        return following
+
+    def _begin(self, scene: Scene, following: Following) -> None:
+        following.task = scene.surroundings.tasks.spawn(self._follow(scene), "progress")
+
+    async def end(self, scene: Scene, reply: ReplyRecord, following: Following | None) -> None:
+        """Tell the answer, unless its caller still waits for it."""
         if following is None:
             return
-        await scene.surroundings.tasks.end(following)
-        result = _standing(scene, "running").answered(
-            reply, scene.surroundings.clock.now_ms(), scene.tally.tasks, tuple(scene.scope["steps"]))
+        await self._end(scene, following)
+        now_ms = scene.surroundings.clock.now_ms()
+        if scene.execution.answer_by_ms and now_ms < _from_ms(scene.execution):
+            return
+        result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, tuple(scene.scope["steps"]))
         await self._put(scene, msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result)
 
-    async def wait(self, scene: Scene, until_ms: int, following: asyncio.Task[None] | None) -> None:
+    async def wait(self, scene: Scene, until_ms: int, following: Following | None) -> None:
         """Tell that it waits; for longer than results are kept, if it must."""
         if following is None:
             return
-        await scene.surroundings.tasks.end(following)
+        await self._end(scene, following)
         left_ms = until_ms - scene.surroundings.clock.now_ms()
         await self._put(scene, _standing(scene, "waiting"), left_ms)
 
+    @staticmethod
+    async def _end(scene: Scene, following: Following) -> None:
+        if following.timer is not None:
+            following.timer.cancel()
+        if following.task is not None:
+            await scene.surroundings.tasks.end(following.task)
+
     async def _follow(self, scene: Scene) -> None:
-        pause_s = _FIRST_S
         while True:
-            await asyncio.sleep(pause_s)
             await self._put(scene, _standing(scene, "running"))
-            pause_s = _EVERY_S
+            await asyncio.sleep(_EVERY_S)
 
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
         execution = scene.execution
@@ -66,6 +95,10 @@ class Progress:
         except StoreUnavailable as exc:
             log.warning("how an execution stands cannot be told: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+
+
+def _from_ms(execution: ExecutionRecord) -> int:
+    return execution.answer_by_ms - _EARLY_MS
 
 
 def _standing(scene: Scene, state: State) -> ExecutionResult:

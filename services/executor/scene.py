@@ -143,6 +143,10 @@ class Scene:
     workflow: str = ""
     route: str = ""
 
+    def begin_anew(self, scope: dict[str, Any]) -> None:
+        """As if nothing had run; a journal says what had."""
+        self.scope, self.last, self.journal, self.tally.tasks = scope, None, None, 1
+
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""
         left = self.execution.deadline_ms - self.surroundings.clock.now_ms()

@@ -59,4 +59,4 @@ class Waker:
                       extra={"action": actions.RECORD_DEAD, "request_id": name})
         else:
             await self._outbox.send(topics.EXECUTIONS, execution.body, execution.to_headers())
-        await done(self._store, name, lease)
+        await done(self._store, name, "" if execution is None else execution.project, lease)

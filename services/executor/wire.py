@@ -10,6 +10,7 @@ import os
 from services.executor.endings import Endings
 from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
+from services.executor.keeping import Keeping
 from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
@@ -55,11 +56,11 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
-    store = Store(RedisSettings(), metrics)
+    store, patient = Store(RedisSettings(), metrics), Store(RedisSettings(), metrics, patient=True)
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     seal = ClusterKey().seal()
     credentials = Credentials(seal, http, clock)
-    endings = Endings(store, tasks)
+    endings, journals = Endings(store, tasks), Journals(store, tasks, seal)
     neighbours = Neighbours(Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
                                  owner=service.instance, max_in_flight=own.max_in_flight))
     shelf = Shelf(os.environ, own.version_wait_ms, credentials.take, endings.take)
@@ -67,10 +68,11 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
-        dead_letters=dead_letters, metrics=metrics, tasks=tasks, store=store, progress=Progress(store),
+        dead_letters=dead_letters, metrics=metrics, tasks=tasks,
+        keeping=Keeping(store, clock, journals), progress=Progress(store),
         traces=ExecutorTraces(tracing, traces.slow_ms),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
-                                  journals=Journals(store, tasks, seal), store=store, scripts=scripts, outbox=outbox,
+                                  journals=journals, store=store, scripts=scripts, outbox=outbox,
                                   endings=endings, neighbours=neighbours, max_depth=own.max_depth,
                                   park_after_ms=own.park_after_ms,
                                   publish_topics=own.publish_topics,
@@ -83,4 +85,5 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
-        config, endings, neighbours, intake, Waker(store, side_outbox, tasks, clock), watchdog))
+        config, endings, neighbours, intake, patient, Waker(patient, side_outbox, tasks, clock),
+        watchdog))

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from services.ingress import admission, answer, cors, translate
 from services.ingress.edge_usage import EdgeUsage, Ended
+from services.ingress.executions import placed
 from services.ingress.origin import client_ip, hops
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes, Target
@@ -129,7 +130,7 @@ class Door:
     async def _call(self, request: web.BaseRequest, visit: Visit, path: str,
                     query: str) -> answer.Answer | web.StreamResponse:
         parts = self._parts
-        project, below = _split(path)
+        project, below = _split(await placed(parts.store, path))
         visit.target = target = self._target(request, project, below)
         parts.traces.begin(visit, target, forced=(
             H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
@@ -141,7 +142,7 @@ class Door:
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
         seen.body = await self._body(request, visit)
-        how = answering(target.operation, seen.headers.get(H.PREFER))
+        how = answering(target.operation, seen.headers.get(H.PREFER), edge=True)
         record = translate.to_record(
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
             parts.traces.publishing(visit, len(seen.body)), parts.seal)

@@ -56,6 +56,16 @@ class Hearing(Struct, frozen=True, kw_only=True):
         http = self.case.request.http
         return "" if http is None else http.client_ip
 
+    @property
+    def answer_by_ms(self) -> int:
+        """Until when the caller waits, where its answer is kept only if it comes after that; else 0."""
+        how, guarded = self.case.answering, self.case.guarded
+        if how.at_once or not how.kept or (guarded is not None and guarded.durable):
+            return 0
+        # it waits since its record was written
+        came_ms = self.case.now_ms - self.timing["policy-queue"] // 1000
+        return min(self.case.until_ms, came_ms + how.wait_ms)
+
     def proof(self, reason: Reason) -> str | None:
         """What tells a refused proof from another one."""
         if reason not in (Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_EXPIRED):

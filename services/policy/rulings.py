@@ -91,7 +91,7 @@ class Rulings:
         execution = ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
-            deadline_ms=case.until_ms, trigger=case.trigger,
+            deadline_ms=case.until_ms, answer_by_ms=hearing.answer_by_ms, trigger=case.trigger,
             timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
             claim={} if answered else hearing.claim(),
             keep_ms=self._parts.results.keep_ms if kept else 0,

@@ -108,7 +108,8 @@ class Case(Struct, kw_only=True):
         """Whether the caller waits, and for how long."""
         if self._answering is None:
             assert self.guarded is not None
-            self._answering = answering(self.guarded.operation, self.request.prefer)
+            self._answering = answering(self.guarded.operation, self.request.prefer,
+                                        edge=self.topic == topics.REQUESTS_EDGE)
         return self._answering
 
     @property

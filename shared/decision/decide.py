@@ -9,7 +9,7 @@ Policy asks the amounts for all calls of a poll at once, so the decision has two
 
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.decision.amounts import Amounts
 from shared.decision.case import Case
@@ -69,7 +69,9 @@ def decide(case: Case, amounts: Amounts | None = None) -> Decision:
     if decision is not None:
         return decision
     if case.demands and amounts is not None:
-        case.outcomes = amounts.spend([case.ask(case.request.request_id or "")], case.now_ms * 1000)[0]
+        # nobody says here when a call has ended: not later than its caller stops to wait, as a rule
+        ask = structs.replace(case.ask(case.request.request_id or ""), until_ms=case.now_ms + case.answering.wait_ms)
+        case.outcomes = amounts.spend([ask], case.now_ms * 1000)[0]
     return settle(case)
 
 

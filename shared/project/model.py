@@ -89,7 +89,8 @@ class Operation(Model):
     enabled: bool = True
     timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
     run_timeout_ms: Duration | None = Field(default=None, alias="run_timeout", ge=1, le=MAX_RUN_MS, description=
-                                            "How long the work may go on when nobody waits; `timeout` if unset")
+                                            "How long the work may go on when nobody waits any more; five minutes if "
+                                            "unset, and `timeout` in the other modes")
     authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
                                                     "Kinds of proof of this operation; without it those of the project")
     idempotency: Idempotency = Idempotency()

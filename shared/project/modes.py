@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from shared.project.model import Operation, Project
 
-RESULTS = Operation(name="weir-execution", method="GET", path="/-/executions/{id}", workflow="weir-execution",
+EXECUTIONS = "/-/executions/"
+RESULTS = Operation(name="weir-execution", method="GET", path=EXECUTIONS + "{id}", workflow="weir-execution",
                     public=True, title="The result of an execution")
 OWN_PATHS = "/-/"
+# the work of a caller that has stopped to wait goes on for so long at the most, where nothing else is said
+_LINGER_MS = 300_000
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?")
 
 
@@ -33,9 +36,15 @@ class Answering:
     applied: str = ""
 
 
-def answering(operation: Operation, prefer: str | None) -> Answering:
-    """What the operation does, bent by what the caller prefers as far as that is possible."""
+def answering(operation: Operation, prefer: str | None, *, edge: bool) -> Answering:
+    """What the operation does, bent by what the caller prefers as far as that is possible.
+
+    `edge`: the caller waits there, and is told at the end of its wait where the result will be. Nobody tells a service
+    that waits on a topic: its work ends with its wait.
+    """
     wait_ms, run_ms = operation.timeout_ms, max(operation.timeout_ms, operation.run_timeout_ms or 0)
+    if edge and operation.mode == "request_response" and operation.run_timeout_ms is None:
+        run_ms = max(run_ms, _LINGER_MS)
     if operation.mode == "events":
         # whoever hears events hears them as they come: no preference changes that
         return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
@@ -59,4 +68,4 @@ def operations_of(project: Project) -> tuple[Operation, ...]:
 
 def result_path(project: str, execution: str) -> str:
     """Where the result of an execution is asked for."""
-    return f"/{project}{OWN_PATHS}executions/{execution}"
+    return f"/{project}{EXECUTIONS}{execution}"

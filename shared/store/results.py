@@ -20,6 +20,12 @@ async def get(store: Store, project: str, execution: str) -> ExecutionResult | N
     return None if found is None else ExecutionResult.from_bytes(found)
 
 
+async def project_of(store: Store, execution: str) -> str | None:
+    """Whose execution it is; None for one that is not known, or no more."""
+    found = await store.command("GET", f"weir:execution-of:{execution}")
+    return None if found is None else str(found, "utf-8")
+
+
 async def newest(store: Store, project: str, count: int) -> list[ExecutionResult]:
     """The executions of a project whose results are kept, newest first."""
     ids = await store.command("ZREVRANGE", f"weir:executions:{project}", 0, count - 1)

@@ -18,7 +18,7 @@ _RECORD = tuple[list[tuple[str, bytes]], bytes]
 
 async def park(store: Store, execution: ExecutionRecord, due_ms: int) -> None:
     """It goes on at a time, unix ms."""
-    await store.run("waiting", [], ["park", execution.request_id, _packed(execution), due_ms])
+    await store.run("waiting", [], ["park", execution.request_id, _packed(execution), due_ms, execution.project])
 
 
 async def due(store: Store, now_ms: int, count: int) -> tuple[int, dict[str, ExecutionRecord | None]]:
@@ -29,9 +29,19 @@ async def due(store: Store, now_ms: int, count: int) -> tuple[int, dict[str, Exe
     return lease, {execution.decode(): _readable(record) for execution, record in pairs}
 
 
-async def done(store: Store, execution: str, lease: int) -> None:
+async def done(store: Store, execution: str, project: str, lease: int) -> None:
     """It has gone on."""
-    await store.run("waiting", [], ["done", execution, lease])
+    await store.run("waiting", [], ["done", execution, lease, project])
+
+
+async def forget(store: Store, execution: ExecutionRecord) -> None:
+    """It does not go on."""
+    await store.run("waiting", [], ["forget", execution.request_id, execution.project])
+
+
+async def wake_all(store: Store, project: str) -> int:
+    """All of a project that wait go on now; how many that are."""
+    return int(await store.run("waiting", [], ["wake-all", project]))
 
 
 async def wake(store: Store, execution: str, now_ms: int) -> bool:

@@ -103,6 +103,9 @@ SAMPLES: dict[str, Any] = {
         tracestate="vendor=1", observed=("office-only:reject",), answer_headers={"RateLimit": '"minute";r=5;t=60'},
         holds=("weir:limit:a",), claim={"key": "weir:idem:a", "digest": "ab", "keep_ms": 86_400_000},
         keep_ms=86_400_000, depth=2, token="tk-1", address="2001:db8::7", baggage="tenant=acme", body=b'{"a":1}'),
+    "execution-put-aside": ExecutionRecord(
+        request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="edge",
+        origin=ORIGIN, deadline_ms=1_700_000_330_000, keep_ms=86_400_000, answer_by_ms=1_700_000_030_000, spent=17),
     "request-internal-depth": _request(operation="order", depth=2, reply_to=OWN),
     "request-traced": _request(operation="get-employee", baggage="tenant=acme,tier=gold;ttl=1"),
     "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),

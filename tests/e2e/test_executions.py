@@ -12,10 +12,11 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from tests.support.platform import PARK_AFTER_MS, Platform, eventually
+from tests.support.platform import PARK_AFTER_MS, PROJECT_BOUND, Platform, eventually
 
 OPERATIONS = """operations:
   - { name: far, method: POST, path: /far, workflow: far, mode: validate, public: true, run_timeout: 2d }
+  - { name: short, method: POST, path: /short, workflow: short, mode: validate, public: true }
   - { name: live, method: POST, path: /live, workflow: live, mode: validate, public: true }
   - { name: ask, method: POST, path: /ask, workflow: live, public: true }
   - { name: through, method: POST, path: /through, workflow: through, public: true }
@@ -36,6 +37,10 @@ steps:
 """
 LIVE = """steps:
   - { id: pause, delay: { for: 20s } }
+  - { id: answer, reply: { body: done } }
+"""
+SHORT = """steps:
+  - { id: pause, delay: { for: 1s } }
   - { id: answer, reply: { body: done } }
 """
 THROUGH = """steps:
@@ -91,6 +96,7 @@ async def make(platform: Platform, http: ClientSession) -> AsyncIterator[Any]:
             name, base = f"runs-{os.urandom(4).hex()}", str(server.make_url("")).rstrip("/")
             await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": {
                 "weir.yaml": f"name: {name}\n", "operations.yaml": OPERATIONS, "workflows/live.yaml": LIVE,
+                "workflows/short.yaml": SHORT,
                 "workflows/through.yaml": THROUGH,
                 "workflows/far.yaml": FAR.replace("{wait}", wait) % {"base": base}}})
             await platform.configured(http)
@@ -106,7 +112,7 @@ async def test_long_delay_of_a_durable_execution_holds_no_worker(make: Any) -> N
     await project.until(execution, "waiting")
     # what stood beside the delay went on, what stands after it did not
     assert project.asked == ["/first", "/beside"]
-    assert await running(project) == 0
+    await eventually(lambda: nobody_works(project), within_s=1)
     listed = json.loads(await project.weir("executions", "list", project.name, "--json"))
     assert [(one["execution"], one["status"], one["operation"]) for one in listed] == [(execution, "waiting", "far")]
     await project.until(execution, "succeeded", within_s=8)
@@ -115,6 +121,38 @@ async def test_long_delay_of_a_durable_execution_holds_no_worker(make: Any) -> N
     shown = json.loads(await project.weir("executions", "show", project.name, execution))
     # trigger, first, both, pause, after, beside, last, answer
     assert (shown["tasks"], shown["result"]["body"]) == (8, "done")
+
+
+async def test_cancelled_and_stopped_executions_that_wait_end_and_what_they_ran_is_counted(make: Any) -> None:
+    project = await make("1d")
+    cancelled, stopped = await project.start("/far"), await project.start("/far")
+    for execution in (cancelled, stopped):
+        await project.until(execution, "waiting")
+    await project.weir("executions", "cancel", project.name, cancelled)
+    await project.until(cancelled, "cancelled")
+    assert await project.state(stopped) == "waiting"
+    await project.weir("workflow", "stop", project.name, "far")
+    await project.until(stopped, "cancelled")
+    await project.weir("workflow", "start", project.name, "far")
+
+    async def both() -> bool:
+        # trigger, first, both, pause, beside: each of the two
+        return await counted(project) == [("far", 503, 2, 10)]
+    await eventually(both)
+
+
+async def test_accepted_executions_beyond_the_bound_of_a_project_wait_for_their_turn(make: Any) -> None:
+    project = await make("10ms")
+    begun = await asyncio.gather(*(project.start("/short") for _ in range(PROJECT_BOUND + 30)))
+
+    async def over() -> bool:
+        listed = json.loads(await project.weir("executions", "list", project.name, "--json", "--limit", "1000"))
+        return sorted(one["execution"] for one in listed if one["status"] == "succeeded") == sorted(begun)
+    await eventually(over, within_s=20, every_s=0.5)
+
+
+async def nobody_works(project: Project) -> bool:
+    return await running(project) == 0
 
 
 async def running(project: Project) -> int:

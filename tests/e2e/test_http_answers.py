@@ -6,7 +6,7 @@ import json
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.platform import Platform
+from tests.support.platform import PROJECT_BOUND, Platform
 
 NEW = {"name": "Rosa Luxe", "email": "rosa@example.com", "department": "sales"}
 
@@ -103,7 +103,7 @@ async def test_many_callers_at_once_each_get_their_own_answer(platform: Platform
                             headers=bearer(platform)) as answer:
             return person, (await answer.json())["id"]
 
-    for wanted, got in await asyncio.gather(*(ask(number) for number in range(300))):
+    for wanted, got in await asyncio.gather(*(ask(number) for number in range(PROJECT_BOUND))):
         assert wanted == got
 
 

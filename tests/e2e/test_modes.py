@@ -16,6 +16,7 @@ OPERATIONS = """operations:
   - { name: forget, method: POST, path: /forget, workflow: silent, mode: fire_and_forget }
   - { name: now, method: POST, path: /now, workflow: slow }
   - { name: long, method: POST, path: /long, workflow: slow, timeout: 500ms, run_timeout: 20s }
+  - { name: brief, method: POST, path: /brief, workflow: slow, timeout: 500ms }
   - { name: wrong, method: POST, path: /wrong, workflow: wrong, mode: validate }
   - { name: open, method: POST, path: /open, workflow: slow, mode: validate, public: true }
 """
@@ -118,13 +119,30 @@ async def test_caller_may_prefer_not_to_wait(project: Project) -> None:
     assert (await project.over(body["result"]))["result"]["body"] == {"got": {"n": 2}}
 
 
-@pytest.mark.parametrize(("path", "prefer"), [("/now", {"Prefer": "wait=1"}), ("/long", {})],
-                         ids=["prefer", "run_timeout"])
+@pytest.mark.parametrize(("path", "prefer"), [("/now", {"Prefer": "wait=1"}), ("/long", {}), ("/brief", {})],
+                         ids=["prefer", "run_timeout", "nothing said"])
 async def test_wait_that_ends_leaves_a_link_and_the_work_goes_on(
         project: Project, path: str, prefer: dict[str, str]) -> None:
     status, headers, body = await project.call("POST", f"/{project.name}{path}", json={"n": 3}, headers=prefer)
     assert (status, body["code"], headers["Location"]) == (504, "timeout", body["result"])
+    assert (await project.call("GET", body["result"], "two"))[0] == 404
     assert (await project.over(body["result"]))["result"]["body"] == {"got": {"n": 3}}
+
+
+async def test_answer_that_came_in_time_is_not_kept(project: Project) -> None:
+    status, headers, _ = await project.call("POST", f"/{project.name}/now", json={})
+    assert status == 201
+    execution = {name.lower(): value for name, value in headers.items()}["x-request-id"]
+    assert (await project.call("GET", f"/{project.name}/-/executions/{execution}"))[0] == 404
+
+
+async def test_execution_is_found_by_its_id_alone(project: Project) -> None:
+    execution = (await project.start("/later")).rpartition("/")[2]
+    status, _, body = await project.call("GET", f"/-/executions/{execution}")
+    assert (status, body["execution"]) == (200, execution)
+    for client, wanted in (("two", execution), ("", execution), ("one", execution[:-1]), ("one", "../x")):
+        status, _, body = await project.call("GET", f"/-/executions/{wanted}", client)
+        assert status == 404
 
 
 async def test_execution_of_a_public_operation_is_read_by_whoever_knows_its_id(project: Project) -> None:

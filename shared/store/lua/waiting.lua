@@ -1,27 +1,47 @@
--- Executions that wait for a time far away: their records, by the time at which they go on.
+-- Executions that wait for a time far away: their records, by the time at which they go on; which those of a project are.
 --
--- ARGV: "park", execution, record, due ms
+-- ARGV: "park", execution, record, due ms, project
 --       "due", now ms, lease until ms, how many   -> execution, record, ...; whoever took them says "done" before the lease ends
---       "done", execution, lease until ms         -> nothing happens when it waits again already
+--       "done", execution, lease until ms, project -> nothing happens when it waits again already
+--       "forget", execution, project
 --       "wake", execution, now ms                 -> 1 when it waits
-local DUE, RECORDS = "weir:waiting", "weir:waiting:records"
+--       "wake-all", project                       -> how many of the project waited
+local DUE, RECORDS, OF, MOST_BYTES = "weir:waiting", "weir:waiting:records", "weir:waiting:of:", 4000000
 local what, execution = ARGV[1], ARGV[2]
+
+local function forget(project)
+    redis.call("ZREM", DUE, execution)
+    redis.call("HDEL", RECORDS, execution)
+    redis.call("SREM", OF .. project, execution)
+end
+
 if what == "park" then
     redis.call("HSET", RECORDS, execution, ARGV[3])
     redis.call("ZADD", DUE, ARGV[4], execution)
+    redis.call("SADD", OF .. ARGV[5], execution)
 elseif what == "due" then
-    local found = {}
+    local found, bytes = {}, 0
     for _, one in ipairs(redis.call("ZRANGEBYSCORE", DUE, "-inf", ARGV[2], "LIMIT", 0, ARGV[4])) do
+        local record = redis.call("HGET", RECORDS, one)
         redis.call("ZADD", DUE, ARGV[3], one)
         found[#found + 1] = one
-        found[#found + 1] = redis.call("HGET", RECORDS, one)
+        found[#found + 1] = record
+        bytes = bytes + (record and #record or 0)
+        -- the rest comes with the next look
+        if bytes > MOST_BYTES then break end
     end
     return found
 elseif what == "done" then
-    if redis.call("ZSCORE", DUE, execution) == ARGV[3] then
-        redis.call("ZREM", DUE, execution)
-        redis.call("HDEL", RECORDS, execution)
+    if redis.call("ZSCORE", DUE, execution) == ARGV[3] then forget(ARGV[4]) end
+elseif what == "forget" then
+    forget(ARGV[3])
+elseif what == "wake-all" then
+    local time, woken = redis.call("TIME"), 0
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    for _, one in ipairs(redis.call("SMEMBERS", OF .. ARGV[2])) do
+        woken = woken + redis.call("ZADD", DUE, "XX", "CH", "LT", now, one)
     end
+    return woken
 elseif redis.call("ZSCORE", DUE, execution) then
     redis.call("ZADD", DUE, ARGV[3], execution)
     return 1

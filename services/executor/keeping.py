@@ -1,0 +1,85 @@
+"""What the store is told of executions, beside how they stand: what is kept, given back, put aside.
+
+In:    an execution, its end or the time at which it goes on.
+Out:   the store, changed.
+Never: an execution that fails because the store is away, but for one that was to be put aside: it must not be lost.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable
+
+import msgspec
+
+from services.executor.journal import Journals
+from services.executor.scene import Parked
+from shared.clock import Clock
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.kept_answer import KeptAnswer
+from shared.contracts.reply import ReplyRecord
+from shared.errors import Unavailable
+from shared.names import actions
+from shared.store import waiting
+from shared.store.amounts import give_back
+from shared.store.idempotency import keep
+from shared.store.redis import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+# one for which there is no room is looked at again after so long
+_SOONEST_MS, _LATEST_MS = 1_000, 5_000
+
+
+class Keeping:
+    """Of all executions of this process."""
+
+    def __init__(self, store: Store, clock: Clock, journals: Journals) -> None:
+        """Ready at once."""
+        self._store, self._clock, self._journals = store, clock, journals
+
+    async def park(self, execution: ExecutionRecord, until_ms: int, spent: int) -> None:
+        """It goes on at a time, unix ms; `spent`: the tasks that it has run so far. Raises Unavailable."""
+        try:
+            await waiting.park(self._store, msgspec.structs.replace(execution, spent=spent), until_ms)
+        except StoreUnavailable as exc:
+            raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}",
+                              headers={"Retry-After": "2"}) from exc
+
+    async def put_aside(self, execution: ExecutionRecord) -> Parked:
+        """Nobody waits for it and there is no room: it leaves its place to others. Raises Unavailable."""
+        until_ms = self._clock.now_ms() + random.randint(_SOONEST_MS, _LATEST_MS)
+        await self.park(execution, until_ms, execution.spent)
+        return Parked(until_ms)
+
+    async def forget(self, execution: ExecutionRecord) -> None:
+        """One that has ended while it was put aside goes on no more."""
+        await self._safely(waiting.forget(self._store, execution), execution,
+                           "an execution that has ended may begin again")
+
+    async def failed(self, execution: ExecutionRecord) -> None:
+        """A durable one can be resumed for as long as its result is kept."""
+        if execution.keep_ms:
+            await self._safely(self._failed(execution), execution, "a failed execution cannot be resumed")
+
+    async def give_back(self, execution: ExecutionRecord) -> None:
+        """What cannot be given back ends with the deadline."""
+        await self._safely(give_back(self._store, execution.request_id, execution.holds), execution,
+                           "a call at the same time counts until its deadline")
+
+    async def answer(self, execution: ExecutionRecord, reply: ReplyRecord | None) -> None:
+        """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
+        claim = execution.claim
+        if reply is not None:
+            await self._safely(keep(self._store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
+                                    int(claim["keep_ms"])), execution, "an answer cannot be given again")
+
+    async def _failed(self, execution: ExecutionRecord) -> None:
+        await waiting.keep_failed(self._store, execution, execution.keep_ms)
+        await self._journals.last_for(execution.project, execution.request_id, execution.keep_ms)
+
+    @staticmethod
+    async def _safely(work: Awaitable[None], execution: ExecutionRecord, otherwise: str) -> None:
+        try:
+            await work
+        except StoreUnavailable as exc:
+            log.warning("%s: %s", otherwise, exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
