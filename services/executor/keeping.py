@@ -32,14 +32,14 @@ _SOONEST_MS, _LATEST_MS = 1_000, 5_000
 class Keeping:
     """Of all executions of this process."""
 
-    def __init__(self, store: Store, clock: Clock, journals: Journals) -> None:
-        """Ready at once."""
-        self._store, self._clock, self._journals = store, clock, journals
+    def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals) -> None:
+        """`patient`: for what nobody waits for."""
+        self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
 
     async def park(self, execution: ExecutionRecord, until_ms: int, spent: int) -> None:
         """It goes on at a time, unix ms; `spent`: the tasks that it has run so far. Raises Unavailable."""
         try:
-            await waiting.park(self._store, msgspec.structs.replace(execution, spent=spent), until_ms)
+            await waiting.park(self._patient, msgspec.structs.replace(execution, spent=spent), until_ms)
         except StoreUnavailable as exc:
             raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}",
                               headers={"Retry-After": "2"}) from exc
@@ -52,7 +52,7 @@ class Keeping:
 
     async def forget(self, execution: ExecutionRecord) -> None:
         """One that has ended while it was put aside goes on no more."""
-        await self._safely(waiting.forget(self._store, execution), execution,
+        await self._safely(waiting.forget(self._patient, execution), execution,
                            "an execution that has ended may begin again")
 
     async def failed(self, execution: ExecutionRecord) -> None:
@@ -73,7 +73,7 @@ class Keeping:
                                     int(claim["keep_ms"])), execution, "an answer cannot be given again")
 
     async def _failed(self, execution: ExecutionRecord) -> None:
-        await waiting.keep_failed(self._store, execution, execution.keep_ms)
+        await waiting.keep_failed(self._patient, execution, execution.keep_ms)
         await self._journals.last_for(execution.project, execution.request_id, execution.keep_ms)
 
     @staticmethod

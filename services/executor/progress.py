@@ -37,9 +37,9 @@ class Following:
 class Progress:
     """Of all executions of this process."""
 
-    def __init__(self, store: Store) -> None:
-        """Ready at once."""
-        self._store = store
+    def __init__(self, store: Store, patient: Store) -> None:
+        """`patient`: where nobody waits for the answer, its result is worth a wait."""
+        self._store, self._patient = store, patient
 
     def follow(self, scene: Scene) -> Following | None:
         """Tell how an execution stands, every second; None for one whose result is not kept.
@@ -90,8 +90,9 @@ class Progress:
 
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
         execution = scene.execution
+        waited_for = execution.reply_to is not None and not execution.answer_by_ms
         try:
-            await put(self._store, execution.project, result, execution.keep_ms + more_ms)
+            await put(self._store if waited_for else self._patient, execution.project, result, execution.keep_ms + more_ms)
         except StoreUnavailable as exc:
             log.warning("how an execution stands cannot be told: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})

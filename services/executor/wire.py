@@ -60,7 +60,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
     seal = ClusterKey().seal()
     credentials = Credentials(seal, http, clock)
-    endings, journals = Endings(store, tasks), Journals(store, tasks, seal)
+    endings, journals = Endings(store, tasks), Journals(patient, tasks, seal)
     neighbours = Neighbours(Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
                                  owner=service.instance, max_in_flight=own.max_in_flight))
     shelf = Shelf(os.environ, own.version_wait_ms, credentials.take, endings.take)
@@ -69,7 +69,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, tasks=tasks,
-        keeping=Keeping(store, clock, journals), progress=Progress(store),
+        keeping=Keeping(store, patient, clock, journals), progress=Progress(store, patient),
         traces=ExecutorTraces(tracing, traces.slow_ms),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=journals, store=store, scripts=scripts, outbox=outbox,

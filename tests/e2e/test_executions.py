@@ -40,7 +40,7 @@ LIVE = """steps:
   - { id: answer, reply: { body: done } }
 """
 SHORT = """steps:
-  - { id: pause, delay: { for: 1s } }
+  - { id: pause, delay: { for: 3s } }
   - { id: answer, reply: { body: done } }
 """
 THROUGH = """steps:
@@ -112,7 +112,7 @@ async def test_long_delay_of_a_durable_execution_holds_no_worker(make: Any) -> N
     await project.until(execution, "waiting")
     # what stood beside the delay went on, what stands after it did not
     assert project.asked == ["/first", "/beside"]
-    await eventually(lambda: nobody_works(project), within_s=1)
+    await eventually(lambda: nobody_works(project), within_s=2)
     listed = json.loads(await project.weir("executions", "list", project.name, "--json"))
     assert [(one["execution"], one["status"], one["operation"]) for one in listed] == [(execution, "waiting", "far")]
     await project.until(execution, "succeeded", within_s=8)
@@ -143,7 +143,9 @@ async def test_cancelled_and_stopped_executions_that_wait_end_and_what_they_ran_
 
 async def test_accepted_executions_beyond_the_bound_of_a_project_wait_for_their_turn(make: Any) -> None:
     project = await make("10ms")
-    begun = await asyncio.gather(*(project.start("/short") for _ in range(PROJECT_BOUND + 30)))
+    begun: list[str] = []
+    while len(begun) < PROJECT_BOUND + 30:
+        begun += await asyncio.gather(*(project.start("/short") for _ in range(26)))
 
     async def over() -> bool:
         listed = json.loads(await project.weir("executions", "list", project.name, "--json", "--limit", "1000"))
