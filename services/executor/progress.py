@@ -91,8 +91,9 @@ class Progress:
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
         execution = scene.execution
         waited_for = execution.reply_to is not None and not execution.answer_by_ms
+        store = self._store if waited_for else self._patient
         try:
-            await put(self._store if waited_for else self._patient, execution.project, result, execution.keep_ms + more_ms)
+            await put(store, execution.project, result, execution.keep_ms + more_ms)
         except StoreUnavailable as exc:
             log.warning("how an execution stands cannot be told: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
