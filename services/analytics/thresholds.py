@@ -26,13 +26,19 @@ from shared.names import actions, topics
 from shared.project.allowance import Allowance
 from shared.runtime.tasks import Tasks
 from shared.runtime.webhooks import NotTaken, Webhooks
-from shared.store.allowances import spent, spent_by, tell, told
+from shared.store.allowances import claim, let_go, spent, tell, told
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 _PAUSE_S = 0.1
 _FIRST_REST_MS, _LONGEST_REST_MS = 1_000, 60_000
 _KEEP_S = 86_400
+# longer than a webhook may take
+_CLAIM_MS = 15_000
+
+
+class SaidElsewhere(Exception):
+    """Another process is saying it."""
 
 
 class Teller(Protocol):
@@ -165,6 +171,9 @@ class Thresholds:
         try:
             await self._look(spot, subjects)
             self._resting.pop(spot, None)
+        except SaidElsewhere:
+            self._resting[spot] = 0, self._clock.now_ms() + _FIRST_REST_MS
+            self._touch(spot, subjects)
         except (StoreUnavailable, SendFailed, KafkaUnavailable, NotTaken) as exc:
             tried = self._resting.get(spot, (0, 0))[0] + 1
             rest_ms = min(_FIRST_REST_MS << min(tried - 1, 10), _LONGEST_REST_MS)
@@ -179,15 +188,28 @@ class Thresholds:
         if one is None or spot.period[1] <= now_ms or not self._teller.wants(one.allowance):
             return
         key = one.key(spot.period[0])
-        amounts = await (spent(self._store, key) if subjects is None else spent_by(self._store, key, sorted(subjects)))
-        known = await told(self._store, key, self._teller.way)
+        amounts = await spent(self._store, key, None if subjects is None else sorted(subjects))
+        known = await told(self._store, key, self._teller.way, list(amounts))
         for subject, amount in amounts.items():
             grant = self._spending.grant(spot, one, subject)
-            found = news(grant, amount, known.get(subject, ""))
-            if found is not None:
-                threshold, text = found
-                await self._teller.say(grant, signal(spot.project, grant, amount, threshold, now_ms), text)
-                await tell(self._store, key, self._teller.way, {subject: text}, grant.end // 1000 + _KEEP_S)
+            if news(grant, amount, known[subject]) is not None:
+                await self._say(spot.project, grant, amount)
+
+    async def _say(self, project: str, grant: Grant, amount: int) -> None:
+        """Processes count the same amount: one of them speaks, the others look again whether it has."""
+        way = self._teller.way
+        if not await claim(self._store, grant.key, way, grant.subject, _CLAIM_MS):
+            raise SaidElsewhere("another process is about to say it")
+        try:
+            known = await told(self._store, grant.key, way, [grant.subject])
+            found = news(grant, amount, known[grant.subject])
+            if found is None:
+                return
+            threshold, text = found
+            await self._teller.say(grant, signal(project, grant, amount, threshold, self._clock.now_ms()), text)
+            await tell(self._store, grant.key, way, grant.subject, text, grant.end // 1000 + _KEEP_S)
+        finally:
+            await let_go(self._store, grant.key, way, grant.subject)
 
 
 class AllowanceWatch:

@@ -1,34 +1,44 @@
-"""What is spent of allowances, in the store.
+"""What is spent of allowances, in the store, and what has been said about it.
 
 In:    hashes and subjects, as `shared/decision/allowances.py` names them.
-Out:   tasks by subject. Raises StoreUnavailable.
+Out:   tasks, texts by subject. Raises StoreUnavailable.
 Never: an addition; that is the ledger's, in one step with all that it counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from shared.store.redis import Store
 
 
-async def spent(store: Store, key: str) -> dict[str, int]:
-    """What each subject has spent."""
-    [found] = await store.hashes([key])
-    return {subject.decode(): int(tasks) for subject, tasks in found.items()}
+async def spent(store: Store, key: str, subjects: Sequence[str] | None = None) -> dict[str, int]:
+    """What some subjects have spent, or each one that has."""
+    return {subject: int(tasks or 0) for subject, tasks in (await _fields(store, key, subjects)).items()}
 
 
-async def spent_by(store: Store, key: str, subjects: Sequence[str]) -> dict[str, int]:
-    """What some subjects have spent."""
-    found = await store.command("HMGET", key, *subjects)
-    return {subject: int(tasks or 0) for subject, tasks in zip(subjects, found, strict=True)}
+async def told(store: Store, key: str, way: str, subjects: Sequence[str]) -> dict[str, str]:
+    """What has been said about subjects in some way; empty for nothing."""
+    return {subject: (text or b"").decode() for subject, text in (
+        await _fields(store, f"{key}:{way}", subjects)).items()}
 
 
-async def told(store: Store, key: str, way: str) -> dict[str, str]:
-    """What has been said in some way about each subject of a hash."""
-    [found] = await store.hashes([f"{key}:{way}"])
-    return {subject.decode(): text.decode() for subject, text in found.items()}
-
-
-async def tell(store: Store, key: str, way: str, texts: Mapping[str, str], expires_s: int) -> None:
-    """Remember what has been said, by subject."""
-    await store.command("HSET", f"{key}:{way}", *(part for pair in texts.items() for part in pair))
+async def tell(store: Store, key: str, way: str, subject: str, text: str, expires_s: int) -> None:
+    """Remember what has been said."""
+    await store.command("HSET", f"{key}:{way}", subject, text)
     await store.command("EXPIREAT", f"{key}:{way}", expires_s)
+
+
+async def claim(store: Store, key: str, way: str, subject: str, claim_ms: int) -> bool:
+    """Whether it is this process that says something now, and no other; until it is let go, or the time is over."""
+    return await store.command("SET", f"{key}:{way}:{subject}", "", "NX", "PX", claim_ms) is not None
+
+
+async def let_go(store: Store, key: str, way: str, subject: str) -> None:
+    """Others may say it."""
+    await store.command("DEL", f"{key}:{way}:{subject}")
+
+
+async def _fields(store: Store, key: str, subjects: Sequence[str] | None) -> dict[str, bytes | None]:
+    if subjects is None:
+        [found] = await store.hashes([key])
+        return {subject.decode(): value for subject, value in found.items()}
+    return dict(zip(subjects, await store.command("HMGET", key, *subjects), strict=True)) if subjects else {}

@@ -107,7 +107,7 @@ async def test_each_client_has_its_own_and_signals_say_whose_is_spent(
     assert (status, told["Allowance"].split(";t=")[0]) == (200, '"client";q=100;r=100')
     said = [record for record in await records(platform, topics.SIGNALS)
             if f"{name}/allowance/client/c".encode() in record]
-    assert len(said) == 2
+    assert len(said) == 2, said
     # what the command line shows
     shown = json.loads(platform.weir("usage", "allowance", name, "--json").stdout)
     assert (shown[0]["client"], shown[0]["spent"] >= 6, shown[0]["left"]) == ("c", True, 0)

@@ -113,6 +113,22 @@ async def test_threshold_is_said_once_and_anew_when_the_amount_changes(
             [("client/d/e", 80, 104), ("client/f", 80, 104)]))
 
 
+async def test_one_of_several_processes_says_it(
+        platform: Platform, store: Store, outbox: Outbox, name: str) -> None:
+    processes = [Process(store, OnTopic(outbox), [project(name)]) for _ in range(4)]
+    await processes[0].count(name, 0, "c", 90)
+    for one in processes:
+        await one.thresholds.start()
+
+    async def found() -> bool:
+        return bool(await said(platform, name))
+    await eventually(found)
+    # those that were not the first have looked again by then
+    await asyncio.sleep(1.5)
+    assert await said(platform, name) == [("client/c", 80, 100)]
+    await asyncio.gather(*(one.thresholds.stop() for one in processes))
+
+
 async def test_what_cannot_be_looked_up_is_looked_up_later(outbox: Outbox, platform: Platform, name: str) -> None:
     away = Store(RedisSettings(url="redis://127.0.0.1:9/0"))
     looked = Process(away, OnTopic(outbox), [project(name)])
