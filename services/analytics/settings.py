@@ -28,5 +28,9 @@ class AnalyticsSettings(BaseSettings):
     max_waiting_events: PositiveInt = 20_000
     # what happens to whoever walks through projects that nobody has; projects say it for themselves
     stray_action: Literal["observe", "throttle", "block"] = "observe"
+    # an address that hears of the signals of all projects, and the variable WEIR_SECRET_<...> that its messages are
+    # signed with; the webhook of a project stands in its access.yaml
+    signals_webhook: str = ""
+    signals_secret: str = "SIGNALS"
     # how far a producer's clock may be ahead of the broker's
     max_ahead_ms: PositiveInt = 600_000

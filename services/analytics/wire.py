@@ -16,6 +16,7 @@ from services.analytics.allowance import Spending
 from services.analytics.app import GROUP, Handlers, build_app
 from services.analytics.counters import Counters
 from services.analytics.desk import QueryDesk
+from services.analytics.herald import Herald, HeraldParts
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
 from services.analytics.queries import Queries
@@ -28,6 +29,7 @@ from services.analytics.verify import Verifier
 from services.analytics.watch import Watch, WatchParts
 from shared.clock import SystemClock
 from shared.contracts.config import Entity
+from shared.contracts.signal import Signal
 from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
@@ -35,6 +37,7 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.watchdog import Watchdog, Watched
+from shared.project.webhook import Webhook
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -79,7 +82,8 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
     projects, spending = Projects(), Spending()
     ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
-    tellers = OnTopic(outbox), ToWebhook(Webhooks(Vault.of(None, os.environ).secrets, clock))
+    secrets = Vault.of(None, os.environ).secrets
+    tellers = OnTopic(outbox), ToWebhook(Webhooks(secrets, clock))
     allowances = AllowanceWatch(spending, [Thresholds(store, clock, tasks, spending, teller) for teller in tellers])
     screen, book, board = Screen(projects.__contains__, own.max_ahead_ms), AbuseBook(own.stray_action), SignalBoard()
     watch = Watch(WatchParts(clock=clock, book=book, board=board, recall=Recall(store), outbox=outbox, tasks=tasks,
@@ -92,7 +96,15 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
         board.take_pins(entities)
 
     follower = ConfigFollower(kafka, tasks, metrics, take)
-    signals = SignalFollower(kafka, tasks, watch.hear)
+    herald = Herald(HeraldParts(
+        book=book, webhooks=Webhooks(secrets, clock), store=store, clock=clock, tasks=tasks, metrics=metrics,
+        everywhere=Webhook(url=own.signals_webhook, secret=own.signals_secret) if own.signals_webhook else None))
+
+    def hear(found: Sequence[Signal]) -> None:
+        watch.hear(found)
+        herald.hear(found)
+
+    signals = SignalFollower(kafka, tasks, hear)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
         metrics=metrics, tasks=tasks, listeners=[allowances.listen, watch.see]))
@@ -111,7 +123,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
-        StreamWatch(store, tasks, metrics), allowances, signals, watch, counter, streams,
+        StreamWatch(store, tasks, metrics), allowances, herald, signals, watch, counter, streams,
         Watchdog(kafka, tasks, metrics, (
             streams.watched(lambda: counter.full), follower.watched, signals.watched))))
 

@@ -63,6 +63,8 @@ LIMITS_LOCAL = Family("weir_limits_local", "counter", "Calls whose limits were k
 SIGNALS = Family("weir_signals", "gauge", "Signals in force: who is watched, throttled or blocked", ("action",))
 FINDINGS = Family("weir_findings", "counter", "Signals that detectors of abuse have given",
                   ("project", "detector", "action"))
+SIGNALS_TOLD = Family("weir_signals_told", "counter", "Signals that a webhook was told of; given-up: it did not listen",
+                      ("how",))
 SIGHTINGS_PASSED_OVER = Family("weir_sightings_passed_over", "counter",
                                "What no detector of abuse has seen: too much at once, or no store")
 TASKS = Family("weir_tasks", "counter", "Tasks run", ("project",))

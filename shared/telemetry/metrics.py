@@ -38,6 +38,7 @@ class Metrics:
         self.retries, self.usage_events = self._counts(M.RETRIES), self._counts(M.USAGE_EVENTS)
         self.usage_counted, self.envelopes_repeated = self._counts(M.USAGE_COUNTED), self._counts(M.ENVELOPES_REPEATED)
         self.kafka_errors, self.store_errors = self._counts(M.KAFKA_ERRORS), self._counts(M.STORE_ERRORS)
+        self.signals_told = self._counts(M.SIGNALS_TOLD)
         self.findings, self.sightings_passed_over = (
             self._counts(M.FINDINGS), self._counts(M.SIGHTINGS_PASSED_OVER))
         self.sink_events = self._counts(M.SINK_EVENTS)

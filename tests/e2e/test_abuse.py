@@ -1,7 +1,7 @@
 """Usage events say whose a request was, and who abuses an API is found and stopped."""
 
 import asyncio
-import json
+import base64
 import os
 import signal as signals
 import time
@@ -16,7 +16,8 @@ from aiohttp import ClientSession, TCPConnector
 from shared.contracts import token as tokens
 from shared.names import topics
 from tests.e2e.test_policies import opened
-from tests.support.platform import PROXY, Platform, eventually
+from tests.support.hook import Hook, listening
+from tests.support.platform import PROXY, SECRET, SECRET_NAME, Platform, eventually
 from tests.support.topics import records
 
 
@@ -137,15 +138,15 @@ async def test_guessing_of_tokens_is_found_blocked_at_the_edge_lifted_and_judged
 
 async def test_walk_through_paths_from_a_network_is_found_and_its_pin_outlives_its_time(
         platform: Platform, http: ClientSession, proxy: ClientSession, name: str) -> None:
-    right = await opened(http, platform, name, ABUSE.replace("2m", "4s"))
+    right = await opened(http, platform, name, ABUSE.replace("2m", "8s"))
     url, network = f"{platform.ingress}/{name}/ask", "2001:db8:41:7::/64"
     for number, path in enumerate((".env", "admin", "wp-login.php", ".git/config", "old", "test", "debug", "backup")):
         await ask(proxy, f"{platform.ingress}/{name}/{path}", behind(f"2001:db8:41:7::{number + 1}"))
     signal = await eventually(lambda: listed(platform, name, network))
     assert (signal["detector"], signal["evidence"]["paths"], len(signal["evidence"]["some"])) == ("path-scan", 8, 5)
-    pinned = json.loads(platform.weir("signals", "pin", name, "--ip", network, "--json").stdout)
+    pinned = platform.admin("POST", f"/projects/{name}/signals/ip/{quote(network, safe='')}/pin")
     assert (pinned["pinned"], pinned["detector"]) == (True, "path-scan")
-    await asyncio.sleep(4.5)
+    await asyncio.sleep(max(0, signal["until"] / 1000 - time.time()) + 0.5)
     code, problem = await status(proxy, url, behind("2001:db8:41:7::ffff", **right))
     assert (code, problem["detail"]) == (403, "this address is blocked: too many paths that lead nowhere")
     assert "until it is lifted" in platform.weir("signals", "list", name).stdout
@@ -198,3 +199,16 @@ async def test_project_that_keeps_no_addresses_has_none_in_its_usage(
            await ask(http, f"{platform.ingress}/{name}/ask", wrong()),
            await ask(http, f"{platform.ingress}/{name}/nowhere")]
     assert [event["address"] for event in await events_of(platform, *ids)] == [None, None, None]
+
+
+async def test_webhook_hears_of_what_detectors_find_and_people_do(
+        platform: Platform, http: ClientSession, proxy: ClientSession, name: str) -> None:
+    async with listening(Hook(base64.b64decode(SECRET.removeprefix("whsec_")))) as hook:
+        await opened(http, platform, name, ABUSE + f"  webhook: {{url: '{hook.url}', secret: {SECRET_NAME}}}\n")
+        platform.weir("signals", "block", name, "--client", "c", "--pin")
+        platform.weir("signals", "lift", name, "--client", "c")
+        for _ in range(12):
+            await ask(proxy, f"{platform.ingress}/{name}/ask", behind("203.0.113.61", **wrong()))
+        await eventually(lambda: len(hook.taken) >= 3, within_s=20)
+    assert [(data["subject"], data["action"], data["detector"]) for data in hook.data][:3] == [
+        ("c", "block", "manual"), ("c", "unblock", "manual"), ("203.0.113.61", "block", "credential-burst")]

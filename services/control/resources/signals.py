@@ -65,23 +65,22 @@ async def make_signal(call: Call) -> Result:
                     reason=wanted.reason, rate=wanted.rate if wanted.action == "throttle" else 0)
     what = f"{wanted.action} {wanted.kind}"
     pinned = call.desk.book.signals.pinned(project, wanted.kind, wanted.subject)
-    if wanted.pin or wanted.for_s > _LONGEST_ON_TOPIC_S:
-        await _pin(call, signal, signal.action, what)
+    lasts = wanted.pin or wanted.for_s > _LONGEST_ON_TOPIC_S
+    if lasts or pinned:
+        # what a person says last holds
+        await _pin(call, signal, signal.action if lasts else "", what)
     else:
-        await _send(call, signal)
-        if pinned:
-            # what a person says last holds
-            await _pin(call, signal, "", what)
-        else:
-            call.desk.registry.audit(what, project, signal.subject)
+        call.desk.registry.audit(what, project, signal.subject)
+    await _send(call, signal)
     return Result(_shown(signal), 201)
 
 
 async def pin_signal(call: Call) -> Result:
     """Keep one in force until it is lifted by hand."""
     there = _in_force(call)
-    pinned = Signal(**{**asdict(there), "until": FOREVER})
+    pinned = Signal(**{**asdict(there), "until": FOREVER, "time": call.desk.clock.now_ms()})
     await _pin(call, pinned, pinned.action, f"pin {there.kind}")
+    await _send(call, pinned)
     return Result(_shown(pinned))
 
 

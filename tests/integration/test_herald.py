@@ -1,0 +1,90 @@
+"""Webhooks hear of signals once, in order, whichever process tells them and whoever does not listen."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.analytics.abuse_book import AbuseBook
+from services.analytics.herald import GIVE_UP_MS, Herald, HeraldParts
+from shared.clock import SystemClock
+from shared.contracts.config import ProjectVersion
+from shared.contracts.signal import Signal
+from shared.project.webhook import Webhook
+from shared.runtime.tasks import Tasks
+from shared.runtime.webhooks import Webhooks
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
+from tests.support.hook import Hook, listening
+from tests.support.platform import Platform, eventually
+
+KEY, CLOCK = b"k" * 32, SystemClock()
+SECRETS = {"ALERTS": "whsec_" + base64.b64encode(KEY).decode()}
+
+
+@pytest.fixture
+async def store(platform: Platform) -> AsyncIterator[Store]:
+    """The cluster's store."""
+    found = Store(RedisSettings(url=platform.redis_url), patient=True)
+    yield found
+    await found.stop()
+
+
+@asynccontextmanager
+async def process(store: Store, hooks: dict[str, str], everywhere: str = "") -> AsyncIterator[Herald]:
+    """One that tells; `hooks`: address by project."""
+    book = AbuseBook("observe")
+    book.take([ProjectVersion(project=project, version=1, files={}, time=0, document={
+        "name": project, "abuse": {"webhook": {"url": url, "secret": "ALERTS"}}}) for project, url in hooks.items()])
+    herald = Herald(HeraldParts(
+        book=book, webhooks=Webhooks(SECRETS, CLOCK), store=store, clock=CLOCK, tasks=Tasks(), metrics=Metrics(),
+        everywhere=Webhook(url=everywhere, secret="ALERTS") if everywhere else None))
+    await herald.start()
+    yield herald
+    await herald.stop()
+
+
+def signal(project: str, subject: str, **more: object) -> Signal:
+    now = CLOCK.now_ms()
+    return Signal(**{"project": project, "kind": "client", "subject": subject, "action": "block", "until": now + 60_000,
+                     "time": now, "detector": "hammering", **more})
+
+
+async def test_two_processes_tell_each_signal_once_and_in_order_to_a_webhook_that_refuses_at_first(
+        store: Store, name: str) -> None:
+    signals = [signal(name, f"c{number}") for number in range(5)]
+    async with listening(Hook(KEY, refusals=2)) as hook:
+        async with process(store, {name: hook.url}) as one, process(store, {name: hook.url}) as two:
+            for each in signals:
+                one.hear([each])
+                two.hear([each])
+            await eventually(lambda: len(hook.taken) == 5, within_s=20)
+        # after a restart the topic is read anew
+        async with process(store, {name: hook.url}) as again:
+            again.hear(signals)
+            again.hear([signal(name, "late")])
+            await eventually(lambda: len(hook.taken) > 5)
+    assert [data["subject"] for data in hook.data] == ["c0", "c1", "c2", "c3", "c4", "late"]
+    assert all(event["id"] == told and event["type"] == "weir.signal.v1" for told, event in hook.taken)
+
+
+async def test_webhook_that_is_away_holds_up_no_other_one(store: Store, name: str) -> None:
+    async with listening(Hook(KEY)) as hook, process(
+            store, {name: "http://127.0.0.1:1/hook", f"{name}-b": hook.url}, hook.url) as herald:
+        herald.hear([signal(name, "c"), signal(f"{name}-b", "d"), signal("*", "e")])
+        await eventually(lambda: len(hook.taken) == 3)
+        await asyncio.sleep(0.2)
+    # a webhook that is both the project's and everybody's is told once
+    assert [data["subject"] for data in hook.data] == ["c", "d", "e"]
+
+
+async def test_old_signals_thresholds_and_projects_without_a_webhook_are_not_told(store: Store, name: str) -> None:
+    async with listening(Hook(KEY)) as hook, process(store, {name: hook.url}) as herald:
+        herald.hear([signal(name, "old", time=CLOCK.now_ms() - GIVE_UP_MS), signal("other", "c"),
+                     signal(name, "spent", kind="allowance", action="observe"), signal(name, "new")])
+        await eventually(lambda: hook.taken)
+        await asyncio.sleep(0.2)
+    assert [data["subject"] for data in hook.data] == ["new"]
