@@ -122,6 +122,29 @@ async def test_each_client_has_its_own_and_signals_say_whose_is_spent(
     assert json.loads(platform.weir("allowance", "show", name, "--last", "--json").stdout)[0]["spent"] == 0
 
 
+async def test_throttle_lets_a_few_calls_through_and_overage_is_told_of_each(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    headers = await opened(http, platform, name, ACCESS, "allowance:\n"
+                           "  - {name: billed, tasks: 2, at_limit: overage}\n"
+                           "  - {name: slowed, tasks: 4, at_limit: throttle, rate: 3}\n")
+    for tasks in (2, 4):
+        assert (await ask(platform, http, name, headers))[0] == 200
+        await spent(platform, name, tasks)
+    found = [await ask(platform, http, name, headers) for _ in range(5)]
+    assert [status for status, _, _ in found] == [200, 200, 200, 429, 429]
+    assert found[0][1]["Allowance"].startswith('"billed";q=2;r=0;')
+    assert found[3][2]["allowance"] == "slowed"
+    # three calls a minute: the first one leaves the window a twentieth later at the latest
+    assert int(found[3][1]["Retry-After"]) <= 63
+
+    async def told() -> bool:
+        events = [event for record in await records(platform, topics.USAGE) if name.encode() in record
+                  for event in json.loads(record.split(b"\n")[1]) if event["project"] == name]
+        return [event["observed"] for event in sorted(events, key=lambda event: event["time"])] == [
+            [], *[["billed:overage"]] * 4, [], []]
+    await eventually(told)
+
+
 async def test_changed_amount_is_in_force_within_a_second(platform: Platform, http: ClientSession, name: str) -> None:
     headers = await opened(http, platform, name, ACCESS, "allowance: {tasks: 60, thresholds: []}\n")
     took: list[float] = []

@@ -36,13 +36,10 @@ def allowance_lasts(case: Case) -> AllowanceExhausted | None:
     case.answer_headers[HTTP_ALLOWANCE] = ", ".join(
         f'"{grant.allowance.label}";q={grant.tasks};r={min(outcome.left, grant.tasks)};t={_seconds(outcome.reset_ms)}'
         for grant, outcome in told)
-    refusing = []
-    for grant, outcome in told:
-        if outcome.wait_ms and grant.allowance.at_limit == "overage":
-            case.observed.append(f"{grant.allowance.label}:overage")
-        elif outcome.wait_ms:
-            refusing.append((grant, outcome))
+    over = [(grant, outcome) for grant, outcome in told if outcome.wait_ms]
+    refusing = [one for one in over if one[0].allowance.at_limit != "overage"]
     if not refusing:
+        case.observed.extend(f"{grant.allowance.label}:overage" for grant, _ in over)
         return None
     grant, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
     return AllowanceExhausted(_sentence(grant, outcome), members={"allowance": grant.allowance.label}, headers={
