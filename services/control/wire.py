@@ -32,7 +32,8 @@ from services.control.resources import (
     usage,
 )
 from services.control.settings import ControlSettings
-from services.control.trace_store import TraceFollower, TraceStore
+from services.control.trace_follower import TraceFollower
+from services.control.trace_store import TraceStore
 from shared.client.caller import Caller
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
@@ -87,7 +88,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     configured = own.admin_token.get_secret_value() if own.admin_token is not None else None
     token = admin_token(configured, Path(service.state_dir))
     store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
-    registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces)
+    registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces, own.max_trace_bytes)
     vault = Vault.of(ClusterKey().seal(), os.environ)
     book, key_sets = PolicyBook(vault), KeySets(vault, clock, tasks)
     pending = Pending(own.max_in_flight, metrics)

@@ -25,6 +25,7 @@ from services.console.cli import (
     projects,
     signals,
     stream,
+    traces,
     usage,
 )
 from services.console.cli.failure import Failure
@@ -35,7 +36,7 @@ def application() -> typer.Typer:
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
     for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
-                  logging, usage, stream, dlq, documents):
+                  traces, logging, usage, stream, dlq, documents):
         group.register(app)
     return app
 

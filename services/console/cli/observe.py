@@ -1,7 +1,7 @@
-"""Commands that look at what happened: call, trace.
+"""The command that calls an operation.
 
-In:    a project, an id.
-Out:   an answer, a waterfall.
+In:    a project, an operation, what goes in.
+Out:   an answer.
 Never: a change.
 """
 
@@ -14,8 +14,6 @@ import typer
 
 from services.console.cli import admin, output
 from services.console.cli.failure import Failure
-from services.console.cli.output import AsJson
-from services.console.cli.waterfall import waterfall
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 
@@ -23,7 +21,6 @@ ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(call)
-    app.command()(trace)
 
 
 def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Name of the operation.")],
@@ -48,18 +45,6 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
     output.say(raw.decode(errors="replace"))
     if status >= 400:
         raise typer.Exit(1)
-
-
-def trace(request_id: Annotated[str, typer.Argument(help="Request id (X-Request-Id) or trace id.")],
-          as_json: AsJson = False) -> None:
-    """Show one request's way through the cluster."""
-    answer = admin.ask("GET", f"/traces/{quote(request_id, safe='')}")
-    if as_json:
-        output.document(answer)
-        return
-    output.say(f"trace {answer['trace_id']}")
-    for line in waterfall(answer["spans"]):
-        output.say(line)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WIDE = 240
@@ -23,6 +24,11 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 def say(text: str) -> None:
     """One line."""
     console.print(text, markup=False, highlight=False)
+
+
+def styled(pieces: Sequence[tuple[str, str]]) -> None:
+    """One line of pieces with their styles; without any where the output is not a terminal."""
+    console.print(Text.assemble(*pieces), highlight=False, no_wrap=True, overflow="ignore", crop=False)
 
 
 def document(doc: Any) -> None:

@@ -11,14 +11,10 @@ from services.control.admin_openapi import admin_openapi
 from services.control.admin_token import admin_token
 from services.control.asyncapi import asyncapi
 from services.control.faults import Conflict, NotFound
-from services.control.trace_store import TraceStore
 from services.control.wire import ROUTES
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.traceparent import TraceContext
 from shared.errors import InputInvalid
 from shared.names import headers, topics
-from shared.telemetry.otlp import export_request
-from shared.telemetry.tracing import Tracing
 
 FILES = {
     "weir.yaml": "name: shop\n",
@@ -101,17 +97,3 @@ def test_admin_token_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path
     assert admin_token(None, folder) == made
     assert admin_token("configured", folder) == "configured"
     assert (folder / "admin-token").stat().st_mode & 0o077 == 0
-
-
-def test_trace_store_finds_by_either_id_and_forgets_the_oldest() -> None:
-    store, tracing = TraceStore(max_traces=2), Tracing("t", "t")
-    contexts = [TraceContext.new(sampled=True) for _ in range(3)]
-    for number, context in enumerate(contexts):
-        with tracing.span("process", context, attributes={"weir.request.id": f"r{number}"}):
-            pass
-        store.add(export_request(tracing.take()[0]))
-    assert store.find("r0") is None
-    assert store.find(contexts[0].trace_id) is None
-    found = store.find("r2")
-    assert found is not None
-    assert (found[0], found[1][0].name, found[1][0].service) == (contexts[2].trace_id, "process", "weir-t")
