@@ -25,6 +25,7 @@ from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.stream import StreamWatch
 from services.analytics.thresholds import AllowanceWatch, OnTopic, Thresholds, ToWebhook
+from services.analytics.traces import UsageTraces
 from services.analytics.verify import Verifier
 from services.analytics.watch import Watch, WatchParts
 from shared.clock import SystemClock
@@ -36,6 +37,7 @@ from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
+from shared.kafka.spans import SpanExport
 from shared.kafka.watchdog import Watchdog, Watched
 from shared.project.webhook import Webhook
 from shared.runtime.health import Health, HealthServer
@@ -47,6 +49,7 @@ from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
 
 
 class Streams:
@@ -79,6 +82,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, metrics, tasks, clock = KafkaSettings(), Metrics.of("analytics", service), Tasks(), SystemClock()
     store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
+    tracing = Tracing("analytics", service.instance)
     dead_letters = DeadLetters(outbox, metrics, clock, "analytics")
     projects, spending = Projects(), Spending()
     ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
@@ -107,7 +111,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     signals = SignalFollower(kafka, tasks, hear)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
-        metrics=metrics, tasks=tasks, listeners=[allowances.listen, watch.see]))
+        metrics=metrics, tasks=tasks, listeners=[allowances.listen, watch.see, UsageTraces(tracing)]))
     desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
@@ -122,7 +126,8 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health = Health("analytics", metrics)
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), store, outbox, follower,
+        HealthServer(health, service.bind_host, service.health_port), store, outbox,
+        SpanExport(tracing, outbox, tasks, metrics), follower,
         StreamWatch(store, tasks, metrics), allowances, herald, signals, watch, counter, streams,
         Watchdog(kafka, tasks, metrics, (
             streams.watched(lambda: counter.full), follower.watched, signals.watched))))

@@ -7,6 +7,7 @@ Never: a span for an unsampled execution that went well. What is answered over t
 
 import time
 from itertools import pairwise
+from urllib.parse import quote
 
 from services.executor.scene import Scene
 from shared.contracts.execution import ExecutionRecord
@@ -85,8 +86,12 @@ class ExecutorTraces:
         """The request that was answered before it ran."""
         trigger = scene.execution.trigger
         method, route = str(trigger.get("method", "")), f"/{scene.execution.project}{scene.route}"
+        path = route
+        for name, value in trigger.get("path", {}).items():
+            path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
         return spans.server(method, route), {
-            spans.HTTP_METHOD: method, spans.HTTP_ROUTE: route, spans.HTTP_STATUS: ACCEPTED}
+            spans.HTTP_METHOD: method, spans.HTTP_ROUTE: route, spans.HTTP_STATUS: ACCEPTED, spans.URL_PATH: path,
+            spans.URL_SCHEME: "http"}
 
 
 def with_steps(scene: Scene, timing: dict[str, int], now_us: int) -> dict[str, int]:

@@ -178,6 +178,10 @@ class Door:
             except ClientGone:
                 await self._gone(request, visit.request_id)
                 raise
+            finally:
+                visit.parts, visit.told_status = stream.sequence, stream.status
+        if stream.ended is not None:
+            self._parts.traces.answered(visit, stream.ended)
         if stream.error is not None:
             self._refused(request, visit, stream.error)
         return response

@@ -84,12 +84,13 @@ class EdgeTraces:
 
     def finish(self, visit: Visit, status: int) -> bool:
         """The caller has its answer, or is about to. Whether there is a trace of it."""
+        ended = max(status, visit.told_status)
         if visit.span is not None:
             self._close(visit, visit.span, status)
             return True
-        if visit.target is not None and (status >= 500 or visit.target.tracing.is_slow(
+        if visit.target is not None and (ended >= 500 or visit.target.tracing.is_slow(
                 self._clock.elapsed_us() - visit.started_us, self._slow_us)):
-            late_spans(self._late(visit, visit.target, status), self._tracing.keep)
+            late_spans(self._late(visit, visit.target, ended), self._tracing.keep)
             return True
         return False
 
@@ -99,14 +100,15 @@ class EdgeTraces:
             hop_spans(self._late(visit, visit.target, reply.status, reply), self._tracing.keep)
 
     def _close(self, visit: Visit, span: Span, status: int) -> None:
-        span.note({spans.HTTP_STATUS: status, spans.STATUS: status})
+        ended = max(status, visit.told_status)
+        span.note({spans.HTTP_STATUS: status, spans.STATUS: ended})
         reason, detail = visit.error
         if reason or (reason := _told(visit.reply)[0]):
             span.note({spans.REASON: reason})
         if visit.parts:
             span.note({spans.PARTS: visit.parts})
-        if status >= 500:
-            span.fail(detail or reason, str(status))
+        if ended >= 500:
+            span.fail(detail or reason, str(ended))
         if visit.published_us and visit.reply is None:
             span.event(spans.NO_REPLY, {})
         if visit.receiving is not None:

@@ -18,7 +18,8 @@ class Visit:
     """`trace`: what goes on; `came`: what the caller sent. Times of the monotonic clock, 0: not yet.
 
     `span` and `sending`: of a sampled request, the request itself and its record. `error`: reason and detail of an
-    answer that is the edge's own.
+    answer that is the edge's own. `told_status`: what the last of the `parts` of a stream said, for its own is
+    200 by then.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class Visit:
     error: tuple[str, str] = field(default=("", ""))
     bytes_in: int = 0
     parts: int = 0
+    told_status: int = 0
 
     @property
     def labels(self) -> tuple[str, str]:

@@ -45,7 +45,9 @@ async def outside() -> AsyncIterator[TestServer]:
     """An outside system."""
     async def echo(request: web.Request) -> web.Response:
         return web.json_response({"method": request.method, "query": dict(request.query), "body": await request.text(),
-                                  "traceparent": request.headers.get("traceparent", "")})
+                                  "traceparent": request.headers.get("traceparent", ""),
+                                  "state": request.headers.get("tracestate"),
+                                  "baggage": request.headers.get("baggage")})
 
     async def slow(_: web.Request) -> web.Response:
         await asyncio.sleep(5)
@@ -96,7 +98,8 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
     execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
-                                origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms)
+                                origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms,
+                                tracestate="rojo=1", baggage="tenant=acme")
     http = OutsideClient(Addresses(allow), connections=100, per_host=100)
     credentials = Credentials(None if sealed is None else sealed[0], http, SystemClock())
     for one in () if sealed is None else sealed[1]:
@@ -192,6 +195,7 @@ async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: Tes
     assert body["query"] == {"a": "5"}
     assert body["body"] == '{"n":5}'
     assert body["traceparent"].startswith("00-")
+    assert (body["state"], body["baggage"]) == ("rojo=1", "tenant=acme")
 
 
 @pytest.mark.parametrize(("path", "kind"), [
