@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from shared.names import spans
 
-_MAX_SPANS, _MAX_LINKED = 1_000, 20
+_MAX_SPANS, _MAX_LINKED, _MAX_EARLY = 1_000, 20, 2_000
 _ERROR = 2
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _SERVER, _CONSUMER = 2, 5
@@ -125,6 +125,8 @@ class TraceStore:
         self._max, self._max_bytes, self._size = max_traces, max_bytes, 0
         self._traces: OrderedDict[str, _Trace] = OrderedDict()
         self._seen: OrderedDict[str, Seen] = OrderedDict()
+        # links to traces of which nothing has come yet
+        self._early: OrderedDict[str, list[tuple[str, str, Any]]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many traces it holds."""
@@ -158,16 +160,24 @@ class TraceStore:
         """Requests, the newest first."""
         return (seen for seen in reversed(self._seen.values()) if wanted.fits(seen))
 
+    def _link(self, trace_id: str, row: tuple[str, str, Any]) -> None:
+        trace = self._traces.get(trace_id)
+        linked = self._early.setdefault(trace_id, []) if trace is None else trace.linked
+        if len(linked) < _MAX_LINKED:
+            linked.append(row)
+        while len(self._early) > _MAX_EARLY:
+            self._early.popitem(last=False)
+
     def _put(self, service: str, instance: str, span: Any) -> None:
         if span.links:
             # one span for the requests of many traces: it is shown with each of them
             for link in span.links:
-                trace = self._traces.get(link.trace_id.hex())
-                if trace is not None and len(trace.linked) < _MAX_LINKED:
-                    trace.linked.append((service, instance, span))
+                self._link(link.trace_id.hex(), (service, instance, span))
             return
         trace_id = span.trace_id.hex()
-        trace = self._traces.setdefault(trace_id, _Trace())
+        trace = self._traces.get(trace_id)
+        if trace is None:
+            trace = self._traces[trace_id] = _Trace(linked=self._early.pop(trace_id, []))
         if len(trace.spans) < _MAX_SPANS:
             trace.spans.append((service, instance, span))
             size = span.ByteSize()

@@ -80,13 +80,18 @@ def test_work_that_failed_after_its_caller_was_told_is_a_failure() -> None:
 
 
 def test_span_that_names_many_traces_is_shown_with_each() -> None:
-    store, analytics = TraceStore(100), Tracing("analytics", "analytics-0")
-    traces = [call(store, name) for name in "ab"]
+    store, analytics, later = TraceStore(100), Tracing("analytics", "analytics-0"), TraceStore(100)
+    # counted before the first hop has exported anything
+    traces = [call(store, "a"), call(later, "b")]
     counted = analytics.start("process weir.usage", TraceContext.new(sampled=True), Kind.CONSUMER)
     assert counted is not None
     counted.links += traces
     counted.end()
     store.add(export_request(analytics.take()[0]))
+    made: list[Span] = []
+    Span("process", Kind.CONSUMER, traces[1], Resource("weir-policy"), made.append).end()
+    made[0].note({spans.REQUEST_ID: "b"})
+    store.add(export_request(made))
     for name in "ab":
         by_id = store.find(name)
         assert by_id is not None
