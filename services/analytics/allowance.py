@@ -7,7 +7,6 @@ Never: a decision about a call: policy reads the same numbers and takes it.
 An allowance counts from the moment at which analytics knows it; a period that has begun before is not made up for.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from shared.contracts.signal import Signal
 from shared.contracts.usage import UsageEvent
 from shared.decision.allowances import CompiledAllowance, Grant, compile_allowances
 from shared.project.model import Project
+from shared.project.webhook import Webhook
 
 DETECTOR = "allowance"
 # as long as the counters by day
@@ -99,6 +99,12 @@ class Spending:
         """The allowance; None when it is there no more."""
         return next((one for one in self._allowances.get(spot.project, ()) if one.allowance.label == spot.label), None)
 
+    def webhook(self, said: Signal) -> Webhook | None:
+        """Who is told of a threshold, if the allowance names anybody."""
+        label = said.evidence.get("allowance")
+        return next((one.allowance.webhook for one in self._allowances.get(said.project, ())
+                     if one.allowance.label == label), None)
+
     def grant(self, spot: Spot, one: CompiledAllowance, subject: str) -> Grant:
         """What a subject may spend."""
         return one.grant_of(subject, spot.period, self._catalogue.adjustments.get((spot.project, spot.label)))
@@ -134,12 +140,6 @@ def news(grant: Grant, spent: int, told: str) -> tuple[int, str] | None:
     if threshold <= (int(percent) if before == limit else 0):
         return None
     return threshold, f"{limit}:{threshold}"
-
-
-def message_id(grant: Grant, said: Signal, told: str) -> str:
-    """Names what is said, the same each time it is said."""
-    text = f"{said.project}\0{grant.key}\0{grant.subject}\0{told}"
-    return f"msg_{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def signal(project: str, grant: Grant, spent: int, threshold: int, now_ms: int) -> Signal:

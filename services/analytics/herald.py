@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from services.analytics.abuse_book import AbuseBook
+from services.analytics.allowance import Spending
 from shared.clock import Clock
 from shared.contracts.signal import Signal
 from shared.contracts.webhook import signal_event
@@ -39,6 +40,7 @@ class HeraldParts:
     """What the herald works with; built in `wire.py`. `everywhere` hears of the signals of all projects."""
 
     book: AbuseBook
+    spending: Spending
     webhooks: Webhooks
     store: Store
     clock: Clock
@@ -77,14 +79,15 @@ class Herald:
         """What the topic of signals says."""
         too_old = self._parts.clock.now_ms() - GIVE_UP_MS
         for signal in signals:
-            # thresholds of allowances have webhooks of their own
-            if signal.time <= too_old or signal.kind == "allowance":
+            if signal.time <= too_old:
                 continue
             for webhook in self._interested(signal):
                 self._put(webhook, signal)
 
     def _interested(self, signal: Signal) -> Iterable[Webhook]:
-        own = self._parts.book.of(signal.project).abuse.webhook
+        # whom an allowance costs is another one's business than who abuses an API
+        own = (self._parts.spending.webhook(signal) if signal.kind == "allowance"
+               else self._parts.book.of(signal.project).abuse.webhook)
         return {webhook for webhook in (own, self._parts.everywhere) if webhook is not None}
 
     def _put(self, webhook: Webhook, signal: Signal) -> None:

@@ -1,31 +1,27 @@
-"""Says when an allowance reaches a threshold: on `weir.signals`, and to webhooks.
+"""Says on `weir.signals` when an allowance reaches a threshold.
 
 In:    what has just been counted, changes of configuration.
-Out:   what a `Teller` makes of it, one for each way.
+Out:   signals; `herald.py` tells webhooks of them.
 Never: a threshold forgotten: what has been said is noted after it was said, so that a kill between the two says it
-       twice, with the same key and id.
+       twice, under the same key.
 
-Reading the counters lags behind the ledger on purpose: many batches are looked at together.
+Reading the counters lags behind the ledger on purpose: many batches are looked at together. What fails is looked at
+again later.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-from services.analytics.allowance import Spending, Spot, message_id, news, signal
+from services.analytics.allowance import Spending, Spot, news, signal
 from services.analytics.fold import Folded
 from shared.clock import Clock
 from shared.contracts.config import Entity
-from shared.contracts.signal import Signal
-from shared.contracts.webhook import signal_event
 from shared.decision.allowances import Grant
 from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import actions, topics
-from shared.project.allowance import Allowance
 from shared.runtime.tasks import Tasks
-from shared.runtime.webhooks import NotTaken, Webhooks
 from shared.store.allowances import claim, let_go, spent, tell, told
 from shared.store.redis import Store, StoreUnavailable
 
@@ -33,7 +29,7 @@ log = logging.getLogger(__name__)
 _PAUSE_S = 0.1
 _FIRST_REST_MS, _LONGEST_REST_MS = 1_000, 60_000
 _KEEP_S = 86_400
-# longer than a webhook may take
+# longer than the broker may take
 _CLAIM_MS = 15_000
 
 
@@ -41,84 +37,13 @@ class SaidElsewhere(Exception):
     """Another process is saying it."""
 
 
-class Teller(Protocol):
-    """One way to say it. `way`: under which name it is noted that it has been said."""
-
-    way: str
-
-    def wants(self, allowance: Allowance) -> bool:
-        """Whether it is spoken of in this way."""
-
-    async def start(self) -> None:
-        """Ready to say it."""
-
-    async def stop(self) -> None:
-        """Nothing more is said."""
-
-    async def say(self, grant: Grant, said: Signal, told: str) -> None:
-        """Return once it has been heard; `told`: what is noted then."""
-
-
-class OnTopic:
-    """Signals for everybody."""
-
-    way = "told"
-
-    def __init__(self, outbox: Outbox) -> None:
-        """Ready with its outbox."""
-        self._outbox = outbox
-
-    async def start(self) -> None:
-        """Nothing: the outbox is a part of the service itself."""
-
-    async def stop(self) -> None:
-        """Nothing."""
-
-    def wants(self, allowance: Allowance) -> bool:
-        """Every one."""
-        return bool(allowance.thresholds)
-
-    async def say(self, grant: Grant, said: Signal, told: str) -> None:
-        """Raises SendFailed, KafkaUnavailable."""
-        await self._outbox.send(topics.SIGNALS, said.to_value(), [], key=said.key, partition=0)
-
-
-class ToWebhook:
-    """Messages for the webhook of an allowance."""
-
-    way = "posted"
-
-    def __init__(self, webhooks: Webhooks) -> None:
-        """Its HTTP client starts and stops with it."""
-        self._webhooks = webhooks
-
-    async def start(self) -> None:
-        """Ready to send."""
-        await self._webhooks.start()
-
-    async def stop(self) -> None:
-        """Close connections."""
-        await self._webhooks.stop()
-
-    def wants(self, allowance: Allowance) -> bool:
-        """Those that name one."""
-        return allowance.webhook is not None
-
-    async def say(self, grant: Grant, said: Signal, told: str) -> None:
-        """Raises NotTaken."""
-        webhook = grant.allowance.webhook
-        assert webhook is not None
-        name = message_id(grant, said, told)
-        await self._webhooks.post(webhook.url, webhook.secret, name, signal_event(said, name))
-
-
 class Thresholds:
-    """Looks at what has been touched, in the background; what fails is looked at again later."""
+    """Looks at what has been touched, in the background."""
 
-    def __init__(self, store: Store, clock: Clock, tasks: Tasks, spending: Spending, teller: Teller) -> None:
-        """`spending`: the allowances in force."""
-        self._store, self._clock, self._tasks = store, clock, tasks
-        self._spending, self._teller = spending, teller
+    def __init__(self, store: Store, outbox: Outbox, clock: Clock, tasks: Tasks, spending: Spending) -> None:
+        """`spending`: the allowances in force; fed here."""
+        self._store, self._outbox, self._clock, self._tasks = store, outbox, clock, tasks
+        self._spending = spending
         # None: all subjects
         self._touched: dict[Spot, set[str] | None] = {}
         # how often it has failed, and until when it rests
@@ -128,18 +53,16 @@ class Thresholds:
 
     async def start(self) -> None:
         """Begin with all there is: what was counted last before a kill may not have been said."""
-        await self._teller.start()
-        self._loop = self._tasks.spawn(self._run(), f"thresholds {self._teller.way}")
+        self._loop = self._tasks.spawn(self._run(), "thresholds")
 
     async def stop(self) -> None:
         """What is not said yet is said after the next start."""
         await self._tasks.end(self._loop)
-        await self._teller.stop()
 
-    def changed(self, projects: Iterable[str]) -> None:
+    def take(self, entities: Sequence[Entity]) -> None:
         """Configuration: an amount may be another one now."""
         now_ms = self._clock.now_ms()
-        for project in projects:
+        for project in self._spending.take(entities):
             self._touched.update(dict.fromkeys(self._spending.spots(project, now_ms)))
         self._wake()
 
@@ -162,8 +85,9 @@ class Thresholds:
             await self._work.wait()
             self._work.clear()
             now_ms = self._clock.now_ms()
-            due = [spot for spot in self._touched if self._resting.get(spot, (0, 0))[1] <= now_ms]
-            await asyncio.gather(*(self._try(spot, self._touched.pop(spot)) for spot in due))
+            for spot in list(self._touched):
+                if self._resting.get(spot, (0, 0))[1] <= now_ms:
+                    await self._try(spot, self._touched.pop(spot))
             self._wake()
             await asyncio.sleep(_PAUSE_S)
 
@@ -174,22 +98,21 @@ class Thresholds:
         except SaidElsewhere:
             self._resting[spot] = 0, self._clock.now_ms() + _FIRST_REST_MS
             self._touch(spot, subjects)
-        except (StoreUnavailable, SendFailed, KafkaUnavailable, NotTaken) as exc:
+        except (StoreUnavailable, SendFailed, KafkaUnavailable) as exc:
             tried = self._resting.get(spot, (0, 0))[0] + 1
             rest_ms = min(_FIRST_REST_MS << min(tried - 1, 10), _LONGEST_REST_MS)
             self._resting[spot] = tried, self._clock.now_ms() + rest_ms
             self._touch(spot, subjects)
-            log.warning("allowance %s of project %s: what it has reached is not %s, again in %d ms: %s", spot.label,
-                        spot.project, self._teller.way, rest_ms, exc, extra={"action": actions.THRESHOLD_WAITS})
+            log.warning("allowance %s of project %s: what it has reached is not said, again in %d ms: %s", spot.label,
+                        spot.project, rest_ms, exc, extra={"action": actions.THRESHOLD_WAITS})
 
     async def _look(self, spot: Spot, subjects: set[str] | None) -> None:
-        now_ms = self._clock.now_ms()
         one = self._spending.at(spot)
-        if one is None or spot.period[1] <= now_ms or not self._teller.wants(one.allowance):
+        if one is None or spot.period[1] <= self._clock.now_ms() or not one.allowance.thresholds:
             return
         key = one.key(spot.period[0])
         amounts = await spent(self._store, key, None if subjects is None else sorted(subjects))
-        known = await told(self._store, key, self._teller.way, list(amounts))
+        known = await told(self._store, key, list(amounts))
         for subject, amount in amounts.items():
             grant = self._spending.grant(spot, one, subject)
             if news(grant, amount, known[subject]) is not None:
@@ -197,45 +120,16 @@ class Thresholds:
 
     async def _say(self, project: str, grant: Grant, amount: int) -> None:
         """Processes count the same amount: one of them speaks, the others look again whether it has."""
-        way = self._teller.way
-        if not await claim(self._store, grant.key, way, grant.subject, _CLAIM_MS):
+        if not await claim(self._store, grant.key, grant.subject, _CLAIM_MS):
             raise SaidElsewhere("another process is about to say it")
         try:
-            known = await told(self._store, grant.key, way, [grant.subject])
+            known = await told(self._store, grant.key, [grant.subject])
             found = news(grant, amount, known[grant.subject])
             if found is None:
                 return
             threshold, text = found
-            await self._teller.say(grant, signal(project, grant, amount, threshold, self._clock.now_ms()), text)
-            await tell(self._store, grant.key, way, grant.subject, text, grant.end // 1000 + _KEEP_S)
+            said = signal(project, grant, amount, threshold, self._clock.now_ms())
+            await self._outbox.send(topics.SIGNALS, said.to_value(), [], key=said.key, partition=0)
+            await tell(self._store, grant.key, grant.subject, text, grant.end // 1000 + _KEEP_S)
         finally:
-            await let_go(self._store, grant.key, way, grant.subject)
-
-
-class AllowanceWatch:
-    """The allowances in force, and all ways of saying what they have reached."""
-
-    def __init__(self, spending: Spending, ways: Sequence[Thresholds]) -> None:
-        """`spending` is fed here."""
-        self._spending, self._ways = spending, ways
-
-    async def start(self) -> None:
-        """Say what there is to say."""
-        for way in self._ways:
-            await way.start()
-
-    async def stop(self) -> None:
-        """Say nothing more."""
-        for way in self._ways:
-            await way.stop()
-
-    def take(self, entities: Sequence[Entity]) -> None:
-        """Configuration, as it comes."""
-        changed = self._spending.take(entities)
-        for way in self._ways:
-            way.changed(changed)
-
-    def listen(self, folded: Folded) -> None:
-        """Usage that has been counted."""
-        for way in self._ways:
-            way.listen(folded)
+            await let_go(self._store, grant.key, grant.subject)

@@ -24,7 +24,7 @@ from services.analytics.recall import Recall
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.stream import StreamWatch
-from services.analytics.thresholds import AllowanceWatch, OnTopic, Thresholds, ToWebhook
+from services.analytics.thresholds import Thresholds
 from services.analytics.traces import UsageTraces
 from services.analytics.verify import Verifier
 from services.analytics.watch import Watch, WatchParts
@@ -87,21 +87,21 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     projects, spending = Projects(), Spending()
     ledger = Ledger(store, clock, own.seen_hours, [spending.additions])
     secrets = Vault.of(None, os.environ).secrets
-    tellers = OnTopic(outbox), ToWebhook(Webhooks(secrets, clock))
-    allowances = AllowanceWatch(spending, [Thresholds(store, clock, tasks, spending, teller) for teller in tellers])
+    thresholds = Thresholds(store, outbox, clock, tasks, spending)
     screen, book, board = Screen(projects.__contains__, own.max_ahead_ms), AbuseBook(own.stray_action), SignalBoard()
     watch = Watch(WatchParts(clock=clock, book=book, board=board, recall=Recall(store), outbox=outbox, tasks=tasks,
                              metrics=metrics))
 
     def take(entities: Sequence[Entity]) -> None:
         projects.take(entities)
-        allowances.take(entities)
+        thresholds.take(entities)
         book.take(entities)
         board.take_pins(entities)
 
     follower = ConfigFollower(kafka, tasks, metrics, take)
     herald = Herald(HeraldParts(
-        book=book, webhooks=Webhooks(secrets, clock), store=store, clock=clock, tasks=tasks, metrics=metrics,
+        book=book, spending=spending, webhooks=Webhooks(secrets, clock), store=store, clock=clock, tasks=tasks,
+        metrics=metrics,
         everywhere=Webhook(url=own.signals_webhook, secret=own.signals_secret) if own.signals_webhook else None))
 
     def hear(found: Sequence[Signal]) -> None:
@@ -111,7 +111,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     signals = SignalFollower(kafka, tasks, hear)
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, ledger=ledger, dead_letters=dead_letters,
-        metrics=metrics, tasks=tasks, listeners=[allowances.listen, watch.see, UsageTraces(tracing)]))
+        metrics=metrics, tasks=tasks, listeners=[thresholds.listen, watch.see, UsageTraces(tracing)]))
     desk = QueryDesk(queries=Queries(Counters(store), clock, projects.names, own.max_query_buckets),
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
@@ -128,7 +128,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,
         SpanExport(tracing, outbox, tasks, metrics), follower,
-        StreamWatch(store, tasks, metrics), allowances, herald, signals, watch, counter, streams,
+        StreamWatch(store, tasks, metrics), thresholds, herald, signals, watch, counter, streams,
         Watchdog(kafka, tasks, metrics, (
             streams.watched(lambda: counter.full), follower.watched, signals.watched))))
 

@@ -15,26 +15,26 @@ async def spent(store: Store, key: str, subjects: Sequence[str] | None = None) -
     return {subject: int(tasks or 0) for subject, tasks in (await _fields(store, key, subjects)).items()}
 
 
-async def told(store: Store, key: str, way: str, subjects: Sequence[str]) -> dict[str, str]:
-    """What has been said about subjects in some way; empty for nothing."""
+async def told(store: Store, key: str, subjects: Sequence[str]) -> dict[str, str]:
+    """What has been said about subjects; empty for nothing."""
     return {subject: (text or b"").decode() for subject, text in (
-        await _fields(store, f"{key}:{way}", subjects)).items()}
+        await _fields(store, f"{key}:told", subjects)).items()}
 
 
-async def tell(store: Store, key: str, way: str, subject: str, text: str, expires_s: int) -> None:
+async def tell(store: Store, key: str, subject: str, text: str, expires_s: int) -> None:
     """Remember what has been said."""
-    await store.command("HSET", f"{key}:{way}", subject, text)
-    await store.command("EXPIREAT", f"{key}:{way}", expires_s)
+    await store.command("HSET", f"{key}:told", subject, text)
+    await store.command("EXPIREAT", f"{key}:told", expires_s)
 
 
-async def claim(store: Store, key: str, way: str, subject: str, claim_ms: int) -> bool:
+async def claim(store: Store, key: str, subject: str, claim_ms: int) -> bool:
     """Whether it is this process that says something now, and no other; until it is let go, or the time is over."""
-    return await store.command("SET", f"{key}:{way}:{subject}", "", "NX", "PX", claim_ms) is not None
+    return await store.command("SET", f"{key}:telling:{subject}", "", "NX", "PX", claim_ms) is not None
 
 
-async def let_go(store: Store, key: str, way: str, subject: str) -> None:
+async def let_go(store: Store, key: str, subject: str) -> None:
     """Others may say it."""
-    await store.command("DEL", f"{key}:{way}:{subject}")
+    await store.command("DEL", f"{key}:telling:{subject}")
 
 
 async def _fields(store: Store, key: str, subjects: Sequence[str] | None) -> dict[str, bytes | None]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.analytics.abuse_book import AbuseBook
+from services.analytics.allowance import Spending
 from services.analytics.herald import GIVE_UP_MS, Herald, HeraldParts
 from shared.clock import SystemClock
 from shared.contracts.config import ProjectVersion
@@ -36,11 +37,16 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def process(store: Store, hooks: dict[str, str], everywhere: str = "") -> AsyncIterator[Herald]:
     """One that tells; `hooks`: address by project."""
-    book = AbuseBook("observe")
-    book.take([ProjectVersion(project=project, version=1, files={}, time=0, document={
-        "name": project, "abuse": {"webhook": {"url": url, "secret": "ALERTS"}}}) for project, url in hooks.items()])
+    book, spending = AbuseBook("observe"), Spending()
+    versions = [ProjectVersion(project=project, version=1, files={}, time=0, document={
+        "name": project, "abuse": {"webhook": {"url": url, "secret": "ALERTS"}}, "allowance": [
+            {"tasks": 9}, {"tasks": 9, "name": "billed", "webhook": {"url": f"{url}?billed", "secret": "ALERTS"}}],
+        }) for project, url in hooks.items()]
+    book.take(versions)
+    spending.take(versions)
     herald = Herald(HeraldParts(
-        book=book, webhooks=Webhooks(SECRETS, CLOCK), store=store, clock=CLOCK, tasks=Tasks(), metrics=Metrics(),
+        book=book, spending=spending, webhooks=Webhooks(SECRETS, CLOCK), store=store, clock=CLOCK, tasks=Tasks(),
+        metrics=Metrics(),
         everywhere=Webhook(url=everywhere, secret="ALERTS") if everywhere else None))
     await herald.start()
     yield herald
@@ -81,10 +87,21 @@ async def test_webhook_that_is_away_holds_up_no_other_one(store: Store, name: st
     assert [data["subject"] for data in hook.data] == ["c", "d", "e"]
 
 
-async def test_old_signals_thresholds_and_projects_without_a_webhook_are_not_told(store: Store, name: str) -> None:
+async def test_threshold_is_told_to_the_webhook_of_its_allowance_and_to_everybodys(store: Store, name: str) -> None:
+    said = [signal(name, label, kind="allowance", action="observe", evidence={"allowance": label})
+            for label in ("project", "billed")]
+    async with listening(Hook(KEY)) as own, listening(Hook(KEY)) as all_, process(
+            store, {name: own.url}, all_.url) as herald:
+        herald.hear(said)
+        await eventually(lambda: (len(own.taken), len(all_.taken)) == (1, 2))
+        await asyncio.sleep(0.2)
+    assert [[data["subject"] for data in hook.data] for hook in (own, all_)] == [["billed"], ["project", "billed"]]
+
+
+async def test_old_signals_and_projects_without_a_webhook_are_not_told(store: Store, name: str) -> None:
     async with listening(Hook(KEY)) as hook, process(store, {name: hook.url}) as herald:
         herald.hear([signal(name, "old", time=CLOCK.now_ms() - GIVE_UP_MS), signal("other", "c"),
-                     signal(name, "spent", kind="allowance", action="observe"), signal(name, "new")])
+                     signal(name, "new")])
         await eventually(lambda: hook.taken)
         await asyncio.sleep(0.2)
     assert [data["subject"] for data in hook.data] == ["new"]

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.analytics.allowance import Spending, message_id, news, signal
+from services.analytics.allowance import Spending, news, signal
 from services.analytics.fold import Known, Placed, fold
 from shared.contracts.config import Adjustment, ProjectVersion
 from shared.contracts.signal import Signal
 from shared.contracts.usage import Envelope, UsageEvent
 from shared.decision.allowances import Grant
 from shared.project.model import Project
+from shared.project.webhook import Webhook
 from tests.support.usage import event
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -132,12 +133,10 @@ def test_signal_says_whose_amount_it_is_and_survives_the_topic() -> None:
     assert made.reason == "100% of 10 tasks per month are spent; now: overage"
     assert made.evidence | {"client": "c", "operation": "get-a", "spent": 12, "tasks": 10} == made.evidence
     assert Signal.from_record(made.key, made.to_value()) == made
-    again = signal("p", grant(known, '["c","get-a"]'), 14, 100, MIDNIGHT + 1)
-    other = grant(known, '["d","get-a"]')
-    ids = [message_id(grant(known, '["c","get-a"]'), made, "10+0:100"), message_id(
-        grant(known, '["c","get-a"]'), again, "10+0:100"), message_id(other, made, "10+0:100"), message_id(
-        grant(known, '["c","get-a"]'), made, "20+0:100")]
-    assert (ids[0] == ids[1], len(set(ids))) == (True, 3)
+    assert known.webhook(made) is None
+    spending({"tasks": 10, "by": ["operation", "client"], "webhook": {"url": "https://a.example", "secret": "A"}},
+             version=2, made=known)
+    assert known.webhook(made) == Webhook(url="https://a.example", secret="A")
 
 
 def test_new_version_changes_amounts_and_can_take_them_away() -> None:
