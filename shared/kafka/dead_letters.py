@@ -39,6 +39,10 @@ class DeadLetters:
     def __init__(self, outbox: Outbox, metrics: Metrics, clock: Clock, service: str) -> None:
         """`service` is named in each letter."""
         self._outbox, self._metrics, self._clock, self._service = outbox, metrics, clock, service
+        # an alert sees a number that grows, not one that appears
+        for topic in topics.TOPICS:
+            if service in topic.readers:
+                metrics.dead.inc(topic.name, by=0)
 
     def bury(self, record: Record, error: str) -> asyncio.Future[None]:
         """Publish the letter; the future is done when it is acknowledged."""

@@ -59,6 +59,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = False
         self._loops: list[asyncio.Task[Any]] = []
         self.handler: Callable[[Sequence[Record]], None] = _nobody
+        metrics.kafka_errors.inc("commit", by=0)
         metrics.read(RECORDS_OPEN, self.open)
         metrics.bound("records", self.open, subscription.max_open)
 

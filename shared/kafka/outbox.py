@@ -60,6 +60,7 @@ class Outbox:
         """Not connected yet. `name`: of its bound in the metrics."""
         self._settings = settings
         self._metrics = metrics or Metrics(muted=True)
+        self._metrics.kafka_errors.inc("send", by=0)
         self._metrics.bound(name, lambda: self._records, settings.outbox_max_records)
         self._producer: AIOKafkaProducer | None = None
         self._lanes: dict[tuple[str, int | None], _Lane] = {}

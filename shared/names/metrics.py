@@ -93,7 +93,7 @@ SERIES_FOLDED = Family("weir_series_folded", "counter",
 
 # what runs
 BUILD_INFO = Family("weir_build_info", "gauge", "Always 1; what runs stands in the labels",
-                    ("service", "instance", "version", "python"))
+                    ("role", "name", "version", "python"))
 READY = Family("weir_ready", "gauge", "1 when the service can do its work")
 CONFIG_OFFSET = Family("weir_config_offset", "gauge", "Next offset of the config topic")
 

@@ -73,17 +73,19 @@ class Metrics:
         return encode(self.registry), content_type
 
     def _counts(self, family: Family) -> Counts:
+        self._folded[family.name,] = 0
         found = (MutedCounts if self._muted else Counts)(family, lambda: self._fold(family))
         self.registry.register(found)
         return found
 
     def _times(self, family: Family) -> Times:
+        self._folded[family.name,] = 0
         found = (MutedTimes if self._muted else Times)(family, lambda: self._fold(family))
         self.registry.register(found)
         return found
 
     def _fold(self, family: Family) -> None:
-        self._folded[family.name,] = self._folded.get((family.name,), 0) + 1
+        self._folded[family.name,] += 1
 
 
 def _number(reading: Reading) -> float:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from shared.names import metrics as M
 from tests.support.platform import PROJECT, Platform, eventually
 
+PROMTOOL = shutil.which("promtool")
 OPEN = {"Accept": "application/openmetrics-text; version=1.0.0"}
 SERVICES = ("ingress", "policy", "executor", "analytics", "control")
 KINDS = {family.name: (family.kind, set(family.labels)) for family in M.FAMILIES}
@@ -46,6 +49,16 @@ async def test_metrics_of_every_service_are_read_by_the_official_parsers_and_are
             for sample in family.samples:
                 assert set(sample.labels) - {"le"} == labels, family.name
         assert any(family.name.startswith("process_") for family in found)
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: apt install prometheus)")
+@pytest.mark.parametrize("service", SERVICES)
+async def test_promtool_has_nothing_to_say_about_the_metrics(
+        platform: Platform, http: ClientSession, service: str) -> None:
+    text = await scraped(platform, http, service)
+    done = await asyncio.to_thread(subprocess.run, [PROMTOOL or "", "check", "metrics"], input=text, text=True,
+                                   capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def sample(platform: Platform, http: ClientSession, service: str, name: str, **labels: str) -> Any:

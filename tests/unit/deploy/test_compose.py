@@ -14,12 +14,14 @@ COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "docker-compo
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 PROPERTIES = dict(line.split("=", 1) for line in (ROOT / "deploy/local/server.properties").read_text().splitlines()
                   if "=" in line and not line.startswith("#"))
+WATCHING = {"prometheus", "collector", "tempo", "grafana"}
 PLACES = {"controller.quorum.bootstrap.servers", "listeners", "advertised.listeners", "log.dirs"}
 
 
 def test_every_hop_runs_and_nothing_else_does() -> None:
     services = COMPOSE["services"]
-    assert set(services) - {"kafka", "valkey", "topics", "stub-hr"} == set(SERVICES)
+    assert set(services) - {"kafka", "valkey", "topics", "stub-hr"} - WATCHING == set(SERVICES)
+    assert {name for name in services if services[name].get("profiles") == ["observe"]} == WATCHING
     for name in SERVICES:
         assert services[name]["command"] == ["python", "-m", f"services.{name}"]
         assert (ROOT / "services" / name / "__main__.py").exists()
@@ -29,7 +31,7 @@ def test_every_hop_runs_and_nothing_else_does() -> None:
 
 @pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
 def test_variables_are_fields_of_settings(name: str) -> None:
-    known = settings_manual.variables() | {"WEIR_EXAMPLE_HR_URL"}
+    known = settings_manual.variables() | {"WEIR_EXAMPLE_HR_URL", "WEIR_OTLP_TARGET"}
     environment = COMPOSE["services"][name].get("environment", {})
     assert {variable for variable in environment if variable.startswith("WEIR_")} <= known
     assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", DOCKERFILE)) <= known
@@ -56,4 +58,5 @@ def test_topics_come_from_the_codes_own_list_before_any_service_starts() -> None
 
 def test_ports_are_open_to_this_machine_alone() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
-    assert sorted(ports) == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8081"]
+    assert sorted(ports) == ["127.0.0.1:3000:3000", "127.0.0.1:8080:8080", "127.0.0.1:8081:8081",
+                             "127.0.0.1:9090:9090"]

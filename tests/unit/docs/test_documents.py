@@ -7,7 +7,7 @@ import pytest
 
 from shared.names import spans, topics
 from shared.project.load import load_project
-from tests.support import settings_manual
+from tests.support import metrics_manual, settings_manual
 from tests.support.platform import PROJECT, ROOT
 
 ELSEWHERE = {".venv", ".weir", ".pytest_cache"}
@@ -16,6 +16,11 @@ PAGES = [path for path in ROOT.rglob("*.md") if not ELSEWHERE & set(path.relativ
 
 def test_manual_of_settings_is_what_the_classes_say() -> None:
     assert (ROOT / "docs/settings.md").read_text().strip() == settings_manual.manual().strip()
+
+
+def test_page_on_metrics_and_logs_is_what_the_lists_of_names_say() -> None:
+    assert (ROOT / "docs/telling.md").read_text() == metrics_manual.manual(), (
+        "run: python -m tests.support.metrics_manual > docs/telling.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
