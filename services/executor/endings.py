@@ -7,8 +7,8 @@ Never: an execution that goes on for more than a second after the word.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 from shared.contracts.config import Halt
 from shared.errors import Cancelled, ClientGone, WeirError, WorkflowStopped
@@ -22,6 +22,24 @@ log = logging.getLogger(__name__)
 End = Callable[[WeirError], None]
 _LOOK_S = 0.4
 _MAX_KNOWN = 10_000
+
+
+class _Known:
+    """Something that runs, known under a place while it does; a class, for it is made twice for each execution."""
+
+    __slots__ = ("_end", "_ends", "_place")
+
+    def __init__(self, ends: dict[Any, dict[object, End]], place: object, end: End) -> None:
+        self._ends, self._place, self._end = ends, place, end
+
+    def __enter__(self) -> None:
+        self._ends.setdefault(self._place, {})[self] = self._end
+
+    def __exit__(self, *_: object) -> None:
+        here = self._ends[self._place]
+        del here[self]
+        if not here:
+            del self._ends[self._place]
 
 
 class Endings:
@@ -56,35 +74,18 @@ class Endings:
                 end(Cancelled(_told(halt)))
             self._tasks.spawn(self._wake(halt.project), "wake what waits")
 
-    @contextmanager
-    def execution(self, execution: str, end: End) -> Iterator[None]:
+    def execution(self, execution: str, end: End) -> "_Known":
         """While an execution runs. Raises Cancelled, ClientGone for one that was to end before it began."""
         if execution in self._known:
             raise _error(self._known[execution])
-        mark = object()
-        here = self._running.setdefault(execution, {})
-        here[mark] = end
-        try:
-            yield
-        finally:
-            del here[mark]
-            if not here:
-                self._running.pop(execution, None)
+        return _Known(self._running, execution, end)
 
-    @contextmanager
-    def inside(self, project: str, workflow: str, end: End) -> Iterator[None]:
+    def inside(self, project: str, workflow: str, end: End) -> "_Known":
         """While a workflow runs. Raises WorkflowStopped."""
-        place, mark = (project, workflow), object()
+        place = (project, workflow)
         if place in self._halts:
             raise WorkflowStopped(_told(self._halts[place]), headers={"Retry-After": "60"})
-        here = self._inside.setdefault(place, {})
-        here[mark] = end
-        try:
-            yield
-        finally:
-            del here[mark]
-            if not here:
-                self._inside.pop(place, None)
+        return _Known(self._inside, place, end)
 
     async def look(self) -> None:
         """Look at once: an execution that is to end may not wait for days before that."""

@@ -22,12 +22,13 @@ from shared.project.tracing import NO_RULE, TraceRule
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What runs for one operation of one project version."""
+    """What runs for one operation of one project version. `waits`: some step of it may wait for something."""
 
     operation: Operation
     steps: Steps
     max_tasks: int
     durable: bool
+    waits: bool
     config: Mapping[str, Any]
     replies: ReplyValidator
     answer: tuple[Change, ...] = ()
@@ -39,7 +40,8 @@ def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan
     workflows = _Workflows(project)
     return {operation.name: Plan(
         operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks,
-        project.workflows[operation.workflow].durable, config, ReplyValidator.of(operation),
+        project.workflows[operation.workflow].durable, workflows.waits(operation.workflow), config,
+        ReplyValidator.of(operation),
         tuple(policy.answer for policy in project.headers
               if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation))
         for operation in project.operations}
@@ -50,11 +52,16 @@ class _Workflows:
 
     def __init__(self, project: Project) -> None:
         self._callees = {name: self._callee(workflow) for name, workflow in project.workflows.items()}
-        self._steps = {name: _Compiler(self, name).block(workflow.steps)
-                       for name, workflow in project.workflows.items()}
+        compilers = {name: _Compiler(self, name) for name in project.workflows}
+        self._steps = {name: compilers[name].block(workflow.steps) for name, workflow in project.workflows.items()}
+        self._waiting = frozenset(name for name, compiler in compilers.items() if compiler.waits)
 
     def steps(self, workflow: str) -> Steps:
         return self._steps[workflow]
+
+    def waits(self, workflow: str) -> bool:
+        """Whether time may pass in it without a step that looks at the clock."""
+        return workflow in self._waiting
 
     def callee(self, name: str) -> Callable[[], Callee]:
         """Another workflow; it may not be compiled yet when this one is."""
@@ -72,6 +79,7 @@ class _Compiler:
 
     def __init__(self, workflows: _Workflows, workflow: str) -> None:
         self.workflow, self.callee = workflow, workflows.callee
+        self.waits = False
 
     def block(self, steps: Sequence[Step]) -> Steps:
         """Compile steps."""
@@ -79,6 +87,7 @@ class _Compiler:
 
     def _planned(self, step: Step) -> PlannedStep:
         work = STEPS[step.kind](step.settings, self)
+        self.waits |= getattr(work, "waits", True) or step.retry is not None or step.timeout_ms is not None
         return PlannedStep(
             id=step.id, kind=step.kind, work=work, mask=step.mask, timeout_ms=step.timeout_ms,
             effect=getattr(work, "effect", False),

@@ -7,8 +7,11 @@ Never: a step kind.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from services.executor.endings import Endings
 from services.executor.journal import Journal, Journals
@@ -112,8 +115,7 @@ class Tally:
                 task.cancel()
 
 
-@dataclass(slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, kw_only=True):
     """One execution, seen from one place in its workflow.
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step

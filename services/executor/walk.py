@@ -9,8 +9,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from services.executor.journal import Journal, error_from_doc, error_to_doc
 from services.executor.outputs import check_size

@@ -137,9 +137,9 @@ def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: 
     time.sleep(2)
     bare = next(row for row in rows if row.name == BARE)
 
-    def drive_url(url: str, connections: int, wanted_s: float) -> dict[str, Any]:
-        return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections), wanted_s)
-    worker_us = measure(bare, Load(64), seconds)["cpu_us"]["worker"]
+    def drive_url(url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[str, Any]:
+        return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections, rate), wanted_s)
+    worker_us = {rate: measure(bare, Load(64, rate), seconds)["cpu_us"]["worker"] for rate in (0, engine.RATE)}
     return [*engine.measure(cluster, drive_url, worker_us, seconds), *allowance.measure(cluster, drive_url)]
 
 

@@ -7,8 +7,8 @@ import json
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import psutil
 import redis
@@ -16,8 +16,16 @@ import redis
 from tests.support.platform import Platform
 
 PASSES, CALLS, STUB_MS, AT_ONCE, DELAYED = 1_000, 3_000, 100, 200, 10_000
+# requests a second at which the executor is compared with the bare echo: batches are as large on both sides then
+RATE = 1_000
 PROJECT = "engine"
-Drive = Callable[[str, int, float], dict[str, Any]]
+
+
+class Drive(Protocol):
+    """Load a URL; without a rate in a closed loop."""
+
+    def __call__(self, url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[str, Any]:
+        """Requests a second, latencies, statuses."""
 
 
 def steps(*kinds: dict[str, Any], **more: Any) -> str:
@@ -45,28 +53,29 @@ def files(stub: str) -> dict[str, str]:
             **{f"workflows/{name}.yaml": text for name, text in workflows.items()}}
 
 
-def measure(cluster: Platform, drive: Drive, worker_us: float, seconds: float) -> list[str]:
-    """Lines of the report. `drive`: URL, connections, seconds; `worker_us`: CPU of the bare echo's last hop."""
+def measure(cluster: Platform, drive: Drive, worker_us: Mapping[int, float], seconds: float) -> list[str]:
+    """Lines of the report. `worker_us`: CPU of the bare echo's last hop, by rate; 0 is the closed loop."""
     base = f"{cluster.ingress}/{PROJECT}"
     executor = psutil.Process(cluster.processes()["executor-0"].pid)
 
-    def cost(path: str) -> float:
-        drive(base + path, 64, 1)
-        before, began = executor.cpu_times(), time.monotonic()
-        rate = drive(base + path, 64, seconds)["rps"]
-        after, requests = executor.cpu_times(), rate * (time.monotonic() - began)
+    def cost(path: str, paced: int = 0) -> float:
+        drive(base + path, 64, 1, paced)
+        before = executor.cpu_times()
+        requests = drive(base + path, 64, seconds, paced)["rps"] * seconds
+        after = executor.cpu_times()
         return (after.user + after.system - before.user - before.system) * 1e6 / requests
 
     def rate(path: str) -> float:
         drive(base + path, 64, 1)
         return float(drive(base + path, 64, seconds)["rps"])
-    reply_us, branch_us = cost("/reply"), cost("/branch")
+    reply_us, branch_us, paced_us = cost("/reply"), cost("/branch"), cost("/branch", RATE)
     idle_ms, loop_ms = latency_ms(base + "/reply"), latency_ms(base + "/loop")
     calls_s = latency_ms(base + "/calls", times=1) / 1000
     express, durable = rate("/express"), rate("/durable")
     return [
         f"executor, CPU of transform + branch + reply: {branch_us / reply_us:.2f} of a reply alone, "
-        f"{branch_us / worker_us:.2f} of the bare echo's last hop",
+        f"of the bare echo's last hop {paced_us / worker_us[RATE]:.2f} at {RATE} requests/s and "
+        f"{branch_us / worker_us[0]:.2f} in closed loops, where the bare echo's batches are larger",
         f"a loop of {PASSES} passes: {loop_ms - idle_ms:.1f} ms more than a reply alone",
         f"{AT_ONCE} http steps at once to a stub of {STUB_MS} ms: {CALLS / calls_s:.0f} calls/s",
         f"durable runs of three steps: {durable / express:.2f} of the express rate",

@@ -45,7 +45,8 @@ class CompiledStep(Protocol):
     """A step with its expressions compiled; runs for many executions at once and keeps no state of any.
 
     One that has a true `effect` changes something outside: a durable execution is safe before and after it. One that
-    has a true `holds` runs other steps, and is itself run again after a crash, to find what they gave.
+    has a true `holds` runs other steps, and is itself run again after a crash, to find what they gave. One that has a
+    false `waits` does not wait for anything: no clock has to watch it.
     """
 
     async def run(self, scene: Scene) -> Any | Leap:

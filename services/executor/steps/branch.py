@@ -15,6 +15,7 @@ class BranchStep:
     """Runs one of two lists."""
 
     holds = True
+    waits = False
 
     def __init__(self, settings: BranchSettings, compiler: Compiler) -> None:
         """Compiles both."""

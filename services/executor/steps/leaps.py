@@ -18,6 +18,8 @@ _LEAPS: dict[type[StepSettings], Leap] = {BreakSettings: Broken(), ContinueSetti
 class LeapStep:
     """Says what its kind says, always."""
 
+    waits = False
+
     def __init__(self, settings: StepSettings, _: Compiler) -> None:
         """By the kind of its settings."""
         self._leap = _LEAPS.get(type(settings), Stopped())
@@ -29,6 +31,8 @@ class LeapStep:
 
 class FailStep:
     """An error, on purpose."""
+
+    waits = False
 
     def __init__(self, settings: FailSettings, _: Compiler) -> None:
         """Compiles the message."""

@@ -28,6 +28,7 @@ class LoopStep:
     """Each pass has a scope of its own; concurrent ones run in as many lanes as are allowed."""
 
     holds = True
+    waits = False
 
     def __init__(self, settings: LoopSettings, compiler: Compiler) -> None:
         """Compiles the steps of a pass."""

@@ -14,6 +14,8 @@ from shared.project.steps.control import ReplySettings
 class ReplyStep:
     """Renders headers and body."""
 
+    waits = False
+
     def __init__(self, settings: ReplySettings, _: Compiler) -> None:
         """Compiles the expressions once."""
         self._name, self._status = settings.name, settings.status

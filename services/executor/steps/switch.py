@@ -15,6 +15,7 @@ class SwitchStep:
     """Runs one of many lists; without a fitting case and without a default, none."""
 
     holds = True
+    waits = False
 
     def __init__(self, settings: SwitchSettings, compiler: Compiler) -> None:
         """Compiles all."""

@@ -16,6 +16,8 @@ from shared.project.steps.work import TransformSettings
 class TransformStep:
     """Renders its value against the scope."""
 
+    waits = False
+
     def __init__(self, settings: TransformSettings, _: Compiler) -> None:
         """Compiles the expressions once."""
         self._value = compile_value(settings.value)

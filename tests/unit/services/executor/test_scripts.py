@@ -50,4 +50,5 @@ async def test_event_loop_goes_on_while_scripts_run() -> None:
         longest, last = max(longest, now - last), now
     await asyncio.gather(*running, return_exceptions=True)
     await scripts.stop()
-    assert longest < 0.1
+    # held up, it would be so for the time of a whole script
+    assert longest < 0.25
