@@ -6,24 +6,20 @@ Never: a batch given up; a redirect followed: the signature is for the address t
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
 from services.sinks.cloud_events import MEDIA
 from services.sinks.settings import SinkSettings
 from shared.clock import Clock
+from shared.contracts import webhook
 from shared.errors import Unavailable
 from shared.names import actions
 
 log = logging.getLogger(__name__)
-_PREFIX = "whsec_"
 _FIRST_PAUSE_S = 0.5
 _GONE = 410
 _SHOWN = 200
@@ -34,27 +30,16 @@ class WebhookGone(Unavailable):
 
 
 def keys_of(secrets: str) -> list[bytes]:
-    """Keys of secrets as Standard Webhooks writes them. Raises ValueError."""
-    found = []
-    for secret in secrets.split():
-        try:
-            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-            raise ValueError(f"WEIR_SINK_SECRET: a secret is {_PREFIX} and 24 to 64 bytes in base64")
-        found.append(key)
+    """Keys of secrets as Standard Webhooks writes them, of the length that it asks for. Raises ValueError."""
+    try:
+        found = webhook.keys_of(secrets)
+    except ValueError as exc:
+        raise ValueError(f"WEIR_SINK_SECRET: {exc}") from None
+    if any(not 24 <= len(key) <= 64 for key in found):
+        raise ValueError("WEIR_SINK_SECRET: a secret is whsec_ and 24 to 64 bytes in base64")
     if not found:
         raise ValueError("WEIR_SINK_SECRET is not set; the receiver verifies each batch by it")
     return found
-
-
-def signed(keys: Sequence[bytes], message_id: str, time_s: int, body: bytes) -> dict[str, str]:
-    """The headers of a message; one signature for each key."""
-    content = f"{message_id}.{time_s}.".encode() + body
-    signatures = (base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode() for key in keys)
-    return {"webhook-id": message_id, "webhook-timestamp": str(time_s),
-            "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures)}
 
 
 def pause_s(tried: int, asked: str | None, longest: float, chance: float) -> float:
@@ -90,7 +75,7 @@ class Webhook:
         """Return once the webhook has taken it. Raises WebhookGone."""
         tried = 0
         while True:
-            status, asked, why = await self._try(signed(
+            status, asked, why = await self._try(webhook.signed(
                 self._keys, message_id, self._clock.now_ms() // 1000, body), body)
             if 200 <= status < 300:
                 self.trouble = None

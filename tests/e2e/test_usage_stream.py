@@ -17,7 +17,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from services.sinks.webhook import keys_of, signed
+from services.sinks.webhook import keys_of
+from shared.contracts.webhook import signed
 from shared.kafka.outbox import Outbox
 from tests.e2e.test_usage import Producer, calls
 from tests.support.platform import ROOT, Platform, eventually
