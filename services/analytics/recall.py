@@ -18,7 +18,8 @@ from services.analytics.detectors.registry import DETECTORS
 from services.analytics.sightings import Row
 from shared.store.redis import Store
 
-_CHUNK = 500
+# the store does nothing else while it takes so many, and calls wait 50 ms for it at the most
+_CHUNK = 100
 _MINUTE_MS = 60_000
 
 

@@ -8,15 +8,19 @@ Two paces: who does what a detector counts is told at every turn; who merely cal
 most callers call all the time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.analytics.detectors.look import TICK_MS, Detector, Sighting, caller
 from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS, OF_PLACES
 from shared.contracts.usage import UsageEvent
 
-MAX_CALLERS, MAX_PLACES, MAX_SUBJECTS = 20_000, 20_000, 5_000
+MAX_CALLERS, MAX_PLACES, MAX_SUBJECTS = 20_000, 20_000, 2_000
 _MAX_MARKS, _MAX_SAMPLES = 64, 3
+# a place that is seen all the time is told no more often: the shortest window is a little longer
+_TELL_TICKS = 4
+_MANY_CALLS = 50
+_PART = 500
 _WEIGHING = tuple(detector for detector in DETECTORS if detector.weighs_calls)
 _MINUTE_TICKS = 60_000 // TICK_MS
 # tick, project, client, the address of a caller that is no client
@@ -128,18 +132,19 @@ class Sightings:
 
 
 class Gathered:
-    """Who called, and from where, over several turns."""
+    """Who called, and from where, over several turns; what is told is forgotten here."""
 
     def __init__(self) -> None:
         """Nobody."""
         self._counts: dict[CallerKey, int] = {}
         self._firsts: dict[CallerKey, UsageEvent] = {}
         self._places: dict[Place, UsageEvent] = {}
-        self.passed_over = 0
+        # the tick at which a place was told last
+        self._told: dict[Place, int] = {}
 
-    def take(self, seen: Sightings) -> None:
-        """Add a turn, minute by minute."""
-        counts = self._counts
+    def take(self, seen: Sightings) -> int:
+        """Add a turn, minute by minute; how many calls found no room."""
+        counts, passed_over = self._counts, 0
         for key, (count,) in seen.callers.items():
             minute = (key[0] // _MINUTE_TICKS * _MINUTE_TICKS, *key[1:])
             if minute in counts:
@@ -147,18 +152,35 @@ class Gathered:
             elif len(counts) < MAX_CALLERS:
                 counts[minute], self._firsts[minute] = count, seen.firsts[key]
             else:
-                self.passed_over += count
+                passed_over += count
         for place, event in seen.places.items():
-            if place not in self._places and len(self._places) < MAX_PLACES:
+            if (place not in self._places and len(self._places) < MAX_PLACES
+                    and event.time // TICK_MS - self._told.get(place, 0) >= _TELL_TICKS):
                 self._places[place] = event
+        return passed_over
 
-    def rows(self) -> Iterator[Row]:
-        """A row for each subject, minute and detector that looks at callers, or at where they come from."""
-        called = [(self._firsts[key], count) for key, count in self._counts.items()]
+    def rows(self, now_tick: int) -> Iterator[list[Row]]:
+        """A row for each subject, minute and detector that looks at callers, or at where they come from; part by part,
+        so that others have their turn in between.
+
+        Of callers those whose minute is over, and those who call a lot: most do not, and are told once a minute.
+        """
+        due = [key for key, count in self._counts.items()
+               if count >= _MANY_CALLS or now_tick > key[0] + _MINUTE_TICKS]
+        called = [(self._firsts.pop(key), self._counts.pop(key)) for key in due]
         for detector in OF_CALLERS:
-            yield from _rows(detector, called)
+            yield from _in_parts(detector, called)
+        places, self._places = self._places, {}
+        if len(self._told) > 2 * MAX_PLACES:
+            self._told.clear()
+        self._told.update((place, event.time // TICK_MS) for place, event in places.items())
         for detector in OF_PLACES:
-            yield from _rows(detector, [(event, 1) for event in self._places.values()])
+            yield from _in_parts(detector, [(event, 1) for event in places.values()])
+
+
+def _in_parts(detector: Detector, called: Sequence[tuple[UsageEvent, int]]) -> Iterator[list[Row]]:
+    for start in range(0, len(called), _PART):
+        yield list(_rows(detector, called[start:start + _PART]))
 
 
 def _rows(detector: Detector, called: Iterable[tuple[UsageEvent, int]]) -> Iterable[Row]:

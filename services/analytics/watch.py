@@ -91,14 +91,13 @@ class Watch:
         """Remember what was seen since the last turn, and judge it."""
         seen, self._seen = self._seen, Sightings()
         seen.weigh(self._noticed)
-        self._gathered.take(seen)
+        passed_over = seen.passed_over + self._gathered.take(seen)
         self._turn += 1
         rows = list(seen.rows.values())
-        passed_over = seen.passed_over
         if self._turn % _GATHER_TURNS == 0:
-            gathered, self._gathered = self._gathered, Gathered()
-            rows += gathered.rows()
-            passed_over += gathered.passed_over
+            for part in self._gathered.rows(self._parts.clock.now_ms() // TICK_MS):
+                rows += part
+                await asyncio.sleep(0)
         if passed_over:
             self._parts.metrics.sightings_passed_over.inc(by=passed_over)
         if not rows:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import allowance, engine, floor, projects, wrk
+from tests.bench import allowance, detectors, engine, floor, projects, wrk
 from tests.bench.projects import BODY
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
@@ -140,7 +140,8 @@ def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: 
     def drive_url(url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[str, Any]:
         return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections, rate), wanted_s)
     worker_us = {rate: measure(bare, Load(64, rate), seconds)["cpu_us"]["worker"] for rate in (0, engine.RATE)}
-    return [*engine.measure(cluster, drive_url, worker_us, seconds), *allowance.measure(cluster, drive_url)]
+    return [*engine.measure(cluster, drive_url, worker_us, seconds), *allowance.measure(cluster, drive_url),
+            *detectors.measure(cluster)]
 
 
 def restart(cluster: Platform) -> tuple[float, float]:

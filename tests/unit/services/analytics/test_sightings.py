@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.analytics import sightings
-from services.analytics.sightings import Gathered, Sightings
+from services.analytics.sightings import Gathered, Row, Sightings
 from services.analytics.verdict import says_more
 from shared.contracts.signal import FOREVER, Signal
 from shared.contracts.usage import UsageEvent
@@ -21,6 +21,10 @@ made = st.lists(st.builds(
     st.sampled_from(["203.0.113.5", "2001:db8::1", None]), st.integers(0, 20_000)), max_size=40)
 
 
+def rows_of(gathered: Gathered, now_tick: int) -> list[Row]:
+    return [row for part in gathered.rows(now_tick) for row in part]
+
+
 def hits(*parts: list[UsageEvent]) -> Counter[tuple[object, ...]]:
     """Sums of what several processes tell, by whom."""
     total: Counter[tuple[object, ...]] = Counter()
@@ -28,7 +32,7 @@ def hits(*parts: list[UsageEvent]) -> Counter[tuple[object, ...]]:
         seen, gathered = Sightings(), Gathered()
         seen.see(part)
         gathered.take(seen)
-        for row in (*seen.rows.values(), *gathered.rows()):
+        for row in (*seen.rows.values(), *rows_of(gathered, 10**9)):
             minute = row.tick if row.detector.looks_at == "events" else row.tick // 12
             # places are told once by each process, so their marks are what counts
             key = row.detector.name, row.project, row.kind, row.subject, minute
@@ -84,3 +88,23 @@ def test_only_what_says_more_is_said() -> None:
     assert says_more(new, signal("throttle"), 600)
     assert not says_more(signal("block"), signal("observe", detector="manual"), 0)
     assert not says_more(signal("block"), signal("observe", FOREVER), 0)
+
+
+def test_most_callers_are_told_once_a_minute_and_those_who_call_a_lot_at_once() -> None:
+    gathered, seen = Gathered(), Sightings()
+    seen.see([event(number, time=1, client="quiet", token=None) for number in range(10)])
+    seen.see([event(number, time=1, client="busy", token=None) for number in range(60)])
+    gathered.take(seen)
+    assert [(row.subject, row.hits) for row in rows_of(gathered, 1)] == [("busy", 60)]
+    assert [(row.subject, row.hits) for row in rows_of(gathered, 13)] == [("quiet", 10)]
+    assert rows_of(gathered, 13) == []
+
+
+def test_place_that_is_seen_all_the_time_is_told_now_and_then() -> None:
+    gathered, told = Gathered(), []
+    for tick in range(10):
+        seen = Sightings()
+        seen.see([event(1, time=tick * 5_000 + 10**6, token="t", address="203.0.113.5", client="")])
+        gathered.take(seen)
+        told.append(len(rows_of(gathered, 0)))
+    assert told == [1, 0, 0, 0, 1, 0, 0, 0, 1, 0]
