@@ -4,8 +4,8 @@ In:    envelopes in the order in which the broker got them, stored counters.
 Out:   what differs, counter by counter.
 Never: the ledger's script or its bitmaps: what is checked does not check itself.
 
-A request that was delivered twice has two events, and either may be the one that was counted; where they say different
-things, the recount takes the one that fits the counters.
+A request that was delivered twice has two events, and either may be the one that was counted: which came first is known
+for one partition, not for two. Where they say different things, a counter may be off by as much, and not by more.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ _MEASURES = ("requests", "tasks", "bytes_in", "bytes_out", "micros", "late")
 _MOST_SHOWN = 20
 _PAGE_BITS = 16
 Sums = Counter[str]
+Leeway = dict[tuple["Place", str], tuple[int, int]]
 
 
 class Place(NamedTuple):
@@ -41,7 +42,8 @@ class Recount:
         self._buckets = frozenset(buckets)
         self._grains: tuple[Grain, ...] = tuple({grain: None for grain, _ in self._buckets})
         self._seen: dict[tuple[str, int], bytearray] = {}
-        self._again: dict[str, list[UsageEvent]] = {}
+        # the later events of requests that have several
+        self.again: dict[str, list[UsageEvent]] = {}
         self._firsts: dict[str, UsageEvent] = {}
         self.found: dict[Place, Sums] = {}
         self.events = self.repeated = 0
@@ -57,9 +59,9 @@ class Recount:
                 place, _, number = event.origin.rpartition("/")
                 if not self._is_new(place, int(number)):
                     self.repeated += 1
-                    self._again.setdefault(event.origin, []).append(event)
+                    self.again.setdefault(event.origin, []).append(event)
                     continue
-            self._count(event, 1)
+            self._count(event)
 
     def _is_new(self, place: str, number: int) -> bool:
         page, bit = number >> _PAGE_BITS, number & ((1 << _PAGE_BITS) - 1)
@@ -70,46 +72,29 @@ class Recount:
         bits[bit >> 3] |= 1 << (bit & 7)
         return new
 
-    @property
-    def unclear(self) -> bool:
-        """Whether requests with several events were found: which one was counted is not known yet."""
-        return bool(self._again)
-
     def recall(self, envelope: Envelope) -> None:
-        """The same envelopes once more, in the same order: which event of such a request was the first?"""
+        """The same envelopes once more, in the same order: which event of such a request did `take` count?"""
         for event in envelope.events:
-            if event.kind == "request" and event.origin in self._again:
+            if event.kind == "request" and event.origin in self.again:
                 self._firsts.setdefault(event.origin, event)
 
-    def settle(self, counted: Mapping[Place, Sums]) -> None:
-        """Of requests with several events take the one that was counted."""
-        for origin, now in self._firsts.items():
-            for other in self._again[origin]:
-                before = self._off(counted, now, other)
-                self._count(now, -1)
-                self._count(other, 1)
-                if self._off(counted, now, other) < before:
-                    now = other
-                else:
-                    self._count(other, -1)
-                    self._count(now, 1)
+    def leeway(self) -> Leeway:
+        """How far each counter may be off, since another event of a request may be the one that was counted."""
+        found: Leeway = {}
+        for origin, first in self._firsts.items():
+            events = [first, *self.again[origin]]
+            for place in {place for event in events if (place := self._place(event)) is not None}:
+                sums = [amounts_of(event) if self._place(event) == place else Sums() for event in events]
+                for name in _MEASURES:
+                    here = [each[name] for each in sums]
+                    down, up = found.get((place, name), (0, 0))
+                    found[place, name] = down + here[0] - min(here), up + max(here) - here[0]
+        return found
 
-    def _off(self, counted: Mapping[Place, Sums], *events: UsageEvent) -> int:
-        places = {place for event in events if (place := self._place(event)) is not None}
-        return sum(abs(counted.get(place, Sums())[name] - self.found.get(place, Sums())[name])
-                   for place in places for name in _MEASURES)
-
-    def _count(self, event: UsageEvent, sign: int) -> None:
+    def _count(self, event: UsageEvent) -> None:
         place = self._place(event)
-        if place is None:
-            return
-        sums = self.found.setdefault(place, Sums())
-        if event.kind != "request":
-            sums["late"] += sign
-            return
-        for name, amount in (("requests", 1), ("tasks", event.tasks), ("bytes_in", event.bytes_in),
-                             ("bytes_out", event.bytes_out), ("micros", sum(event.timing.values()))):
-            sums[name] += sign * amount
+        if place is not None:
+            self.found.setdefault(place, Sums()).update(amounts_of(event))
 
     def _place(self, event: UsageEvent) -> Place | None:
         for grain in self._grains:
@@ -133,22 +118,35 @@ def totals(found: Iterable[Sums]) -> dict[str, int]:
     return dict(total)
 
 
-def differences(counted: Mapping[Place, Sums], found: Mapping[Place, Sums]) -> tuple[int, list[Difference]]:
-    """The sum of all differences, and the first of them."""
+def amounts_of(event: UsageEvent) -> Sums:
+    """What an event adds to its counter."""
+    if event.kind != "request":
+        return Sums(late=1)
+    return Sums(requests=1, tasks=event.tasks, bytes_in=event.bytes_in, bytes_out=event.bytes_out,
+                micros=sum(event.timing.values()))
+
+
+def differences(counted: Mapping[Place, Sums], found: Mapping[Place, Sums],
+                leeway: Leeway) -> tuple[int, list[Difference]]:
+    """The sum of all differences beyond the leeway, and the first of them; the number of all requests has none."""
     shown: list[Difference] = []
     total = 0
-    for difference in _each(counted, found):
-        total += abs(difference.counted - difference.recounted)
+    for beyond, difference in _each(counted, found, leeway):
+        total += beyond
         if len(shown) < _MOST_SHOWN:
             shown.append(difference)
-    return total, shown
+    requests = [sum(sums["requests"] for sums in some.values()) for some in (counted, found)]
+    return max(total, abs(requests[0] - requests[1])), shown
 
 
-def _each(counted: Mapping[Place, Sums], found: Mapping[Place, Sums]) -> Iterator[Difference]:
+def _each(counted: Mapping[Place, Sums], found: Mapping[Place, Sums],
+          leeway: Leeway) -> Iterator[tuple[int, Difference]]:
     for place in sorted({*counted, *found}, key=lambda one: (one.project, one.bucket[1], one.dimensions)):
         for name in _MEASURES:
             left, right = counted.get(place, Sums())[name], found.get(place, Sums())[name]
-            if left != right:
+            down, up = leeway.get((place, name), (0, 0))
+            beyond = max(right - down - left, left - right - up, 0)
+            if beyond:
                 grain, index = place.bucket
-                yield Difference(time=grain.start(index), project=place.project, **place.dimensions._asdict(),
-                                 measure=name, counted=left, recounted=right)
+                yield beyond, Difference(time=grain.start(index), project=place.project,
+                                         **place.dimensions._asdict(), measure=name, counted=left, recounted=right)

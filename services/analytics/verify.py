@@ -63,18 +63,16 @@ class Verifier:
         again = Recount(wanted.buckets)
         first_ms = await self._read(reader, starts, ends, again.take)
         found = _of(query.project, again)
-        difference, shown = recount.differences(counted, found)
-        if difference and again.unclear:
+        difference, shown = recount.differences(counted, found, {})
+        if difference and again.again:
             await self._read(reader, starts, ends, again.recall)
-            again.settle(counted)
-            found = _of(query.project, again)
-            difference, shown = recount.differences(counted, found)
+            difference, shown = recount.differences(counted, found, again.leeway())
         cut = any(starts[partition] == first[partition] > 0 for partition in starts)
         return Verification(
             since_ms=wanted.since_ms, until_ms=wanted.until_ms, counted=recount.totals(counted.values()),
             recounted=recount.totals(found.values()), difference=difference, differences=shown,
-            events_read=again.events, repeated_events=again.repeated, first_ms=first_ms if cut else None,
-            stream=await stream.report(self._store, gaps))
+            events_read=again.events, repeated_events=again.repeated, repeated_requests=len(again.again),
+            first_ms=first_ms if cut else None, stream=await stream.report(self._store, gaps))
 
     async def _snapshot(self, names: list[str], wanted: Range) -> tuple[dict[int, int], dict[Place, Sums]]:
         """Offsets, and the counters that belong to them."""

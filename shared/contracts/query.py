@@ -131,8 +131,12 @@ class Difference(Struct, kw_only=True):
 
 
 class Verification(Struct, kw_only=True):
-    """Counters beside a recount of the topic. `first_ms`: what the topic still holds begins there. `stream`: what
-    analytics has read since it began: envelopes, requests, deliveries, repeats, `missing_envelopes`."""
+    """Counters beside a recount of the topic.
+
+    `repeated_requests` have several events, since they were delivered several times; where those say different things,
+    `difference` allows for either. `first_ms`: what the topic still holds begins there. `stream`: what analytics has
+    read since it began: envelopes, requests, deliveries, repeats, `missing_envelopes`.
+    """
 
     since_ms: int
     until_ms: int
@@ -142,6 +146,7 @@ class Verification(Struct, kw_only=True):
     differences: list[Difference] = []
     events_read: int = 0
     repeated_events: int = 0
+    repeated_requests: int = 0
     first_ms: int | None = None
     stream: dict[str, int] = field(default_factory=dict)
 

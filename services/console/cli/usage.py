@@ -90,7 +90,7 @@ def verify(project: Project = None, since: Since = "1h", until: Until = None, as
         output.rows([{"": what, **answer[what]} for what in ("counted", "recounted")],
                     ["", "requests", "tasks", "bytes_in", "bytes_out", "late"], as_json=False)
         output.say(f"difference {answer['difference']}; {answer['events_read']} events read, "
-                   f"{answer['repeated_events']} of them repeats")
+                   f"{answer['repeated_events']} of them repeats; {answer['repeated_requests']} requests came twice")
         if answer["first_ms"] is not None:
             output.say("the topic keeps only what is younger than the range's start: older counters cannot be checked")
         if answer["differences"]:
