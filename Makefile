@@ -25,6 +25,7 @@ lint: $(READY) ## style, types, import rules
 
 bench: $(READY) ## measure Weir beside the bare transport; asserts nothing
 	@$(VENV)/bin/python -m tests.bench
+	@$(VENV)/bin/python -m tests.bench.metering
 
 chaos: $(READY) ## kill each service under load, see what is lost
 	@WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-3} $(VENV)/bin/python -m pytest tests/chaos -s

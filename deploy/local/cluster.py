@@ -85,9 +85,11 @@ def parse_scale(text: str) -> dict[str, int]:
     scale = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, count = part.partition("=")
-        if name not in SERVICES or not count.isdigit() or not 1 <= int(count) <= _MOST_INSTANCES:
-            raise LocalFault(f"--scale {part!r}: expected one of {', '.join(SERVICES)}, `=`, and a number from 1 to "
-                             f"{_MOST_INSTANCES}, as in policy=2,executor=2")
+        # without analytics nothing is counted until one runs again
+        least = 0 if name == "analytics" else 1
+        if name not in SERVICES or not count.isdigit() or not least <= int(count) <= _MOST_INSTANCES:
+            raise LocalFault(f"--scale {part!r}: expected one of {', '.join(SERVICES)}, `=`, and a number from {least} "
+                             f"to {_MOST_INSTANCES}, as in policy=2,executor=2")
         scale[name] = int(count)
     if scale.get("control", 1) > 1:
         raise LocalFault("--scale control: there is one writer of the configuration, so one control process")

@@ -10,7 +10,7 @@ offsets of the ledger are committed, so that a crash between the two neither los
 built by a function and run by our own runtime, which gives it the same health, logs and exit codes as every service.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,11 @@ Take = Callable[[Record, Callable[[], object]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
-    """Where messages go. `offsets`: partition of the usage topic -> offset of the last envelope that is counted."""
+    """Where messages go. `begin`: partition of the usage topic -> first offset there is; where each has to go on."""
 
     count: Take
     answer: Handle
-    offsets: Callable[[], Awaitable[dict[int, int]]]
+    begin: Callable[[Mapping[int, int]], Awaitable[Mapping[int, int]]]
     failed: Callable[[BaseException], None]
 
 
@@ -83,12 +83,12 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
 
     @app.on_rebalance_complete.connect
     async def follow_the_ledger(*_: Any, **__: Any) -> None:
-        counted = await handlers.offsets()
-        # a store that knows nothing of a partition counts it from its beginning
-        ours = {tp: counted.get(tp.partition, -1) + 1 for tp in app.consumer.assignment() if tp.topic == topics.USAGE}
+        ours = [tp for tp in app.consumer.assignment() if tp.topic == topics.USAGE]
+        first = await app.consumer.earliest_offsets(*ours) if ours else {}
+        places = await handlers.begin({tp.partition: offset or 0 for tp, offset in first.items()})
         if ours:
             await app.consumer._commit({  # type: ignore[attr-defined]  # not in faust's interface, in every driver
-                TP(tp.topic, tp.partition): offset for tp, offset in ours.items()})
+                TP(topics.USAGE, partition): offset for partition, offset in places.items()})
 
     return app
 

@@ -8,10 +8,11 @@ Never: an envelope given up because the store is away: it waits.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.analytics.fold import Folded, Placed
+from services.analytics.follow import Places
 from services.analytics.ledger import Ledger
 from services.analytics.screen import Screen, UnknownProject
 from services.analytics.settings import AnalyticsSettings
@@ -55,6 +56,7 @@ class Counter:
         """Nothing counted yet."""
         self._parts = parts
         self._last: dict[int, int] = {}
+        self.places = Places()
         self._waiting: deque[tuple[Placed, Done]] = deque()
         self._events = 0
         self._room, self._writing = asyncio.Event(), asyncio.Event()
@@ -74,12 +76,21 @@ class Counter:
         """Whether envelopes wait until the store has taken others."""
         return not self._room.is_set()
 
-    def forget_places(self) -> None:
-        """After a rebalance the store's offsets are the truth again."""
+    async def begin(self, first: Mapping[int, int]) -> Mapping[int, int]:
+        """After a rebalance the store's offsets are the truth again: where each partition goes on. Raises
+        StoreUnavailable."""
+        counted = await self._parts.ledger.offsets()
         self._last.clear()
+        for partition, gone in self.places.begin(counted, first).items():
+            log.error("partition %d of the usage topic: %d envelopes were gone before they were counted", partition,
+                      gone, extra={"action": actions.STREAM_LOST})
+        return self.places.next
 
     async def count(self, record: Record, done: Done) -> None:
         """Take an envelope; `done` is called when it is counted. Waits while too many events wait."""
+        if not self.places.is_next(record.partition, record.offset):
+            # taken before, or behind some that are read again first
+            return
         envelope = await self._read(record)
         self._waiting.append((Placed(record.partition, record.offset, envelope), done))
         self._events += len(envelope.events) if envelope is not None else 1

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 
 import faust
 from aiokafka import TopicPartition
+from faust.types import TP
 
 from services.analytics.abuse_book import AbuseBook
 from services.analytics.allowance import Spending
 from services.analytics.app import GROUP, Handlers, build_app
 from services.analytics.counters import Counters
 from services.analytics.desk import QueryDesk
+from services.analytics.follow import Places, Rewinder
 from services.analytics.herald import Herald, HeraldParts
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
@@ -39,6 +41,7 @@ from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import SpanExport
 from shared.kafka.watchdog import Watchdog, Watched
+from shared.names import topics
 from shared.project.webhook import Webhook
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
@@ -55,27 +58,36 @@ from shared.telemetry.tracing import Tracing
 class Streams:
     """The faust app as a part of the service."""
 
-    def __init__(self, app: faust.App) -> None:
+    def __init__(self, app: faust.App, places: Places, rewinder: Rewinder) -> None:
         """Built, not started."""
-        self._app = app
+        self._app, self._places, self._rewinder = app, places, rewinder
 
     async def start(self) -> None:
         """Join the group; messages come from now on."""
         self._app.finalize()
         await self._app.start()
+        self._rewinder.begin(self._positions, self._seek)
 
     async def stop(self) -> None:
         """Finish the message under way, leave."""
+        await self._rewinder.end()
         await self._app.stop()
 
     def watched(self, full: Callable[[], bool]) -> Watched:
         """For the watchdog; `full`: whether no more is taken for now."""
-        return Watched(name=GROUP, places=self._places, waits=full)
+        return Watched(name=GROUP, places=self._taken, waits=full)
 
-    async def _places(self) -> dict[TopicPartition, int]:
+    async def _taken(self) -> dict[TopicPartition, int]:
+        """What was handed over, which is less than what was fetched."""
+        return {TopicPartition(topics.USAGE, partition): offset for partition, offset in self._places.next.items()}
+
+    async def _positions(self) -> dict[int, int]:
         consumer = self._app.consumer
-        return {TopicPartition(tp.topic, tp.partition): place for tp in consumer.assignment()
-                if (place := await consumer.position(tp)) is not None}
+        return {tp.partition: place for tp in consumer.assignment()
+                if tp.topic == topics.USAGE and (place := await consumer.position(tp)) is not None}
+
+    async def _seek(self, partition: int, offset: int) -> None:
+        await self._app.consumer.seek(TP(topics.USAGE, partition), offset)
 
 
 async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
@@ -116,13 +128,9 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
                      verifier=Verifier(kafka, store, clock, screen, projects.names),
                      answers=Answers(outbox, dead_letters), dead_letters=dead_letters, tasks=tasks, settings=own)
 
-    async def offsets() -> dict[int, int]:
-        counter.forget_places()
-        return await ledger.offsets()
-
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
-        count=counter.count, answer=desk.answer, offsets=offsets, failed=tasks.fail))
-    streams = Streams(app)
+        count=counter.count, answer=desk.answer, begin=counter.begin, failed=tasks.fail))
+    streams = Streams(app, counter.places, Rewinder(counter.places, tasks, lambda: counter.full))
     health = Health("analytics", metrics)
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(

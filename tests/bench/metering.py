@@ -1,7 +1,6 @@
 """Counting under measurement: how fast one analytics process counts, what a query costs, what counting costs others.
 
-`python -m tests.bench.metering count|memory|scale|query|share`; each prints its figures, and asserts nothing. `make bench`
-runs all of them.
+`python -m tests.bench.metering [count] [query] [scale] [memory] [share]`; each prints its figures, and asserts nothing.
 """
 
 import argparse
@@ -9,14 +8,15 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 import redis
@@ -34,6 +34,7 @@ EVENTS, PER_ENVELOPE = 400_000, 100
 CLIENTS, OPERATIONS = 10_000, 100
 MEMORY_EVENTS, LOOKS = 1_000_000, 8
 DAY_MS = 86_400_000
+QUERY_RATE = 3_000
 PROJECT = "metered"
 
 
@@ -71,15 +72,16 @@ async def publish(bootstrap: str, found: Iterator[UsageEvent], producer: str) ->
 
 
 class Bench:
-    """A cluster whose analytics is stopped while the topic fills, and measured while it empties."""
+    """A cluster of its own, and a topic that can be counted again from its beginning."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, analytics: int = 1) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.cluster = platforms.start(Path(self.folder.name), "--no-example", *arguments)
+        self.cluster = platforms.start(Path(self.folder.name), "--no-example", "--scale", f"analytics={analytics}")
         self.cluster.admin("POST", f"/projects/{PROJECT}/versions", {"files": {
             **projects.open_project(), "weir.yaml": json.dumps({"name": PROJECT})}})
         time.sleep(3)
         self.store = redis.Redis.from_url(self.cluster.redis_url)
+        self.names = [f"analytics-{number}" for number in range(analytics)]
 
     def close(self) -> None:
         """Take the cluster down."""
@@ -87,27 +89,175 @@ class Bench:
         platforms.stop(self.cluster)
         self.folder.cleanup()
 
-    def process(self, name: str) -> psutil.Process:
-        """One of the cluster."""
-        return psutil.Process(self.cluster.processes()[name].pid)
+    def publish(self, found: Iterator[UsageEvent]) -> None:
+        """Fill the topic."""
+        asyncio.run(publish(self.cluster.bootstrap, found, f"bench-{time.monotonic_ns()}"))
 
     def counted(self) -> int:
         """Requests counted so far."""
         return int(self.store.hget("weir:usage:stream", "requests") or 0)
 
-    def fill(self, found: Iterator[UsageEvent], producer: str) -> None:
-        """Fill the topic while nobody counts: the process stands still for a moment that no session notices."""
-        asyncio.run(publish(self.cluster.bootstrap, found, producer))
-
-    def drain(self, wanted: int) -> float:
-        """Seconds until so many are counted."""
-        began = time.monotonic()
-        while self.counted() < wanted:
+    def again(self) -> list[psutil.Process]:
+        """Forget all that was counted and start analytics anew: it counts the topic from its beginning."""
+        before = {name: self.cluster.processes()[name].pid for name in self.names}
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        self.store.flushdb()
+        while any(self.cluster.processes()[name].pid in (0, pid) for name, pid in before.items()):
             time.sleep(0.02)
-        return time.monotonic() - began
+        return [psutil.Process(self.cluster.processes()[name].pid) for name in self.names]
+
+    def drain(self, processes: list[psutil.Process], wanted: int) -> "Drain":
+        """Watch until so many are counted; the start of the processes is left out."""
+        store = psutil.Process(self.cluster.processes()["valkey"].pid)
+        while not self.counted():
+            time.sleep(0.005)
+        began, first = time.monotonic(), self.counted()
+        before, store_before = [cpu_s(process) for process in processes], cpu_s(store)
+        result = Drain()
+        while (now := self.counted()) < wanted:
+            if now > (len(result.memory_mb) + 1) * wanted / (LOOKS + 1):
+                result.memory_mb.append(sum(process.memory_info().rss for process in processes) / 1e6)
+            time.sleep(0.01)
+        result.events, result.seconds = wanted - first, time.monotonic() - began
+        result.cpu_s = [cpu_s(process) - used for process, used in zip(processes, before, strict=True)]
+        result.store_s = cpu_s(store) - store_before
+        return result
+
+
+@dataclass
+class Drain:
+    """What counting a topic took."""
+
+    events: int = 0
+    seconds: float = 0.0
+    cpu_s: list[float] = field(default_factory=list)
+    store_s: float = 0.0
+    memory_mb: list[float] = field(default_factory=list)
 
 
 def cpu_s(process: psutil.Process) -> float:
     """User and system time so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def count(bench: Bench) -> None:
+    """How fast one process counts, and whether a second one halves its work."""
+    bench.publish(events(EVENTS, 20, 5, now_ms() - 600_000, 600_000))
+    for number in (1, 2):
+        found = bench.drain(bench.again(), EVENTS)
+        rate = found.events / sum(found.cpu_s)
+        print(f"counting, run {number}: {rate:.0f} events per second and core, {1e6 / rate:.1f} us an event; "
+              f"{found.events / found.seconds:.0f}/s on this machine; the store "
+              f"{found.store_s * 1e6 / found.events:.1f} us an event", flush=True)
+
+
+def scale(bench: Bench) -> None:
+    """Two processes over the same topic."""
+    bench.publish(events(EVENTS, 20, 5, now_ms() - 600_000, 600_000))
+    found = bench.drain(bench.again(), EVENTS)
+    shares = [used / sum(found.cpu_s) for used in found.cpu_s]
+    print(f"two analytics processes: {' and '.join(f'{share:.0%}' for share in shares)} of the work, "
+          f"{found.events / found.seconds:.0f} events/s together", flush=True)
+
+
+def memory(bench: Bench) -> None:
+    """A day of a project that many use in many ways, counted again."""
+    day = now_ms() // DAY_MS * DAY_MS - DAY_MS
+    bench.publish(events(MEMORY_EVENTS, CLIENTS, OPERATIONS, day, DAY_MS))
+    found = bench.drain(bench.again(), MEMORY_EVENTS)
+    print(f"a day of {CLIENTS} clients x {OPERATIONS} operations, {MEMORY_EVENTS} events: analytics had "
+          f"{', '.join(f'{size:.0f}' for size in found.memory_mb)} MB at equal steps of the day; "
+          f"{found.events / sum(found.cpu_s):.0f} events per second and core, "
+          f"{found.events / found.seconds:.0f}/s on this machine; the store has "
+          f"{int(bench.store.info('memory')['used_memory']) / 1e6:.0f} MB", flush=True)
+
+
+def load(url: str, token: str, seconds: float, rate: int) -> subprocess.Popen[str]:
+    """Calls over HTTP, from a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.load", url, "64", str(seconds), str(rate), "POST", BODY,
+         "Content-Type: application/json", f"Authorization: Bearer {token}"], cwd=ROOT, stdout=subprocess.PIPE,
+        text=True)
+
+
+def rps(process: subprocess.Popen[str]) -> float:
+    """Answers a second of a load that has ended."""
+    out, _ = process.communicate()
+    return float(json.loads(out)["rps"])
+
+
+def token_of(cluster: Platform) -> str:
+    """A token of the project's client."""
+    made: str = cluster.admin("POST", f"/projects/{PROJECT}/clients/load/tokens", {})["token"]
+    return made
+
+
+def query(bench: Bench, seconds: float) -> None:
+    """Queries of the last day, by operation and client, beside calls."""
+    bench.publish(events(100_000, 20, 10, now_ms() - DAY_MS, DAY_MS))
+    token = token_of(bench.cluster)
+    time.sleep(4)
+    for rate in (0, QUERY_RATE):
+        running = load(f"{bench.cluster.ingress}/{PROJECT}/echo", token, seconds, rate) if rate else None
+        time.sleep(1)
+        took: list[float] = []
+        end = time.monotonic() + seconds - 2
+        while time.monotonic() < end:
+            began = time.monotonic()
+            bench.cluster.admin("GET", f"/projects/{PROJECT}/usage?by=operation,client")
+            took.append((time.monotonic() - began) * 1000)
+            time.sleep(0.03)
+        given = f"{rps(running):.0f} of {rate} calls/s" if running is not None else "no calls"
+        took.sort()
+        print(f"a usage query of the last day, 200 groups, beside {given}: p50 {statistics.median(took):.1f} ms, "
+              f"p99 {took[int(len(took) * 0.99)]:.1f} ms, {len(took)} queries", flush=True)
+
+
+def share(seconds: float, rounds: int) -> None:
+    """Calls on a cluster that counts beside calls on one that does not, in turns."""
+    benches = [Bench(1), Bench(0)]
+    try:
+        tokens = [token_of(bench.cluster) for bench in benches]
+        time.sleep(3)
+        rates: list[list[float]] = [[], []]
+        for number in range(rounds + 1):
+            for at, (bench, token) in enumerate(zip(benches, tokens, strict=True)):
+                found = rps(load(f"{bench.cluster.ingress}/{PROJECT}/echo", token, seconds, 0))
+                if number:
+                    rates[at].append(found)
+        on, off = (statistics.median(found) for found in rates)
+        print(f"calls/s with analytics {on:.0f}, without {off:.0f}: {(off - on) / off:+.1%}; rounds "
+              f"{[f'{a:.0f}/{b:.0f}' for a, b in zip(*rates, strict=True)]}", flush=True)
+    finally:
+        for bench in benches:
+            bench.close()
+
+
+def main() -> None:
+    """Run what is named, or all."""
+    arguments = argparse.ArgumentParser(prog="python -m tests.bench.metering", description=__doc__)
+    arguments.add_argument("what", nargs="*", default=["count", "query", "scale", "memory", "share"])
+    arguments.add_argument("--seconds", type=float, default=10)
+    arguments.add_argument("--rounds", type=int, default=5)
+    options = arguments.parse_args()
+    for name in options.what:
+        if name == "share":
+            share(options.seconds, options.rounds)
+            continue
+        bench = Bench(2 if name == "scale" else 1)
+        try:
+            {"count": count, "scale": scale, "memory": memory,
+             "query": lambda one: query(one, options.seconds)}[name](bench)
+        finally:
+            bench.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ def test_broken_lock_names_its_line(line: str) -> None:
 def test_scale_is_read_and_nonsense_is_refused() -> None:
     assert parse_scale("policy=2, executor=3") == {"policy": 2, "executor": 3}
     assert parse_scale("") == {}
+    assert parse_scale("analytics=0") == {"analytics": 0}
     for wrong in ("policy", "policy=0", "polcy=2", "policy=x", "control=2", "policy=999"):
         with pytest.raises(LocalFault, match="--scale"):
             parse_scale(wrong)
