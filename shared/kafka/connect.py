@@ -2,15 +2,18 @@
 
 In:    `KafkaSettings`.
 Out:   started aiokafka clients.
-Never: a client built anywhere else, so that no default of aiokafka's slips in unseen.
+Never: a client built anywhere else, so that no default of aiokafka's slips in unseen, and none goes without what the
+broker asks of a client.
 """
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.errors import WeirError
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, translate
@@ -47,10 +50,35 @@ async def _quietly(stop: Callable[[], Awaitable[None]]) -> None:
         log.debug("while giving up a client: %r", exc, extra={"action": actions.KAFKA_RETRY})
 
 
+def access(settings: KafkaSettings) -> dict[str, Any]:
+    """Where the broker is and what it asks of a client, as aiokafka names it."""
+    options: dict[str, Any] = {"bootstrap_servers": settings.bootstrap, "security_protocol": settings.security_protocol}
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = tls(settings)
+    if settings.security_protocol.startswith("SASL"):
+        options.update(
+            sasl_mechanism=settings.sasl_mechanism, sasl_plain_username=settings.sasl_username,
+            sasl_plain_password=settings.sasl_password.get_secret_value() if settings.sasl_password else None)
+    return options
+
+
+def tls(settings: KafkaSettings) -> ssl.SSLContext:
+    """What a connection is encrypted with, and who is believed. Raises OSError for a file that cannot be read."""
+    context = ssl.create_default_context(cafile=settings.ssl_ca_file)
+    if settings.ssl_cert_file is not None:
+        context.load_cert_chain(settings.ssl_cert_file, settings.ssl_key_file)
+    return context
+
+
+def admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+    """For topics and groups; not started."""
+    return AIOKafkaAdminClient(**access(settings), request_timeout_ms=10_000)
+
+
 async def producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """An idempotent producer that waits for all replicas: a lost record would be a lost request."""
     return await started(lambda: AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0,
+        **access(settings), acks="all", enable_idempotence=True, linger_ms=0,
         max_batch_size=settings.max_batch_bytes, max_request_size=settings.max_batch_bytes + 4096,
         request_timeout_ms=settings.request_timeout_ms), f"connecting a producer to {settings.bootstrap}")
 
@@ -58,7 +86,7 @@ async def producer(settings: KafkaSettings) -> AIOKafkaProducer:
 async def group_consumer(settings: KafkaSettings, group: str, instance: str) -> AIOKafkaConsumer:
     """A consumer of a group, as a static member: after a kill it has its partitions back at once."""
     return await started(lambda: AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, group_id=group, group_instance_id=instance, client_id=instance,
+        **access(settings), group_id=group, group_instance_id=instance, client_id=instance,
         enable_auto_commit=False, auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + 40_000,
         session_timeout_ms=settings.session_timeout_ms, heartbeat_interval_ms=settings.heartbeat_interval_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms, fetch_max_wait_ms=settings.fetch_max_wait_ms,
@@ -71,7 +99,7 @@ async def lone_consumer(settings: KafkaSettings, *topics: str) -> AIOKafkaConsum
     It is assigned all partitions of `topics`; without any it is for the caller to `assign`.
     """
     return await started(lambda: AIOKafkaConsumer(
-        *topics, bootstrap_servers=settings.bootstrap, group_id=None, enable_auto_commit=False,
+        *topics, **access(settings), group_id=None, enable_auto_commit=False,
         auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + 40_000,
         fetch_max_wait_ms=settings.fetch_max_wait_ms, max_poll_records=settings.max_poll_records),
         f"connecting a consumer to {settings.bootstrap}")

@@ -10,9 +10,10 @@ Runs by itself, too: `python -m shared.kafka.topics`.
 import asyncio
 from collections.abc import Iterable
 
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import NewPartitions, NewTopic
 
 from shared.errors import WeirError
+from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, SendFailed, translate
 from shared.names.topics import TOPICS, Topic
 from shared.settings.kafka import KafkaSettings
@@ -21,29 +22,29 @@ _TOPIC_EXISTS = 36
 _PAUSE_S = 0.2
 
 
-async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, replication: int = 1,
-                        timeout_s: float = 60) -> list[str]:
+async def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS, *, timeout_s: float = 60) -> list[str]:
     """Create what is missing and add partitions where there are too few; returns the names of new topics.
 
     A broker that has just started answers in time or not at all: it is asked again until `timeout_s`.
     Raises KafkaUnavailable, SendFailed.
     """
     wanted = list(topics)
-    error: WeirError = KafkaUnavailable(f"no broker answers at {bootstrap}")
+    error: WeirError = KafkaUnavailable(f"no broker answers at {kafka.bootstrap}")
     try:
         async with asyncio.timeout(timeout_s):
             while True:
                 try:
-                    return await _ensure(bootstrap, wanted, replication)
+                    return await _ensure(kafka, wanted)
                 except CLIENT_ERRORS as exc:
-                    error = translate(exc, f"making topics at {bootstrap}")
+                    error = translate(exc, f"making topics at {kafka.bootstrap}")
                     await asyncio.sleep(_PAUSE_S)
     except TimeoutError:
         raise error from None
 
 
-async def _ensure(bootstrap: str, topics: list[Topic], replication: int) -> list[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+async def _ensure(kafka: KafkaSettings, topics: list[Topic]) -> list[str]:
+    admin = connect.admin(kafka)
+    copies = {"min.insync.replicas": str(kafka.replication - 1)} if kafka.replication > 2 else {}
     try:
         await admin.start()
         there = {found["topic"]: len(found["partitions"])
@@ -52,7 +53,7 @@ async def _ensure(bootstrap: str, topics: list[Topic], replication: int) -> list
         new = [topic for topic in topics if topic.name not in there]
         if new:
             answer = await admin.create_topics([
-                NewTopic(topic.name, topic.partitions, replication, topic_configs=dict(topic.configs))
+                NewTopic(topic.name, topic.partitions, kafka.replication, topic_configs={**topic.configs, **copies})
                 for topic in new])
             for name, code, message in answer.topic_errors:
                 if code not in (0, _TOPIC_EXISTS):
@@ -67,4 +68,4 @@ async def _ensure(bootstrap: str, topics: list[Topic], replication: int) -> list
 
 
 if __name__ == "__main__":
-    asyncio.run(ensure_topics(KafkaSettings().bootstrap))
+    asyncio.run(ensure_topics(KafkaSettings()))

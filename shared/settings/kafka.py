@@ -5,7 +5,10 @@ Out:   `KafkaSettings`.
 Never: clients.
 """
 
-from pydantic import Field, PositiveInt
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,6 +18,18 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIR_KAFKA_", frozen=True, extra="ignore")
 
     bootstrap: str = "127.0.0.1:9092"
+    # how the broker's listener speaks; the local broker speaks plaintext on this machine alone
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    # the authority that signed the broker's certificate; the system's own ones without it
+    ssl_ca_file: Path | None = None
+    # who we are, where the broker asks for a certificate
+    ssl_cert_file: Path | None = None
+    ssl_key_file: Path | None = None
+    # copies of each topic that is made here; of three or more, all but one have to have a record before it counts
+    replication: PositiveInt = 1
     request_timeout_ms: PositiveInt = 5_000
     # a dead dynamic member blocks its partitions this long; static members come back at once
     session_timeout_ms: PositiveInt = 10_000
@@ -34,3 +49,9 @@ class KafkaSettings(BaseSettings):
     # aiokafka's idempotent producer never gives up by itself
     send_timeout_ms: PositiveInt = 10_000
     outbox_max_records: PositiveInt = 50_000
+
+    @model_validator(mode="after")
+    def _has_what_it_takes(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ValueError(f"{self.security_protocol} needs WEIR_KAFKA_SASL_USERNAME and WEIR_KAFKA_SASL_PASSWORD")
+        return self

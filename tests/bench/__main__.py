@@ -96,7 +96,7 @@ def main() -> None:
 
 def prepare(cluster: Platform, started: list[subprocess.Popen[bytes]]) -> list[Row]:
     """Start the floor's processes beside the cluster, load the project."""
-    asyncio.run(ensure_topics(cluster.bootstrap, floor.TOPICS))
+    asyncio.run(ensure_topics(cluster.kafka, floor.TOPICS))
     echo_port, edge_port = platforms.free_ports(2)
     parts = {role: start(cluster, started, role, *rest) for role, *rest in (
         ("echo", str(echo_port)), ("edge", str(edge_port)), ("hop",), ("worker",))}

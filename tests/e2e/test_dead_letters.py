@@ -19,7 +19,7 @@ from tests.support.platform import PROJECT, Platform, eventually
 @pytest.fixture
 async def replies(platform: Platform, name: str) -> str:
     topic = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
     return topic
 
 
@@ -70,7 +70,7 @@ async def test_request_that_died_is_answered_under_its_id_when_it_is_replayed(pl
     assert (letter["state"], letter["service"]) == ("waiting", "executor")
     assert missing in letter["error"]
     assert place.startswith(topics.REQUESTS_INTERNAL)
-    await ensure_topics(platform.bootstrap, [Topic(name=missing, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=missing, value="", writers=(), readers=(), partitions=1)])
     told = platform.weir("dlq", "replay", str(letter["id"])).stdout
     assert f"letter {letter['id']} replayed, request id {request_id}" in told
 

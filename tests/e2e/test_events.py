@@ -141,7 +141,7 @@ async def test_execution_ends_when_its_caller_has_gone(platform: Platform, http:
 
 async def test_internal_service_hears_events_as_parts_on_its_reply_topic(platform: Platform, url: str) -> None:
     topic = f"replies.events-{os.urandom(4).hex()}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=2)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=2)])
     async with WeirClient(KafkaSettings(bootstrap=platform.bootstrap), reply_topic=topic) as weir:
         found = [part async for part in weir.events(url.rpartition("/")[2], "count", body={"to": 2, "reply": True})]
         assert [(part.sequence, part.event, part.last) for part in found] == [

@@ -27,7 +27,7 @@ NEW = {"name": "Rosa Luxe", "email": "rosa@example.com", "department": "sales"}
 async def replies(platform: Platform, name: str) -> str:
     """A reply topic of the caller's own."""
     topic = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=2)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=2)])
     return topic
 
 

@@ -97,7 +97,7 @@ async def test_one_sampled_call_is_one_trace_over_all_hops(platform: Platform, h
 
 async def test_internal_call_is_traced_the_same_way(platform: Platform, kafka: KafkaSettings, name: str) -> None:
     topic = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
     trace_id = uuid.uuid4().hex
     async with WeirClient(kafka, reply_topic=topic, token_digest=platform.demo_digest) as weir:
         reply = await weir.call(PROJECT, "get-employee", params={"id": "e-100"},

@@ -26,7 +26,7 @@ DOCUMENT = {"name": "shop", "workflows": {"w": {"name": "w", "steps": [{"id": "a
 @pytest.fixture
 async def config_topic(platform: Platform, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A compacted topic of the test's own in the place of the cluster's."""
-    await ensure_topics(platform.bootstrap, [Topic(name=name, value="", writers=(), readers=(), partitions=1,
+    await ensure_topics(platform.kafka, [Topic(name=name, value="", writers=(), readers=(), partitions=1,
                                                    configs={"cleanup.policy": "compact"})])
     monkeypatch.setattr(module, "_CONFIG", module.TopicPartition(name, 0))
     return name

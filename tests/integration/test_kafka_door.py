@@ -34,7 +34,7 @@ from tests.support.platform import Platform, eventually
 @pytest.fixture
 async def topic(platform: Platform, name: str) -> str:
     """A topic of the test's own, with two partitions."""
-    await ensure_topics(platform.bootstrap, [Topic(name=name, value="", writers=(), readers=(), partitions=2)])
+    await ensure_topics(platform.kafka, [Topic(name=name, value="", writers=(), readers=(), partitions=2)])
     return name
 
 

@@ -47,7 +47,7 @@ async def letters(platform: Platform) -> AsyncIterator[AIOKafkaConsumer]:
 async def still_well(platform: Platform, kafka: KafkaSettings, name: str) -> AsyncIterator[None]:
     """After the test: the same processes run, and a call on every partition's heels is answered."""
     replies = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=replies, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=replies, value="", writers=(), readers=(), partitions=1)])
     before = {key: process.pid for key, process in platform.processes().items()}
     yield
     async with WeirClient(kafka, reply_topic=replies, token_digest=platform.demo_digest) as weir:

@@ -18,7 +18,7 @@ from tests.unit.services.executor.test_run import perform
 
 @pytest.fixture
 async def topic(platform: Platform, name: str) -> str:
-    await ensure_topics(platform.bootstrap, [
+    await ensure_topics(platform.kafka, [
         Topic(name=f"shop.{name}", value="", writers=(), readers=(), partitions=5, configs={})])
     return f"shop.{name}"
 

@@ -41,7 +41,7 @@ class Watch:
 
 @pytest.fixture
 async def topic(platform: Platform, name: str) -> str:
-    await ensure_topics(platform.bootstrap, [Topic(name=name, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=name, value="", writers=(), readers=(), partitions=1)])
     return name
 
 

@@ -43,7 +43,7 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def outbox(platform: Platform) -> AsyncIterator[Outbox]:
-    await ensure_topics(platform.bootstrap, [SHOP])
+    await ensure_topics(platform.kafka, [SHOP])
     made = Outbox(KafkaSettings(bootstrap=platform.bootstrap))
     await made.start()
     yield made

@@ -18,6 +18,7 @@ from aiohttp import ClientSession
 
 from deploy.local.ports import is_free
 from deploy.local.state import ClusterState
+from shared.settings.kafka import KafkaSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "employee-directory"
@@ -41,6 +42,10 @@ class Platform:
     control: str
     stub_hr: str
     env: dict[str, str]
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(bootstrap=self.bootstrap)
 
     @property
     def demo_token(self) -> str:

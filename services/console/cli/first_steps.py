@@ -14,6 +14,7 @@ from services.console.cli import admin
 from services.console.cli.projects import read_folder
 from shared.kafka.topics import ensure_topics
 from shared.names.topics import MINUTE_MS, REQUESTS_INTERNAL, Topic
+from shared.settings.kafka import KafkaSettings
 
 EXAMPLE = Path("examples/employee-directory")
 _PROJECT, _CLIENT = "employee-directory", "intranet"
@@ -27,7 +28,7 @@ _ORDERS = Topic(name="examples.orders", value="order, JSON", writers=("executor"
 async def load_example(plan: ClusterPlan) -> list[str]:
     """Apply the example and make its demo token; returns the commands to try. Raises Failure."""
     os.environ.update(WEIR_STATE_DIR=str(plan.state_dir), WEIR_CONTROL_URL=plan.control_url)
-    await ensure_topics(plan.bootstrap, [_REPLIES, _ORDERS])
+    await ensure_topics(KafkaSettings(bootstrap=plan.bootstrap), [_REPLIES, _ORDERS])
     await asyncio.to_thread(_apply, plan.state_dir)
     state = _relative(plan.state_dir)
     return [
