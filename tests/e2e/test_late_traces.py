@@ -188,7 +188,7 @@ async def test_stream_that_ends_with_an_error_has_a_trace(
 async def test_failed_call_over_the_internal_topic_has_a_trace(
         platform: Platform, kafka: KafkaSettings, project: str, name: str) -> None:
     topic = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
     async with WeirClient(kafka, reply_topic=topic) as weir:
         reply = await weir.call(project, "look", body={"how": "broken"})
     assert reply.status == 502

@@ -54,7 +54,7 @@ async def project(platform: Platform, http: ClientSession) -> str:
     files = {"weir.yaml": f"name: {name}\ntracing: {{ ratio: 1 }}\n", "operations.yaml": OPERATIONS,
              **{f"workflows/{one}.yaml": text.replace("SELF", name) for one, text in WORKFLOWS.items()}}
     await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": files})
-    await ensure_topics(platform.bootstrap, [Topic(name="examples.trace", value="", writers=(), readers=(),
+    await ensure_topics(platform.kafka, [Topic(name="examples.trace", value="", writers=(), readers=(),
                                                    partitions=1)])
     await platform.configured(http)
     return name
@@ -222,7 +222,7 @@ async def test_calls_of_a_workflow_take_the_trace_and_what_came_with_it_along(
 async def test_internal_call_begins_its_trace_at_policy_or_goes_on_with_its_callers(
         platform: Platform, kafka: KafkaSettings, project: str, exported: Spans, name: str) -> None:
     topic = f"replies.{name}"
-    await ensure_topics(platform.bootstrap, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
+    await ensure_topics(platform.kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=1)])
     hops = ("process weir.requests.internal", "policy decide", *RUN, "workflow plain", "step answer", f"send {topic}")
     async with WeirClient(kafka, reply_topic=topic) as weir:
         reply = await weir.call(project, "plain", params={"id": "1"})
