@@ -5,6 +5,8 @@ Out:   milliseconds to wait, or None.
 Never: a clock, a pause, a random number of its own.
 """
 
+from collections.abc import Sequence
+
 from shared.errors import TasksSpent, WeirError
 from shared.project.steps.base import Retry
 
@@ -14,13 +16,24 @@ def kind_of(error: WeirError) -> str:
     return str(error.members.get("error") or error.reason)
 
 
+def status_of(error: WeirError) -> int:
+    """The outside system's, where it has answered."""
+    status = error.members.get("upstream_status", error.status)
+    return status if isinstance(status, int) else error.status
+
+
 def pause_ms(error: WeirError, tried: int, retry: Retry | None, chance: float) -> int | None:
     """`tried`: 1 after the first try; `chance`: 0 to 1. None: no further try."""
-    if retry is None or tried >= retry.attempts or kind_of(error) not in retry.on or isinstance(error, TasksSpent):
+    if retry is None or tried >= retry.attempts or not _named(error, retry.on) or isinstance(error, TasksSpent):
         return None
     longest = min(retry.delay_ms * retry.factor ** (tried - 1), retry.max_delay_ms)
     wait = longest * (1 - retry.jitter * chance)
     return max(round(wait), retry_after_ms(error))
+
+
+def _named(error: WeirError, names: Sequence[str]) -> bool:
+    status = status_of(error)
+    return kind_of(error) in names or str(status) in names or f"{status // 100}xx" in names
 
 
 def retry_after_ms(error: WeirError) -> int:

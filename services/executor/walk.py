@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from services.executor.journal import Journal, error_from_doc, error_to_doc
 from services.executor.outputs import check_size
-from services.executor.retries import kind_of, pause_ms
+from services.executor.retries import kind_of, pause_ms, status_of
 from services.executor.scene import Parked, Scene
 from services.executor.steps.base import CompiledStep, Leap
 from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFailed
@@ -182,7 +182,7 @@ async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
 async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirError) -> Leap | None:
     scene.scope["errors"][step.id] = {
         "kind": kind_of(error), "step": error.members["step"], "message": str(error),
-        "status": error.members.get("upstream_status", error.status), "attempt": error.members.get("attempt", 1)}
+        "status": status_of(error), "attempt": error.members.get("attempt", 1)}
     scene.keep(step.id, None)
     if step.catch is not None:
         leap = await step.catch.walk(replace(inner.beside(), handled=scene.handled))

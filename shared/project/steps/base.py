@@ -8,7 +8,16 @@ Never: a kind of step.
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from shared.names.reasons import Reason
 from shared.project.base import Model
@@ -33,6 +42,16 @@ class StepSettings(BaseModel):
         yield from ()
 
 
+def _error_name(value: object) -> object:
+    """A status is a number in YAML, and a name among others here."""
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
+        return str(value)
+    return value
+
+
+ErrorName = Annotated[str, BeforeValidator(_error_name)]
+
+
 class Retry(Model):
     """Tries in all, and the pause before the next: `delay`, then `factor` times as long, less a random part of it.
 
@@ -44,7 +63,8 @@ class Retry(Model):
     factor: float = Field(default=2.0, ge=1, le=10)
     max_delay_ms: Duration = Field(default=10_000, alias="max_delay", ge=1, le=300_000)
     jitter: float = Field(default=0.5, ge=0, le=1, description="The part of each pause that is left to chance")
-    on: tuple[str, ...] = Field(default=_PASSING, min_length=1, description="Kinds of errors that are tried again")
+    on: tuple[ErrorName, ...] = Field(default=_PASSING, min_length=1, description=
+                                      "Errors that are tried again: kinds, statuses like 503, classes of them like 5xx")
 
 
 class Step(Model):

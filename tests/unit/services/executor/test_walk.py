@@ -193,6 +193,14 @@ def test_pauses_grow_are_bounded_and_leave_something_to_chance() -> None:
     assert pause_ms(UpstreamFailed("x", members={"retry_after_ms": 2000}), 1, retry, 0.0) == 2000
 
 
+@pytest.mark.parametrize(("on", "status", "again"), [
+    ([503], 503, True), ([503], 502, False), (["5xx"], 504, True), (["5xx", 429], 429, True),
+    (["5xx", 429], 404, False), (["timeout"], 503, False), (["upstream-failed"], 404, True)])
+def test_errors_are_tried_again_by_kind_by_status_or_by_class(on: list[Any], status: int, again: bool) -> None:
+    error = UpstreamFailed("x", members={"upstream_status": status})
+    assert (pause_ms(error, 1, Retry.model_validate({"on": on}), 0.0) is not None) == again
+
+
 def workflows(**called: Any) -> Json:
     return {name: {"name": name, **one} for name, one in called.items()}
 

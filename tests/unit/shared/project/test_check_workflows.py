@@ -60,6 +60,9 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     ("steps:\n  - { id: t, transform: { value: \"\\ud800\" } }\n" + ANSWER, "text", (2, 27), "half of a character"),
     ("steps:\n  - { id: h, http: { url: 'http://x', expect: [9xx] } }\n" + ANSWER, "shape", (2, 48), "a class of them"),
     ("steps:\n  - { id: h, http: { url: 'http://x', headers: { 'a b': c } } }\n" + ANSWER, "shape", (2, 50), "match"),
+    ("steps:\n  - { id: j, script: { code: 'return (' } }\n" + ANSWER, "script", (2, 24), "SyntaxError"),
+    ("steps:\n  - { id: t, transform: { value: " + "[" * 70 + "]" * 70 + " } }\n" + ANSWER, "nested", (2, 91),
+     "more than 60 levels"),
     ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
     ("steps:\n  - { id: d, retry: { attempts: 1 }, stop: }\n" + ANSWER, "shape", (2, 23), "greater than or equal to 2"),
 ], ids=lambda value: None if isinstance(value, str | tuple) else str(value))
@@ -67,6 +70,19 @@ def test_each_mistake_is_told_with_its_place(workflow: str, code: str, place: tu
     found = only(workflow)
     assert (found.code, (found.line, found.column)) == (code, place)
     assert says in found.message
+
+
+def test_file_that_is_too_large_is_not_read() -> None:
+    found = only("steps: # " + "x" * 1_000_000 + "\n" + ANSWER)
+    assert (found.code, found.line, found.column) == ("file-too-large", 1, 1)
+
+
+def test_deleted_workflow_is_refused_with_all_who_use_it() -> None:
+    call = "steps:\n  - { id: c, call: { workflow: gone } }\n" + ANSWER
+    nested = LOOP % "{ id: c, call: { workflow: gone } }"
+    found = problems(call, other=nested)
+    assert [(one.file, one.code, one.line) for one in found if one.code == "dangling"] == [
+        ("workflows/other.yaml", "dangling", 6), ("workflows/w.yaml", "dangling", 2)]
 
 
 @pytest.mark.parametrize(("given", "says"), [
