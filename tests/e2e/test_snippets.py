@@ -10,7 +10,8 @@ import pytest
 from tests.support.platform import ROOT, Platform
 from tests.support.snippets import Snippet, snippets
 
-SNIPPETS = [snippet for page in ("README.md", "docs/policies.md", "docs/abuse.md") for snippet in snippets(ROOT / page)]
+PAGES = ("README.md", "docs/policies.md", "docs/usage.md", "docs/abuse.md")
+SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[one.script.split("\n")[0][:40] for one in SNIPPETS])

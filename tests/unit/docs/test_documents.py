@@ -47,3 +47,13 @@ def test_every_access_file_of_a_page_is_one_that_validates(page: str, least: int
     assert len(blocks) >= least
     for block in blocks:
         assert load_project({**files, "access.yaml": block}).problems == ()
+
+
+def test_every_header_file_of_the_page_on_usage_is_one_that_validates() -> None:
+    example = ROOT / "examples" / PROJECT
+    files = {path.relative_to(example).as_posix(): path.read_text() for path in example.rglob("*.yaml")}
+    blocks = re.findall(r"```yaml\n(name: .*?)```", (ROOT / "docs/usage.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        header = files["weir.yaml"] + block.partition("\n")[2]
+        assert load_project({**files, "weir.yaml": header}).problems == ()
