@@ -9,6 +9,7 @@ Runs by itself, too: `python -m shared.kafka.topics`.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aiokafka.admin import NewPartitions, NewTopic
 
@@ -28,7 +29,7 @@ async def ensure_topics(kafka: KafkaSettings, topics: Iterable[Topic] = TOPICS, 
     A broker that has just started answers in time or not at all: it is asked again until `timeout_s`.
     Raises KafkaUnavailable, SendFailed.
     """
-    wanted = list(topics)
+    wanted = [replace(topic, partitions=kafka.partitions.get(topic.name, topic.partitions)) for topic in topics]
     error: WeirError = KafkaUnavailable(f"no broker answers at {kafka.bootstrap}")
     try:
         async with asyncio.timeout(timeout_s):

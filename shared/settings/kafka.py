@@ -30,6 +30,8 @@ class KafkaSettings(BaseSettings):
     ssl_key_file: Path | None = None
     # copies of each topic that is made here; of three or more, all but one have to have a record before it counts
     replication: PositiveInt = 1
+    # topic -> partitions, where the list of topics has too few: a topic feeds as many instances as it has partitions
+    partitions: dict[str, PositiveInt] = {}
     request_timeout_ms: PositiveInt = 5_000
     # a dead dynamic member blocks its partitions this long; static members come back at once
     session_timeout_ms: PositiveInt = 10_000
