@@ -39,7 +39,7 @@ from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
-from shared.kafka.spans import SpanExport
+from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog, Watched
 from shared.names import topics
 from shared.project.webhook import Webhook
@@ -50,6 +50,7 @@ from shared.runtime.webhooks import Webhooks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
@@ -135,7 +136,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     health.probe = lambda: _probe(store)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,
-        SpanExport(tracing, outbox, tasks, metrics), follower,
+        *exporters(tracing, outbox, tasks, metrics, TraceSettings()), follower,
         StreamWatch(store, tasks, metrics), thresholds, herald, signals, watch, counter, streams,
         Watchdog(kafka, tasks, metrics, (
             streams.watched(lambda: counter.full), follower.watched, signals.watched))))

@@ -29,7 +29,7 @@ from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.follower import ConfigFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
-from shared.kafka.spans import SpanExport
+from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.project.expressions import BOUNDS
@@ -84,6 +84,6 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     health = Health("executor", metrics)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
-        envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
+        envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         config, endings, neighbours, intake, patient, Waker(patient, side_outbox, tasks, clock),
         watchdog))

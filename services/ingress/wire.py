@@ -26,7 +26,7 @@ from shared.decision.signals import SignalBoard
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
-from shared.kafka.spans import SpanExport
+from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
@@ -100,6 +100,6 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         store=store))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
-        store, outbox, side_outbox, envelopes, SpanExport(tracing, side_outbox, tasks, metrics),
+        store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         signals, config, replies, watchdog,
         HttpServer(door, pending, service.bind_host, own.port)))

@@ -25,7 +25,7 @@ from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
-from shared.kafka.spans import SpanExport
+from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
@@ -80,5 +80,5 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,
-        SpanExport(tracing, side_outbox, tasks, metrics), signals,
+        *exporters(tracing, side_outbox, tasks, metrics, traces), signals,
         config, intake, watchdog))

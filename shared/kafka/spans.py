@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
+from shared.runtime.span_sender import SpanSender
 from shared.runtime.tasks import Tasks
+from shared.settings.telemetry import TraceSettings
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.otlp import export_request
 from shared.telemetry.span import Span
@@ -76,3 +78,13 @@ class SpanExport:
     def _sent(self, done: asyncio.Future[None], count: int) -> None:
         if not done.cancelled() and done.exception() is not None:
             self._metrics.spans_dropped.inc(by=count)
+
+
+def exporters(tracing: Tracing, outbox: Outbox, tasks: Tasks, metrics: Metrics,
+              settings: TraceSettings) -> tuple[SpanSender | SpanExport, ...]:
+    """The parts that spans need, in starting order."""
+    if settings.otlp_endpoint is None:
+        return (SpanExport(tracing, outbox, tasks, metrics),)
+    headers = settings.otlp_headers.get_secret_value() if settings.otlp_headers is not None else ""
+    sender = SpanSender(settings.otlp_endpoint, headers, tasks, metrics)
+    return sender, SpanExport(tracing, outbox, tasks, metrics, sender)

@@ -1,0 +1,100 @@
+"""Send exports of spans to an OTLP/HTTP receiver, beside the topic.
+
+In:    exports as bytes, as they are made.
+Out:   POST <endpoint>/v1/traces, one after the other (OTLP 1, binary protobuf).
+Never: a wait for whoever exports: what the receiver does not take soon is counted and dropped.
+"""
+
+import asyncio
+import logging
+from collections import deque
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+from shared.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+_PATH, _MEDIA = "/v1/traces", "application/x-protobuf"
+# the specification names those that a client may try again
+_AGAIN = frozenset({429, 502, 503, 504})
+_TRIES, _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _TIMEOUT_S, _LAST_S = 4, 0.5, 5.0, 10, 2.0
+_MAX_BYTES = 16_000_000
+
+
+class SpanSender:
+    """`headers`: as in `authorization=Bearer abc,x-scope=weir`."""
+
+    def __init__(self, endpoint: str, headers: str, tasks: Tasks, metrics: Metrics) -> None:
+        """Sends once started."""
+        self._url, self._tasks, self._metrics = endpoint.rstrip("/").removesuffix(_PATH) + _PATH, tasks, metrics
+        self._headers = {"content-type": _MEDIA, **dict(_pairs(headers))}
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._size = 0
+        self._some, self._empty = asyncio.Event(), asyncio.Event()
+        self._empty.set()
+        self._http: ClientSession | None = None
+        self._loop: asyncio.Task[None] | None = None
+
+    def __call__(self, payload: bytes, count: int) -> None:
+        """Take an export of so many spans; one too many is dropped."""
+        if self._size + len(payload) > _MAX_BYTES:
+            self._metrics.spans_dropped.inc(by=count)
+            return
+        self._waiting.append((payload, count))
+        self._size += len(payload)
+        self._some.set()
+        self._empty.clear()
+
+    async def start(self) -> None:
+        """Send what comes."""
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), headers=self._headers)
+        self._loop = self._tasks.spawn(self._run(self._http), "send spans")
+
+    async def stop(self) -> None:
+        """Send what waits, as far as the receiver takes it at once."""
+        try:
+            async with asyncio.timeout(_LAST_S):
+                await self._empty.wait()
+        except TimeoutError:
+            self._metrics.spans_dropped.inc(by=sum(count for _, count in self._waiting))
+        await self._tasks.end(self._loop)
+        if self._http is not None:
+            await self._http.close()
+
+    async def _run(self, http: ClientSession) -> None:
+        while True:
+            await self._some.wait()
+            while self._waiting:
+                payload, count = self._waiting[0]
+                if not await self._delivered(http, payload):
+                    self._metrics.spans_dropped.inc(by=count)
+                self._waiting.popleft()
+                self._size -= len(payload)
+            self._some.clear()
+            self._empty.set()
+
+    async def _delivered(self, http: ClientSession, payload: bytes) -> bool:
+        pause_s, why = _FIRST_PAUSE_S, ""
+        for _ in range(_TRIES):
+            try:
+                async with http.post(self._url, data=payload) as answer:
+                    if answer.status < 300:
+                        return True
+                    why, asked = f"status {answer.status}", answer.headers.get("retry-after", "")
+                    if answer.status not in _AGAIN:
+                        break
+                    if asked.isdigit():
+                        pause_s = int(asked)
+            except (ClientError, OSError, TimeoutError) as exc:
+                why = type(exc).__name__
+            await asyncio.sleep(min(pause_s, _LONGEST_PAUSE_S))
+            pause_s *= 2
+        log.warning("%s did not take spans: %s", self._url, why, extra={"action": actions.SPANS_REFUSED})
+        return False
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    return [(name.strip(), value.strip()) for name, _, value in pairs]

@@ -1,0 +1,100 @@
+"""Spans to an OTLP/HTTP receiver."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from shared.contracts.traceparent import TraceContext
+from shared.kafka.spans import SpanExport
+from shared.runtime import span_sender
+from shared.runtime.span_sender import SpanSender
+from shared.runtime.tasks import Tasks
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
+from tests.support.fakes import FakeOutbox
+from tests.support.platform import eventually
+
+
+@dataclass
+class Receiver:
+    """An OTLP receiver that answers with these statuses, then with 200."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    taken: list[bytes] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.headers = dict(request.headers)
+        status = self.statuses.pop(0) if self.statuses else 200
+        if status == 200:
+            self.taken.append(await request.read())
+        return web.Response(status=status, headers={"Retry-After": "0"})
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    application = web.Application()
+    application.router.add_post("/v1/traces", made.take)
+    server = TestServer(application)
+    await server.start_server()
+    made.url = str(server.make_url("")).rstrip("/")
+    yield made
+    await server.close()
+
+
+def dropped(metrics: Metrics) -> float:
+    lines = metrics.text()[0].decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("weir_spans_dropped_total"))
+
+
+async def test_spans_go_to_the_topic_and_to_the_receiver(receiver: Receiver) -> None:
+    tasks, metrics, tracing, outbox = Tasks(), Metrics(), Tracing("t", "t-0"), FakeOutbox()
+    sender = SpanSender(f"{receiver.url}/", "authorization=Bearer abc, x-scope = weir", tasks, metrics)
+    export = SpanExport(tracing, outbox, tasks, metrics, sender)  # type: ignore[arg-type]  # a double
+    await sender.start()
+    for _ in range(250):
+        with tracing.span("step a", TraceContext.new(sampled=True)):
+            pass
+    await export.stop()
+    await sender.stop()
+    assert receiver.taken == [sent.value for sent in outbox.sent]
+    found = [ExportTraceServiceRequest.FromString(payload) for payload in receiver.taken]
+    assert [len(one.resource_spans[0].scope_spans[0].spans) for one in found] == [100, 100, 50]
+    assert (receiver.headers["Authorization"], receiver.headers["x-scope"], receiver.headers["Content-Type"]) == (
+        "Bearer abc", "weir", "application/x-protobuf")
+    assert dropped(metrics) == 0
+
+
+async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(receiver: Receiver) -> None:
+    tasks, metrics = Tasks(), Metrics()
+    sender = SpanSender(receiver.url, "", tasks, metrics)
+    await sender.start()
+    receiver.statuses = [503, 429]
+    sender(b"a", 1)
+    await eventually(lambda: receiver.taken == [b"a"])
+    receiver.statuses = [400]
+    sender(b"b", 7)
+    await eventually(lambda: dropped(metrics) == 7)
+    await sender.stop()
+    assert receiver.taken == [b"a"]
+
+
+async def test_receiver_that_is_away_holds_nobody_up_and_what_is_lost_is_counted(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(span_sender, "_LAST_S", 0.05)
+    tasks, metrics = Tasks(), Metrics()
+    sender = SpanSender("http://127.0.0.1:9", "", tasks, metrics)
+    await sender.start()
+    for _ in range(20):
+        sender(b"x" * 1_000_000, 10)
+    assert dropped(metrics) == 40
+    async with asyncio.timeout(5):
+        await sender.stop()
+    assert dropped(metrics) == 200
