@@ -10,7 +10,8 @@ import pytest
 from tests.support.platform import ROOT, Platform
 from tests.support.snippets import Snippet, snippets
 
-PAGES = ("README.md", "docs/policies.md", "docs/usage.md", "docs/abuse.md")
+PAGES = ("README.md", "docs/policies.md", "docs/usage.md", "docs/abuse.md", "docs/operations.md")
+SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
 
 

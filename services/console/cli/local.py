@@ -23,10 +23,14 @@ from deploy.local.state import ClusterState, ProcessState
 from deploy.local.supervisor import Supervisor, is_ready
 from services.console.cli import first_steps, output
 from services.console.cli.failure import Failure
+from services.console.cli.figures import process_row
 from services.console.cli.output import AsJson
+from services.console.cli.top import read_all
 
 _DOWN_S = 40.0
 _DETACHED_S = 300.0
+_RATES_S = 0.5
+_STATUS = ("name", "state", "version", "config", "per_s", "in_flight", "lag", "oldest_s", "pid", "restarts", "log")
 Scale = Annotated[str, typer.Option(help="How many of each service, as in policy=2,executor=2.")]
 Example = Annotated[bool, typer.Option(help="Load the example project and its stub HR system.")]
 
@@ -81,12 +85,12 @@ def down() -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show every process of the cluster; exit code 0 when all are ready."""
+    """Show every process of the cluster, what it does and what waits; exit code 0 when all are ready."""
     known = ClusterState.load(cluster.LocalSettings().state_dir)
     if known is None or not known.supervisor.is_alive():
         raise Failure("no cluster is running here; `weir up` starts one")
     rows = asyncio.run(_look(known))
-    output.rows(rows, ("name", "state", "pid", "restarts", "log"), as_json=as_json)
+    output.rows(rows, _STATUS, as_json=as_json)
     if known.state != "ready" or any(row["state"] != "ready" for row in rows):
         raise typer.Exit(1)
 
@@ -101,9 +105,16 @@ def look_at_machine(as_json: AsJson = False) -> None:
 
 
 async def _look(known: ClusterState) -> list[dict[str, object]]:
+    before = await read_all(known)
     answers = await asyncio.gather(*(_answers(process) for process in known.processes))
+    if all(answers):
+        # what has been done meanwhile tells the rates; of a cluster that is not ready they say nothing
+        await asyncio.sleep(_RATES_S)
+    after = await read_all(known)
     return [{"name": process.name, "pid": process.pid, "restarts": process.restarts, "log": process.log,
-             "state": "down" if not process.is_alive() else "ready" if ready else "not ready"}
+             "state": "down" if not process.is_alive() else "ready" if ready else "not ready",
+             **(process_row(before.get(process.name, after[process.name]), after[process.name])
+                if process.name in after else {})}
             for process, ready in zip(known.processes, answers, strict=True)]
 
 

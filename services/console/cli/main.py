@@ -25,6 +25,7 @@ from services.console.cli import (
     projects,
     signals,
     stream,
+    top,
     traces,
     usage,
 )
@@ -36,7 +37,7 @@ def application() -> typer.Typer:
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
     for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
-                  traces, logging, usage, stream, dlq, documents):
+                  traces, top, logging, usage, stream, dlq, documents):
         group.register(app)
     return app
 

@@ -1,0 +1,53 @@
+"""The way from "p99 is up" to the guilty hop: an outside system is made slow, and the commands name it."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import ClientSession
+
+from tests.support.platform import PROJECT, Platform, eventually
+
+CALLS = 6
+
+
+async def test_commands_lead_from_a_slow_operation_to_the_step_that_is_to_blame(
+        platform: Platform, http: ClientSession) -> None:
+    headers = {"Authorization": f"Bearer {platform.demo_token}"}
+
+    async def call(path: str) -> int:
+        async with http.get(f"{platform.ingress}/{PROJECT}{path}", headers=headers) as answer:
+            return answer.status
+
+    async def weir(*arguments: str) -> Any:
+        return json.loads((await asyncio.to_thread(platform.weir, *arguments, "--json")).stdout)
+    # 1: everything is there
+    for row in await weir("status"):
+        assert row["state"] == "ready"
+    assert {row["version"] for row in await weir("status") if row.get("version")} == {"0.1.0"}
+    # 2: the hop and the operation, while it happens
+    looking = asyncio.ensure_future(weir("top", "--times", "1", "--every", "4s"))
+    while not looking.done():
+        statuses = await asyncio.gather(*(call("/reports/yearly") for _ in range(CALLS)), call("/employees/e-100"))
+        assert statuses == [*[504] * CALLS, 200]
+    seen = await looking
+    operation = next(row for row in seen["operations"] if row["operation"] == "yearly-report")
+    assert operation["5xx_per_s"] > 0
+    assert operation["p99_ms"] > 900
+    executor = next(row for row in seen["hops"] if row["hop"] == "executor")
+    assert executor["work_p99_ms"] > 900
+    # 3: the requests
+    rows: list[Any] = []
+
+    async def listed() -> bool:
+        rows[:] = await weir("traces", "--slow", "--project", PROJECT, "--operation", "yearly-report",
+                             "--longer", "900ms", "--since", "10m")
+        return len(rows) >= CALLS
+    await eventually(listed)
+    assert {(row["status"], row["reason"], row["client"]) for row in rows} == {(504, "timeout", "intranet")}
+    # 4: what they waited for
+    shown = (await asyncio.to_thread(platform.weir, "trace", rows[0]["request_id"])).stdout
+    longest = shown.partition("critical path: ")[2].splitlines()[1]
+    # a sampled one has a span for the outside call itself
+    assert longest.split()[-3:] == ["step", "report", "(weir-executor)"] or longest.split()[-2] == "GET"
+    assert int(longest.split()[0]) > 80
