@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from services.analytics.detectors.look import TICK_MS, Detector, Sighting, caller
 from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS, OF_PLACES
 from shared.contracts.usage import UsageEvent
+from shared.names.reasons import Reason
 
+BLOCKED = str(Reason.BLOCKED)
 MAX_CALLERS, MAX_PLACES, MAX_SUBJECTS = 20_000, 20_000, 2_000
 _MAX_MARKS, _MAX_SAMPLES = 64, 3
 # a place that is seen all the time is told no more often: the shortest window is a little longer
@@ -73,6 +75,9 @@ class Sightings:
         """Written out in one loop: it runs for every request of the cluster."""
         callers, places = self.callers, self.places
         for event in events:
+            if event.reason == BLOCKED:
+                # whoever is kept out cannot do more, and must not become used to it
+                continue
             project, client = event.project, event.client
             key = (event.time // TICK_MS, project, client, None if client else event.address)
             count = callers.get(key)

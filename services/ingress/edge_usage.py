@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from services.ingress.routes import Target
 from shared.clock import Clock
+from shared.contracts.config import Token
 from shared.contracts.paths import path_class
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import Kind, UsageEvent
@@ -24,6 +25,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     project: str
     path: str
     address: str
+    caller: Token | None
     trace: TraceContext
     bytes_in: int
 
@@ -38,9 +40,10 @@ class EdgeUsage:
     def ended(self, kind: Kind, what: Ended, error: WeirError) -> None:
         """`request`: nothing was published. `delivery`: it was, and the caller got `error` all the same."""
         astray = isinstance(error, OperationNotFound | MethodNotAllowed)
+        caller = what.caller
         self._envelopes.add(UsageEvent(
             kind=kind, id=what.request_id, time=self._clock.now_ms(), project=what.project,
-            operation=what.target.operation.name if what.target else "", client="", source="edge", status=error.status,
-            reason=str(error.reason), bytes_in=what.bytes_in, trace_id=what.trace.trace_id,
-            address=(what.address or None) if self._keep_addresses else None,
-            path=path_class(what.path) if astray else None))
+            operation=what.target.operation.name if what.target else "", client=caller.client if caller else "",
+            source="edge", status=error.status, reason=str(error.reason), bytes_in=what.bytes_in,
+            trace_id=what.trace.trace_id, address=(what.address or None) if self._keep_addresses else None,
+            token=caller.id if caller else None, path=path_class(what.path) if astray else None))

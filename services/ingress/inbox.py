@@ -137,7 +137,7 @@ class Door:
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
         seen = self._http_parts(request, below, query)
         if parts.board:
-            self._check_signals(seen, target)
+            self._check_signals(visit, seen, target)
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
@@ -208,7 +208,7 @@ class Door:
                 raise blocked from None
             raise
 
-    def _check_signals(self, seen: translate.HttpParts, target: Target) -> None:
+    def _check_signals(self, visit: Visit, seen: translate.HttpParts, target: Target) -> None:
         """Refuse a blocked caller before anything is read or published. Raises Blocked."""
         parts = self._parts
         found = translate.credentials(seen.headers, parse_qs(seen.query), target)
@@ -218,6 +218,8 @@ class Door:
             ("ip", seen.client_ip), ("client", caller.client if caller else ""),
             ("token", caller.id if caller else "")), now_ms), now_ms)
         if blocked is not None:
+            if caller is not None and caller.project == target.project and caller.revoked is None:
+                visit.caller = caller
             raise blocked
 
     def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
@@ -264,7 +266,7 @@ class Door:
         self._parts.usage.ended(kind, Ended(
             request_id=visit.request_id, target=visit.target, project="" if served is None else project,
             path=visit.path if served is None else below, address=self._client_ip(request) if wanted else "",
-            trace=visit.trace, bytes_in=visit.bytes_in), error)
+            caller=visit.caller, trace=visit.trace, bytes_in=visit.bytes_in), error)
         self._parts.metrics.requests.inc(*visit.labels, str(error.reason))
         visit.error = (str(error.reason), str(error))
         return answer.of_error(error, visit.request_id)

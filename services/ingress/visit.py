@@ -8,6 +8,7 @@ Never: a rule.
 from dataclasses import dataclass, field
 
 from services.ingress.routes import Target
+from shared.contracts.config import Token
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.traceparent import TraceContext
 from shared.telemetry.span import Span
@@ -19,7 +20,7 @@ class Visit:
 
     `span` and `sending`: of a sampled request, the request itself and its record. `error`: reason and detail of an
     answer that is the edge's own. `told_status`: what the last of the `parts` of a stream said, for its own is
-    200 by then.
+    200 by then. `caller`: whose token it carries, of a request that the edge refuses for that.
     """
 
     request_id: str
@@ -38,6 +39,7 @@ class Visit:
     bytes_in: int = 0
     parts: int = 0
     told_status: int = 0
+    caller: Token | None = None
 
     @property
     def labels(self) -> tuple[str, str]:

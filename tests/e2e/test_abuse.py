@@ -112,6 +112,8 @@ async def test_guessing_of_tokens_is_found_blocked_at_the_edge_lifted_and_judged
     assert (problem["code"], problem["signal"]) == ("blocked", "credential-burst")
     assert problem["detail"].endswith("too many refused credentials")
     assert (await status(proxy, url, behind(neighbour, **right)))[0] == 200
+    [event] = await events_of(platform, problem["request_id"])
+    assert (event["reason"], event["client"], event["address"], event["origin"]) == ("blocked", "c", guesser, None)
     signal = await listed(platform, name, guesser)
     assert signal is not None
     assert (signal["kind"], signal["action"], signal["version"], signal["evidence"]["failures"] >= 10) == (

@@ -68,6 +68,12 @@ def test_calls_of_a_quiet_turn_are_weighed_when_somebody_was_noticed_before() ->
     assert [(row.hits, row.calls) for row in seen.rows.values()] == [(0, 7)]
 
 
+def test_calls_of_whoever_is_blocked_are_not_looked_at() -> None:
+    seen = Sightings()
+    seen.see([event(number, reason="blocked", client="a", token="t", address="::1") for number in range(9)])
+    assert (seen.callers, seen.places, seen.rows) == ({}, {}, {})
+
+
 def test_crowd_is_passed_over_and_counted_once_there_is_no_room() -> None:
     seen = Sightings()
     many = sightings.MAX_SUBJECTS + 10
