@@ -20,7 +20,8 @@ settings.load_profile("weir")
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A running cluster with the example loaded; what policy and analytics promise holds over several instances."""
-    running = platforms.start(tmp_path_factory.mktemp("weir"), "--scale", "policy=3,analytics=2")
+    running = platforms.start(tmp_path_factory.mktemp("weir"), "--scale", "policy=3,analytics=2",
+                              env={"WEIR_ACCESS_LOG_RATIO": "1"})
     yield running
     platforms.stop(running)
 

@@ -99,6 +99,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     letters_followed = LetterFollower(kafka, tasks, letters)
     metrics.read(DEAD_LETTERS_WAITING, letters.waiting)
     health = Health("control", metrics)
+    health.probe = outbox.probe
     desk = Desk(registry=registry, traces=trace_store, letters=letters, letter_reader=letters_followed,
                 caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,

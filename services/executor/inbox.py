@@ -46,6 +46,7 @@ from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.telemetry.access import AccessLog, Ending
 from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import context_of, sent
@@ -69,6 +70,7 @@ class ExecutorParts:
     usage: UsageEnvelopes
     dead_letters: DeadLetters
     metrics: Metrics
+    access: AccessLog
     tasks: Tasks
     keeping: Keeping
     progress: Progress
@@ -250,6 +252,11 @@ class Stage:
         parts.metrics.requests.inc(execution.project, execution.operation, str(reason))
         if scene.tally.retries:
             parts.metrics.retries.inc(execution.project, execution.operation, by=scene.tally.retries)
+        if execution.source == "internal" and parts.access.wants(reply.status, parts.surroundings.clock.elapsed_us()):
+            parts.access.note(Ending(
+                request_id=execution.request_id, trace_id=scene.trace.trace_id, project=execution.project,
+                operation=execution.operation, method="kafka", source="internal", status=reply.status,
+                took_us=sum(timing.values()), reason=str(reason)))
         if execution.project != CANARY.name:
             parts.metrics.tasks.inc(execution.project, by=scene.tally.tasks)
             effects.append(parts.usage.add(UsageEvent(

@@ -42,6 +42,7 @@ from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.settings.telemetry import TraceSettings
 from shared.store.redis import Store
+from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
@@ -68,7 +69,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
-        dead_letters=dead_letters, metrics=metrics, tasks=tasks,
+        dead_letters=dead_letters, metrics=metrics, access=AccessLog(service.access_log_ratio), tasks=tasks,
         keeping=Keeping(store, patient, clock, journals), progress=Progress(store, patient),
         traces=ExecutorTraces(tracing, traces.slow_ms),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
@@ -82,6 +83,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     config = ConfigFollower(kafka, tasks, metrics, shelf.take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched))
     health = Health("executor", metrics)
+    health.probe = outbox.probe
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),

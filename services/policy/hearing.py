@@ -19,6 +19,7 @@ from shared.kafka.record import Record
 from shared.names import spans, topics
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
+from shared.project.access.budgets import Kind
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import failed
@@ -85,7 +86,7 @@ class Hearing(Struct, frozen=True, kw_only=True):
         metrics.hop_us.add(self.timing["policy"], HOP, WORK, trace_id=trace_id)
         project = self.case.request.project
         for demand, outcome in zip(self.case.demands, self.case.outcomes, strict=False):
-            if outcome.left * NEARLY < demand.limit:
+            if outcome.left * NEARLY < demand.limit and demand.kind is not Kind.ONCE:
                 metrics.limits_near.inc(project, demand.name)
         for outcome_of_policy in self.case.observed:
             metrics.observed.inc(project, outcome_of_policy)

@@ -22,6 +22,7 @@ from shared.kafka.outbox import Outbox
 from shared.runtime.key_sets import KeySets
 from shared.runtime.tasks import Tasks
 from shared.store.last_used import LastUsed
+from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 
 
@@ -38,6 +39,7 @@ class PolicyParts:
     usage: UsageEnvelopes
     dead_letters: DeadLetters
     metrics: Metrics
+    access: AccessLog
     traces: PolicyTraces
     tasks: Tasks
     counters: Counters

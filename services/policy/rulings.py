@@ -23,6 +23,7 @@ from shared.names.headers import HTTP_REPLAYED
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.project.modes import RESULTS, Answering
+from shared.telemetry.access import Ending
 from shared.telemetry.tracing import context_of, sent
 
 Effects = list[asyncio.Future[None]]
@@ -151,6 +152,11 @@ class Rulings:
         parts.traces.afterwards(hearing, reply, reason, str(error or ""))
         project = case.project.name if case.project is not None else ""
         parts.metrics.requests.inc(project, case.operation, str(reason))
+        if hearing.source == "internal" and parts.access.wants(reply.status, parts.clock.elapsed_us()):
+            parts.access.note(Ending(
+                request_id=hearing.request_id, trace_id=hearing.trace.trace_id, project=project,
+                operation=case.operation, method="kafka", source="internal", status=reply.status,
+                took_us=sum(hearing.timing.values()), reason=str(reason)))
         if project == CANARY.name:
             return effects
         effects.append(parts.usage.add(UsageEvent(

@@ -40,6 +40,7 @@ from shared.settings.service import ServiceSettings
 from shared.settings.telemetry import TraceSettings
 from shared.store.last_used import LastUsed
 from shared.store.redis import Store
+from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
@@ -63,6 +64,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     intake.handler = Bench(PolicyParts(
         settings=own, clock=clock, book=book, intake=intake, outbox=outbox,
         answers=Answers(outbox, dead_letters), usage=envelopes, dead_letters=dead_letters, metrics=metrics,
+        access=AccessLog(service.access_log_ratio),
         traces=PolicyTraces(tracing, sampler, clock, traces.slow_ms), tasks=tasks, key_sets=key_sets,
         last_used=last_used, keep_addresses=service.usage_addresses,
         claims=Claims(store),
@@ -77,6 +79,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched, signals.watched))
     health = Health("policy", metrics)
+    health.probe = outbox.probe
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,

@@ -127,6 +127,10 @@ class Outbox:
         """Whether the broker has not acknowledged for so long that callers should be told."""
         return self.stalled_ms() > self._settings.stalled_after_ms
 
+    async def probe(self) -> str | None:
+        """Why a service with this outbox cannot do its work; None when it can."""
+        return f"the broker has not acknowledged for {self.stalled_ms()} ms" if self.stalled else None
+
     def _label(self, topic: str) -> str:
         # callers name reply topics of their own, as many as they like
         return topic if topic in NAMES else OTHER

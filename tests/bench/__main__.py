@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import allowance, detectors, engine, floor, projects, wrk
-from tests.bench.projects import BODY
+from tests.bench import allowance, detectors, engine, floor, projects, variants, wrk
+from tests.bench.drive import cpu_s, drive_url
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
 
@@ -84,6 +84,7 @@ def main() -> None:
                 process.kill()
                 process.wait()
             platforms.stop(cluster)
+    lines.append(variants.telling(rounds=max(6, options.rounds), seconds=options.seconds))
     report(rows, loads)
     print("\n".join(lines))
     print(f"policy, with {projects.OPERATIONS} operations, {projects.POLICIES} policies, {projects.NETWORKS} networks, "
@@ -137,10 +138,10 @@ def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: 
     time.sleep(2)
     bare = next(row for row in rows if row.name == BARE)
 
-    def drive_url(url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[str, Any]:
-        return drive(Row("", url, ["Content-Type: application/json"], {}), Load(connections, rate), wanted_s)
+    def drive_engine(url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[str, Any]:
+        return drive_url(url, ["Content-Type: application/json"], connections, wanted_s, rate)
     worker_us = {rate: measure(bare, Load(64, rate), seconds)["cpu_us"]["worker"] for rate in (0, engine.RATE)}
-    return [*engine.measure(cluster, drive_url, worker_us, seconds), *allowance.measure(cluster, drive_url),
+    return [*engine.measure(cluster, drive_engine, worker_us, seconds), *allowance.measure(cluster, drive_engine),
             *detectors.measure(cluster)]
 
 
@@ -180,21 +181,8 @@ def measure(row: Row, load: Load, seconds: float) -> dict[str, Any]:
 
 
 def drive(row: Row, load: Load, seconds: float) -> dict[str, Any]:
-    """One load: a closed loop by wrk where it is installed, else by our own generator in a process of its own."""
-    if wrk.available() and not load.rate:
-        return wrk.drive(row.url, load.connections, seconds, "POST", BODY, row.headers)
-    done = subprocess.run([sys.executable, "-m", "tests.bench.load", row.url, str(load.connections), str(seconds),
-                           str(load.rate), "POST", BODY, *row.headers], cwd=ROOT, capture_output=True, text=True,
-                          check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
-    result["statuses"] = {int(status): count for status, count in result["statuses"].items()}
-    return result
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """User and system time so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """One load."""
+    return drive_url(row.url, row.headers, load.connections, seconds, load.rate)
 
 
 def report(rows: list[Row], loads: list[Load]) -> None:

@@ -11,7 +11,11 @@ from aiohttp import ClientSession
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from shared.client.client import WeirClient
+from shared.kafka.topics import ensure_topics
 from shared.names import metrics as M
+from shared.names.topics import Topic
+from shared.settings.kafka import KafkaSettings
 from tests.support.platform import PROJECT, Platform, eventually
 
 PROMTOOL = shutil.which("promtool")
@@ -22,7 +26,7 @@ KINDS = {family.name: (family.kind, set(family.labels)) for family in M.FAMILIES
 
 async def scraped(platform: Platform, http: ClientSession, service: str, **headers: str) -> str:
     """The metrics of one instance, where Prometheus looks for them."""
-    process = platform.processes()[f"{service}-0"]
+    process = platform.processes()[service if "-" in service else f"{service}-0"]
     async with http.get(process.ready_url.replace("/-/ready", "/metrics"), headers=headers) as answer:
         return await answer.text()
 
@@ -114,3 +118,50 @@ async def test_log_level_is_changed_while_a_service_runs_for_a_while_and_ended_a
     assert json.loads(platform.weir("log-level", "--json").stdout) == []
     refused = await asyncio.to_thread(platform.weir, "log-level", "none", check=False)
     assert (refused.returncode, "there is no service" in refused.stderr) == (1, True)
+
+
+async def test_limits_that_are_nearly_spent_and_steps_tried_once_more_are_counted(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    again = {"id": "broken", "fail": {"error": "sold-out", "message": "x"}, "fallback": 1,
+             "retry": {"attempts": 3, "delay": "1ms", "on": ["sold-out"]}}
+    platform.admin("POST", f"/projects/{name}/versions", {"files": {
+        "weir.yaml": f"name: {name}\ntitle: T\nversion: '1'\n",
+        "operations.yaml": "operations: [{name: o, method: GET, path: /o, workflow: w, public: true}]",
+        "access.yaml": "policies: [{name: few, action: accept, limits: [{limit: 3, per: minute, by: operation}]}]",
+        "workflows/w.yaml": json.dumps({"steps": [again, {"id": "r", "reply": {"body": 1}}]})}})
+    await platform.configured(http)
+    statuses = []
+    for _ in range(4):
+        async with http.get(f"{platform.ingress}/{name}/o") as answer:
+            statuses.append(answer.status)
+    assert statuses == [200, 200, 200, 429]
+
+    async def total(service: str, metric: str) -> float:
+        processes = [one for one in platform.processes() if one.startswith(service)]
+        found = [await sample(platform, http, process, metric, project=name) for process in processes]
+        return float(sum(one.value for one in found if one))
+    # the third call leaves nothing, the fourth finds nothing
+    assert await total("policy", "weir_limits_near_total") == 2
+    assert await eventually(lambda: total("executor", "weir_retries_total")) == 6
+
+
+async def test_access_log_says_how_calls_over_both_doors_ended(
+        platform: Platform, kafka: KafkaSettings, http: ClientSession, name: str) -> None:
+    await ensure_topics(platform.kafka, [
+        Topic(name=f"replies.{name}", value="", writers=(), readers=(), partitions=1)])
+    async with WeirClient(kafka, reply_topic=f"replies.{name}", token_digest=platform.demo_digest) as weir:
+        internal = (await weir.call(PROJECT, "get-employee", params={"id": "e-100"})).request_id
+        refused = (await weir.call(PROJECT, "get-employee", params={"id": "x" * 300})).request_id
+    edge = await called(platform, http)
+
+    def line(service: str, request_id: str) -> Any:
+        logs = [path.read_text() for path in (platform.state_dir / "logs").glob(f"{service}-*.log")]
+        return next((json.loads(one) for log in logs for one in log.splitlines()
+                     if request_id in one and '"action":"request-ended"' in one), None)
+    for service, request_id, status, source in (
+            ("ingress", edge, 200, "edge"), ("executor", internal, 200, "internal"),
+            ("policy", refused, 400, "internal")):
+        found = await eventually(lambda service=service, request_id=request_id: line(service, request_id))
+        assert (found["status"], found["source"], found["project"], found["operation"]) == (
+            status, source, PROJECT, "get-employee")
+        assert len(found["trace_id"]) == 32

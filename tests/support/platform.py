@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,12 +120,12 @@ def free_run(length: int, low: int, high: int) -> int:
             return first
 
 
-def start(state_dir: Path, *arguments: str) -> Platform:
-    """Bring a cluster up with ports of its own; `stop` takes it down."""
+def start(state_dir: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Platform:
+    """Bring a cluster up with ports of its own; `stop` takes it down. `env`: more settings."""
     kafka = free_run(2, 31_000, 32_700)
     redis, ingress, control, stub = free_ports(4)
     base = free_run(100, 11_000, 20_000) - 9_100
-    env = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
+    known = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
            "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
            "WEIR_HEALTH_PORT_BASE": str(base), f"WEIR_SECRET_{SECRET_NAME}": SECRET,
            "WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT": str(PROJECT_BOUND),
@@ -133,7 +134,7 @@ def start(state_dir: Path, *arguments: str) -> Platform:
     platform = Platform(
         state_dir=state_dir, bootstrap=f"127.0.0.1:{kafka}", redis_url=f"redis://127.0.0.1:{redis}/0",
         ingress=f"http://127.0.0.1:{ingress}", control=f"http://127.0.0.1:{control}",
-        stub_hr=f"http://127.0.0.1:{stub}", env=env)
+        stub_hr=f"http://127.0.0.1:{stub}", env={**known, **(env or {})})
     platform.weir("up", "--detach", *arguments)
     return platform
 

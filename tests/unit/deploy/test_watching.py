@@ -155,6 +155,8 @@ def test_every_service_is_scraped_where_the_containers_tell() -> None:
 def test_collector_reads_the_spans_as_they_are_written_and_uses_what_it_defines() -> None:
     collector = yaml(ROOT / "deploy/otel/collector.yaml")
     assert collector["receivers"]["kafka"]["traces"] == {"topic": topics.SPANS, "encoding": "otlp_proto"}
+    # the group that its principal may read with
+    assert collector["receivers"]["kafka"]["group_id"].startswith("weir-collector")
     service = collector["service"]
     assert set(service["extensions"]) == set(collector["extensions"])
     for kind in ("receivers", "processors", "exporters"):
