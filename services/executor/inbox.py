@@ -28,6 +28,7 @@ from shared.contracts.usage import UsageEvent
 from shared.errors import (
     BadRecord,
     Cancelled,
+    InputInvalid,
     Overloaded,
     Refused,
     TimedOut,
@@ -286,6 +287,7 @@ def _body(execution: ExecutionRecord) -> Any:
         try:
             return codec.load(execution.body, "the request body")
         except BadRecord as exc:
-            raise WorkflowFailed(str(exc)) from exc
+            # where an operation declares no body, nobody has looked at it before
+            raise InputInvalid(str(exc)) from exc
     return execution.body.decode(errors="replace")
 

@@ -5,7 +5,8 @@ Out:   the operation and its path parameters, the methods that would do, or noth
 Never: a project's name in the path; whoever asks has taken it off.
 
 Segments are split before they are percent-decoded, so `%2F` stays inside a segment. A literal segment beats a
-parameter. A trailing slash is a segment of its own: `/a` and `/a/` are different paths. HEAD falls to GET.
+parameter. A trailing slash is a segment of its own: `/a` and `/a/` are different paths. HEAD falls to GET
+where no operation has it.
 """
 
 from collections.abc import Mapping
@@ -62,10 +63,11 @@ class RouteTable:
 
     def match(self, method: str, path: str) -> Match | MethodNotAllowed | NotFound:
         """Look up a raw path without its query."""
-        wanted = "GET" if method == "HEAD" else method
         segments = [unquote(segment) for segment in path.split("/")[1:]]
         allowed: set[str] = set()
-        found = _search(self._root, segments, (), wanted, allowed)
+        found = _search(self._root, segments, (), method, allowed)
+        if found is None and method == "HEAD":
+            found = _search(self._root, segments, (), "GET", allowed)
         if found is not None:
             return found
         if allowed:

@@ -90,6 +90,8 @@ async def test_events_come_in_order_and_the_last_one_is_the_answer(http: ClientS
 async def test_what_goes_wrong_before_the_first_event_is_an_ordinary_answer(http: ClientSession, url: str) -> None:
     status, headers, text = await heard(http, f"{url}/count", {"to": 101})
     assert (status, headers["Content-Type"], orjson.loads(text)) == (400, "application/json", {"message": "too far"})
+    async with http.post(f"{url}/count", data=b"{", headers={"Content-Type": "application/json"}) as answer:
+        assert (answer.status, orjson.loads(await answer.read())["code"]) == (400, "input-invalid")
     status, headers, text = await heard(http, f"{url}/count", {"to": 3, "fail_at": 1})
     assert (status, headers["Content-Type"]) == (409, "application/problem+json")
 

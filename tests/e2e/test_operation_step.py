@@ -15,6 +15,8 @@ SHOP = {
       pieces: { type: integer } } } } }
   - { name: order, method: POST, path: /orders, workflow: order, public: true }
   - { name: again, method: POST, path: /again, workflow: again, public: true }
+  - { name: heard, method: POST, path: /heard, workflow: heard, public: true }
+  - { name: read, method: POST, path: /read, workflow: read, public: true, mode: events }
 """,
     "access.yaml": "clients: [{ name: desk }]\n",
     "workflows/price.yaml": """steps:
@@ -25,6 +27,11 @@ SHOP = {
       body: { pieces: "{% trigger.query.pieces %}", client: "{% trigger.client %}" }
 """,
     "workflows/order.yaml": "steps: [{ id: answer, reply: { body: { got: '{% trigger.body %}' } } }]",
+    "workflows/read.yaml": "steps: [{ id: one, emit: { data: 1 } }, { id: answer, reply: {} }]",
+    "workflows/heard.yaml": """steps:
+  - { id: next, operation: { project: SELF, operation: read }, fallback: "{% errors.next.kind %}" }
+  - { id: answer, reply: { body: "{% steps.next %}" } }
+""",
     "workflows/again.yaml": """steps:
   - { id: next, operation: { project: SELF, operation: again, body: 1 } }
   - { id: answer, reply: {} }
@@ -100,6 +107,11 @@ async def test_policy_of_the_other_project_is_not_to_be_passed_by(desk: Any) -> 
     assert (await looked("basic"))["why"].startswith("credential 'basic' is of the kind basic")
     found = await looked("none")
     assert "there is no credential 'none'" in found["why"]
+
+
+async def test_operation_with_events_gives_no_answer_to_a_step(desk: Any) -> None:
+    shop, _, call, _ = desk
+    assert await call(shop, "/heard", None) == (200, "answers-in-parts")
 
 
 async def test_refusal_says_its_code_and_circle_of_operations_ends(desk: Any) -> None:

@@ -67,6 +67,9 @@ class OperationStep:
 
     def _check(self, reply: ReplyRecord) -> None:
         settings, status = self._settings, reply.status
+        if reply.sequence is not None:
+            raise WorkflowFailed(f"operation {settings.project}/{settings.operation} answers with events; a step calls "
+                                 "those that give one answer", kind="answers-in-parts")
         if is_expected(status, settings.expect):
             return
         waits = reply.headers.get("Retry-After", "")

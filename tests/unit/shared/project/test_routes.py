@@ -73,3 +73,7 @@ def test_head_falls_to_get_and_is_named_beside_it() -> None:
     table = RouteTable.of(Project(name="p", operations=(operation(1, "GET", "/people"),)))
     assert isinstance(table.match("HEAD", "/people"), Match)
     assert table.match("POST", "/people") == MethodNotAllowed(("GET", "HEAD"))
+    own = RouteTable.of(Project(name="p", operations=(operation(1, "GET", "/people"), operation(2, "HEAD", "/people"))))
+    found = own.match("HEAD", "/people")
+    assert isinstance(found, Match)
+    assert found.operation.method == "HEAD"
