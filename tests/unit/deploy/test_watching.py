@@ -152,6 +152,22 @@ def test_every_service_is_scraped_where_the_containers_tell() -> None:
         assert COMPOSE["services"][name]["environment"]["WEIR_HEALTH_PORT"] == "9100"
 
 
+def test_pods_are_scraped_under_the_labels_that_rules_use_and_ended_within_half_a_minute_of_silence() -> None:
+    job, = yaml(PROMETHEUS / "kubernetes.yml")["scrape_configs"]
+    assert job["job_name"] == "weir"
+    assert {rule.get("target_label") for rule in job["relabel_configs"]} - {None} == {"service", "instance"}
+    for name in SERVICES:
+        pods = next(one for one in YAML(typ="safe").load_all((ROOT / f"deploy/kubernetes/{name}.yaml").read_text())
+                    if one["kind"] == "StatefulSet")["spec"]["template"]
+        assert pods["metadata"]["labels"] == {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "weir"}
+        container, = pods["spec"]["containers"]
+        assert "health" in {port["name"] for port in container["ports"]}
+        probe = container["livenessProbe"]
+        assert probe["httpGet"]["path"] == "/-/live"
+        # three in a row, as Kubernetes has it
+        assert probe["periodSeconds"] * probe.get("failureThreshold", 3) + probe["timeoutSeconds"] < 30
+
+
 def test_collector_reads_the_spans_as_they_are_written_and_uses_what_it_defines() -> None:
     collector = yaml(ROOT / "deploy/otel/collector.yaml")
     assert collector["receivers"]["kafka"]["traces"] == {"topic": topics.SPANS, "encoding": "otlp_proto"}
@@ -182,8 +198,14 @@ def promtool(*arguments: str) -> None:
 
 
 @needs_promtool
-def test_promtool_accepts_the_scrape_settings_and_rules() -> None:
+def test_promtool_accepts_the_scrape_settings_and_rules(tmp_path: Path) -> None:
     promtool("check", "config", "prometheus.yml")
+    pods = yaml(PROMETHEUS / "kubernetes.yml")
+    # Debian builds Prometheus without the clients of clouds
+    assert pods["scrape_configs"][0].pop("kubernetes_sd_configs")[0]["role"] == "pod"
+    pods["rule_files"] = [str(PROMETHEUS / name) for name in pods["rule_files"]]
+    (tmp_path / "pods.yml").write_text(json.dumps(pods))
+    promtool("check", "config", str(tmp_path / "pods.yml"))
 
 
 @needs_promtool
