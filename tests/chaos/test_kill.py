@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -51,8 +52,8 @@ async def caller(platform: Platform, load: Load, token: str) -> None:
             await asyncio.sleep(PAUSE_S)
 
 
-@pytest.fixture
-async def load(platform: Platform) -> AsyncIterator[tuple[Load, str]]:
+@asynccontextmanager
+async def callers_of(platform: Platform) -> AsyncIterator[tuple[Load, str]]:
     """Callers of a client of their own, so that the counts are theirs alone."""
     client = f"chaos-{os.urandom(4).hex()}"
     platform.admin("POST", f"/projects/{PROJECT}/clients", {"name": client})
@@ -63,6 +64,12 @@ async def load(platform: Platform) -> AsyncIterator[tuple[Load, str]]:
     yield running, client
     running.over = True
     await asyncio.gather(*callers)
+
+
+@pytest.fixture
+async def load(platform: Platform) -> AsyncIterator[tuple[Load, str]]:
+    async with callers_of(platform) as found:
+        yield found
 
 
 def counted(platform: Platform, client: str) -> Counter[int]:

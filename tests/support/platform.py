@@ -125,16 +125,19 @@ def start(state_dir: Path, *arguments: str, env: Mapping[str, str] | None = None
     kafka = free_run(2, 31_000, 32_700)
     redis, ingress, control, stub = free_ports(4)
     base = free_run(100, 11_000, 20_000) - 9_100
-    known = {"WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
-           "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
-           "WEIR_HEALTH_PORT_BASE": str(base), f"WEIR_SECRET_{SECRET_NAME}": SECRET,
-           "WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT": str(PROJECT_BOUND),
-           "WEIR_INGRESS_HEARTBEAT_MS": "700", "WEIR_EXECUTOR_PARK_AFTER_MS": str(PARK_AFTER_MS),
-           "WEIR_INGRESS_TRUSTED_PROXIES": f'["{PROXY}"]', "WEIR_INGRESS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
+    known = {
+        "WEIR_STATE_DIR": str(state_dir), "WEIR_KAFKA_PORT": str(kafka), "WEIR_REDIS_PORT": str(redis),
+        "WEIR_INGRESS_PORT": str(ingress), "WEIR_CONTROL_PORT": str(control), "WEIR_STUB_HR_PORT": str(stub),
+        "WEIR_HEALTH_PORT_BASE": str(base), f"WEIR_SECRET_{SECRET_NAME}": SECRET,
+        "WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT": str(PROJECT_BOUND),
+        "WEIR_INGRESS_HEARTBEAT_MS": "700", "WEIR_EXECUTOR_PARK_AFTER_MS": str(PARK_AFTER_MS),
+        "WEIR_INGRESS_TRUSTED_PROXIES": f'["{PROXY}"]', "WEIR_INGRESS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
+    told = {**known, **(env or {})}
     platform = Platform(
-        state_dir=state_dir, bootstrap=f"127.0.0.1:{kafka}", redis_url=f"redis://127.0.0.1:{redis}/0",
+        state_dir=state_dir, bootstrap=told.get("WEIR_KAFKA_BOOTSTRAP", f"127.0.0.1:{kafka}"),
+        redis_url=f"redis://127.0.0.1:{redis}/0",
         ingress=f"http://127.0.0.1:{ingress}", control=f"http://127.0.0.1:{control}",
-        stub_hr=f"http://127.0.0.1:{stub}", env={**known, **(env or {})})
+        stub_hr=f"http://127.0.0.1:{stub}", env=told)
     platform.weir("up", "--detach", *arguments)
     return platform
 

@@ -1,0 +1,64 @@
+"""Three brokers, three copies of every topic: each broker may die, one at a time, and no answered request is lost."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from shared.kafka import connect
+from shared.names.topics import TOPICS
+from tests.chaos.test_kill import ROUNDS, callers_of, counted
+from tests.support import platform as platforms
+from tests.support.platform import Platform, eventually
+from tests.support.three_brokers import NODES, Brokers, three_brokers
+
+# a dead broker's leaderships move when its session is over
+GOES_ON_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    with three_brokers(tmp_path_factory.mktemp("brokers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def spread(brokers: Brokers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The cluster on three brokers."""
+    running = platforms.start(tmp_path_factory.mktemp("spread"), env={
+        "WEIR_KAFKA_BOOTSTRAP": brokers.bootstrap, "WEIR_KAFKA_REPLICATION": "3"})
+    yield running
+    platforms.stop(running)
+
+
+async def test_every_topic_has_three_copies_of_which_two_must_be_there(spread: Platform) -> None:
+    admin = connect.admin(spread.kafka)
+    await admin.start()
+    found = await admin.describe_topics([topic.name for topic in TOPICS])
+    await admin.close()
+    copies = {topic["topic"]: {len(partition["replicas"]) for partition in topic["partitions"]} for topic in found}
+    assert copies == {topic.name: {3} for topic in TOPICS}
+
+
+async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platform, brokers: Brokers) -> None:
+    async with callers_of(spread) as (load, client):
+        for node in NODES[:ROUNDS]:
+            before = load.statuses[200]
+            await eventually(lambda before=before: load.statuses[200] > before + 20, within_s=GOES_ON_S)
+            brokers.kill(node)
+            before = load.statuses[200]
+            await eventually(lambda before=before: load.statuses[200] > before + 50, within_s=GOES_ON_S)
+            brokers.start(node)
+            await asyncio.to_thread(brokers.await_ready, node)
+            await eventually(lambda: asyncio.to_thread(spread.is_green), within_s=GOES_ON_S, every_s=0.5)
+        load.over = True
+        await asyncio.sleep(3)
+
+        def settled() -> bool:
+            found = counted(spread, client)
+            return load.statuses[200] <= found[200] and found.total() <= load.sent
+        try:
+            await eventually(settled, within_s=20)
+        finally:
+            print(f"\nsent {load.sent}, answered {dict(load.statuses)}, lost {load.lost}; "
+                  f"counted {dict(counted(spread, client))}")
