@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import quickjs
 
+from services.executor.turns import Turns
 from shared.errors import WorkflowFailed
 
 _STACK_BYTES = 256 * 1024
@@ -22,12 +23,13 @@ _MAX_MESSAGE = 300
 
 
 class Scripts:
-    """A few threads; scripts beyond them wait for their turn."""
+    """A few threads; scripts beyond them wait, and projects take turns."""
 
     def __init__(self, *, time_ms: int, memory_bytes: int, threads: int) -> None:
         """Bounds of each run."""
         self._time_ms, self._memory_bytes = time_ms, memory_bytes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="script")
+        self._turns = Turns(threads)
 
     async def start(self) -> None:
         """Nothing: threads begin when they are needed."""
@@ -36,10 +38,11 @@ class Scripts:
         """What still runs ends by its own bound."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, code: str, given: Any) -> Any:
+    async def run(self, code: str, given: Any, project: str = "") -> Any:
         """Run a function's body with `input`. Raises WorkflowFailed: script-timeout, script-memory, script-error."""
-        made = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._run, code, orjson.dumps(given).decode())
+        text = orjson.dumps(given).decode()
+        async with self._turns.of(project):
+            made = await asyncio.get_running_loop().run_in_executor(self._threads, self._run, code, text)
         try:
             return orjson.loads(made)
         except orjson.JSONDecodeError as exc:

@@ -22,4 +22,5 @@ class ScriptStep:
 
     async def run(self, scene: Scene) -> Any:
         """Its value. Raises WorkflowFailed."""
-        return await scene.surroundings.scripts.run(self._code, self._input.render(scene.scope))
+        return await scene.surroundings.scripts.run(self._code, self._input.render(scene.scope),
+                                                     scene.execution.project)

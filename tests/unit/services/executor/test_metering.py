@@ -75,6 +75,8 @@ class Count:
             end = self.one(one)
             if end == "fail" and "catch" in one:
                 end = self.steps(one["catch"])
+            elif end == "fail" and "fallback" in one:
+                end = "on"
             if end != "on":
                 return end
         return "on"
@@ -86,6 +88,8 @@ class Count:
             return self.steps(body["then"] if body["if"] == "true" else body["else"])
         if kind == "switch":
             return self.steps(body["cases"].get(body["value"], body.get("default", [])))
+        # a call: its step, its reply
+        self.tasks += 2 * (kind == "call")
         if kind == "parallel":
             for branch in body["branches"].values():
                 self.steps(branch)
@@ -101,12 +105,12 @@ class Count:
         return kind if kind in ("reply", "fail", "break", "continue") else "on"
 
 
-KINDS = ("transform", "branch", "switch", "loop", "parallel", "reply", "fail", "break", "continue")
+KINDS = ("transform", "call", "branch", "switch", "loop", "parallel", "reply", "fail", "break", "continue")
 
 
 @st.composite
 def lists(draw: st.DrawFn, depth: int = 3, *, loop: bool = False, apart: bool = False) -> list[Json]:
-    kinds = ["transform", "fail"] + (["break", "continue"] if loop else []) + ([] if apart else ["reply"])
+    kinds = ["transform", "call", "fail"] + (["break", "continue"] if loop else []) + ([] if apart else ["reply"])
     if depth:
         kinds += ["branch", "switch", "loop", "parallel"] * 2
     return [draw(steps_of(draw(st.sampled_from(kinds)), depth, loop=loop, apart=apart))
@@ -118,8 +122,8 @@ def steps_of(draw: st.DrawFn, kind: str, depth: int, *, loop: bool, apart: bool)
     def inner(*, in_loop: bool = loop, beside: bool = apart) -> list[Json]:
         return draw(lists(depth - 1, loop=in_loop, apart=beside))
     condition = draw(st.sampled_from(["true", "false"]))
-    body: Json = {"transform": {"value": 1}, "fail": {"message": "x"}, "reply": {"body": draw(st.integers(0, 9))}}.get(
-        kind, {})
+    body: Json = {"transform": {"value": 1}, "fail": {"message": "x"}, "reply": {"body": draw(st.integers(0, 9))},
+                  "call": {"workflow": "other", "input": 1}}.get(kind, {})
     if kind == "branch":
         body = {"if": condition, "then": inner(), "else": inner()}
     elif kind == "switch":
@@ -130,8 +134,13 @@ def steps_of(draw: st.DrawFn, kind: str, depth: int, *, loop: bool, apart: bool)
         # a branch that fails ends the others wherever they are: how much they ran is nobody's promise
         body = {"branches": {name: [step("x")] * draw(st.integers(1, 2)) for name in ("a", "b")}}
     made: Json = {"id": "x", kind: body}
+    if kind == "fail" and draw(st.integers(0, 4)) == 0:
+        made["retry"] = {"attempts": 3, "delay": "1ms", "on": ["workflow-failed"]}
     if kind in ("fail", "branch", "loop") and draw(st.booleans()):
-        made["catch"] = [step("x")] if apart else draw(lists(0, loop=loop, apart=apart))
+        if draw(st.booleans()):
+            made["catch"] = [step("x")] if apart else draw(lists(0, loop=loop, apart=apart))
+        else:
+            made["fallback"] = None
     return {**made, "if": "false"} if draw(st.integers(0, 4)) == 0 else made
 
 
@@ -150,12 +159,13 @@ def test_random_workflow_costs_what_an_independent_count_says_and_replies_once(r
     steps = numbered([*raw, ANSWER], (f"s{number}" for number in range(100_000)))
     count = Count()
     end = count.steps(steps)
-    made, scene = asyncio.run(perform(steps))
+    made, scene = asyncio.run(perform(steps, others=CALLED))
     assert scene.tally.tasks == count.tasks
     assert isinstance(made, ReplyRecord) == (end == "reply")
     assert len(count.replied) == (end == "reply")
     if end == "reply":
         assert made.body == str(count.replied[0]).encode()
-        cost = cost_of(Project.model_validate({"name": "p", "workflows": {"w": {"name": "w", "steps": steps}}}), "w")
+        whole = {"w": {"name": "w", "steps": steps}, **CALLED}
+        cost = cost_of(Project.model_validate({"name": "p", "workflows": whole}), "w")
         assert cost.least <= count.tasks
         assert cost.most is None or count.tasks <= cost.most
