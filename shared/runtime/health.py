@@ -34,7 +34,7 @@ class Health:
     async def answer(self, path: str, accept: str = "") -> web.Response | None:
         """Answer one of the three paths; None for any other. `accept`: which text of the metrics is wanted."""
         if path == METRICS:
-            text, content_type = self.metrics.text(accept)
+            text, content_type = await self.metrics.told(accept)
             return web.Response(body=text, headers={"Content-Type": content_type})
         if path == LIVE:
             return _state(200, self._service, None)

@@ -5,6 +5,7 @@ Out:   `Metrics`, and the Prometheus or OpenMetrics text of it.
 Never: a label with unbounded values (request ids, paths, addresses); a cost per request when they are switched off.
 """
 
+import asyncio
 import platform
 from importlib.metadata import version
 from typing import Self
@@ -66,6 +67,12 @@ class Metrics:
         """Tell how much of a bound is taken."""
         self.read(M.BOUND_USED, lambda: {(name,): _number(used)})
         self.read(M.BOUND_LIMIT, lambda: {(name,): limit})
+
+    async def told(self, accept: str = "") -> tuple[bytes, str]:
+        """The same as `text`, and the event loop goes on meanwhile."""
+        for known in self._read.values():
+            known.look()
+        return await asyncio.to_thread(self.text, accept)
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type: OpenMetrics, with exemplars, for those who accept it."""

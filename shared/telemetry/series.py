@@ -4,7 +4,8 @@ In:    increments, durations in microseconds.
 Out:   `Counts`, `Times`, `Read`: what the Prometheus client collects when somebody asks.
 Never: a lock or a look-up beyond one dictionary; more series than the bound, whatever callers send.
 
-All of it happens in the event loop; a scrape is one more event there.
+Counting and looking up happen in the event loop. What is counted is written out in a thread, for a thousand series take
+a tenth of a second: it works on copies that are made at once.
 """
 
 from bisect import bisect_left
@@ -54,7 +55,7 @@ class Counts(Collector):
     def collect(self) -> Iterator[Metric]:
         """What the Prometheus client shows."""
         found = CounterMetricFamily(self._family.name, self._family.help, labels=self._family.labels)
-        for labels, count in self._counts.items():
+        for labels, count in list(self._counts.items()):
             found.add_metric(labels, count)
         yield found
 
@@ -98,11 +99,12 @@ class Times(Collector):
     def collect(self) -> Iterator[Metric]:
         """What the Prometheus client shows."""
         found = HistogramMetricFamily(self._family.name, self._family.help, labels=self._family.labels)
-        for labels, series in self._series.items():
+        for labels, series in list(self._series.items()):
             count, buckets = 0, list[tuple[str, float] | tuple[str, float, Exemplar]]()
-            for number, (bound, more) in enumerate(zip(_LE, series.buckets, strict=True)):
+            traces = dict(series.traces)
+            for number, (bound, more) in enumerate(zip(_LE, series.buckets[:], strict=True)):
                 count += more
-                known = series.traces.get(number)
+                known = traces.get(number)
                 buckets.append((bound, count) if known is None
                                else (bound, count, Exemplar({"trace_id": known[0]}, known[1])))
             found.add_metric(labels, buckets, series.total_us / 1e6)
@@ -130,18 +132,25 @@ class Read(Collector):
         """No place yet."""
         self._family = family
         self._readings: list[Reading] = []
+        self._told: dict[Labels, float] | None = None
 
     def add(self, reading: Reading) -> None:
         """One more place: a number, or numbers by labels. Of two that tell the same series the sum is shown."""
         self._readings.append(reading)
 
-    def collect(self) -> Iterator[Metric]:
-        """What the Prometheus client shows."""
-        sums: dict[Labels, float] = {}
+    def look(self) -> None:
+        """Look it up now, for what is shown next."""
+        self._told = {}
         for reading in self._readings:
             told = reading()
             for labels, value in (told if isinstance(told, Mapping) else {(): told}).items():
-                sums[labels] = sums.get(labels, 0) + value
+                self._told[labels] = self._told.get(labels, 0) + value
+
+    def collect(self) -> Iterator[Metric]:
+        """What the Prometheus client shows."""
+        if self._told is None:
+            self.look()
+        sums, self._told = self._told or {}, None
         kind = CounterMetricFamily if self._family.kind == "counter" else GaugeMetricFamily
         found = kind(self._family.name, self._family.help, labels=self._family.labels)
         for labels, value in sums.items():

@@ -1,5 +1,8 @@
 """Series are cheap, bounded, and what Prometheus takes them for."""
 
+import asyncio
+import threading
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
@@ -76,3 +79,29 @@ def test_places_that_tell_the_same_series_are_summed() -> None:
     metrics.read(M.LOG_LINES, lambda: {("warning", "task-failed"): 4})
     assert value(metrics, "weir_in_flight") == 5
     assert value(metrics, "weir_log_lines_total", level="warning", action="task-failed") == 4
+
+
+async def test_loop_goes_on_while_much_is_written_out_and_what_is_looked_up_is_looked_up_in_it() -> None:
+    metrics, loop_thread = Metrics(), threading.get_ident()
+    asked: list[int] = []
+
+    def reading() -> float:
+        asked.append(threading.get_ident())
+        return 7
+    metrics.read(M.IN_FLIGHT, reading)
+    for number in range(MAX_SERIES):
+        metrics.request_us.add(1, "p", f"o{number}")
+    writing = asyncio.ensure_future(metrics.told())
+    beats = 0
+    while not writing.done():
+        await asyncio.sleep(0.001)
+        # what comes meanwhile disturbs nothing
+        metrics.request_us.add(1, "p", f"new{beats}")
+        metrics.answers.inc("p", f"new{beats}", "200")
+        beats += 1
+    text, _ = await writing
+    assert beats > 3
+    assert asked == [loop_thread]
+    assert b"weir_in_flight 7.0" in text
+    assert metrics.registry.get_sample_value("weir_in_flight") == 7
+    assert len(asked) == 2
