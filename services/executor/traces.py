@@ -53,6 +53,8 @@ class ExecutorTraces:
 
     def sending(self, scene: Scene, topic: str, size: int) -> Span | None:
         """The span of the answer."""
+        if not scene.trace.sampled:
+            return None
         return self._tracing.send(topic, scene.trace, {spans.MESSAGING_BODY_SIZE: size})
 
     def worth_telling(self, scene: Scene, status: int, timing: dict[str, int]) -> bool:

@@ -66,6 +66,8 @@ class EdgeTraces:
     def publishing(self, visit: Visit, size: int) -> TraceContext:
         """The record goes out; the context that it carries."""
         visit.published_us = self._clock.elapsed_us()
+        if not visit.trace.sampled:
+            return visit.trace
         visit.sending = sending = self._tracing.send(topics.REQUESTS_EDGE, visit.trace,
                                                      {spans.MESSAGING_BODY_SIZE: size})
         return visit.trace if sending is None else sending.context

@@ -74,6 +74,8 @@ class PolicyTraces:
 
     def sending(self, hearing: Hearing, topic: str, size: int) -> Span | None:
         """The span of a record that follows from a call."""
+        if not hearing.trace.sampled:
+            return None
         return self._tracing.send(topic, hearing.trace, {spans.MESSAGING_BODY_SIZE: size})
 
     def afterwards(self, hearing: Hearing, reply: ReplyRecord, reason: Reason, detail: str) -> None:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.topics import ensure_topics
-from tests.bench import allowance, detectors, engine, floor, projects, variants, wrk
+from tests.bench import allowance, detectors, engine, floor, projects, tracing, variants, wrk
 from tests.bench.drive import cpu_s, drive_url
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
@@ -67,7 +67,7 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, default=RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        cluster = platforms.start(Path(folder), "--no-example")
+        cluster = platforms.start(Path(folder), "--no-example", env=tracing.ENVIRONMENT)
         started: list[subprocess.Popen[bytes]] = []
         try:
             rows = prepare(cluster, started)
@@ -142,7 +142,7 @@ def run_engine(cluster: Platform, started: list[subprocess.Popen[bytes]], rows: 
         return drive_url(url, ["Content-Type: application/json"], connections, wanted_s, rate)
     worker_us = {rate: measure(bare, Load(64, rate), seconds)["cpu_us"]["worker"] for rate in (0, engine.RATE)}
     return [*engine.measure(cluster, drive_engine, worker_us, seconds), *allowance.measure(cluster, drive_engine),
-            *detectors.measure(cluster)]
+            *detectors.measure(cluster), *tracing.measure(cluster, seconds)]
 
 
 def restart(cluster: Platform) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from tests.support.snippets import Snippet, snippets
 
 PAGES = ("README.md", "docs/policies.md", "docs/usage.md", "docs/abuse.md", "docs/operations.md")
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
-SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[one.script.split("\n")[0][:40] for one in SNIPPETS])
