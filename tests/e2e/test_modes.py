@@ -1,6 +1,7 @@
 """Calls that are answered before they have run, and what became of them."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from shared.names import topics
 from tests.support.platform import Platform, eventually
+from tests.support.topics import records
 
 OPERATIONS = """operations:
   - { name: later, method: POST, path: /later, workflow: slow, mode: validate, input: { body: { type: object } } }
@@ -95,10 +98,19 @@ async def test_wrong_input_is_refused_at_once_and_nothing_runs(project: Project)
     assert "Location" not in headers
 
 
-async def test_failed_execution_tells_why(project: Project) -> None:
-    ended = await project.over(await project.start("/wrong"))
+async def test_failed_execution_tells_why_and_its_usage_event_names_the_step(
+        platform: Platform, project: Project) -> None:
+    link = await project.start("/wrong")
+    ended = await project.over(link)
     assert (ended["status"], ended["result"]["status"]) == ("failed", 409)
     assert ended["result"]["body"]["step"] == "broken"
+
+    async def told() -> bool:
+        events = [event for text in await records(platform, topics.USAGE) if text.startswith(b"\n[")
+                  for event in json.loads(text.split(b"\n")[1]) if event["id"] == link.rpartition("/")[2]]
+        return [(event["status"], event["reason"], event.get("step"), event["tasks"]) for event in events] == [
+            (409, "workflow-failed", "broken", 2)]
+    await eventually(told, within_s=5)
 
 
 async def test_forgotten_call_has_no_link_and_is_counted(platform: Platform, project: Project) -> None:
