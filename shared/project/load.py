@@ -6,7 +6,7 @@ Never: an exception, whatever the texts are; a file system.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,12 +14,15 @@ from pydantic import BaseModel, ValidationError
 from shared.project.check import Checked, check_project
 from shared.project.model import Access, Operation, Project, Workflow
 from shared.project.places import Key, Problem, Source, read
+from shared.project.salvage import salvage
 from shared.project.steps.registry import STEP_SETTINGS
 
 HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
 WORKFLOWS = "workflows/"
 _HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "allowance", "config", "tracing"})
 _ACCESS_KEYS = frozenset(Access.model_fields)
+# lists of `access.yaml` to whose items nothing else refers
+_LOSABLE = frozenset({"policies", "headers", "cors", "bounds"})
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -115,11 +118,27 @@ def _workflow(source: Source, stem: str, reading: _Reading) -> None:
 
 def _access(source: Source, reading: _Reading) -> dict[str, Any]:
     found = _mapping(source, _ACCESS_KEYS, reading)
-    access = _model(Access, {key: value for key, value in found.items() if value is not None}, source, (), reading)
-    if access is None:
-        return {}
+    source = replace(source, data={key: value for key, value in found.items() if value is not None})
+    access = _model(Access, source.data, source, (), reading)
+    while access is None:
+        # what is wrong is told; the rest is checked as well, so that everything is told at once
+        misfits = _misfits(Access, source.data)
+        rest = salvage(source, misfits, _LOSABLE) if misfits else None
+        if rest is None:
+            return {}
+        source = rest
+        access = _model(Access, source.data, source, (), _Reading())
     reading.checked.access = access, source
     return {name: getattr(access, name) for name in Access.model_fields}
+
+
+def _misfits(kind: type[BaseModel], raw: Any) -> list[tuple[Key, ...]]:
+    """Paths of what is malformed."""
+    try:
+        kind.model_validate(raw)
+    except ValidationError as exc:
+        return [_in_file(error["loc"], raw) for error in exc.errors(include_url=False, include_context=False)]
+    return []
 
 
 def _model(kind: type[M], raw: Any, source: Source, base: tuple[Key, ...], reading: _Reading) -> M | None:
