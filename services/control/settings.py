@@ -25,8 +25,8 @@ class ControlSettings(BaseSettings):
     max_replay_records: PositiveInt = 1_000_000
     # the built-in trace store is for one machine; a collector reads the spans topic for more
     max_traces: PositiveInt = 20_000
-    # of all spans in their wire form; here they take about three times as much
-    max_trace_bytes: PositiveInt = 100_000_000
+    # of all spans in their wire form; here they take about twice as much
+    max_trace_bytes: PositiveInt = 50_000_000
     # dead letters that are known by their headers; all are in the topic
     max_letters: PositiveInt = 10_000
     # a project's files together; one version is one record
