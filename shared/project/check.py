@@ -23,11 +23,12 @@ _SEGMENT = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*\}")
 
 @dataclass(slots=True)
 class Checked:
-    """What to check. `known_workflows`: names of all workflow files, the malformed ones too."""
+    """What to check. `known_workflows`, `malformed_operations`: names of what is there, though it is malformed."""
 
     operations: list[tuple[Operation, Source, tuple[Key, ...]]] = field(default_factory=list)
     workflows: list[tuple[Workflow, Source]] = field(default_factory=list)
     known_workflows: set[str] = field(default_factory=set)
+    malformed_operations: set[str] = field(default_factory=set)
     used_workflows: set[str] = field(default_factory=set)
     config: frozenset[str] | None = None
     access: tuple[Access, Source] | None = None
@@ -37,8 +38,9 @@ class Checked:
 def check_project(checked: Checked) -> list[Problem]:
     """All problems."""
     operations = [operation for operation, _, _ in checked.operations]
-    access = () if checked.access is None else check_access(*checked.access, operations)
-    allowance = () if checked.allowance is None else check_allowance(*checked.allowance, operations)
+    names = {operation.name for operation in operations} | checked.malformed_operations
+    access = () if checked.access is None else check_access(*checked.access, operations, names)
+    allowance = () if checked.allowance is None else check_allowance(*checked.allowance, names)
     return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance,
             *check_workflows(checked.workflows, operations, checked.known_workflows, checked.config)]
 

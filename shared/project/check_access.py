@@ -5,7 +5,7 @@ Out:   problems with their places.
 Never: YAML, files.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -19,8 +19,9 @@ from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
 
-def check_access(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
-    """All problems of the file."""
+def check_access(access: Access, source: Source, operations: Sequence[Operation],
+                 names: Collection[str]) -> Iterator[Problem]:
+    """All problems of the file. `names`: of all operations, the malformed ones, too."""
     yield from _duplicates("client", [client.name for client in access.clients], source, "clients")
     yield from _duplicates("policy", [policy.name for policy in access.policies], source, "policies")
     for index, client in enumerate(access.clients):
@@ -31,11 +32,11 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
     for index, network in enumerate(access.abuse.exempt.networks):
         if network not in access.networks:
             yield from _is_network(network, source, ("abuse", "exempt", "networks", index))
-    yield from _traffic(access, source, operations)
+    yield from _traffic(access, source, names)
     yield from _callers(access, source)
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
-        yield from check_operations(policy.operations, operations, source, path)
+        yield from check_operations(policy.operations, names, source, path)
         yield from _methods(policy, operations, source, path)
         yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
         yield from _parts(policy, access, source, path)
@@ -94,18 +95,17 @@ def _callers(access: Access, source: Source) -> Iterator[Problem]:
             yield source.problem(path, "dangling", f"there is no client {client!r} under `clients`")
 
 
-def _traffic(access: Access, source: Source, operations: Sequence[Operation]) -> Iterator[Problem]:
+def _traffic(access: Access, source: Source, names: Collection[str]) -> Iterator[Problem]:
     for kind in ("headers", "cors", "bounds"):
         for index, one in enumerate(getattr(access, kind)):
-            yield from check_operations(one.operations, operations, source, (kind, index))
+            yield from check_operations(one.operations, names, source, (kind, index))
     for index, policy in enumerate(access.headers):
         yield from _compiles(partial(compile_matches, policy), source, ("headers", index))
 
 
-def check_operations(globs: Sequence[str], operations: Sequence[Operation], source: Source,
+def check_operations(globs: Sequence[str], names: Collection[str], source: Source,
                      path: tuple[Key, ...]) -> Iterator[Problem]:
     """What the globs under `operations` match nothing with."""
-    names = [operation.name for operation in operations]
     for index, glob in enumerate(globs):
         if glob != "*" and not any(fnmatchcase(name, glob) for name in names):
             what = "no operation matches" if set(glob) & set("*?[") else "there is no operation"

@@ -1,21 +1,20 @@
 """Rules over the allowances of `weir.yaml`: what names something that is not there, or stands twice.
 
-In:    allowances, the file's places, the project's operations.
+In:    allowances, the file's places, the names of the project's operations.
 Out:   problems with their places.
 Never: names of clients: a client may be made after the project is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from shared.project.allowance import Allowance
 from shared.project.check_access import check_operations
-from shared.project.model import Operation
 from shared.project.places import Key, Problem, Source
 
 
 def check_allowance(allowances: Sequence[Allowance], source: Source,
-                    operations: Sequence[Operation]) -> Iterator[Problem]:
-    """All problems."""
+                    operations: Collection[str]) -> Iterator[Problem]:
+    """All problems. `operations`: the names of all, the malformed ones, too."""
     labels: set[str] = set()
     for index, allowance in enumerate(allowances):
         path: tuple[Key, ...] = ("allowance", index) if _is_list(source) else ("allowance",)

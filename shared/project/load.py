@@ -102,6 +102,7 @@ def _operations(source: Source, reading: _Reading) -> None:
             reading.checked.operations.append((operation, source, path))
         elif isinstance(raw, dict):
             reading.checked.used_workflows.add(str(raw.get("workflow")))
+            reading.checked.malformed_operations.add(str(raw.get("name")))
 
 
 def _workflow(source: Source, stem: str, reading: _Reading) -> None:

@@ -55,3 +55,12 @@ def test_malformed_policy_hides_no_mistake_of_another_one() -> None:
                        "  - { name: d, action: reject, operations: [none], rules: [{ when: 1 + 'a' }] }\n"}).problems
     assert [(problem.line, problem.code) for problem in problems] == [
         (2, "shape"), (3, "rule"), (4, "shape"), (5, "dangling"), (5, "rule")]
+
+
+def test_policy_may_name_an_operation_that_is_malformed() -> None:
+    problems = load_project({
+        "weir.yaml": "name: p\n", "workflows/w.yaml": "steps: [{ id: a, reply: { body: 1 } }]\n",
+        "operations.yaml": "operations: [{ name: o, method: GOT, path: /o, workflow: w }]\n",
+        "access.yaml": "policies: [{ name: a, action: reject, operations: [o], rules: [{ ip: [10.0.0.0/8] }] }]\n",
+    }).problems
+    assert [(problem.file, problem.code) for problem in problems] == [("operations.yaml", "shape")]
