@@ -94,10 +94,10 @@ def fold(batch: Iterable[Placed], known: Known, most_sums: int = sys.maxsize) ->
 
 
 def _is_new(seen: dict[str, set[int]], known: Mapping[str, set[int]], place: str, number: int) -> bool:
-    if number in known.get(place, _NONE):
-        return False
-    numbers = seen.setdefault(place, set())
-    if number in numbers:
+    numbers = seen.get(place)
+    if numbers is None:
+        numbers = seen[place] = set()
+    if number in numbers or (known and number in known.get(place, _NONE)):
         return False
     numbers.add(number)
     return True
@@ -105,25 +105,24 @@ def _is_new(seen: dict[str, set[int]], known: Mapping[str, set[int]], place: str
 
 def _take(result: Folded, known: Mapping[str, set[int]], events: Iterable[UsageEvent]) -> None:
     """Written out in one loop: it runs for every event of the cluster."""
-    seen, sums = result.seen, result.sums
+    seen, sums, requests = result.seen, result.sums, result.requests
     for event in events:
-        if event.kind == "request":
-            if event.origin is not None:
-                place, _, number = event.origin.rpartition("/")
-                if not _is_new(seen, known, place, int(number)):
-                    result.repeated_events += 1
-                    continue
-            result.requests.append(event)
-        else:
-            result.deliveries.append(event)
+        request = event.kind == "request"
+        if request and event.origin is not None:
+            place, _, number = event.origin.rpartition("/")
+            if not _is_new(seen, known, place, int(number)):
+                result.repeated_events += 1
+                continue
         group = (event.project, event.time // MINUTE_MS,
                  (event.operation, event.client, event.source, event.status, event.reason))
         sum_ = sums.get(group)  # type: ignore[call-overload]  # plain tuples are equal to the named ones, and cheap
         if sum_ is None:
             sum_ = sums[Group(group[0], group[1], Dimensions(*group[2]))] = Measures(slots={})
-        if event.kind != "request":
+        if not request:
+            result.deliveries.append(event)
             sum_.late += 1
             continue
+        requests.append(event)
         sum_.requests += 1
         sum_.tasks += event.tasks
         sum_.bytes_in += event.bytes_in
@@ -131,5 +130,5 @@ def _take(result: Folded, known: Mapping[str, set[int]], events: Iterable[UsageE
         micros = sum(event.timing.values())
         if micros:
             sum_.micros += micros
-            slot = slot_of(micros)
-            sum_.slots[slot] = sum_.slots.get(slot, 0) + 1
+            slot, slots = slot_of(micros), sum_.slots
+            slots[slot] = slots.get(slot, 0) + 1

@@ -106,26 +106,61 @@ def read_field(name: bytes) -> Dimensions:
     return _FIELD.decode(name)
 
 
-def _by_bucket(folded: Folded) -> list[tuple[str, int, list[str | Measures]]]:
-    """The same sums for each size of bucket: [key, expiry, [field, sums, ...]]."""
-    result: list[tuple[str, int, list[str | Measures]]] = []
-    for grain in buckets.GRAINS:
-        found: dict[tuple[str, int], dict[Dimensions, Measures]] = {}
-        for group, sum_ in folded.sums.items():
-            time_ms = group.minute * buckets.MINUTE_MS
-            bucket = found.setdefault((group.project, grain.index(time_ms)), {})
-            known = bucket.get(group.dimensions)
-            if known is None:
-                bucket[group.dimensions] = sum_
-            else:
-                # not in place: a smaller grain's sum may be the same object
-                bucket[group.dimensions] = total((known, sum_))
-        for (project, index), fields in found.items():
-            key, expires_s = buckets.key(project, grain, index), grain.start(index + 1) // 1000 + grain.keep_s
-            parts = [part for dimensions, sum_ in fields.items()
-                     for part in (_FIELDS.encode(dimensions).decode(), sum_)]
-            result.extend((key, expires_s, parts[at:at + _PARTS]) for at in range(0, len(parts), _PARTS))
-    return result
+@dataclass(slots=True)
+class _Entry:
+    """Fields that are added to one or more buckets: those of a minute to its hour as well, if all are of one minute."""
+
+    targets: list[str | int]
+    fields: dict[Dimensions, Measures]
+
+
+def _by_bucket(folded: Folded) -> list[tuple[list[str | int], list[str | Measures]]]:
+    """The sums for each size of bucket: [key, expiry, key, expiry, ...], [field, sums, field, sums, ...]."""
+    finer, current = buckets.MINUTE, dict[tuple[str, int], _Entry]()
+    for group, sum_ in folded.sums.items():
+        place = group.project, group.minute
+        if place not in current:
+            current[place] = _Entry(_target(finer, *place), {})
+        current[place].fields[group.dimensions] = sum_
+    entries = list(current.values())
+    for grain in buckets.GRAINS[1:]:
+        parts: dict[tuple[str, int], list[_Entry]] = {}
+        for (project, index), entry in current.items():
+            parts.setdefault((project, grain.index(finer.start(index))), []).append(entry)
+        finer, current = grain, {}
+        for place, found in parts.items():
+            current[place] = _together(found, _target(grain, *place))
+            if len(found) > 1:
+                entries.append(current[place])
+    names: dict[Dimensions, str] = {}
+    return [(entry.targets, part) for entry in entries for part in _flat(entry.fields, names)]
+
+
+def _target(grain: buckets.Grain, project: str, index: int) -> list[str | int]:
+    return [buckets.key(project, grain, index), grain.start(index + 1) // 1000 + grain.keep_s]
+
+
+def _together(parts: list[_Entry], target: list[str | int]) -> _Entry:
+    if len(parts) == 1:
+        parts[0].targets.extend(target)
+        return parts[0]
+    fields: dict[Dimensions, Measures] = {}
+    for part in parts:
+        for dimensions, sum_ in part.fields.items():
+            known = fields.get(dimensions)
+            # a new sum: the parts are added elsewhere as they are
+            fields[dimensions] = sum_ if known is None else total((known, sum_))
+    return _Entry(target, fields)
+
+
+def _flat(fields: Mapping[Dimensions, Measures], names: dict[Dimensions, str]) -> Iterable[list[str | Measures]]:
+    flat: list[str | Measures] = []
+    for dimensions, sum_ in fields.items():
+        name = names.get(dimensions)
+        if name is None:
+            name = names[dimensions] = _FIELDS.encode(dimensions).decode()
+        flat += (name, sum_)
+    return (flat[at:at + _PARTS] for at in range(0, len(flat), _PARTS))
 
 
 def pairs(answer: Any) -> Iterable[tuple[Any, Any]]:

@@ -8,7 +8,7 @@ Never: a look at more buckets than the bound allows.
 from collections.abc import Callable, Collection
 
 from services.analytics.counters import Counters
-from services.analytics.measures import Measures, stored
+from services.analytics.measures import row
 from services.analytics.ranges import Range, range_of
 from services.analytics.rows import Found, Kept, answer_of
 from shared.clock import Clock
@@ -52,10 +52,6 @@ class Queries:
                 time = grain.start(index) if query.per is not None else None
                 for name, value in fields.items():
                     group = kept[name]
-                    if group is None:
-                        continue
-                    sums = result.get((time, group))
-                    if sums is None:
-                        sums = result[time, group] = Measures(slots={})
-                    sums.add(stored(value))
+                    if group is not None:
+                        result.setdefault((time, group), []).append(row(value))
         return result

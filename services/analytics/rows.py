@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from services.analytics.fold import Dimensions
 from services.analytics.ledger import read_field
-from services.analytics.measures import Measures
+from services.analytics.measures import Measures, Row
 from services.analytics.ranges import Range
 from shared.contracts.query import DIMENSIONS, QUANTILES, Sums, UsageAnswer, UsageQuery, UsageRow
 from shared.contracts.usage_filter import fits
@@ -26,7 +26,7 @@ class Group(NamedTuple):
     hundred: int
 
 
-Found = dict[tuple[int | None, Group], Measures]
+Found = dict[tuple[int | None, Group], list[Row]]
 
 
 class Kept(dict[bytes, "Group | None"]):
@@ -52,9 +52,11 @@ class Kept(dict[bytes, "Group | None"]):
 
 def answer_of(query: UsageQuery, wanted: Range, found: Found, before: Found | None) -> UsageAnswer:
     """The answer to a query."""
-    groups = _sums((group.values, group.hundred, measures) for (_, group), measures in found.items())
-    earlier = None if before is None else _sums(
-        (group.values, group.hundred, measures) for (_, group), measures in before.items())
+    sums = {key: Measures.of(rows) for key, rows in found.items()}
+    sums_before = None if before is None else {key: Measures.of(rows) for key, rows in before.items()}
+    groups = _sums((group.values, group.hundred, measures) for (_, group), measures in sums.items())
+    earlier = None if sums_before is None else _sums(
+        (group.values, group.hundred, measures) for (_, group), measures in sums_before.items())
     if earlier is not None:
         groups.update({values: Sums() for values in earlier if values not in groups})
     order = sorted(groups, key=lambda values: (-getattr(groups[values], query.order), tuple(map(_text, values))))
@@ -62,13 +64,13 @@ def answer_of(query: UsageQuery, wanted: Range, found: Found, before: Found | No
     if query.per is None:
         rows = [_row(values, groups[values], None, earlier) for values in chosen]
     else:
-        rows = _by_time(chosen, found)
+        rows = _by_time(chosen, sums)
     return UsageAnswer(
-        rows=rows, groups=len(order), since_ms=wanted.since_ms, until_ms=wanted.until_ms, total=_total(found),
-        before=None if before is None else _total(before))
+        rows=rows, groups=len(order), since_ms=wanted.since_ms, until_ms=wanted.until_ms, total=_total(sums),
+        before=None if sums_before is None else _total(sums_before))
 
 
-def _by_time(chosen: list[Values], found: Found) -> list[UsageRow]:
+def _by_time(chosen: list[Values], found: Mapping[tuple[int | None, Group], Measures]) -> list[UsageRow]:
     places = {values: number for number, values in enumerate(chosen)}
     timed = _sums(((time, group.values), group.hundred, measures) for (time, group), measures in found.items()
                   if group.values in places)
@@ -85,7 +87,7 @@ def _row(values: Values, sums: Sums, time: int | None, earlier: Mapping[Values, 
     return row
 
 
-def _total(found: Found) -> Sums:
+def _total(found: Mapping[tuple[int | None, Group], Measures]) -> Sums:
     return _sums((None, group.hundred, measures) for (_, group), measures in found.items()).get(None, Sums())
 
 

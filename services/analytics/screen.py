@@ -48,8 +48,9 @@ class Screen:
     def read(self, record: Record) -> Envelope:
         """The envelope. Raises BadRecord, of kind UnknownProject where more configuration could help."""
         envelope = Envelope.from_record(record.value, header_map(record.headers))
-        unknown = {event.project for event in envelope.events if not self._knows(event.project)}
-        ahead = max((event.time for event in envelope.events), default=0)
+        events = envelope.events
+        unknown = {project for project in {event.project for event in events} if not self._knows(project)}
+        ahead = max([event.time for event in events], default=0)
         if ahead > record.timestamp + self._max_ahead_ms:
             raise BadRecord(f"usage envelope: an event has the time {ahead}, more than {self._max_ahead_ms} ms after "
                             f"{record.timestamp}, when the broker got it (WEIR_ANALYTICS_MAX_AHEAD_MS)")

@@ -36,7 +36,8 @@ Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Place = Annotated[str, Meta(pattern="^[^/]+/[0-9]+/[0-9]+$", max_length=300)]
 
 
-class UsageEvent(Struct, frozen=True, kw_only=True):
+# plain values alone, so no cycle: the collector need not look at thousands of them
+class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     """Times in unix ms, sizes in bytes, `timing` in microseconds per hop."""
 
     kind: Kind

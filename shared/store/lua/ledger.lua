@@ -3,7 +3,8 @@
 -- ARGV[1]: msgpack {places, seen, sums, additions, producers, stream, seconds}:
 --   places: {{partition, first offset, last offset}, ...}
 --   seen: {{key, first byte, seconds to keep}, ...}
---   sums: {{bucket key, expiry as unix seconds, {field, sums, field, sums, ...}}, ...}; sums: see measures.py
+--   sums: {{{bucket key, expiry as unix seconds, key, expiry, ...}, {field, sums, field, sums, ...}}, ...}; all fields
+--     are added to all keys; sums: see measures.py
 --   additions: {{key, field, amount, expiry as unix seconds}, ...}; an empty field: the key is the number
 --   producers: {{key, envelopes, highest sequence number}, ...}
 --   stream: {field, amount, ...};  now: unix seconds;  keep: seconds for which a producer is remembered
@@ -45,23 +46,30 @@ for at, run in ipairs(work.seen) do
   call('SETRANGE', run[1], run[2], merged[at])
   call('EXPIRE', run[1], run[3])
 end
-for _, bucket in ipairs(work.sums) do
-  local key, pairs_ = bucket[1], bucket[3]
-  local fields, values = {}, {}
-  for at = 1, #pairs_, 2 do fields[#fields + 1] = pairs_[at] end
-  local olds = call('HMGET', key, unpack(fields))
-  for at, field in ipairs(fields) do
-    local sum = pairs_[at * 2]
-    if olds[at] then
-      local old = cmsgpack.unpack(olds[at])
-      for index = 1, 6 do sum[index] = sum[index] + old[index] end
-      local slots = sum[7]
-      for slot, count in pairs(old[7]) do slots[slot] = (slots[slot] or 0) + count end
+for _, entry in ipairs(work.sums) do
+  local targets, flat = entry[1], entry[2]
+  local fields, packed = {}, {}
+  for at = 1, #flat, 2 do fields[#fields + 1] = flat[at] end
+  for target = 1, #targets, 2 do
+    local key, values = targets[target], {}
+    local olds = call('HMGET', key, unpack(fields))
+    for at, field in ipairs(fields) do
+      local sum, value = flat[at * 2], packed[at]
+      if olds[at] then
+        local old = cmsgpack.unpack(olds[at])
+        for index = 1, 6 do old[index] = old[index] + sum[index] end
+        local slots = old[7]
+        for slot, count in pairs(sum[7]) do slots[slot] = (slots[slot] or 0) + count end
+        value = cmsgpack.pack(old)
+      elseif not value then
+        value = cmsgpack.pack(sum)
+        packed[at] = value
+      end
+      values[at * 2 - 1], values[at * 2] = field, value
     end
-    values[at * 2 - 1], values[at * 2] = field, cmsgpack.pack(sum)
+    call('HSET', key, unpack(values))
+    call('EXPIREAT', key, targets[target + 1])
   end
-  call('HSET', key, unpack(values))
-  call('EXPIREAT', key, bucket[2])
 end
 for _, addition in ipairs(work.additions) do
   if addition[2] == '' then

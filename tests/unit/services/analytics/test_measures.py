@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.measures import ENCODER, Measures, middle_of, slot_of, stored, total
+from services.analytics.measures import ENCODER, Measures, middle_of, row, slot_of, stored, total
 
 times = st.lists(st.integers(1, 600_000_000), min_size=1, max_size=50)
 
@@ -21,6 +21,13 @@ def timed(micros: list[int]) -> Measures:
 @given(times, times)
 def test_sums_of_parts_are_the_sum_of_all(left: list[int], right: list[int]) -> None:
     assert total([timed(left), timed(right)]) == timed(left + right)
+
+
+@given(st.lists(times, min_size=1, max_size=5))
+def test_stored_counters_add_up_column_by_column(found: list[list[int]]) -> None:
+    counters = [timed(each) for each in found]
+    assert Measures.of([row(ENCODER.encode(each)) for each in counters]) == total(counters)
+    assert Measures.of([[1, 2, 3, 4, 0, 6, []], [1, 0, 0, 0, 0, 0, []]]) == Measures(2, 2, 3, 4, 0, 6, {})
 
 
 @given(times)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.analytics.fold import Dimensions
-from services.analytics.measures import Measures, slot_of
+from services.analytics.measures import slot_of
 from services.analytics.ranges import Range
 from services.analytics.rows import Found, Kept, answer_of
 from shared.contracts.query import DIMENSIONS, UsageQuery
@@ -21,8 +21,8 @@ def found(query: UsageQuery, sums: dict[Dimensions, int], time: int | None = Non
     for one, requests in sums.items():
         group = kept[msgspec.json.encode(one)]
         if group is not None:
-            result.setdefault((time, group), Measures(slots={})).add(
-                Measures(requests=requests, tasks=2 * requests, micros=requests * 100, slots={slot_of(100): requests}))
+            result.setdefault((time, group), []).append(
+                [requests, 2 * requests, 0, 0, requests * 100, 0, {slot_of(100): requests}])
     return result
 
 
