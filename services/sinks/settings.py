@@ -37,3 +37,5 @@ class SinkSettings(BaseSettings):
     # a set of files is written when so many events have come, or so much time has passed since the first of them
     file_events: PositiveInt = 50_000
     file_s: PositiveFloat = 60
+    # write what is on the topic now, then end
+    once: bool = False

@@ -7,6 +7,7 @@ Never: a place that is remembered anywhere but beside the files.
 
 import asyncio
 import logging
+import signal
 from collections.abc import Mapping
 
 from services.sinks import parquet
@@ -48,7 +49,8 @@ class Writer:
         say_lost(known, first)
         self._offsets = {partition: max(known.get(partition, 0), start) for partition, start in first.items()}
         self._written = dict(self._offsets)
-        self._task = self._tasks.spawn(self._work(), "parquet")
+        ends = await self._reader.ends() if self._settings.once else None
+        self._task = self._tasks.spawn(self._work(ends), "parquet")
 
     async def stop(self) -> None:
         """Write what has come, let go."""
@@ -60,8 +62,8 @@ class Writer:
         finally:
             self._folder.close()
 
-    async def _work(self) -> None:
-        async for records in self._reader.read(self._offsets):
+    async def _work(self, ends: Mapping[int, int] | None) -> None:
+        async for records in self._reader.read(dict(self._offsets), ends):
             for record in records:
                 self._rows.extend((record.partition, record.offset, event)
                                   for event in events_of(record, self._settings, self._metrics))
@@ -70,6 +72,8 @@ class Writer:
                 self._since_ms = self._clock.now_ms()
             if len(self._rows) >= self._settings.file_events or self._is_time():
                 await self._flush()
+        # all that was there has been read: an orderly stop writes the rest
+        signal.raise_signal(signal.SIGTERM)
 
     def _is_time(self) -> bool:
         return self._since_ms is not None and self._clock.now_ms() - self._since_ms >= self._settings.file_s * 1000

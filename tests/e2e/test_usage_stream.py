@@ -157,6 +157,10 @@ async def test_parquet_files_hold_each_event_once_though_the_sink_is_killed(
     await eventually(lambda: len(rows(folder)) >= sent, within_s=30)
     last.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(last.wait, 20) == 0
+    await producer.send(calls(name, 20, sent))
+    sent += 20
+    once = sink("parquet", str(folder), "--where", f"project={name}", "--once")
+    assert await asyncio.to_thread(once.wait, 30) == 0
     found = rows(folder)
     assert Counter(row["id"] for row in found) == Counter({str(number): 1 for number in range(sent)})
     assert {row["project"] for row in found} == {name}

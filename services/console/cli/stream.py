@@ -103,9 +103,11 @@ def webhook(url: Annotated[str, typer.Argument(help="Where batches of CloudEvent
 
 
 def parquet(folder: Annotated[Path, typer.Argument(help="Where the files go.")], name: Name = "default",
-            where: Filters = None) -> None:
+            where: Filters = None,
+            once: Annotated[bool, typer.Option(help="Write what is there now, then end.")] = False) -> None:
     """Write events to Parquet files, by date and hour, each event once."""
-    _run(name, where, {"WEIR_SINK_KIND": "parquet", "WEIR_SINK_FOLDER": str(folder)})
+    _run(name, where, {"WEIR_SINK_KIND": "parquet", "WEIR_SINK_FOLDER": str(folder),
+                       "WEIR_SINK_ONCE": "true" if once else "false"})
 
 
 def bootstrap() -> str:
