@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import signal as signals
 import time
@@ -214,3 +215,24 @@ async def test_webhook_hears_of_what_detectors_find_and_people_do(
         await eventually(lambda: len(hook.taken) >= 3, within_s=20)
     assert [(data["subject"], data["action"], data["detector"]) for data in hook.data][:3] == [
         ("c", "block", "manual"), ("c", "unblock", "manual"), ("203.0.113.61", "block", "credential-burst")]
+
+
+async def test_token_that_is_passed_on_is_blocked_and_its_client_is_not(
+        platform: Platform, http: ClientSession, proxy: ClientSession, name: str) -> None:
+    passed_on = await opened(http, platform, name, ABUSE + "  token_sharing: {addresses: 5}\n")
+    made = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
+    await platform.configured(http)
+    url = f"{platform.ingress}/{name}/ask"
+    for number in range(5):
+        assert (await status(proxy, url, behind(f"203.0.113.{71 + number}", **passed_on)))[0] == 200
+
+    async def blocked() -> Any:
+        code, problem = await status(proxy, url, behind("203.0.113.71", **passed_on))
+        return problem if code == 403 else None
+    problem = await eventually(blocked, within_s=20)
+    assert problem["detail"].startswith("this token is blocked for ")
+    other = {"Authorization": f"Bearer {made['token']}"}
+    assert (await status(proxy, url, behind("203.0.113.71", **other)))[0] == 200
+    [signal] = platform.admin("GET", f"/projects/{name}/signals")
+    assert (signal["kind"], signal["detector"], signal["evidence"]["addresses"]) == ("token", "token-sharing", 5)
+    assert "203.0.113" not in json.dumps(signal)

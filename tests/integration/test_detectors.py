@@ -179,3 +179,13 @@ async def test_memory_of_a_subject_is_small_and_ends_with_its_window(store: Stor
     for key in keys:
         assert 0 < await store.command("TTL", key) <= 8 * 86_400
         assert await store.command("MEMORY", "USAGE", key) < 8_000
+
+
+async def test_process_that_is_killed_takes_what_it_has_not_told_and_no_more(store: Store, name: str) -> None:
+    events = traffic.record("slow-stuffing", name).events
+    first = Cluster(store, name, processes=1)
+    assert await first.replay([event for event in events if event.time < traffic.START + 36_000]) == []
+    after = Cluster(store, name, processes=1)
+    found = await after.replay([event for event in events if event.time >= traffic.START + 36_000])
+    # nineteen failures were remembered by nobody but the store
+    assert [signal.evidence["failures"] for signal in found] == [20]
