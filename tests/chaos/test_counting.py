@@ -30,6 +30,7 @@ ROUNDS = int(os.environ.get("WEIR_CHAOS_ROUNDS", "2"))
 VICTIMS = ("analytics-0", "analytics-1", "policy-0", "executor-0", "valkey", "policy-1", "ingress-0")
 # above any process id
 NOBODY = 2**30
+ALLOWANCE = "allowance: [{tasks: 1, at_limit: overage}, {tasks: 1000000000, by: operation}]\n"
 BURST, PAUSE_S = 10, 0.05
 CALLERS = 3
 # longer than a session lasts: the partitions of a process that stands still move to the other one
@@ -107,6 +108,7 @@ class Load:
         assert rows["internal", 200]["tasks"] == 2 * self.sent.records["ask"]
         edge = sum(row["requests"] for (source, status), row in rows.items() if (source, status) == ("edge", 200))
         assert self.sent.answers[200] <= edge <= self.sent.answers[200] + self.sent.lost + self.sent.answers[504]
+        self.check_allowances()
         again = self.platform.admin("GET", f"/projects/{self.project}/usage/verify")
         assert again["difference"] == 0, again
         assert again["counted"]["requests"] == again["recounted"]["requests"] == sum(
@@ -115,11 +117,19 @@ class Load:
               f"lost; counted {internal}, recount differs by {again['difference']}; {again['stream']}", end="")
 
 
+    def check_allowances(self) -> None:
+        """What is spent of the project's amount, and of those of its operations, are the tasks that were counted."""
+        tasks = {row["operation"]: row["tasks"] for row in self.usage("operation")["rows"] if row["tasks"]}
+        rows = self.platform.admin("GET", f"/projects/{self.project}/allowance")
+        assert {row["operation"]: row["spent"] for row in rows} == {**tasks, None: sum(tasks.values())}
+
+
 @pytest.fixture
 async def load(platform: Platform, outbox: Outbox, name: str) -> AsyncIterator[Load]:
     """Load on a project of its own, from the start of the test on."""
     await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=60, every_s=0.5)
-    platform.admin("POST", f"/projects/{name}/versions", {"files": project_with(name, "clients: [{name: c}]\n")})
+    platform.admin("POST", f"/projects/{name}/versions", {
+        "files": project_with(name, "clients: [{name: c}]\n", ALLOWANCE)})
     made = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
     async with ClientSession() as http:
         await platform.configured(http)
