@@ -10,7 +10,6 @@ import time
 from services.analytics.fold import Folded
 from shared.contracts.traceparent import TraceContext
 from shared.names import spans, topics
-from shared.telemetry.span import Kind
 from shared.telemetry.tracing import Tracing
 
 GROUP = "weir-analytics"
@@ -29,11 +28,9 @@ class UsageTraces:
         sampled = [event for event in folded.requests if event.span_id is not None and event.trace_id is not None]
         for first in range(0, len(sampled), _MOST_LINKS):
             some = sampled[first:first + _MOST_LINKS]
-            span = self._tracing.start(spans.process(topics.USAGE), TraceContext.new(sampled=True), Kind.CONSUMER, {
-                spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-                spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topics.USAGE,
-                spans.MESSAGING_GROUP: GROUP, spans.EVENTS_COUNTED: len(some),
-                spans.QUEUE_US: max(0, time.time_ns() // 1000 - min(event.time for event in some) * 1000)})
+            waited_us = max(0, time.time_ns() // 1000 - min(event.time for event in some) * 1000)
+            span = self._tracing.process(topics.USAGE, TraceContext.new(sampled=True), waited_us, {
+                spans.MESSAGING_GROUP: GROUP, spans.EVENTS_COUNTED: len(some)})
             if span is not None:
                 span.links += [TraceContext(str(event.trace_id), str(event.span_id), sampled=True) for event in some]
                 span.end()

@@ -19,7 +19,7 @@ from shared.names import spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.telemetry.late_spans import STEP, LateTrace, late_spans
-from shared.telemetry.span import Kind, Span, Value
+from shared.telemetry.span import Span, Value
 from shared.telemetry.tracing import Tracing
 
 GROUP = "weir-executor"
@@ -35,14 +35,13 @@ class ExecutorTraces:
 
     def begin(self, execution: ExecutionRecord, record: Record, trace: TraceContext, queue_us: int) -> Span | None:
         """The span of an execution; None when unsampled."""
-        return self._tracing.start(spans.process(topics.EXECUTIONS), trace, Kind.CONSUMER, {
-            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-            spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: record.topic,
+        if not trace.sampled:
+            return None
+        return self._tracing.process(topics.EXECUTIONS, trace, queue_us, {
             spans.MESSAGING_PARTITION: str(record.partition), spans.MESSAGING_OFFSET: record.offset,
             spans.MESSAGING_GROUP: GROUP, spans.MESSAGING_BODY_SIZE: len(execution.body),
             spans.REQUEST_ID: execution.request_id, spans.PROJECT: execution.project,
-            spans.OPERATION: execution.operation, spans.CLIENT: execution.client, spans.SOURCE: execution.source,
-            spans.QUEUE_US: queue_us} if trace.sampled else None)
+            spans.OPERATION: execution.operation, spans.CLIENT: execution.client, spans.SOURCE: execution.source})
 
     def ended(self, span: Span | None, scene: Scene, status: int, reason: Reason) -> None:
         """Say how it ended."""

@@ -78,11 +78,9 @@ class EdgeTraces:
         if visit.span is None:
             return
         under = TraceContext.parse(reply.traceparent) or visit.trace
-        visit.receiving = self._tracing.start(spans.process(topics.REPLIES), under, Kind.CONSUMER, {
-            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-            spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topics.REPLIES,
-            spans.REQUEST_ID: visit.request_id,
-            spans.QUEUE_US: max(0, self._clock.now_ms() - reply.placed_ms) * 1000})
+        visit.receiving = self._tracing.process(
+            topics.REPLIES, under, max(0, self._clock.now_ms() - reply.placed_ms) * 1000,
+            {spans.REQUEST_ID: visit.request_id})
 
     def finish(self, visit: Visit, status: int) -> bool:
         """The caller has its answer, or is about to. Whether there is a trace of it."""

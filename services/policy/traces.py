@@ -19,7 +19,7 @@ from shared.names import spans, topics
 from shared.names.reasons import Reason
 from shared.telemetry.late_spans import LateTrace, late_spans
 from shared.telemetry.sampling import Sampler
-from shared.telemetry.span import Kind, Span
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
 
 GROUP = "weir-policy"
@@ -59,12 +59,9 @@ class PolicyTraces:
 
     def begin(self, record: Record, case: Case, trace: TraceContext, queue_us: int) -> tuple[Span, Span] | None:
         """The spans of a sampled call and of its decision."""
-        span = self._tracing.start(spans.process(record.topic), trace, Kind.CONSUMER, {
-            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-            spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: record.topic,
+        span = self._tracing.process(record.topic, trace, queue_us, {
             spans.MESSAGING_PARTITION: str(record.partition), spans.MESSAGING_OFFSET: record.offset,
-            spans.MESSAGING_GROUP: GROUP, spans.MESSAGING_BODY_SIZE: len(record.value or b""),
-            spans.QUEUE_US: queue_us})
+            spans.MESSAGING_GROUP: GROUP, spans.MESSAGING_BODY_SIZE: len(record.value or b"")})
         if span is None:
             return None
         deciding = self._tracing.start(spans.POLICY_DECIDE, span.context)

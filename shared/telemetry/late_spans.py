@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shared.contracts.traceparent import TraceContext
 from shared.names import spans, topics
-from shared.telemetry.span import Attributes, Kind, Resource, Span
+from shared.telemetry.span import Attributes, Kind, Resource, Span, messaging
 
 STEP = "step "
 _HOPS = (("policy", "weir-policy"), ("executor", "weir-executor"))
@@ -107,9 +107,8 @@ class _Maker:
 
     def send(self, topic: str, service: str, parent_id: str, at_us: int) -> str:
         """When the broker had it is not known. Its id."""
-        return self.span(spans.send(topic), Kind.PRODUCER, (service, parent_id, ""), (at_us, at_us), {
-            spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "send",
-            spans.MESSAGING_OPERATION_TYPE: "send", spans.MESSAGING_DESTINATION: topic}).context.span_id
+        return self.span(spans.send(topic), Kind.PRODUCER, (service, parent_id, ""), (at_us, at_us),
+                         messaging("send", topic)).context.span_id
 
     def hops(self, at_us: int, parent_id: str, own_id: str = "") -> None:
         """`own_id`: of the first one, when the trace begins with it."""
@@ -161,8 +160,7 @@ class _Maker:
 
 
 def _consumed(topic: str, queue_us: int) -> Attributes:
-    return {spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-            spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topic, spans.QUEUE_US: queue_us}
+    return {**messaging("process", topic), spans.QUEUE_US: queue_us}
 
 
 def _fitting(hops: Sequence[tuple[int, int]], room_us: int) -> list[tuple[int, int]]:

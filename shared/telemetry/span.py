@@ -38,6 +38,12 @@ class Resource(Struct, frozen=True):
     instance: str = ""
 
 
+def messaging(doing: str, topic: str) -> dict[str, Value]:
+    """What the conventions want of a span that is about a record; `doing`: send or process."""
+    return {spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: doing,
+            spans.MESSAGING_OPERATION_TYPE: doing, spans.MESSAGING_DESTINATION: topic}
+
+
 class Span:
     """Open until `end`; `context` is what goes on to whoever works below it."""
 

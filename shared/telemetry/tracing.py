@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from shared.contracts.traceparent import TraceContext
 from shared.errors import WeirError
 from shared.names import spans
-from shared.telemetry.span import Attributes, Kind, Resource, Span
+from shared.telemetry.span import Attributes, Kind, Resource, Span, messaging
 
 MAX_HELD = 20_000
 
@@ -40,11 +40,16 @@ class Tracing:
         """Open the span of a record that goes out; `sent` ends it. None when unsampled."""
         if not under.sampled:
             return None
-        span = Span(spans.send(topic), Kind.PRODUCER, under, self._resource, self.keep)
-        span.attributes = {spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "send",
-                           spans.MESSAGING_OPERATION_TYPE: "send", spans.MESSAGING_DESTINATION: topic,
-                           **(attributes or {})}
-        return span
+        return self.start(spans.send(topic), under, Kind.PRODUCER, {
+            **messaging("send", topic), **(attributes or {})})
+
+    def process(self, topic: str, under: TraceContext, queue_us: int,
+                attributes: Attributes | None = None) -> Span | None:
+        """Open the span of a record that has come in and waited for so long. None when unsampled."""
+        if not under.sampled:
+            return None
+        return self.start(spans.process(topic), under, Kind.CONSUMER, {
+            **messaging("process", topic), spans.QUEUE_US: queue_us, **(attributes or {})})
 
     @contextmanager
     def span(self, name: str, under: TraceContext, kind: Kind = Kind.INTERNAL,

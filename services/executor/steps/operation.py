@@ -17,11 +17,11 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import Refused, UpstreamFailed, WorkflowFailed
-from shared.names import spans, topics
+from shared.names import topics
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
 from shared.project.steps.work import OperationSettings, is_expected
-from shared.telemetry.span import Kind, Span
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
 
 
@@ -94,10 +94,10 @@ class _Watching:
 def _received(scene: Scene, reply: ReplyRecord) -> None:
     """The answer is here."""
     surroundings, under = scene.surroundings, TraceContext.parse(reply.traceparent)
-    received = surroundings.tracing.start(spans.process(topics.REPLIES), under, Kind.CONSUMER, {
-        spans.MESSAGING_SYSTEM: spans.KAFKA, spans.MESSAGING_OPERATION_NAME: "process",
-        spans.MESSAGING_OPERATION_TYPE: "process", spans.MESSAGING_DESTINATION: topics.REPLIES,
-        spans.QUEUE_US: max(0, surroundings.clock.now_ms() - reply.placed_ms) * 1000}) if under is not None else None
+    if under is None:
+        return
+    received = surroundings.tracing.process(
+        topics.REPLIES, under, max(0, surroundings.clock.now_ms() - reply.placed_ms) * 1000)
     if received is not None:
         received.end()
 
