@@ -35,6 +35,7 @@ _OLD_TICKS = 600_000 // TICK_MS
 _AHEAD_TICKS = 60_000 // TICK_MS
 _MAX_NOTICED = 20_000
 _SAID_MS = 5_000
+_JUST_NOW_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,10 @@ class Watch:
     def hear(self, signals: Sequence[Signal]) -> None:
         """What the topic of signals says: whoever is let in again begins anew."""
         self._parts.board.take(signals)
+        just_now = self._parts.clock.now_ms() - _JUST_NOW_MS
         for signal in signals:
-            if signal.action == "unblock":
+            # at the start the topic tells what was long ago
+            if signal.action == "unblock" and signal.time > just_now:
                 self._parts.tasks.spawn(self._forget(signal), "forget a subject")
 
     async def start(self) -> None:

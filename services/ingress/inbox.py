@@ -136,7 +136,7 @@ class Door:
             H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
         admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
         seen = self._http_parts(request, below, query)
-        if parts.board:
+        if parts.board.blocks(parts.clock.now_ms()):
             self._check_signals(visit, seen, target)
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "

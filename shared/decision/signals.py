@@ -30,6 +30,8 @@ class SignalBoard:
         # about nobody: they must not cost every call a look
         self._allowances: dict[bytes, Signal] = {}
         self._sweep_at = _SWEEP_AT
+        # when the last one of all ends, and the last block: most of the time there is none to look for
+        self._last = self._last_block = 0
 
     def take(self, signals: Sequence[Signal]) -> None:
         """Take in what the topic says; an unblocked subject is forgotten."""
@@ -39,8 +41,10 @@ class SignalBoard:
                 self._allowances[signal.key] = signal
             elif signal.action == "unblock":
                 self._signals.pop(place, None)
+                self._look_for_the_last()
             else:
                 self._signals[place] = signal
+                self._lasts(signal)
         if len(self._signals) > self._sweep_at and signals:
             self._sweep(signals[-1].time)
 
@@ -53,6 +57,19 @@ class SignalBoard:
             self._pins.pop(_place(signal), None)
             if pin.action:
                 self._pins[_place(signal)] = signal
+                self._lasts(signal)
+            else:
+                self._look_for_the_last()
+
+    def _lasts(self, signal: Signal) -> None:
+        self._last = max(self._last, signal.until)
+        if signal.action == "block":
+            self._last_block = max(self._last_block, signal.until)
+
+    def _look_for_the_last(self) -> None:
+        self._last = self._last_block = 0
+        for signal in (*self._signals.values(), *self._pins.values()):
+            self._lasts(signal)
 
     def _sweep(self, now_ms: int) -> None:
         self._signals = {place: signal for place, signal in self._signals.items()
@@ -64,9 +81,13 @@ class SignalBoard:
         """Whether there is any."""
         return bool(self._signals or self._pins)
 
+    def blocks(self, now_ms: int) -> bool:
+        """Whether anybody may be blocked now."""
+        return self._last_block > now_ms
+
     def about(self, project: str, subjects: Iterable[tuple[str, str]], now_ms: int) -> list[Signal]:
         """Those in force about a caller; `subjects`: (kind, subject) pairs, empty ones are nobody's."""
-        if not self:
+        if self._last <= now_ms:
             return []
         return [signal for kind, subject in subjects if subject for name in spellings(kind, subject)
                 for where in (project, EVERYWHERE)

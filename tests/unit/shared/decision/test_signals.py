@@ -112,3 +112,17 @@ def test_board_forgets_what_has_ended_when_there_is_much_of_it() -> None:
                 for number in range(1_000)])
     board.take([signal("client", "late", time=NOW + 7_200_000, until=NOW + 8_000_000)])
     assert [one.subject for one in board.all(0)] == ["late"]
+
+
+def test_board_knows_when_nobody_can_be_blocked() -> None:
+    board = SignalBoard()
+    board.take([signal(action="observe"), signal("ip", "10.1.2.3", "throttle")])
+    assert not board.blocks(NOW)
+    board.take([signal("token", "t", until=NOW + 5)])
+    board.take_pins([pin(until=NOW + 9)])
+    assert [board.blocks(NOW + after) for after in (0, 8, 9)] == [True, True, False]
+    board.take_pins([pin(action="")])
+    assert [board.blocks(NOW + after) for after in (0, 4, 5)] == [True, True, False]
+    board.take([signal("token", "t", "unblock")])
+    assert not board.blocks(NOW)
+    assert len(board.about("p", [("client", "c")], NOW)) == 1
