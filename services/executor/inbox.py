@@ -85,6 +85,8 @@ class Stage:
         """Ready when the intake starts."""
         self._parts = parts
         self._running: Counter[str] = Counter()
+        parts.metrics.bound("busiest-project", lambda: max(self._running.values(), default=0),
+                            parts.settings.max_in_flight_per_project)
 
     def handle(self, records: Sequence[Record]) -> None:
         """Start all executions of a poll."""

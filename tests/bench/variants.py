@@ -1,12 +1,14 @@
-"""Two clusters side by side that differ in settings alone, loaded in turn: what a setting costs, as a ratio.
+"""Clusters side by side that differ in settings alone, loaded in turn: what a setting costs, as a ratio.
 
 `python -m tests.bench.variants` measures metrics and logs. A load on one is followed by a load on the other, so what
-else the machine does meets both; the ratio is the median over pairs.
+else the machine does meets both; a ratio is the median over rounds.
 """
 
 import argparse
+import random
 import statistics
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -25,65 +27,76 @@ SILENT = {"WEIR_METRICS": "false", "WEIR_ACCESS_LOG_RATIO": "0", "WEIR_LOG_LEVEL
 TELLING = {"WEIR_METRICS": "true", "WEIR_ACCESS_LOG_RATIO": "0.01", "WEIR_LOG_LEVEL": "INFO", "WEIR_TRACE_RATIO": "0"}
 SERVICES = ("ingress-0", "policy-0", "executor-0", "analytics-0")
 CONNECTIONS = 64
+SCRAPE_S = 15.0
 
 
-class Side(NamedTuple):
-    """One cluster under load; `scraped`: its metrics are read with every load, as Prometheus would."""
+class Result(NamedTuple):
+    """Beside the first cluster: throughput, and requests that a CPU second of the services serves."""
 
-    cluster: Platform
-    url: str
-    headers: list[str]
-    scraped: bool
+    throughput: float
+    per_cpu: float
+
+
+class Side:
+    """One cluster under load; `scraped`: its metrics are read every fifteen seconds, as by Prometheus."""
+
+    def __init__(self, cluster: Platform, *, scraped: bool) -> None:
+        """With a project that does little."""
+        self._cluster, self._scraped, self._next = cluster, scraped, 0.0
+        cluster.admin("POST", "/projects/open/versions", {"files": projects.open_project()})
+        token = cluster.admin("POST", "/projects/open/clients/load/tokens", {})["token"]
+        time.sleep(2)
+        self._url = f"{cluster.ingress}/open/echo"
+        self._headers = ["Content-Type: application/json", f"Authorization: Bearer {token}"]
+        self._processes = [psutil.Process(process.pid) for name, process in cluster.processes().items()
+                           if name in SERVICES]
+        self.load(2)
 
     def load(self, seconds: float) -> tuple[float, float]:
-        """Requests a second, CPU microseconds of all services per request."""
-        known = [psutil.Process(process.pid) for name, process in self.cluster.processes().items() if name in SERVICES]
-        before, began = sum(cpu_s(process) for process in known), time.monotonic()
-        if self.scraped:
-            for name in SERVICES:
-                address = self.cluster.processes()[name].ready_url.replace("/-/ready", "/metrics")
-                with urllib.request.urlopen(address, timeout=5) as answer:
-                    answer.read()
-        found = drive_url(self.url, self.headers, CONNECTIONS, seconds)
+        """Requests a second, CPU seconds of all services per request."""
+        before = sum(cpu_s(process) for process in self._processes)
+        scraper = threading.Thread(target=self._scrape)
+        scraper.start()
+        found = drive_url(self._url, self._headers, CONNECTIONS, seconds)
+        scraper.join()
         assert set(found["statuses"]) == {200}, found["statuses"]
-        requests = found["rps"] * (time.monotonic() - began)
-        return found["rps"], (sum(cpu_s(process) for process in known) - before) * 1e6 / requests
+        used = sum(cpu_s(process) for process in self._processes) - before
+        return found["rps"], used / sum(found["statuses"].values())
+
+    def _scrape(self) -> None:
+        if not self._scraped or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + SCRAPE_S
+        for name in SERVICES:
+            address = self._cluster.processes()[name].ready_url.replace("/-/ready", "/metrics")
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                answer.read()
 
 
-def ready(cluster: Platform, *, scraped: bool) -> Side:
-    """With a project that does little."""
-    cluster.admin("POST", "/projects/open/versions", {"files": projects.open_project()})
-    token = cluster.admin("POST", "/projects/open/clients/load/tokens", {})["token"]
-    time.sleep(2)
-    side = Side(cluster, f"{cluster.ingress}/open/echo",
-                ["Content-Type: application/json", f"Authorization: Bearer {token}"], scraped)
-    side.load(2)
-    return side
-
-
-def ratios(plain: Mapping[str, str], other: Mapping[str, str], rounds: int, seconds: float,
-           *, scraped: bool = False) -> tuple[float, float]:
-    """Throughput of `other` as a part of that of `plain`, and the same of what a CPU second does."""
+def compare(variants: Sequence[Mapping[str, str]], rounds: int, seconds: float) -> list[Result]:
+    """Each variant but the first, beside the first."""
     with ExitStack() as stack:
         sides: list[Side] = []
-        for env in (plain, other):
+        for env in variants:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             cluster = platforms.start(Path(folder), "--no-example", env=env)
             stack.callback(platforms.stop, cluster)
-            sides.append(ready(cluster, scraped=scraped and env is other))
-        pairs = []
-        for number in range(rounds):
-            found = {which: sides[which].load(seconds) for which in ((0, 1) if number % 2 else (1, 0))}
-            pairs.append((found[0], found[1]))
-    return (statistics.median(one[0] / base[0] for base, one in pairs),
-            statistics.median(base[1] / one[1] for base, one in pairs))
+            sides.append(Side(cluster, scraped=env.get("WEIR_METRICS") != "false"))
+        found: list[dict[int, tuple[float, float]]] = []
+        order = list(range(len(sides)))
+        for _ in range(rounds):
+            random.shuffle(order)
+            found.append({which: sides[which].load(seconds) for which in order})
+    return [Result(statistics.median(one[which][0] / one[0][0] for one in found),
+                   statistics.median(one[0][1] / one[which][1] for one in found)) for which in range(1, len(sides))]
 
 
 def telling(rounds: int, seconds: float) -> str:
-    """A line of the report."""
-    throughput, per_cpu = ratios(SILENT, TELLING, rounds, seconds, scraped=True)
-    return (f"metrics, access log of 1 % and scrapes: {throughput:.3f} of the throughput without, "
-            f"{per_cpu:.3f} of the requests that a CPU second serves without ({rounds} pairs of {seconds:g} s)")
+    """A line of the report; two silent clusters side by side say how much of it is chance."""
+    found, chance = compare((SILENT, TELLING, SILENT), rounds, seconds)
+    return (f"metrics, access log of 1 % and scrapes: {found.throughput:.3f} of the throughput without, "
+            f"{found.per_cpu:.3f} of the requests that a CPU second serves without ({rounds} rounds of {seconds:g} s; "
+            f"two clusters without: {chance.throughput:.3f}, {chance.per_cpu:.3f})")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -105,10 +105,12 @@ async def test_paused_broker_stalls_the_outbox_and_nothing_is_lost(
         sent = outbox.send(topic, b"x", [])
         await eventually(lambda: outbox.stalled, within_s=5)
         assert not sent.done()
+        assert "has not acknowledged" in (await outbox.probe() or "")
     finally:
         os.kill(broker, signal.SIGCONT)
     await asyncio.wait_for(sent, 10)
     assert not outbox.stalled
+    assert await outbox.probe() is None
     assert len(await read_all(platform, topic)) == 1
 
 
