@@ -24,6 +24,8 @@ from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 
 GROUP = "weir-analytics"
+# envelopes of 64 KB that wait in memory for each stream
+_BUFFERED = 512
 Handle = Callable[[Record], Awaitable[None]]
 Take = Callable[[Record, Callable[[], object]], Awaitable[None]]
 
@@ -61,7 +63,7 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         broker_session_timeout=kafka.session_timeout_ms / 1000,
         broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
-        stream_wait_empty=False)
+        stream_wait_empty=False, stream_buffer_maxsize=_BUFFERED)
 
     async def drain(stream: Any, take: Take) -> None:
         stream.enable_acks = False

@@ -64,8 +64,10 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     proof: str | None = None
 
 
-MAX_BYTES = 524_288
+MAX_BYTES, LARGEST_EVENT = 524_288, 64_000
+_MOST_OBSERVED = 100
 _FORMAT = b"1"
+_ENCODER = msgspec.json.Encoder()
 _EVENTS = msgspec.json.Decoder(tuple[UsageEvent, ...])
 
 
@@ -78,8 +80,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
 
     def to_record(self) -> tuple[bytes, list[tuple[str, bytes]]]:
         """Value and headers."""
-        return msgspec.json.encode(self.events), [
-            (H.PRODUCER, self.producer.encode()), (H.SEQUENCE, b"%d" % self.sequence)]
+        return packed(self.producer, self.sequence, [encoded(event) for event in self.events])
 
     @classmethod
     def from_record(cls, value: bytes | None, headers: codec.HeaderMap) -> Self:
@@ -94,3 +95,15 @@ class Envelope(Struct, frozen=True, kw_only=True):
             raise BadRecord(f"header {H.SEQUENCE} is missing")
         return cls(producer=codec.required(headers, H.PRODUCER), sequence=sequence,
                    events=events)
+
+
+def encoded(event: UsageEvent) -> bytes:
+    """An event on its own. What would be larger than an envelope by far says less of policies that only report."""
+    found = _ENCODER.encode(event)
+    return found if len(found) <= LARGEST_EVENT else _ENCODER.encode(
+        msgspec.structs.replace(event, observed=event.observed[:_MOST_OBSERVED]))
+
+
+def packed(producer: str, sequence: int, events: Sequence[bytes]) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Value and headers of an envelope with these events."""
+    return b"[" + b",".join(events) + b"]", [(H.PRODUCER, producer.encode()), (H.SEQUENCE, b"%d" % sequence)]

@@ -226,15 +226,21 @@ def share(seconds: float, rounds: int) -> None:
     try:
         tokens = [token_of(bench.cluster) for bench in benches]
         time.sleep(3)
+        counted = {name: psutil.Process(process.pid) for name, process in benches[0].cluster.processes().items()}
+        before, calls = {name: cpu_s(process) for name, process in counted.items()}, 0.0
         rates: list[list[float]] = [[], []]
         for number in range(rounds + 1):
             for at, (bench, token) in enumerate(zip(benches, tokens, strict=True)):
                 found = rps(load(f"{bench.cluster.ingress}/{PROJECT}/echo", token, seconds, 0))
+                calls += found * seconds if at == 0 else 0
                 if number:
                     rates[at].append(found)
+        used = {name: (cpu_s(process) - before[name]) * 1e6 / calls for name, process in counted.items()}
         on, off = (statistics.median(found) for found in rates)
         print(f"calls/s with analytics {on:.0f}, without {off:.0f}: {(off - on) / off:+.1%}; rounds "
-              f"{[f'{a:.0f}/{b:.0f}' for a, b in zip(*rates, strict=True)]}", flush=True)
+              f"{[f'{a:.0f}/{b:.0f}' for a, b in zip(*rates, strict=True)]}; CPU of a call "
+              f"{sum(used.values()):.0f} us, {used['analytics-0']:.0f} of them analytics "
+              f"({used['analytics-0'] / sum(used.values()):.1%})", flush=True)
     finally:
         for bench in benches:
             bench.close()
