@@ -18,7 +18,7 @@ from shared.kafka.record import Record
 from shared.names import spans, topics
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
-from shared.telemetry.late_spans import STEP, LateTrace, late_spans
+from shared.telemetry.late_spans import STEP, LateTrace
 from shared.telemetry.span import Span, Value
 from shared.telemetry.tracing import Tracing
 
@@ -75,13 +75,13 @@ class ExecutorTraces:
             # one that was parked, or redelivered, has waited for longer than its last record
             began_us = min(began_us, made_ms(execution.request_id) * 1000)
             timing["executor-queue"] = ended_us - began_us - before_us - timing["executor"]
-        late_spans(LateTrace(
+        self._tracing.afterwards(LateTrace(
             trace=scene.trace, began_us=began_us, ended_us=ended_us, published_us=began_us, source=execution.source,
             answered=reply_to is not None, reply_topic=reply_to.topic if reply_to is not None else topics.REPLIES,
             server=self._server(scene) if execution.source == "edge" else None, told_us=began_us + before_us,
             request_id=execution.request_id, project=execution.project, operation=execution.operation,
             client=execution.client, workflow=scene.workflow, status=reply.status, reason=str(reason), timing=timing,
-            failed_step=step or ""), self._tracing.keep)
+            failed_step=step or ""))
 
     def _server(self, scene: Scene) -> tuple[str, dict[str, Value]]:
         """The request that was answered before it ran."""

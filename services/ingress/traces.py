@@ -17,7 +17,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.traceparent import TraceContext
 from shared.names import spans, topics
 from shared.names.headers import PROBLEM_JSON
-from shared.telemetry.late_spans import LateTrace, hop_spans, late_spans
+from shared.telemetry.late_spans import LateTrace
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.span import Kind, Span, Value
 from shared.telemetry.tracing import Tracing, sent
@@ -90,14 +90,14 @@ class EdgeTraces:
             return True
         if visit.target is not None and (ended >= 500 or visit.target.tracing.is_slow(
                 self._clock.elapsed_us() - visit.started_us, self._slow_us)):
-            late_spans(self._late(visit, visit.target, ended), self._tracing.keep)
+            self._tracing.afterwards(self._late(visit, visit.target, ended))
             return True
         return False
 
     def came_late(self, visit: Visit, reply: ReplyRecord) -> None:
         """An answer that nobody waits for any more: where the request was all the time."""
         if visit.span is None and visit.target is not None:
-            hop_spans(self._late(visit, visit.target, reply.status, reply), self._tracing.keep)
+            self._tracing.afterwards(self._late(visit, visit.target, reply.status, reply), hops_only=True)
 
     def _close(self, visit: Visit, span: Span, status: int) -> None:
         ended = max(status, visit.told_status)

@@ -17,7 +17,7 @@ from shared.decision.case import Case
 from shared.kafka.record import Record
 from shared.names import spans, topics
 from shared.names.reasons import Reason
-from shared.telemetry.late_spans import LateTrace, late_spans
+from shared.telemetry.late_spans import LateTrace
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
@@ -85,8 +85,8 @@ class PolicyTraces:
         if reply.status < 500 and (rule is None or not rule.is_slow(took_us, self._slow_us)):
             return
         ended_us = time.time_ns() // 1000
-        late_spans(LateTrace(
+        self._tracing.afterwards(LateTrace(
             trace=hearing.trace, began_us=ended_us - took_us, ended_us=ended_us, source=hearing.source,
             request_id=hearing.request_id, project=case.request.project, operation=case.operation, client=case.client,
             status=reply.status, reason=str(reason), detail=detail, timing=timing, answered=reply_to is not None,
-            reply_topic=reply_to.topic if reply_to is not None else topics.REPLIES), self._tracing.keep)
+            reply_topic=reply_to.topic if reply_to is not None else topics.REPLIES))

@@ -6,11 +6,12 @@ Never: a delay for a request: spans that cannot be sent are counted and dropped,
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
-from shared.names import topics
+from shared.names import actions, topics
 from shared.runtime.span_sender import SpanSender
 from shared.runtime.tasks import Tasks
 from shared.settings.telemetry import TraceSettings
@@ -19,6 +20,7 @@ from shared.telemetry.otlp import export_request
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
 
+log = logging.getLogger(__name__)
 _EVERY_S = 0.2
 # takes about a millisecond, and is far below the largest record unless spans are very large
 _AT_ONCE = 100
@@ -57,7 +59,13 @@ class SpanExport:
             await asyncio.sleep(0)
 
     def _send(self, spans: Sequence[Span]) -> None:
-        payload = export_request(spans)
+        try:
+            payload = export_request(spans)
+        except (OverflowError, ValueError) as exc:
+            # a time or an id that cannot be written down
+            log.warning("%d spans cannot be exported: %r", len(spans), exc, extra={"action": actions.TRACE_FAILED})
+            self._metrics.spans_dropped.inc(by=len(spans))
+            return
         try:
             sent = self._outbox.send(topics.SPANS, payload, [])
         except RecordTooLarge:

@@ -6,14 +6,17 @@ Never: a span object for an unsampled request; a wait: past the bound spans are 
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from shared.contracts.traceparent import TraceContext
 from shared.errors import WeirError
-from shared.names import spans
+from shared.names import actions, spans
+from shared.telemetry.late_spans import LateTrace, hop_spans, late_spans
 from shared.telemetry.span import Attributes, Kind, Resource, Span, messaging
 
+log = logging.getLogger(__name__)
 MAX_HELD = 20_000
 
 
@@ -66,6 +69,18 @@ class Tracing:
         finally:
             if opened is not None:
                 opened.end()
+
+    def afterwards(self, late: LateTrace, *, hops_only: bool = False) -> None:
+        """Make the trace of a request that was not sampled, or its hops; times that make no sense stop nobody."""
+        made: list[Span] = []
+        try:
+            (hop_spans if hops_only else late_spans)(late, made.append)
+        except Exception:
+            self._dropped += 1
+            log.exception("no trace of request %s can be made afterwards", late.request_id,
+                          extra={"action": actions.TRACE_FAILED, "request_id": late.request_id})
+        for span in made:
+            self.keep(span)
 
     def keep(self, span: Span) -> None:
         """Take an ended span for the next export."""

@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.contracts.traceparent import TraceContext
+from shared.kafka.spans import SpanExport
 from shared.names import spans
+from shared.runtime.tasks import Tasks
+from shared.telemetry.late_spans import LateTrace
+from shared.telemetry.metrics import Metrics
 from shared.telemetry.otlp import export_request
 from shared.telemetry.span import Kind, Resource, Span
 from shared.telemetry.tracing import MAX_HELD, Tracing
+from tests.support.fakes import FakeOutbox
 
 VALUES = st.one_of(st.text(max_size=200), st.booleans(), st.integers(-2**63, 2**63 - 1), st.floats(allow_nan=False))
 
@@ -65,6 +70,30 @@ def test_nothing_is_made_for_an_unsampled_request() -> None:
         assert span is None
     assert tracing.send("weir.replies", TraceContext.new(sampled=False)) is None
     assert tracing.take() == ([], 0)
+
+
+def test_times_that_make_no_sense_stop_nobody() -> None:
+    tracing = Tracing("t", "t-0")
+    late = LateTrace(trace=TraceContext.new(sampled=False), began_us=1, ended_us=2, request_id="r", project="p",
+                     operation="o", status=500, reason="x", timing={"policy": "much"})  # type: ignore[dict-item]
+    tracing.afterwards(late)
+    assert tracing.take() == ([], 1)
+
+
+async def test_span_that_cannot_be_written_down_is_counted_and_the_others_go_on() -> None:
+    tracing, metrics, outbox = Tracing("t", "t-0"), Metrics(), FakeOutbox()
+    span = tracing.start("step a", TraceContext.new(sampled=True))
+    assert span is not None
+    span.start_ns = -1
+    span.end()
+    export = SpanExport(tracing, outbox, Tasks(), metrics)  # type: ignore[arg-type]  # a double
+    await export.stop()
+    assert outbox.sent == []
+    assert b"weir_spans_dropped_total 1.0" in metrics.text()[0]
+    with tracing.span("step b", TraceContext.new(sampled=True)):
+        pass
+    await export.stop()
+    assert len(outbox.sent) == 1
 
 
 def test_spans_past_the_bound_are_dropped_and_counted() -> None:
