@@ -32,5 +32,5 @@ class UsageTraces:
             span = self._tracing.process(topics.USAGE, TraceContext.new(sampled=True), waited_us, {
                 spans.MESSAGING_GROUP: GROUP, spans.EVENTS_COUNTED: len(some)})
             if span is not None:
-                span.links += [TraceContext(str(event.trace_id), str(event.span_id), sampled=True) for event in some]
+                span.links = [TraceContext(str(event.trace_id), str(event.span_id), sampled=True) for event in some]
                 span.end()

@@ -35,7 +35,7 @@ class Laps:
     def __call__(self, name: str) -> None:
         """A check has been made, or what it waits for has come."""
         now_us = self._clock.elapsed_us()
-        self._span.event(spans.CHECK, {spans.CHECK_NAME: name, spans.TOOK_US: now_us - self._last_us})
+        self._span.attributes[spans.check_us(name)] = now_us - self._last_us
         self._last_us = now_us
 
 

@@ -38,9 +38,6 @@ PASSES_LONGEST_US = "weir.loop.longest_us"
 EVENTS_COUNTED = "weir.usage.events"
 
 # events
-CHECK = "check"
-CHECK_NAME = "weir.check"
-TOOK_US = "weir.took_us"
 RETRY = "retry"
 ATTEMPT = "weir.attempt"
 PAUSE_MS = "weir.pause_ms"
@@ -67,6 +64,11 @@ MESSAGING_OFFSET = "messaging.kafka.offset"
 MESSAGING_GROUP = "messaging.consumer.group.name"
 MESSAGING_BODY_SIZE = "messaging.message.body.size"
 KAFKA = "kafka"
+
+
+def check_us(name: str) -> str:
+    """Attribute: how long one check of a decision took, or what it waited for."""
+    return f"weir.check.{name}_us"
 
 
 def service(name: str) -> str:

@@ -78,7 +78,7 @@ def late_spans(late: LateTrace, keep: Callable[[Span], None]) -> None:
         if late.status >= 500:
             root.fail(late.detail or late.reason, str(late.status))
         if late.published_us and not late.answered:
-            root.events.append((root.end_ns, spans.NO_REPLY, {}))
+            root.events = [(root.end_ns, spans.NO_REPLY, {})]
     if late.published_us:
         maker.hops(late.published_us, maker.send(late.topic, "weir-ingress", late.trace.span_id, late.published_us))
 

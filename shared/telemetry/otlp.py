@@ -16,7 +16,7 @@ from shared.names import spans
 from shared.telemetry.span import Attributes, Resource, Span, Value
 
 _SCOPE_NAME = "weir"
-_MAX_TEXT = 1_000
+_MAX_TEXT, _OFTEN = 1_000, 32
 _ERROR = b"\x18\x02"
 
 
@@ -44,26 +44,37 @@ def _span(span: Span) -> bytes:
         parts += (b"\x22\x08", bytes.fromhex(span.parent_id))
     parts += (b"\x2a", _text(span.name), b"\x30", bytes((span.kind,)), b"\x39", span.start_ns.to_bytes(8, "little"),
               b"\x41", span.end_ns.to_bytes(8, "little"), _attributes(b"\x4a", span.attributes))
-    parts += [_field(b"\x5a", b"".join((b"\x09", at_ns.to_bytes(8, "little"), b"\x12", _text(name),
-                                        _attributes(b"\x1a", attributes))))
-              for at_ns, name, attributes in span.events]
-    parts += [_field(b"\x6a", b"".join((b"\x0a\x10", bytes.fromhex(link.trace_id), b"\x12\x08",
-                                        bytes.fromhex(link.span_id)))) for link in span.links]
+    if span.events or span.links:
+        parts += _told(span)
     if span.error is not None:
         parts.append(_field(b"\x7a", b"".join((b"\x12", _text(span.error), _ERROR))))
     return b"".join(parts)
 
 
+def _told(span: Span) -> list[bytes]:
+    """Events and links."""
+    return [*(_field(b"\x5a", b"".join((b"\x09", at_ns.to_bytes(8, "little"), b"\x12", _text(name),
+                                        _attributes(b"\x1a", attributes))))
+              for at_ns, name, attributes in span.events),
+            *(_field(b"\x6a", b"".join((b"\x0a\x10", bytes.fromhex(link.trace_id), b"\x12\x08",
+                                        bytes.fromhex(link.span_id)))) for link in span.links)]
+
+
 def _attributes(tag: bytes, attributes: Attributes) -> bytes:
-    return b"".join([_field(tag, _pair(key, value) if type(value) is str and len(value) < 40
-                            else b"".join((_key(key), _field(b"\x12", _any(value)))))
-                     for key, value in attributes.items()])
+    out: list[bytes] = []
+    for key, value in attributes.items():
+        if type(value) is str and len(value) < _OFTEN:
+            out.append(_often(tag, key, value))
+        else:
+            said = _any(value)
+            out.append(_field(tag, b"".join((_key(key), b"\x12", _size(len(said)), said))))
+    return b"".join(out)
 
 
 @lru_cache(4096)
-def _pair(key: str, value: str) -> bytes:
-    """Names and enumerations come again and again."""
-    return b"".join((_key(key), _field(b"\x12", _any(value))))
+def _often(tag: bytes, key: str, value: str) -> bytes:
+    """Names and enumerations come again and again; ids are longer than they are."""
+    return _field(tag, _key(key) + _field(b"\x12", _any(value)))
 
 
 @lru_cache(256)
@@ -87,19 +98,25 @@ def _text(text: str) -> bytes:
 
 
 def _field(tag: bytes, data: bytes) -> bytes:
-    size = len(data)
-    return tag + (_SMALL[size] if size < 128 else _varint(size)) + data
+    return b"".join((tag, _size(len(data)), data))
 
 
-_SMALL = [bytes((size,)) for size in range(128)]
+@lru_cache(2048)
+def _size(size: int) -> bytes:
+    return _varint(size)
 
 
 def _varint(number: int) -> bytes:
     if number < 128:
         return _SMALL[number]
+    if number < 16384:
+        return bytes((number & 127 | 128, number >> 7))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+_SMALL = [bytes((size,)) for size in range(128)]

@@ -7,7 +7,7 @@ Never: a library's span: one of the official SDK costs five times as much to mak
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 
 from msgspec import Struct
@@ -57,8 +57,9 @@ class Span:
         self.context = TraceContext(under.trace_id, os.urandom(8).hex(), sampled=True)
         self.parent_id = "" if under.root else under.span_id
         self.attributes: dict[str, Value] = {}
-        self.events: list[tuple[int, str, Attributes]] = []
-        self.links: list[TraceContext] = []
+        # most have none, and an empty list costs, too
+        self.events: Sequence[tuple[int, str, Attributes]] = ()
+        self.links: Sequence[TraceContext] = ()
         self.error: str | None = None
         self.start_ns, self.end_ns = time.time_ns(), 0
 
@@ -69,7 +70,7 @@ class Span:
     def event(self, name: str, attributes: Attributes) -> None:
         """Something happened meanwhile; of very many, the first are kept."""
         if len(self.events) < MAX_EVENTS:
-            self.events.append((time.time_ns(), name, attributes))
+            self.events = [*self.events, (time.time_ns(), name, attributes)]
 
     def fail(self, what: str, kind: str) -> None:
         """It did not end well; `kind`: a stable name of the error."""

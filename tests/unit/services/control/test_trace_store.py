@@ -85,7 +85,7 @@ def test_span_that_names_many_traces_is_shown_with_each() -> None:
     traces = [call(store, "a"), call(later, "b")]
     counted = analytics.start("process weir.usage", TraceContext.new(sampled=True), Kind.CONSUMER)
     assert counted is not None
-    counted.links += traces
+    counted.links = traces
     counted.end()
     store.add(export_request(analytics.take()[0]))
     made: list[Span] = []

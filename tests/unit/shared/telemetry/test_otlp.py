@@ -32,7 +32,7 @@ def test_whatever_a_span_says_the_official_decoder_reads(attributes: dict[str, A
     span = Span(name, Kind.CONSUMER, under, Resource("weir-t", "t-0"), lambda _: None)
     span.note(attributes)
     span.event("retry", attributes)
-    span.links.append(under)
+    span.links = [under]
     span.end()
     found = ExportTraceServiceRequest.FromString(export_request([span]))
     read = found.resource_spans[0].scope_spans[0].spans[0]
