@@ -2,14 +2,15 @@
 
 In:    what the ledger notes of each producer.
 Out:   counts.
-Never: an alarm about an envelope that is only late: a number is missing when it is missing at two looks.
+Never: an alarm about an envelope that is only late: a number is missing when it is missing at each of several looks.
 
 A producer numbers its envelopes 0, 1, 2...; its last ones cannot be missed, for nobody knows of them.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 
 from services.analytics.ledger import PRODUCERS, STREAM, pairs
 from shared.names import actions
@@ -19,7 +20,8 @@ from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-_LOOK_EVERY_S = 15
+# partitions that are behind one another by less than this are only slow
+_LOOK_EVERY_S, _LOOKS = 15, 8
 _AT_ONCE = 500
 COUNTS = ("envelopes", "requests", "deliveries", "repeated_envelopes", "repeated_events")
 
@@ -44,9 +46,13 @@ async def gaps(store: Store) -> dict[bytes, int]:
 async def report(store: Store, before: Mapping[bytes, int]) -> dict[str, int]:
     """All counts; `before`: the gaps at an earlier look. Raises StoreUnavailable."""
     counts = {name.decode(): int(count) for name, count in pairs(await store.command("HGETALL", STREAM))}
-    now = await gaps(store)
-    missing = sum(min(count, before.get(producer, 0)) for producer, count in now.items())
+    missing = persisting(await gaps(store), [before])
     return {**{name: counts.get(name, 0) for name in COUNTS}, "missing_envelopes": missing}
+
+
+def persisting(now: Mapping[bytes, int], looks: Iterable[Mapping[bytes, int]]) -> int:
+    """How many numbers were missing at each of the looks, and are now."""
+    return sum(min(count, *(look.get(producer, 0) for look in looks)) for producer, count in now.items())
 
 
 class StreamWatch:
@@ -68,15 +74,16 @@ class StreamWatch:
         await self._tasks.end(self._task)
 
     async def _watch(self) -> None:
-        before: Mapping[bytes, int] = {}
+        looks: deque[Mapping[bytes, int]] = deque([{}], maxlen=_LOOKS)
         while True:
             try:
                 now = await gaps(self._store)
             except StoreUnavailable:
                 now = {}
-            missing = sum(min(count, before.get(producer, 0)) for producer, count in now.items())
+            missing = persisting(now, looks)
             if missing > self._missing:
                 log.warning("%d usage envelopes have a number and never came", missing,
                             extra={"action": actions.ENVELOPE_MISSING})
-            before, self._missing = now, missing
+            looks.append(now)
+            self._missing = missing
             await asyncio.sleep(_LOOK_EVERY_S)
