@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from shared.errors import Blame, Retry, WeirError
@@ -36,8 +36,10 @@ class Store:
         """`patient` allows the longer time-out, for work that no caller waits for."""
         self._metrics = metrics or Metrics(muted=True)
         timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
-        self._redis = Redis.from_url(settings.url, socket_timeout=timeout_s,
-                                     socket_connect_timeout=max(timeout_s, 0.5))
+        # a free connection is waited for; the pool that a client makes by itself refuses whoever finds all of them busy
+        self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
+            settings.url, max_connections=settings.connections, timeout=timeout_s, socket_timeout=timeout_s,
+            socket_connect_timeout=max(timeout_s, 0.5)))
         self._scripts: dict[str, Any] = {}
 
     async def start(self) -> None:

@@ -24,7 +24,7 @@ Calls = list[tuple[str, str]]
 
 @pytest.fixture
 async def journals(platform: Platform, name: str) -> AsyncIterator[Journals]:
-    store = Store(RedisSettings(url=platform.redis_url))
+    store = Store(RedisSettings(url=platform.redis_url), patient=True)
     yield Journals(store, Tasks())
     await store.command("DEL", "weir:journal:p:r")
     await store.stop()
@@ -112,7 +112,7 @@ async def test_masked_output_is_written_down_sealed_and_its_error_says_nothing(
     journals.seal = Seal(base64.urlsafe_b64encode(bytes(32)).decode())
     error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
     assert str(error) == "step 'later' failed, and says no more (mask)"
-    store = Store(RedisSettings(url=platform.redis_url))
+    store = Store(RedisSettings(url=platform.redis_url), patient=True)
     noted = (await store.hashes(["weir:journal:p:r"]))[0]
     await store.stop()
     assert b"sealed" in noted[b"secret/"]

@@ -18,7 +18,7 @@ from tests.unit.services.executor.test_run import nowhere, perform
 
 @pytest.fixture
 async def store(platform: Platform) -> AsyncIterator[Store]:
-    made = Store(RedisSettings(url=platform.redis_url))
+    made = Store(RedisSettings(url=platform.redis_url), patient=True)
     yield made
     await made.stop()
 
@@ -99,6 +99,12 @@ async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: S
     await store.command("DEL", "weir:journal:p:r")
     assert await outputs(store, act(key, "get")) == [1]
     await store.command("DEL", f"weir:storage-done:p:r/{steps[0]['id']}")
+
+
+async def test_more_callers_than_connections_wait_for_one(platform: Platform) -> None:
+    crowded = Store(RedisSettings(url=platform.redis_url, connections=4), patient=True)
+    assert await asyncio.gather(*(crowded.command("PING") for _ in range(300))) == [True] * 300
+    await crowded.stop()
 
 
 async def test_list_that_is_larger_than_a_step_may_give_is_not_read_whole(store: Store, key: str) -> None:

@@ -34,7 +34,7 @@ OPERATIONS = "operations:\n  - { name: o, method: POST, path: '/{id}', workflow:
 
 @pytest.fixture
 async def store(platform: Platform) -> AsyncIterator[Store]:
-    made = Store(RedisSettings(url=platform.redis_url))
+    made = Store(RedisSettings(url=platform.redis_url), patient=True)
     await made.command("DEL", "weir:storage:p:project:visits-rosa", "weir:journal:p:r")
     yield made
     await made.command("DEL", "weir:journal:p:r")
