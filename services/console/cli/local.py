@@ -90,7 +90,10 @@ def status(as_json: AsJson = False) -> None:
     if known is None or not known.supervisor.is_alive():
         raise Failure("no cluster is running here; `weir up` starts one")
     rows = asyncio.run(_look(known))
-    output.rows(rows, _STATUS, as_json=as_json)
+    # a log is worth its room where something is wrong
+    told = rows if as_json else [
+        {**row, "log": row["log"] if row["state"] != "ready" or row["restarts"] else None} for row in rows]
+    output.rows(told, _STATUS, as_json=as_json)
     if known.state != "ready" or any(row["state"] != "ready" for row in rows):
         raise typer.Exit(1)
 
