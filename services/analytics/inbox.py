@@ -30,10 +30,6 @@ Done = Callable[[], object]
 Listen = Callable[[Folded], None]
 
 
-class LedgerWentBack(RuntimeError):
-    """The store has forgotten entries it had acknowledged; only a restart from its own offsets makes them good."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticsParts:
     """What the door works with; built in `wire.py`. `catch_up` returns when all configuration there is has been read;
@@ -80,7 +76,7 @@ class Counter:
         """After a rebalance the store's offsets are the truth again: where each partition goes on. Raises
         StoreUnavailable."""
         counted = await self._parts.ledger.offsets()
-        self._last.clear()
+        self._last = {partition: counted[partition] for partition in first if partition in counted}
         for partition, gone in self.places.begin(counted, first).items():
             log.error("partition %d of the usage topic: %d envelopes were gone before they were counted", partition,
                       gone, extra={"action": actions.STREAM_LOST})
@@ -133,15 +129,11 @@ class Counter:
         """How many of the batch are counted now. Raises LedgerWentBack."""
         while True:
             try:
-                entry = await self._parts.ledger.enter(batch)
+                entry = await self._parts.ledger.enter(batch, self._last)
                 break
             except StoreUnavailable as exc:
                 log.warning("the ledger waits: %s", exc, extra={"action": actions.STORE_AWAY})
                 await asyncio.sleep(self._parts.settings.store_retry_s)
-        for partition, before in entry.before.items():
-            if before < self._last.get(partition, -1):
-                raise LedgerWentBack(f"partition {partition}: the store was at {self._last[partition]}, "
-                                     f"now at {before}")
         for partition, (_, last) in entry.folded.places.items():
             self._last[partition] = max(last, self._last.get(partition, -1))
         self._report(entry.folded)

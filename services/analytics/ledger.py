@@ -32,6 +32,10 @@ _MOST_SUMS = 400
 _FIELDS, _FIELD = msgspec.json.Encoder(), msgspec.json.Decoder(Dimensions)
 
 
+class LedgerWentBack(RuntimeError):
+    """The store has forgotten entries it had acknowledged; only a restart from its own offsets makes them good."""
+
+
 class Addition(NamedTuple):
     """A number that grows with the counters: a field of a hash, or with an empty field the key itself."""
 
@@ -60,10 +64,13 @@ class Ledger:
         the same transaction, of requests that are new."""
         self._store, self._clock, self._seen_s, self._contribute = store, clock, seen_hours * 3600, contribute
 
-    async def enter(self, batch: Sequence[Placed]) -> Entry:
-        """Add envelopes, the first `folded.records` of the batch: so many that the store is not held for long. Raises
-        StoreUnavailable; then nothing was added, or all was and a repeat adds nothing."""
-        known = Known()
+    async def enter(self, batch: Sequence[Placed], floor: Mapping[int, int] | None = None) -> Entry:
+        """Add envelopes, the first `folded.records` of the batch: so many that the store is not held for long.
+
+        `floor`: offsets that the store has had for sure. Raises LedgerWentBack, and adds nothing, where it has them no
+        more; StoreUnavailable: then nothing was added, or all was and a repeat adds nothing.
+        """
+        known, floor = Known(), floor or {}
         while True:
             folded = fold(batch, known, _MOST_SUMS)
             if not folded.places:
@@ -71,7 +78,10 @@ class Ledger:
             runs = [run for place, numbers in folded.seen.items() for run in seen.runs(place, numbers)]
             outcome, found = await self._store.run(
                 "ledger", [OFFSETS, STREAM, PRODUCERS],
-                [ENCODER.encode(self._work(folded, runs)), *(run.bits for run in runs)])
+                [ENCODER.encode(self._work(folded, runs, floor)), *(run.bits for run in runs)])
+            if outcome == b"behind":
+                raise LedgerWentBack(f"the store is at {dict(zip(folded.places, found, strict=True))}, and was at "
+                                     f"{dict(floor)}")
             if outcome == b"seen":
                 for index, bits in found:
                     run = runs[index - 1]
@@ -81,9 +91,9 @@ class Ledger:
             if outcome == b"added":
                 return Entry(folded, known.offsets)
 
-    def _work(self, folded: Folded, runs: Sequence[seen.Run]) -> JsonObject:
+    def _work(self, folded: Folded, runs: Sequence[seen.Run], floor: Mapping[int, int]) -> JsonObject:
         return {
-            "places": [(partition, *offsets) for partition, offsets in folded.places.items()],
+            "places": [(partition, *offsets, floor.get(partition, -1)) for partition, offsets in folded.places.items()],
             "seen": [(run.key, run.start, _KEEP_PRODUCER_S if run.place.startswith(ENVELOPES) else self._seen_s)
                      for run in runs],
             "sums": _by_bucket(folded),

@@ -9,7 +9,7 @@ import pytest
 from services.analytics import buckets
 from services.analytics.counters import Counters
 from services.analytics.fold import Dimensions, Placed
-from services.analytics.ledger import Addition, Ledger, read_field
+from services.analytics.ledger import OFFSETS, Addition, Ledger, LedgerWentBack, read_field
 from services.analytics.measures import Measures, stored, total
 from shared.clock import SystemClock
 from shared.contracts.usage import Envelope, UsageEvent
@@ -101,6 +101,18 @@ async def test_replayed_envelope_of_edge_events_counts_nothing(ledger: Ledger, s
     assert (await ledger.enter(moved)).folded.repeated_envelopes == 1
     assert (await sums(store, name)).requests == 5
     assert (await ledger.offsets())[partition] == 12
+
+
+async def test_store_that_went_back_gets_nothing_that_comes_after(ledger: Ledger, store: Store, name: str) -> None:
+    partition = random.randrange(1_000, 10**9)
+    later = [Placed(partition, 8, envelope(name, 1, [usage(name, 2)]))]
+    await ledger.enter([Placed(partition, 7, envelope(name, 0, [usage(name, 1)]))])
+    await store.command("HSET", OFFSETS, partition, 3)
+    with pytest.raises(LedgerWentBack):
+        await ledger.enter(later, {partition: 7})
+    assert (await ledger.offsets())[partition] == 3
+    assert (await sums(store, name)).requests == 1
+    assert len((await ledger.enter(later, {partition: 3})).folded.requests) == 1
 
 
 async def test_odd_names_stay_apart(ledger: Ledger, store: Store, name: str) -> None:

@@ -1,7 +1,7 @@
 -- Add folded envelopes to the counters, once, together with their offsets; or change nothing and say what is known already.
 -- KEYS[1]: hash of offsets by partition.  KEYS[2]: hash of what the stream has brought.  KEYS[3]: producers by time.
 -- ARGV[1]: msgpack {places, seen, sums, additions, producers, stream, seconds}:
---   places: {{partition, first offset, last offset}, ...}
+--   places: {{partition, first offset, last offset, offset that was stored for sure}, ...}
 --   seen: {{key, first byte, seconds to keep}, ...}
 --   sums: {{{bucket key, expiry as unix seconds, key, expiry, ...}, {field, sums, field, sums, ...}}, ...}; all fields
 --     are added to all keys; sums: see measures.py
@@ -9,16 +9,18 @@
 --   producers: {{key, envelopes, highest sequence number}, ...}
 --   stream: {field, amount, ...};  now: unix seconds;  keep: seconds for which a producer is remembered
 -- ARGV[2], ...: the bits of each of `seen`; the store's msgpack knows no bytes.
--- Returns {'stale', {offset stored, ...}} where an offset is not new, {'seen', {{index of seen, bits}, ...}} where bits
+-- Returns {'behind', {offset stored, ...}} where less is stored than has been, {'stale', {offset stored, ...}} where an offset is not new, {'seen', {{index of seen, bits}, ...}} where bits
 -- are set already, {'added', {offset stored before, ...}} otherwise; -1 stands for no offset.
 local work = cmsgpack.unpack(ARGV[1])
 local call = redis.call
 
-local stored, stale = {}, false
+local stored, stale, behind = {}, false, false
 for at, place in ipairs(work.places) do
   stored[at] = tonumber(call('HGET', KEYS[1], place[1]) or '-1')
   stale = stale or stored[at] >= place[2]
+  behind = behind or stored[at] < place[4]
 end
+if behind then return {'behind', stored} end
 if stale then return {'stale', stored} end
 
 local merged, known = {}, {}
