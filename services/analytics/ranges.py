@@ -2,16 +2,19 @@
 
 In:    a range, the time now, a wanted granularity.
 Out:   the buckets, and the range that they cover.
-Never: a minute that is kept no more: then the range grows to whole hours, days or months, and says so.
+Never: a minute that is kept no more, or minutes at the edge of a long range: then the range grows to whole hours, days
+       or months, and says so.
 """
 
 from typing import NamedTuple
 
-from services.analytics.buckets import GRAINS, MONTH, Grain, cover
+from services.analytics.buckets import GRAINS, HOUR, HOUR_MS, MINUTE, MONTH, Grain, cover
 from shared.contracts.query import Granularity
 from shared.errors import InputInvalid
 
 Bucket = tuple[Grain, int]
+# of so long a range, a minute more or less is not worth sixty buckets
+_LONG_MS = 12 * HOUR_MS
 
 
 class Range(NamedTuple):
@@ -31,6 +34,8 @@ def range_of(since_ms: int, until_ms: int, now_ms: int, per: Granularity | None,
     """The buckets of a range, at most so many. Raises InputInvalid."""
     kept = [grain for grain in GRAINS if grain.end_of(since_ms) + grain.keep_s * 1000 >= now_ms] or [MONTH]
     finest = kept[0]
+    if per is None and finest is MINUTE and until_ms - since_ms > _LONG_MS:
+        finest = HOUR
     if per is not None:
         wanted = grain_of(per)
         if wanted not in kept:

@@ -33,7 +33,9 @@ def test_no_bucket_is_asked_for_that_is_kept_no_more(back: int) -> None:
 
 def test_range_of_today_needs_few_buckets() -> None:
     found = range_of(NOW - 24 * HOUR_MS, NOW + MINUTE_MS, NOW, None, 3_000).buckets
-    assert [sum(grain is one for grain, _ in found) for one in GRAINS] == [30, 16, 1, 0]
+    assert [sum(grain is one for grain, _ in found) for one in GRAINS] == [0, 17, 1, 0]
+    short = range_of(NOW - 2 * HOUR_MS, NOW + MINUTE_MS, NOW, None, 3_000).buckets
+    assert [sum(grain is one for grain, _ in short) for one in GRAINS] == [30, 2, 0, 0]
 
 
 def test_granularity_gives_one_bucket_after_the_other() -> None:
