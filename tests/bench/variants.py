@@ -102,8 +102,8 @@ def telling(rounds: int, seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure metrics and logs alone."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.variants", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=1)
     options: Any = parser.parse_args(arguments)
     print(telling(options.rounds, options.seconds))
 
