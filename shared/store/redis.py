@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
@@ -36,10 +37,12 @@ class Store:
         """`patient` allows the longer time-out, for work that no caller waits for."""
         self._metrics = metrics or Metrics(muted=True)
         timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
-        # a free connection is waited for; the pool that a client makes by itself refuses whoever finds all of them busy
+        # a free connection is waited for: the pool that a client makes by itself refuses whoever finds all of them
+        # busy; and with maintenance notifications on, it does not look whether an idle connection has been lost
         self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
             settings.url, max_connections=settings.connections, timeout=timeout_s, socket_timeout=timeout_s,
-            socket_connect_timeout=max(timeout_s, 0.5)))
+            socket_connect_timeout=max(timeout_s, 0.5),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False)))
         self._scripts: dict[str, Any] = {}
 
     async def start(self) -> None:
