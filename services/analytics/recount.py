@@ -23,7 +23,7 @@ _MEASURES = ("requests", "tasks", "bytes_in", "bytes_out", "micros", "late")
 _MOST_SHOWN = 20
 _PAGE_BITS = 16
 Sums = Counter[str]
-Leeway = dict[tuple["Place", str], tuple[int, int]]
+Leeway = dict[tuple["Place", str], int]
 
 
 class Place(NamedTuple):
@@ -42,9 +42,9 @@ class Recount:
         self._buckets = frozenset(buckets)
         self._grains: tuple[Grain, ...] = tuple({grain: None for grain, _ in self._buckets})
         self._seen: dict[tuple[str, int], bytearray] = {}
-        # the later events of requests that have several
-        self.again: dict[str, list[UsageEvent]] = {}
-        self._firsts: dict[str, UsageEvent] = {}
+        # requests that have several events; those events, once they are recalled
+        self.again: set[str] = set()
+        self._recalled: dict[str, list[UsageEvent]] = {}
         self.found: dict[Place, Sums] = {}
         self.events = self.repeated = 0
 
@@ -59,7 +59,7 @@ class Recount:
                 place, _, number = event.origin.rpartition("/")
                 if not self._is_new(place, int(number)):
                     self.repeated += 1
-                    self.again.setdefault(event.origin, []).append(event)
+                    self.again.add(event.origin)
                     continue
             self._count(event)
 
@@ -73,22 +73,20 @@ class Recount:
         return new
 
     def recall(self, envelope: Envelope) -> None:
-        """The same envelopes once more, in the same order: which event of such a request did `take` count?"""
+        """The same envelopes once more, in any order: what do the events of such a request say?"""
         for event in envelope.events:
             if event.kind == "request" and event.origin in self.again:
-                self._firsts.setdefault(event.origin, event)
+                self._recalled.setdefault(event.origin, []).append(event)
 
     def leeway(self) -> Leeway:
-        """How far each counter may be off, since another event of a request may be the one that was counted."""
+        """How far each counter may be off: here and there, another event of a request may have been counted."""
         found: Leeway = {}
-        for origin, first in self._firsts.items():
-            events = [first, *self.again[origin]]
+        for events in self._recalled.values():
             for place in {place for event in events if (place := self._place(event)) is not None}:
                 sums = [amounts_of(event) if self._place(event) == place else Sums() for event in events]
                 for name in _MEASURES:
                     here = [each[name] for each in sums]
-                    down, up = found.get((place, name), (0, 0))
-                    found[place, name] = down + here[0] - min(here), up + max(here) - here[0]
+                    found[place, name] = found.get((place, name), 0) + max(here) - min(here)
         return found
 
     def _count(self, event: UsageEvent) -> None:
@@ -144,9 +142,8 @@ def _each(counted: Mapping[Place, Sums], found: Mapping[Place, Sums],
     for place in sorted({*counted, *found}, key=lambda one: (one.project, one.bucket[1], one.dimensions)):
         for name in _MEASURES:
             left, right = counted.get(place, Sums())[name], found.get(place, Sums())[name]
-            down, up = leeway.get((place, name), (0, 0))
-            beyond = max(right - down - left, left - right - up, 0)
-            if beyond:
+            beyond = abs(left - right) - leeway.get((place, name), 0)
+            if beyond > 0:
                 grain, index = place.bucket
                 yield beyond, Difference(time=grain.start(index), project=place.project,
                                          **place.dimensions._asdict(), measure=name, counted=left, recounted=right)
