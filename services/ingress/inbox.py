@@ -25,6 +25,7 @@ from services.ingress.visit import Visit
 from shared.client.caller import Caller, NotAcknowledged
 from shared.clock import Clock
 from shared.contracts import ids
+from shared.contracts.config import Token
 from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
@@ -155,6 +156,7 @@ class Door:
             reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms,
                                             Watching(parts.traces, visit))
         except TimedOut as error:
+            visit.caller = self._owner(record.token_digest, target)
             if how.kept:
                 raise answer.still_running(project, visit.request_id, how.wait_ms) from error
             raise
@@ -218,9 +220,13 @@ class Door:
             ("ip", seen.client_ip), ("client", caller.client if caller else ""),
             ("token", caller.id if caller else "")), now_ms), now_ms)
         if blocked is not None:
-            if caller is not None and caller.project == target.project and caller.revoked is None:
-                visit.caller = caller
+            visit.caller = self._owner(found.digest, target)
             raise blocked
+
+    def _owner(self, digest: str | None, target: Target) -> Token | None:
+        """Whose token it is, of a request that the edge ends, as far as the edge can know."""
+        owner = self._parts.routes.caller_of(digest) if digest else None
+        return owner if owner is not None and owner.project == target.project and owner.revoked is None else None
 
     def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
         settings = self._parts.settings
@@ -253,8 +259,8 @@ class Door:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
         headers = translate.clean_headers(request.headers.items())
         found = translate.credentials(headers, parse_qs(query), target).digest
-        caller = self._parts.routes.caller_of(found) if found else None
-        return caller is not None and caller.revoked is None and caller.client in target.tracing.debug
+        owner = self._owner(found, target)
+        return owner is not None and owner.client in target.tracing.debug
 
     def _refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
         unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)

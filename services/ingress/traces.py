@@ -129,7 +129,8 @@ class EdgeTraces:
             published_us=ended_us - (elapsed_us - visit.published_us) if visit.published_us else 0,
             answered=found is not None, server=(name, {**attributes, spans.HTTP_STATUS: status}),
             request_id=visit.request_id, project=target.project, operation=target.operation.name,
-            client="" if found is None else found.client, workflow=target.operation.workflow, status=status,
+            client=found.client if found is not None else visit.caller.client if visit.caller is not None else "",
+            workflow=target.operation.workflow, status=status,
             reason=reason or "ok", detail=detail, timing={} if found is None else found.timing, failed_step=told[2])
 
 

@@ -20,7 +20,7 @@ class Visit:
 
     `span` and `sending`: of a sampled request, the request itself and its record. `error`: reason and detail of an
     answer that is the edge's own. `told_status`: what the last of the `parts` of a stream said, for its own is
-    200 by then. `caller`: whose token it carries, of a request that the edge refuses for that.
+    200 by then. `caller`: whose token it carries, of a request that the edge ends.
     """
 
     request_id: str
