@@ -86,7 +86,7 @@ async def test_inventory(ask: Ask) -> None:
     async def counted() -> bool:
         found[:] = [(await ask("GET", started["result"]))[1]]
         return found[0]["status"] == "succeeded"
-    await eventually(counted, within_s=10)
+    await eventually(counted, within_s=40)
     assert found[0]["result"]["body"] == {"counted": ["apples: 38", "pears: 1"]}
 
 
