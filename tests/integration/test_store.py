@@ -30,3 +30,28 @@ async def test_connections_that_the_store_has_closed_fail_nobody(platform: Platf
     await other.stop()
     await asyncio.sleep(0.2)
     assert await asyncio.gather(*(store.command("PING") for _ in range(MANY))) == [True] * MANY
+
+
+async def test_whoever_is_cancelled_while_the_store_is_asked_ends(store: Store) -> None:
+    await store.ping()
+    for turns in range(400):
+        asking = asyncio.create_task(store.ping())
+        for _ in range(turns % 20):
+            await asyncio.sleep(0)
+        if asking.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+
+async def test_whoever_was_cancelled_before_may_still_ask(store: Store) -> None:
+    async def ends_well() -> bool:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await store.ping()
+            return True
+        return False
+    ending = asyncio.create_task(ends_well())
+    await asyncio.sleep(0)
+    ending.cancel()
+    assert await ending
