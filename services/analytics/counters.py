@@ -6,13 +6,25 @@ Never: the store, or this process, held by one large bucket: nobody else would b
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
 
-from services.analytics.buckets import Grain, key
+from services.analytics.buckets import key
+from services.analytics.ranges import Bucket
 from shared.store.redis import Store
 
 Fields = Mapping[bytes, bytes]
+# a field of each bucket, beside the counters
+CHANGES = b"changes"
 # buckets asked for at once; fields that one command may return
 _AT_ONCE, _LARGE, _SCAN = 50, 2_000, 1_000
+
+
+class State(NamedTuple):
+    """A bucket: how many fields it has, how often it has changed."""
+
+    bucket: Bucket
+    size: int
+    changes: int
 
 
 class Counters:
@@ -22,23 +34,33 @@ class Counters:
         """Reads when asked."""
         self._store = store
 
-    async def read(self, project: str,
-                   buckets: Sequence[tuple[Grain, int]]) -> AsyncIterator[tuple[tuple[Grain, int], Fields]]:
-        """Fields with their buckets; a large one comes in parts. Raises StoreUnavailable."""
+    async def states(self, project: str, buckets: Sequence[Bucket]) -> list[State]:
+        """Those of the buckets that hold something. Raises StoreUnavailable."""
+        found: list[State] = []
         for at in range(0, len(buckets), _AT_ONCE):
             part = buckets[at:at + _AT_ONCE]
-            keys = [key(project, grain, index) for grain, index in part]
-            sizes = await self._store.many([("HLEN", name) for name in keys])
-            small = [number for number, size in enumerate(sizes) if 0 < size <= _LARGE]
-            for number, fields in zip(small, await self._store.hashes([keys[number] for number in small]), strict=True):
-                yield part[number], fields
-            for number, size in enumerate(sizes):
-                if size > _LARGE:
-                    async for some in self._scan(keys[number]):
-                        yield part[number], some
+            told = await self._store.many([command for grain, index in part for command in (
+                ("HLEN", key(project, grain, index)), ("HGET", key(project, grain, index), CHANGES))])
+            found.extend(State(bucket, size, int(changes or 0)) for bucket, size, changes in zip(
+                part, told[::2], told[1::2], strict=True) if size)
+        return found
+
+    async def read(self, project: str, states: Sequence[State]) -> AsyncIterator[tuple[Bucket, Fields]]:
+        """Fields with their buckets; a large one comes in parts. Raises StoreUnavailable."""
+        small = [state.bucket for state in states if state.size <= _LARGE]
+        for at in range(0, len(small), _AT_ONCE):
+            part = small[at:at + _AT_ONCE]
+            for bucket, fields in zip(part, await self._store.hashes([key(project, *one) for one in part]),
+                                      strict=True):
+                fields.pop(CHANGES, None)
+                yield bucket, fields
+        for state in states:
+            if state.size > _LARGE:
+                async for some in self._scan(key(project, *state.bucket)):
+                    yield state.bucket, some
 
     async def _scan(self, name: str) -> AsyncIterator[Fields]:
-        cursor, seen = 0, set[bytes]()
+        cursor, seen = 0, {CHANGES}
         while True:
             cursor, found = await self._store.scan_hash(name, cursor, _SCAN)
             # a scan may bring a field twice while the hash grows

@@ -8,7 +8,9 @@ How long requests took is kept as a histogram whose buckets grow by a tenth each
 and histograms add up without a loss. A stored counter is a msgpack array; the ledger's script adds two of them.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from math import exp, log
 from typing import Any
 
@@ -45,6 +47,10 @@ class Measures(Struct, array_like=True):
         for slot, count in other.histogram.items():
             own[slot] = own.get(slot, 0) + count
 
+    def row(self) -> Row:
+        """As a stored counter is."""
+        return [self.requests, self.tasks, self.bytes_in, self.bytes_out, self.micros, self.late, self.slots]
+
     @classmethod
     def of(cls, rows: list[Row]) -> "Measures":
         """The sum of stored counters, column by column: a question reads thousands of them."""
@@ -64,15 +70,14 @@ class Measures(Struct, array_like=True):
             self.slots = {}
         return self.slots
 
-    def quantile(self, share: float) -> int | None:
-        """Microseconds within which so large a share of the requests ended; None when none was timed."""
-        total = sum(self.histogram.values())
-        seen = 0
-        for slot, count in sorted(self.histogram.items()):
-            seen += count
-            if seen >= share * total:
-                return middle_of(slot)
-        return None
+    def quantiles(self, shares: Sequence[float]) -> list[int | None]:
+        """Microseconds within which so large shares of the requests ended, in rising order; None when none was
+        timed."""
+        slots = sorted(self.histogram.items())
+        bounds = list(accumulate(count for _, count in slots))
+        if not bounds:
+            return [None] * len(shares)
+        return [middle_of(slots[bisect_left(bounds, share * bounds[-1])][0]) for share in shares]
 
 
 def slot_of(micros: int) -> int:

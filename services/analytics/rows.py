@@ -15,7 +15,7 @@ from services.analytics.ranges import Range
 from shared.contracts.query import DIMENSIONS, QUANTILES, Sums, UsageAnswer, UsageQuery, UsageRow
 from shared.contracts.usage_filter import fits
 
-_SHARES = dict(zip(QUANTILES, (0.5, 0.95, 0.99), strict=True))
+_SHARES = 0.5, 0.95, 0.99
 Values = tuple[Any, ...]
 
 
@@ -26,7 +26,9 @@ class Group(NamedTuple):
     hundred: int
 
 
-Found = dict[tuple[int | None, Group], list[Row]]
+# the start of a bucket, where buckets are kept apart
+Place = tuple[int | None, Group]
+Found = dict[Place, list[Row]]
 
 
 class Kept(dict[bytes, "Group | None"]):
@@ -35,7 +37,7 @@ class Kept(dict[bytes, "Group | None"]):
     def __init__(self, query: UsageQuery, project: str) -> None:
         """Counters of one project."""
         super().__init__()
-        self._query, self._project = query, project
+        self._query, self.project = query, project
 
     def __missing__(self, name: bytes) -> "Group | None":
         """A name that has not been seen yet."""
@@ -43,7 +45,7 @@ class Kept(dict[bytes, "Group | None"]):
         return kept
 
     def _keep(self, dimensions: Dimensions) -> "Group | None":
-        values = {"project": self._project, **dimensions._asdict()}
+        values = {"project": self.project, **dimensions._asdict()}
         if not fits(self._query.where, values):
             return None
         return Group(tuple(values[name] if name in self._query.by else None for name in DIMENSIONS),
@@ -109,8 +111,8 @@ def _sums(parts: Iterable[tuple[Any, int, Measures]]) -> dict[Any, Sums]:
 def _finished(measures: Measures, sums: Sums) -> Sums:
     for name in ("requests", "tasks", "bytes_in", "bytes_out", "late"):
         setattr(sums, name, getattr(measures, name))
-    for name, share in _SHARES.items():
-        setattr(sums, name, measures.quantile(share))
+    for name, found in zip(QUANTILES, measures.quantiles(_SHARES), strict=True):
+        setattr(sums, name, found)
     return sums
 
 

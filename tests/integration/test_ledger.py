@@ -4,14 +4,18 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
 import pytest
 
 from services.analytics import buckets
-from services.analytics.counters import Counters
+from services.analytics.counters import Counters, Fields, State
 from services.analytics.fold import Dimensions, Placed
 from services.analytics.ledger import OFFSETS, Addition, Ledger, LedgerWentBack, read_field
 from services.analytics.measures import Measures, stored, total
+from services.analytics.queries import Queries
+from services.analytics.ranges import Bucket
 from shared.clock import SystemClock
+from shared.contracts.query import UsageQuery
 from shared.contracts.usage import Envelope, UsageEvent
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
@@ -46,7 +50,9 @@ def envelope(producer: str, sequence: int, events: Sequence[UsageEvent]) -> Enve
 
 async def counters(store: Store, project: str, *spans: tuple[buckets.Grain, int]) -> dict[Dimensions, Measures]:
     found: dict[Dimensions, Measures] = {}
-    async for _, fields in Counters(store).read(project, spans or list(buckets.cover(TIME, TIME + 1))):
+    read = Counters(store)
+    states = await read.states(project, spans or list(buckets.cover(TIME, TIME + 1)))
+    async for _, fields in read.read(project, states):
         for name, value in fields.items():
             found.setdefault(read_field(name), Measures(slots={})).add(stored(value))
     return found
@@ -158,3 +164,29 @@ async def test_more_different_counters_than_lua_can_hold_at_once_are_added(ledge
     assert (await ledger.enter(batch)).folded.records == 1
     assert (await ledger.enter(batch[1:])).folded.records == 1
     assert len(await counters(store, name)) == 5_000
+
+
+async def test_question_about_the_past_is_answered_from_memory_until_something_comes_late(ledger: Ledger, store: Store,
+                                                                                         name: str) -> None:
+    reads: list[int] = []
+
+    class Watched(Counters):
+        async def read(self, project: str, states: Sequence[State]) -> AsyncIterator[tuple[Bucket, Fields]]:
+            reads.append(len(states))
+            async for found in super().read(project, states):
+                yield found
+
+    queries = Queries(Watched(store), SystemClock(), lambda: [name], 1_000)
+    asked = UsageQuery(project=name, since_ms=TIME - 60_000, until_ms=TIME + 60_000)
+
+    async def requests(query: UsageQuery = asked) -> int:
+        reads.clear()
+        return int(msgspec.json.decode(await queries.answer(query))["total"]["requests"])
+    partition = 10**9 + 1
+    await ledger.enter([Placed(partition, 1, envelope(name, 0, [usage(name, number) for number in range(20)]))])
+    assert (await requests(), sum(reads)) == (20, 1)
+    assert (await requests(), sum(reads)) == (20, 0)
+    assert (await requests(msgspec.structs.replace(asked, where={"operation": ['o"0|']})), sum(reads)) == (7, 1)
+    await ledger.enter([Placed(partition, 2, envelope(name, 1, [usage(name, number) for number in range(15, 25)]))])
+    assert (await requests(), sum(reads)) == (25, 1)
+    assert (await requests(), sum(reads)) == (25, 0)

@@ -4,7 +4,7 @@
 --   places: {{partition, first offset, last offset, offset that was stored for sure}, ...}
 --   seen: {{key, first byte, seconds to keep}, ...}
 --   sums: {{{bucket key, expiry as unix seconds, key, expiry, ...}, {field, sums, field, sums, ...}}, ...}; all fields
---     are added to all keys; sums: see measures.py
+--     are added to all keys; sums: see measures.py; the field `changes` of each key grows
 --   additions: {{key, field, amount, expiry as unix seconds}, ...}; an empty field: the key is the number
 --   producers: {{key, envelopes, highest sequence number}, ...}
 --   stream: {field, amount, ...};  now: unix seconds;  keep: seconds for which a producer is remembered
@@ -70,6 +70,8 @@ for _, entry in ipairs(work.sums) do
       values[at * 2 - 1], values[at * 2] = field, value
     end
     call('HSET', key, unpack(values))
+    -- whoever has read the bucket sees whether it has changed since
+    call('HINCRBY', key, 'changes', 1)
     call('EXPIREAT', key, targets[target + 1])
   end
 end

@@ -1,0 +1,52 @@
+"""What questions have been told of the past, for the next one: whoever watches usage asks the same again and again.
+
+In:    a question, how often each of its past buckets has changed.
+Out:   sums of those buckets, as long as none of them has changed since.
+Never: more of them than the bound allows.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from services.analytics.counters import State
+from services.analytics.measures import Row
+from services.analytics.rows import Place
+from shared.contracts.query import UsageQuery
+
+Rows = dict[Place, Row]
+# groups that are kept, of all questions together; about half a kilobyte each
+_MOST = 20_000
+
+
+class Past:
+    """Of one process."""
+
+    def __init__(self) -> None:
+        """Nothing known."""
+        self._known: OrderedDict[tuple[object, ...], tuple[Sequence[State], Rows]] = OrderedDict()
+        self._groups = 0
+
+    def told(self, query: UsageQuery, project: str, states: Sequence[State]) -> Rows | None:
+        """The sums of these buckets; None where they are not known as they stand now."""
+        asked = _asked(query, project)
+        known = self._known.get(asked)
+        if known is None or known[0] != states:
+            return None
+        self._known.move_to_end(asked)
+        return known[1]
+
+    def keep(self, query: UsageQuery, project: str, states: Sequence[State], rows: Rows) -> None:
+        """Sums that have just been made."""
+        asked = _asked(query, project)
+        if asked in self._known:
+            self._groups -= len(self._known.pop(asked)[1])
+        self._known[asked] = states, rows
+        self._groups += len(rows)
+        while self._groups > _MOST:
+            _, (_, gone) = self._known.popitem(last=False)
+            self._groups -= len(gone)
+
+
+def _asked(query: UsageQuery, project: str) -> tuple[object, ...]:
+    where = tuple(sorted((name, tuple(values)) for name, values in query.where.items()))
+    return project, query.by, where, query.per

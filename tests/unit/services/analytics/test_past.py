@@ -1,0 +1,38 @@
+"""What is remembered of the past."""
+
+from services.analytics import past
+from services.analytics.buckets import HOUR
+from services.analytics.counters import State
+from services.analytics.past import Past, Rows
+from services.analytics.rows import Group
+from shared.contracts.query import UsageQuery
+
+QUERY = UsageQuery(project="p", since_ms=0, until_ms=60_000)
+STATES = [State((HOUR, 1), 3, 1)]
+
+
+def rows(count: int) -> Rows:
+    return {(None, Group((number,), 2)): [1, 0, 0, 0, 0, 0, []] for number in range(count)}
+
+
+def test_sums_are_told_as_long_as_nothing_has_changed() -> None:
+    known = Past()
+    known.keep(QUERY, "p", STATES, rows(1))
+    assert known.told(QUERY, "p", STATES) == rows(1)
+    assert known.told(QUERY, "other", STATES) is None
+    assert known.told(UsageQuery(project="p", since_ms=0, until_ms=60_000, by=("client",)), "p", STATES) is None
+    assert known.told(QUERY, "p", [State((HOUR, 1), 3, 2)]) is None
+    assert known.told(QUERY, "p", [*STATES, State((HOUR, 2), 1, 1)]) is None
+
+
+def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
+    known = Past()
+    for name in ("a", "b"):
+        known.keep(QUERY, name, STATES, rows(past._MOST // 2))
+    assert known.told(QUERY, "a", STATES)
+    known.keep(QUERY, "c", STATES, rows(1))
+    known.keep(QUERY, "c", STATES, rows(2))
+    assert known.told(QUERY, "b", STATES) is None
+    assert known.told(QUERY, "a", STATES)
+    known.keep(QUERY, "d", STATES, rows(past._MOST + 1))
+    assert [known.told(QUERY, name, STATES) for name in ("a", "c", "d")] == [None] * 3
