@@ -24,8 +24,8 @@ from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 
 GROUP = "weir-analytics"
-# envelopes of 64 KB that wait in memory for each stream
-_BUFFERED = 512
+# envelopes of 128 KB that wait in memory for each stream
+_BUFFERED = 256
 Handle = Callable[[Record], Awaitable[None]]
 Take = Callable[[Record, Callable[[], object]], Awaitable[None]]
 

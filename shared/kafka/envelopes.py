@@ -4,7 +4,7 @@ In:    events, one at a time.
 Out:   envelopes on `weir.usage`; a future per envelope, done when the broker has it.
 Never: an event dropped: whoever finishes a request waits for this future before its record is committed.
 
-An envelope goes out after 60 ms, with 200 events, or before it would have more than 64 KB, whichever is first.
+An envelope goes out after 100 ms, with 400 events, or before it would have more than 128 KB, whichever is first.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.telemetry.metrics import Metrics
 
-MAX_EVENTS, MAX_BYTES = 200, 64_000
-MAX_WAIT_MS = 60
+MAX_EVENTS, MAX_BYTES = 400, 128_000
+MAX_WAIT_MS = 100
 
 
 class UsageEnvelopes:
