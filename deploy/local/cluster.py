@@ -7,7 +7,8 @@ Never: a process started; `supervisor.py` does that.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +97,12 @@ def parse_scale(text: str) -> dict[str, int]:
     return scale
 
 
+def scale_of(names: Iterable[str]) -> dict[str, int]:
+    """How many of each service there are, by the names of their processes."""
+    found = Counter(name.rpartition("-")[0] for name in names)
+    return {name: found[name] for name in SERVICES}
+
+
 def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *, example: bool) -> ClusterPlan:
     """The processes of a cluster with these settings."""
     state = settings.state_dir.resolve()
@@ -108,10 +115,11 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
               # the outside systems of the examples run on this machine
               "WEIR_EXECUTOR_ALLOW_NETWORKS": os.environ.get("WEIR_EXECUTOR_ALLOW_NETWORKS", _LOOPBACK),
-              "WEIR_EXECUTOR_PUBLISH_TOPICS": os.environ.get("WEIR_EXECUTOR_PUBLISH_TOPICS", '["examples."]'),
-              "WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}
+              "WEIR_EXECUTOR_PUBLISH_TOPICS": os.environ.get("WEIR_EXECUTOR_PUBLISH_TOPICS", '["examples."]')}
     keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
-    services = [_service(settings, name, number, {**common, **(keys if name in _KEY_HOLDERS else {})})
+    own = {"policy": {"WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}}
+    services = [_service(settings, name, number, {**common, **(keys if name in _KEY_HOLDERS else {}),
+                                                  **own.get(name, {})})
                 for name in SERVICES for number in range(scale.get(name, 1))]
     if example and STUB.exists():
         services.append(_stub(settings.stub_hr_port))

@@ -38,10 +38,13 @@ class ProcessState:
 
 @dataclass(slots=True, kw_only=True)
 class ClusterState:
-    """The supervisor and its processes."""
+    """The supervisor and its processes. `resized`: how often its size has been changed, or was to be; `fault`: why the
+    last change was not made."""
 
     supervisor: ProcessState
     state: str = "starting"
+    resized: int = 0
+    fault: str = ""
     processes: list[ProcessState] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
@@ -55,8 +58,8 @@ class ClusterState:
         """Read the file; None when there is none, or not one of ours."""
         try:
             doc = json.loads((folder / FILE).read_text())
-            return cls(supervisor=ProcessState(**doc["supervisor"]), state=doc["state"],
-                       processes=[ProcessState(**one) for one in doc["processes"]])
+            return cls(supervisor=ProcessState(**doc["supervisor"]), state=doc["state"], resized=doc["resized"],
+                       fault=doc["fault"], processes=[ProcessState(**one) for one in doc["processes"]])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

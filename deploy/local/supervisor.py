@@ -10,13 +10,14 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import aiohttp
 
 from deploy.local import child, ports, state
 from deploy.local.cluster import ClusterPlan, ProcessPlan
-from deploy.local.faults import AlreadyRunning, DidNotStart, NoWriteRight
+from deploy.local.faults import AlreadyRunning, DidNotStart, LocalFault, NoWriteRight
 from shared.errors import WeirError
 from shared.kafka.topics import ensure_topics
 from shared.settings.kafka import KafkaSettings
@@ -33,13 +34,15 @@ Say = Callable[[str], None]
 class Supervisor:
     """Owns every process of the cluster."""
 
-    def __init__(self, plan: ClusterPlan, say: Say) -> None:
-        """`say` prints a line for a person."""
-        self._plan, self._say = plan, say
+    def __init__(self, plan: ClusterPlan, say: Say, resized: Callable[[], ClusterPlan]) -> None:
+        """`say` prints a line for a person; `resized` tells the plan that is wanted now, once SIGHUP has come."""
+        self._plan, self._say, self._resized = plan, say, resized
+        # whatever should run, by name
+        self._wanted: dict[str, ProcessPlan] = {}
         self._state = state.ClusterState(supervisor=state.myself("supervisor"))
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
-        self._stop = asyncio.Event()
+        self._stop, self._resize = asyncio.Event(), asyncio.Event()
         self._lock: int | None = None
 
     async def run(self, when_ready: Callable[[], Awaitable[None]]) -> None:
@@ -47,13 +50,18 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._resize.set)
         self._claim()
         try:
             await self._unless_stopped(self._start())
             if not self._stop.is_set():
                 self._note("ready")
                 await self._unless_stopped(when_ready())
-                await self._stop.wait()
+            while not self._stop.is_set():
+                await self._unless_stopped(self._resize.wait())
+                if self._resize.is_set():
+                    self._resize.clear()
+                    await self._unless_stopped(self._follow())
         finally:
             await self._take_down()
 
@@ -92,20 +100,67 @@ class Supervisor:
         self._say(f"starting {', '.join(service.name for service in plan.services)}")
         await self._bring_up(plan.services)
 
+    async def _follow(self) -> None:
+        """Run what is wanted now, and say what came of it."""
+        try:
+            await self._change({plan.name: plan for plan in self._resized().services})
+            self._state.fault = ""
+        except LocalFault as exc:
+            self._state.fault = str(exc)
+            self._say(f"the cluster keeps its size: {exc}")
+        self._state.resized += 1
+        self._note("ready")
+
+    async def _change(self, wanted: Mapping[str, ProcessPlan]) -> None:
+        """New processes first, then those anew that are told something else, then fewer. Raises a `LocalFault`."""
+        known = {plan.name: plan for plan in self._plan.services}
+        added = [plan for name, plan in wanted.items() if name not in known]
+        taken = {number for plan in known.values() for number in plan.ports}
+        ports.check({number: use for plan in added for number, use in plan.ports.items() if number not in taken})
+        try:
+            await self._bring_up(added)
+        except LocalFault:
+            await self._end([plan.name for plan in added])
+            raise
+        self._plan = replace(self._plan, services=list(wanted.values()))
+        for name in [name for name, plan in known.items() if plan != wanted.get(name, plan)]:
+            # one after the other: the rest works on
+            await self._begin_anew(wanted[name])
+        await self._end([name for name in known if name not in wanted])
+        self._say(f"now running: {', '.join(wanted)}")
+
+    async def _end(self, names: Sequence[str]) -> None:
+        """For good."""
+        for name in names:
+            del self._wanted[name]
+        await asyncio.gather(*(child.stop(self._running.pop(name), _STOP_S) for name in names if name in self._running))
+        self._state.processes = [process for process in self._state.processes if process.name not in names]
+
+    async def _begin_anew(self, plan: ProcessPlan) -> None:
+        self._wanted[plan.name] = plan
+        before = self._running[plan.name]
+        await child.stop(before, _STOP_S)
+        while True:
+            if self._running[plan.name] is not before and await is_ready(plan.ready_url, plan.port):
+                return
+            await asyncio.sleep(_LOOK_S)
+
     async def _bring_up(self, plans: Sequence[ProcessPlan]) -> None:
         first_times = []
         for plan in plans:
             up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             first_times.append(up)
-            self._keepers.append(asyncio.ensure_future(self._keep(plan, up)))
+            self._wanted[plan.name] = plan
+            self._keepers.append(asyncio.ensure_future(self._keep(plan.name, up)))
         if first_times:
             await asyncio.gather(*first_times)
 
-    async def _keep(self, plan: ProcessPlan, up: asyncio.Future[None]) -> None:
-        """Start a process again and again; `up` is done when it has been ready once, or failed for good."""
-        log, failures, restarts = self._plan.state_dir / "logs" / f"{plan.name}.log", 0, 0
-        while not self._stop.is_set():
-            began = time.monotonic()
+    async def _keep(self, name: str, up: asyncio.Future[None]) -> None:
+        """Start a process again and again, as long as it is wanted; `up` is done when it has been ready once, or failed
+        for good."""
+        log, failures, restarts = self._plan.state_dir / "logs" / f"{name}.log", 0, 0
+        while not self._stop.is_set() and name in self._wanted:
+            plan, began = self._wanted[name], time.monotonic()
             process = await child.start(plan.argv, plan.env, log)
             self._running[plan.name] = process
             known = state.started(plan.name, process.pid, ready_url=plan.ready_url, log=str(log))
@@ -114,7 +169,7 @@ class Supervisor:
             waiter = asyncio.ensure_future(self._attend(plan, known, up, process))
             code = await process.wait()
             waiter.cancel()
-            if self._stop.is_set():
+            if self._stop.is_set() or name not in self._wanted:
                 return
             known.state = "down"
             self._put(known)
@@ -122,6 +177,10 @@ class Supervisor:
             if not up.done() and failures >= _MOST_EARLY_ENDS:
                 up.set_exception(DidNotStart(f"{plan.name} does not start (exit code {code}){self._words(plan.name)}"))
                 return
+            if plan is not self._wanted[name]:
+                # it was ended for this
+                failures = 0
+                continue
             pause, restarts = child.backoff_s(failures), restarts + 1
             self._say(f"{plan.name} ended with code {code}; starting it again"
                       + (f" in {pause:g} s" if pause else "") + f" (log: {log})")
@@ -168,7 +227,7 @@ class Supervisor:
         self._state.state = word
         self._state.save(self._plan.state_dir)
 
-    async def _unless_stopped(self, work: Awaitable[None]) -> None:
+    async def _unless_stopped(self, work: Awaitable[object]) -> None:
         task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()

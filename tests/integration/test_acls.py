@@ -52,8 +52,8 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pla
 
         async def when_ready() -> None:
             ready.set()
-        running = asyncio.ensure_future(Supervisor(
-            dataclasses.replace(plan, services=services), lambda _: None).run(when_ready))
+        guarded_plan = dataclasses.replace(plan, services=services)
+        running = asyncio.ensure_future(Supervisor(guarded_plan, lambda _: None, lambda: guarded_plan).run(when_ready))
         await asyncio.wait([running, asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()

@@ -29,30 +29,36 @@ from services.console.cli.top import read_all
 
 _DOWN_S = 40.0
 _DETACHED_S = 300.0
+_RESIZED_S = 90.0
 _RATES_S = 0.5
 _STATUS = ("name", "state", "version", "config", "per_s", "in_flight", "lag", "oldest_s", "pid", "restarts", "log")
-Scale = Annotated[str, typer.Option(help="How many of each service, as in policy=2,executor=2.")]
+SIZES = "How many of each service, as in policy=2,executor=2."
 Example = Annotated[bool, typer.Option(help="Load the example project and its stub HR system.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(up)
+    app.command()(scale)
     app.command()(down)
     app.command()(status)
     app.command(name="doctor")(look_at_machine)
 
 
 def up(detach: Annotated[bool, typer.Option("--detach", help="Return once the cluster is ready.")] = False,
-       scale: Scale = "", example: Example = True) -> None:
+       sizes: Annotated[str, typer.Option("--scale", help=SIZES)] = "", example: Example = True) -> None:
     """Bring the cluster up; Ctrl-C or `weir down` takes it down."""
-    settings, sizes = cluster.LocalSettings(), cluster.parse_scale(scale)
+    settings, wanted = cluster.LocalSettings(), cluster.parse_scale(sizes)
     if detach:
-        _detach(settings.state_dir, scale, example=example)
+        _detach(settings.state_dir, sizes, example=example)
         return
     began = time.monotonic()
     found = [] if settings.kafka_bootstrap else jars.ensure(_progress)
-    plan = cluster.plan(settings, found, sizes, example=example)
+    plan = cluster.plan(settings, found, wanted, example=example)
+
+    def resized() -> cluster.ClusterPlan:
+        return cluster.plan(settings, found, cluster.parse_scale(_size_file(settings.state_dir).read_text()),
+                            example=example)
 
     async def when_ready() -> None:
         steps = await first_steps.load_example(plan) if example else []
@@ -63,7 +69,28 @@ def up(detach: Annotated[bool, typer.Option("--detach", help="Return once the cl
             for step in steps:
                 output.say(f"  {step}")
 
-    asyncio.run(Supervisor(plan, output.say).run(when_ready))
+    asyncio.run(Supervisor(plan, output.say, resized).run(when_ready))
+
+
+def scale(sizes: Annotated[str, typer.Argument(help=f"{SIZES} Others stay as they are.")]) -> None:
+    """Change how many processes of each service run, while they do; returns when it is so."""
+    folder = cluster.LocalSettings().state_dir
+    known = ClusterState.load(folder)
+    if known is None or not known.supervisor.is_alive() or known.state != "ready":
+        raise Failure("no cluster is running here, or it is not ready yet; `weir up --scale ...` starts one")
+    wanted = {**cluster.scale_of(process.name for process in known.processes), **cluster.parse_scale(sizes)}
+    _size_file(folder).write_text(",".join(f"{name}={count}" for name, count in wanted.items()))
+    os.kill(known.supervisor.pid, signal.SIGHUP)
+    deadline = time.monotonic() + _RESIZED_S
+    while time.monotonic() < deadline:
+        found = ClusterState.load(folder)
+        if found is not None and found.resized > known.resized:
+            if found.fault:
+                raise Failure(f"the cluster keeps its size: {found.fault}")
+            output.say("now running: " + ", ".join(f"{name}={count}" for name, count in wanted.items()))
+            return
+        time.sleep(0.1)
+    raise Failure(f"the cluster did not get its size within {_RESIZED_S:g} s; `weir status` shows what runs")
 
 
 def down() -> None:
@@ -131,6 +158,10 @@ def _progress(done: int, of: int) -> None:
         output.console.print(f"fetching Apache Kafka: {done} of {of} jars", end="\r" if done < of else "\n")
     elif done in (1, of) or done % 10 == 0:
         output.say(f"fetching Apache Kafka: {done} of {of} jars")
+
+
+def _size_file(folder: Path) -> Path:
+    return folder / "scale"
 
 
 def _detach(state_dir: Path, scale: str, *, example: bool) -> None:
