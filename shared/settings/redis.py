@@ -5,7 +5,7 @@ Out:   `RedisSettings`.
 Never: clients.
 """
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,9 +15,22 @@ class RedisSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore")
 
     url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
+    # host:port of Redis Sentinels, which know where the primary is; the host and port of the URL are then not read
+    sentinels: list[str] = []
+    # what the Sentinels call it
+    primary: str = "weir"
     # a store that answers later than this is treated as away, so that it delays nobody
     timeout_ms: PositiveInt = 50
     # of one process; the store does one thing at a time anyway
     connections: PositiveInt = 64
     # counters of usage may wait longer than a caller
     patient_timeout_ms: PositiveInt = 5_000
+
+    @field_validator("sentinels")
+    @classmethod
+    def _have_ports(cls, given: list[str]) -> list[str]:
+        for one in given:
+            host, _, port = one.rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"{one!r}: expected host:port, as in [\"sentinel-0:26379\"]")
+        return given

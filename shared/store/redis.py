@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
 from shared.settings.redis import RedisSettings
+from shared.store.pool import close, pool
 from shared.telemetry.metrics import Metrics
 
 Argument = str | bytes | int
@@ -38,12 +38,8 @@ class Store:
         """`patient` allows the longer time-out, for work that no caller waits for."""
         self._metrics = metrics or Metrics(muted=True)
         timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
-        # a free connection is waited for: the pool that a client makes by itself refuses whoever finds all of them
-        # busy; and with maintenance notifications on, it does not look whether an idle connection has been lost
-        self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
-            settings.url, max_connections=settings.connections, timeout=timeout_s, socket_timeout=timeout_s,
-            socket_connect_timeout=max(timeout_s, 0.5),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False)))
+        self._pool = pool(settings, timeout_s)
+        self._redis = Redis(connection_pool=self._pool)
         self._scripts: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -52,6 +48,7 @@ class Store:
     async def stop(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+        await close(self._pool)
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a Lua script atomically. Raises StoreUnavailable."""

@@ -84,8 +84,9 @@ def compare(those: Side, these: Sequence[Side], rounds: int, seconds: float) -> 
             costs[side.name].append(side.load(seconds))
     for side in sides:
         ratios = [one / other for one, other in zip(costs[side.name], costs[those.name], strict=True)]
-        print(f"{side.name}: CPU of the services {statistics.median(costs[side.name]):.0f} µs a request at {side.rate}/s, "
-              f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) of {those.name}", flush=True)
+        print(f"{side.name}: CPU of the services {statistics.median(costs[side.name]):.0f} µs a request at "
+              f"{side.rate}/s, {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) of "
+              f"{those.name}", flush=True)
 
 
 def by_partitions(rounds: int, seconds: float) -> None:

@@ -1,0 +1,71 @@
+"""The store's primary dies; the Sentinels name another one, and the cluster goes on with it."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store
+from tests.chaos.test_kill import callers_of, counted
+from tests.support import platform as platforms
+from tests.support.platform import Platform, eventually
+from tests.support.sentinels import NAME, Sentinels, sentinels
+
+GREEN_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with sentinels(tmp_path_factory.mktemp("stores")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watched(stores: Sentinels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The cluster, told of the Sentinels alone."""
+    places = ", ".join(f'"127.0.0.1:{port}"' for port in stores.sentinels)
+    running = platforms.start(tmp_path_factory.mktemp("watched"), env={
+        "WEIR_REDIS_URL": "redis://nowhere.invalid:1/0", "WEIR_REDIS_SENTINELS": f"[{places}]",
+        "WEIR_REDIS_PRIMARY": NAME})
+    yield running
+    platforms.stop(running)
+
+
+async def replicated(port: int) -> bool:
+    async with Redis(port=port) as store:
+        state = await store.info("replication")
+        return state["role"] == "master" and state["connected_slaves"] == 1
+
+
+async def test_cluster_goes_on_with_the_new_primary(watched: Platform, stores: Sentinels) -> None:
+    primary, replica = stores.stores
+    await eventually(lambda: replicated(primary), within_s=20)
+    async with callers_of(watched) as (load, client):
+        await eventually(lambda: counted(watched, client)[200] > 20, within_s=20)
+        await asyncio.to_thread(stores.kill, primary)
+        before = load.statuses[200]
+        await eventually(lambda: asyncio.to_thread(watched.is_green), within_s=GREEN_S, every_s=0.5)
+        await eventually(lambda: load.statuses[200] > before + 50, within_s=GREEN_S)
+        load.over = True
+        await asyncio.sleep(1)
+
+        def settled() -> bool:
+            found = counted(watched, client)
+            return load.statuses[200] <= found[200] and found.total() <= load.sent
+        try:
+            await eventually(settled, within_s=GREEN_S)
+        finally:
+            print(f"\nsent {load.sent}, answered {dict(load.statuses)}, lost {load.lost}; "
+                  f"counted {dict(counted(watched, client))}")
+    async with Redis(port=replica) as store:
+        assert (await store.info("replication"))["role"] == "master"
+        assert await store.exists("weir:usage:offsets")
+
+
+async def test_many_wait_for_a_free_connection_to_the_primary(watched: Platform, stores: Sentinels) -> None:
+    store = Store(RedisSettings(url="redis://nowhere.invalid:1/0", connections=2, primary=NAME, sentinels=[
+        f"127.0.0.1:{port}" for port in stores.sentinels]), patient=True)
+    assert await asyncio.gather(*(store.command("PING") for _ in range(50))) == [True] * 50
+    await store.stop()
