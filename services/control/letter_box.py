@@ -21,7 +21,8 @@ from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
 from shared.kafka.record import Record
-from shared.kafka.watchdog import Watched, places_of
+from shared.kafka.tail import Tail
+from shared.kafka.watchdog import Watched
 from shared.names import actions, topics
 from shared.names import headers as H
 from shared.runtime.tasks import Tasks
@@ -136,30 +137,25 @@ class LetterFollower:
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, box: LetterBox) -> None:
         """Reads once started."""
-        self._settings, self._tasks, self._box = settings, tasks, box
-        self._consumer: AIOKafkaConsumer | None = None
+        self._settings, self._box = settings, box
+        self._tail = Tail(settings, tasks, topics.DEAD_LETTERS)
         self._reader: AIOKafkaConsumer | None = None
         self._lock = asyncio.Lock()
-        self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to read; nobody waits for the end."""
-        self._consumer = await connect.lone_consumer(self._settings)
-        self._consumer.assign([PLACE])
-        await self._consumer.seek_to_beginning(PLACE)
-        self._loop = self._tasks.spawn(self._run(self._consumer), "follow dead letters")
+        self._tail.follow(self._run(await self._tail.open()))
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
-        await self._tasks.end(self._loop)
-        for consumer in (self._consumer, self._reader):
-            if consumer is not None:
-                await consumer.stop()
+        await self._tail.stop()
+        if self._reader is not None:
+            await self._reader.stop()
 
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=topics.DEAD_LETTERS, places=lambda: places_of(self._consumer))
+        return self._tail.watched
 
     async def read(self, place: TopicPartition, offset: int) -> Record | None:
         """The record at a place; None when the topic does not keep it any more. Raises Unavailable."""

@@ -8,12 +8,12 @@ Never: the loop held for long: control answers others meanwhile.
 import asyncio
 import logging
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from google.protobuf.message import DecodeError
 
 from services.control.trace_store import TraceStore
-from shared.kafka import connect
-from shared.kafka.watchdog import Watched, places_of
+from shared.kafka.tail import Tail
+from shared.kafka.watchdog import Watched
 from shared.names import actions, topics
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -28,27 +28,20 @@ class TraceFollower:
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, store: TraceStore) -> None:
         """Not connected yet."""
-        self._settings, self._tasks, self._store = settings, tasks, store
-        self._consumer: AIOKafkaConsumer | None = None
-        self._loop: asyncio.Task[None] | None = None
+        self._tail, self._store = Tail(settings, tasks, topics.SPANS), store
 
     async def start(self) -> None:
         """Begin to read; nobody waits for the end."""
-        self._consumer = await connect.lone_consumer(self._settings)
-        self._consumer.assign([TopicPartition(topics.SPANS, 0)])
-        await self._consumer.seek_to_beginning()
-        self._loop = self._tasks.spawn(self._run(self._consumer), "follow spans")
+        self._tail.follow(self._run(await self._tail.open()))
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
-        await self._tasks.end(self._loop)
-        if self._consumer is not None:
-            await self._consumer.stop()
+        await self._tail.stop()
 
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=topics.SPANS, places=lambda: places_of(self._consumer))
+        return self._tail.watched
 
     async def _run(self, consumer: AIOKafkaConsumer) -> None:
         while True:

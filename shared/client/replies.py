@@ -5,11 +5,10 @@ Out:   resolved futures.
 Never: a consumer group; a reply from before our start: the position is known before anybody may ask.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from shared.client.pending import Pending
 from shared.clock import SystemClock
@@ -17,9 +16,9 @@ from shared.contracts.codec import HeaderMap, header_map
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import correlation_of_reply
 from shared.errors import BadRecord, Unavailable
-from shared.kafka import connect
 from shared.kafka.outbox import Outbox
-from shared.kafka.watchdog import Watched, places_of
+from shared.kafka.tail import Tail
+from shared.kafka.watchdog import Watched
 from shared.names import actions
 from shared.names.metrics import QUEUE
 from shared.runtime.tasks import Tasks
@@ -35,10 +34,8 @@ class ReplyReader:
     def __init__(self, settings: KafkaSettings, tasks: Tasks, pending: Pending, *, topic: str, outbox: Outbox,
                  choose: Callable[[int], Awaitable[int]]) -> None:
         """Reads once started; the outbox, started before, knows how many partitions the topic has."""
-        self._settings, self._tasks, self._pending, self._outbox = settings, tasks, pending, outbox
-        self._choose = choose
-        self._consumer: AIOKafkaConsumer | None = None
-        self._loop: asyncio.Task[None] | None = None
+        self._tail = Tail(settings, tasks, topic)
+        self._pending, self._outbox, self._choose = pending, outbox, choose
         self._clock, self._metrics = SystemClock(), pending.metrics
         self.topic = topic
         self.partition = 0
@@ -46,23 +43,16 @@ class ReplyReader:
     async def start(self) -> None:
         """Return once the position at the end of our partition is known. Raises Unavailable."""
         self.partition = await self._choose(len(await self._outbox.partitions(self.topic)))
-        self._consumer = consumer = await connect.lone_consumer(self._settings)
-        ours = TopicPartition(self.topic, self.partition)
-        consumer.assign([ours])
-        await consumer.seek_to_end(ours)
-        await consumer.position(ours)
-        self._loop = self._tasks.spawn(self._run(consumer), f"read {self.topic}")
+        self._tail.follow(self._run(await self._tail.open(self.partition, at_end=True)))
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
-        await self._tasks.end(self._loop)
-        if self._consumer is not None:
-            await self._consumer.stop()
+        await self._tail.stop()
 
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=self.topic, places=lambda: places_of(self._consumer))
+        return self._tail.watched
 
     async def _run(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shared.contracts.config import Entity, from_record
 from shared.contracts.signal import Signal
 from shared.errors import BadRecord
-from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, translate
-from shared.kafka.watchdog import Watched, places_of
+from shared.kafka.tail import Tail
+from shared.kafka.watchdog import Watched
 from shared.names import actions, topics
 from shared.names.metrics import CONFIG_OFFSET
 from shared.runtime.tasks import Tasks
@@ -38,32 +38,28 @@ class TopicFollower(Generic[T]):
     def __init__(self, settings: KafkaSettings, tasks: Tasks, place: TopicPartition,
                  read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None]) -> None:
         """`read` raises BadRecord; `apply` must not block, it runs in the event loop."""
-        self._settings, self._tasks, self._place, self._read, self._apply = settings, tasks, place, read, apply
+        self._tail = Tail(settings, tasks, place.topic)
+        self._place, self._read, self._apply = place, read, apply
         self._consumer: AIOKafkaConsumer | None = None
-        self._loop: asyncio.Task[None] | None = None
         self._moved = asyncio.Condition()
         self.next_offset = 0
 
     async def start(self) -> None:
         """Return once everything that was in the topic has been applied."""
-        self._consumer = await connect.lone_consumer(self._settings)
-        self._consumer.assign([self._place])
-        await self._consumer.seek_to_beginning(self._place)
-        end = (await self._consumer.end_offsets([self._place]))[self._place]
-        while await self._consumer.position(self._place) < end:
-            await self._poll(self._consumer)
-        self._loop = self._tasks.spawn(self._follow(self._consumer), f"follow {self._place.topic}")
+        self._consumer = consumer = await self._tail.open()
+        end = (await consumer.end_offsets([self._place]))[self._place]
+        while await consumer.position(self._place) < end:
+            await self._poll(consumer)
+        self._tail.follow(self._follow(consumer))
 
     async def stop(self) -> None:
         """Stop following, disconnect."""
-        await self._tasks.end(self._loop)
-        if self._consumer is not None:
-            await self._consumer.stop()
+        await self._tail.stop()
 
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=self._place.topic, places=lambda: places_of(self._consumer))
+        return self._tail.watched
 
     async def wait_for(self, offset: int) -> None:
         """Return once the record at `offset` has been applied here."""
