@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test lint bench chaos clean
+.PHONY: help run stop test lint bench chaos collector clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,6 +29,10 @@ bench: $(READY) ## measure Weir beside the bare transport; asserts nothing
 
 chaos: $(READY) ## kill each service under load, see what is lost
 	@WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-3} $(VENV)/bin/python -m pytest tests/chaos -s
+
+collector: ## build the OpenTelemetry Collector that reads the spans (wants Go; takes minutes); its tests need it
+	@mkdir -p .weir/collector
+	@go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config deploy/otel/builder.yaml
 
 clean: ## remove the virtual environment and caches, not the state
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -170,7 +170,7 @@ def test_pods_are_scraped_under_the_labels_that_rules_use_and_ended_within_half_
 
 def test_collector_reads_the_spans_as_they_are_written_and_uses_what_it_defines() -> None:
     collector = yaml(ROOT / "deploy/otel/collector.yaml")
-    assert collector["receivers"]["kafka"]["traces"] == {"topic": topics.SPANS, "encoding": "otlp_proto"}
+    assert collector["receivers"]["kafka"]["traces"] == {"topics": [topics.SPANS], "encoding": "otlp_proto"}
     # the group that its principal may read with
     assert collector["receivers"]["kafka"]["group_id"].startswith("weir-collector")
     service = collector["service"]
@@ -179,6 +179,16 @@ def test_collector_reads_the_spans_as_they_are_written_and_uses_what_it_defines(
         assert {name for pipeline in service["pipelines"].values() for name in pipeline[kind]} == set(collector[kind])
     wanted = set(re.findall(r"\$\{env:(\w+)\}", (ROOT / "deploy/otel/collector.yaml").read_text()))
     assert wanted == set(COMPOSE["services"]["collector"]["environment"])
+
+
+def test_collector_that_tests_build_is_the_release_that_runs() -> None:
+    release = COMPOSE["services"]["collector"]["image"].partition(":")[2]
+    built = yaml(ROOT / "deploy/otel/builder.yaml")
+    modules = [module["gomod"] for kind in ("extensions", "receivers", "processors", "exporters")
+               for module in built[kind]]
+    assert {module.partition(" ")[2] for module in modules} == {f"v{release}"}
+    assert built["dist"]["version"] == release
+    assert f"/builder@v{release} " in (ROOT / "Makefile").read_text()
 
 
 def test_containers_that_watch_find_their_files_and_each_other() -> None:
