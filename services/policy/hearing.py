@@ -95,8 +95,9 @@ class Hearing(Struct, frozen=True, kw_only=True):
         """Say in the spans how it was decided."""
         if self.deciding is not None:
             self.deciding.note({spans.REASON: str(ruling.reason), spans.OBSERVED: ",".join(self.case.observed)})
-            if ruling.refusal is not None and (policy := ruling.refusal.members.get("policy")):
-                self.deciding.note({spans.POLICY: str(policy)})
+            accepted = ",".join(compiled.policy.name for compiled in self.case.accepted)
+            if policy := ruling.by or accepted:
+                self.deciding.note({spans.POLICY: policy})
             self.deciding.end()
         if self.span is not None:
             self.span.note({

@@ -48,6 +48,12 @@ class Decision(Struct, frozen=True):
         """The stable reason code."""
         return Reason.OK if self.refusal is None else self.refusal.reason
 
+    @property
+    def by(self) -> str:
+        """Name of the policy, limit or allowance that has refused; nothing where none of them did."""
+        members = {} if self.refusal is None else self.refusal.members
+        return str(members.get("policy") or members.get("limit") or members.get("allowance") or "")
+
 
 def look(case: Case) -> Decision | None:
     """The checks that need no amounts. None: ask the amounts for `case.demands`, if there are any, then `settle`."""

@@ -67,8 +67,4 @@ class Replay:
 
 def _told(decision: Decision) -> str:
     """Reason, and the policy, limit or allowance that gave it."""
-    if decision.refusal is None:
-        return str(decision.reason)
-    members = decision.refusal.members
-    by = members.get("policy") or members.get("limit") or members.get("allowance")
-    return f"{decision.reason} ({by})" if by else str(decision.reason)
+    return f"{decision.reason} ({decision.by})" if decision.by else str(decision.reason)

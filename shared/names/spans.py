@@ -20,6 +20,7 @@ CLIENT = "weir.client"
 SOURCE = "weir.source"
 STATUS = "weir.status"
 REASON = "weir.reason"
+# the policy, limit or allowance that has refused; otherwise the policies that accept the call, if it needs one
 POLICY = "weir.policy"
 OBSERVED = "weir.observed"
 WORKFLOW = "weir.workflow"

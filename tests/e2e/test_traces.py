@@ -158,6 +158,25 @@ async def test_refused_call_ends_at_policy_and_is_no_failure_of_the_server(
     assert not any(one.raw.status.code for one in trace)
 
 
+async def test_decision_names_the_policy_that_made_it(
+        platform: Platform, http: ClientSession, exported: Spans, name: str) -> None:
+    files = {"weir.yaml": f"name: {name}\ntracing: {{ ratio: 1 }}\n",
+             "operations.yaml": "operations: [{ name: o, method: POST, path: /o, workflow: w, public: true }]",
+             "access.yaml": "policies:\n"
+                            "  - name: no-robots\n    action: reject\n"
+                            "    rules: [{ header: { name: x-robot, exists: true } }]\n"
+                            "  - { name: few, action: accept, limits: [{ limit: 1, per: hour, by: operation }] }\n",
+             "workflows/w.yaml": "steps: [{ id: answer, reply: { body: 1 } }]"}
+    await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": files})
+    await platform.configured(http)
+    for headers, status, reason, policy in (({"x-robot": "1"}, 403, "access-rejected", "no-robots"),
+                                            ({}, 200, "ok", "few"), ({}, 429, "rate-limited", "few")):
+        found, request_id, _ = await post(http, platform, f"/{name}/o", headers=headers)
+        trace = await exported.of_request(request_id, *EDGE, *BACK)
+        decided = next(one for one in trace if one.name == "policy decide").said
+        assert (found, decided[spans.REASON], decided[spans.POLICY]) == (status, reason, policy)
+
+
 @pytest.mark.parametrize(("path", "headers"), [
     ("later", {}), ("forget", {}), ("plain/1", {"Prefer": "respond-async"})], ids=["validate", "forget", "prefer"])
 async def test_work_that_goes_on_after_the_answer_stays_in_the_trace(
