@@ -26,7 +26,9 @@ Action = Literal["observe", "throttle", "block", "unblock"]
 EVERYWHERE = "*"
 MANUAL = "manual"
 FOREVER = 2**53 - 1
-_KINDS, _ACTIONS = ("client", "ip", "token", "allowance"), ("observe", "throttle", "block", "unblock")
+# what a signal in force does; the action that is left takes it back
+IN_FORCE: tuple[Action, ...] = ("observe", "throttle", "block")
+_KINDS, _ACTIONS = ("client", "ip", "token", "allowance"), (*IN_FORCE, "unblock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 
 from shared.contracts.config import Entity, Pin
-from shared.contracts.signal import EVERYWHERE, Signal
+from shared.contracts.signal import EVERYWHERE, IN_FORCE, Signal
 from shared.project.access.facts import packed
 
 # an hour after their end signals are of no more use to anybody
@@ -109,7 +109,8 @@ class SignalBoard:
 
     def by_action(self, now_ms: int) -> dict[tuple[str, ...], float]:
         """How many are in force, for the metrics."""
-        return dict(Counter((signal.action,) for signal in self.all(now_ms)))
+        found = Counter(signal.action for signal in self.all(now_ms))
+        return {(action,): found[action] for action in IN_FORCE}
 
     def _at(self, place: Place, now_ms: int) -> Signal | None:
         for known in (self._pins, self._signals):

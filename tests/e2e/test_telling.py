@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -65,10 +66,10 @@ async def test_promtool_has_nothing_to_say_about_the_metrics(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-async def sample(platform: Platform, http: ClientSession, service: str, name: str, **labels: str) -> Any:
+async def sample(platform: Platform, http: ClientSession, service: str, metric: str, **labels: str) -> Any:
     """One value, or None."""
     return next((one for family in open_families(await scraped(platform, http, service, **OPEN))
-                 for one in family.samples if one.name == name and labels.items() <= one.labels.items()), None)
+                 for one in family.samples if one.name == metric and labels.items() <= one.labels.items()), None)
 
 
 async def test_rate_errors_and_times_of_an_operation_and_time_per_hop_are_told(
@@ -85,6 +86,43 @@ async def test_rate_errors_and_times_of_an_operation_and_time_per_hop_are_told(
                                ("executor", "executor", "queue"), ("executor", "executor", "work")):
         assert (await sample(platform, http, service, "weir_hop_seconds_count", hop=hop, part=part)).value >= 4
     assert (await sample(platform, http, "ingress", "weir_bound_limit", bound="calls")).value == 2_048
+
+
+async def test_refusals_tasks_the_loop_and_the_build_are_told(platform: Platform, http: ClientSession) -> None:
+    async def total(service: str, metric: str, **labels: str) -> float:
+        found = [await sample(platform, http, process, metric, **labels) for process in platform.processes()
+                 if process.startswith(service)]
+        return float(sum(one.value for one in found if one))
+    refused = {"project": PROJECT, "operation": "get-employee", "reason": "credentials-missing"}
+    before = await total("policy", "weir_requests_total", **refused), await total(
+        "executor", "weir_tasks_total", project=PROJECT)
+    async with http.get(f"{platform.ingress}/{PROJECT}/employees/e-100") as answer:
+        assert answer.status == 401
+    await called(platform, http)
+    assert await total("policy", "weir_requests_total", **refused) == before[0] + 1
+    await eventually(lambda: total("executor", "weir_tasks_total", project=PROJECT))
+    assert await total("executor", "weir_tasks_total", project=PROJECT) == before[1] + 4
+    for service in SERVICES:
+        assert (await sample(platform, http, service, "weir_loop_lag_seconds_count")).value > 0
+        built = await sample(platform, http, service, "weir_build_info", role=service, name=f"{service}-0")
+        assert (built.value, built.labels["version"]) == (1, version("weir"))
+
+
+async def test_signals_in_force_are_told_until_they_are_lifted(
+        platform: Platform, http: ClientSession, name: str) -> None:
+    platform.admin("POST", f"/projects/{name}/versions", {"files": {
+        "weir.yaml": f"name: {name}\n",
+        "operations.yaml": "operations: [{name: o, method: GET, path: /o, workflow: w}]",
+        "workflows/w.yaml": "steps: [{id: r, reply: {body: 1}}]"}})
+    already = (await sample(platform, http, "ingress", "weir_signals", action="block")).value
+    platform.admin("POST", f"/projects/{name}/signals", {"kind": "ip", "subject": "203.0.113.9", "for_s": 60})
+
+    async def told(wanted: float) -> bool:
+        return all([(await sample(platform, http, service, "weir_signals", action="block")).value == wanted
+                    for service in ("ingress", "policy", "control")])
+    await eventually(lambda: told(already + 1))
+    platform.admin("DELETE", f"/projects/{name}/signals/ip/203.0.113.9")
+    await eventually(lambda: told(already))
 
 
 async def test_sampled_request_is_the_exemplar_of_its_time(platform: Platform, http: ClientSession) -> None:
