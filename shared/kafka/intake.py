@@ -190,12 +190,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             async with asyncio.timeout(within_ms / 1000) as limit:
                 await self._consumer.commit(offsets)
         except CLIENT_ERRORS as exc:
+            self._metrics.kafka_errors.inc("commit")
             if limit.expired():
                 # the client can lose the coordinator for good when a broker dies, and go on fetching: by now the group
                 # has given the partitions to somebody else, and both would work on every record
                 raise KafkaUnavailable(f"group {self._subscription.group}: no commit within {within_ms} ms; this "
                                        "member may be in it no more, so it ends and joins anew") from exc
-            self._metrics.kafka_errors.inc("commit")
             # what is not committed is delivered again; readers of the effects know repeats
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})

@@ -24,6 +24,7 @@ class Small:
 
     process: subprocess.Popen[bytes]
     url: str
+    health: str
     headers: dict[str, str]
 
 
@@ -36,8 +37,9 @@ async def small(platform: Platform, http: ClientSession, tmp_path: Path) -> Asyn
         "WEIR_INSTANCE": f"small-{port}", "WEIR_INGRESS_PORT": str(port), "WEIR_HEALTH_PORT": str(health),
         "WEIR_INGRESS_MAX_IN_FLIGHT": str(BOUND), "WEIR_STATE_DIR": str(tmp_path)})
     url = f"http://127.0.0.1:{port}/{PROJECT}"
-    await eventually(lambda: answers(http, f"http://127.0.0.1:{health}/-/ready"), within_s=15)
-    yield Small(process, url, {"Authorization": f"Bearer {platform.demo_token}"})
+    told = f"http://127.0.0.1:{health}"
+    await eventually(lambda: answers(http, f"{told}/-/ready"), within_s=15)
+    yield Small(process, url, told, {"Authorization": f"Bearer {platform.demo_token}"})
     process.kill()
     process.wait()
 
@@ -65,7 +67,13 @@ async def ask(http: ClientSession, small: Small, path: str) -> tuple[int, str, f
 
 
 async def test_request_past_the_bound_is_refused_fast_and_the_others_go_on(http: ClientSession, small: Small) -> None:
-    found = await asyncio.gather(*(ask(http, small, "/reports/yearly") for _ in range(BOUND + 7)))
+    asking = asyncio.gather(*(ask(http, small, "/reports/yearly") for _ in range(BOUND + 7)))
+    await asyncio.sleep(0.5)
+    async with http.get(small.health + "/metrics") as answer:
+        told = (await answer.text()).splitlines()
+    assert {f"weir_in_flight {BOUND}.0", f'weir_bound_used{{bound="calls"}} {BOUND}.0',
+            f'weir_bound_limit{{bound="calls"}} {BOUND}.0'} <= set(told)
+    found = await asking
     assert sorted(code for _, code, _ in found) == ["overloaded"] * 7 + ["timeout"] * BOUND
     assert max(seconds for _, code, seconds in found if code == "overloaded") < 0.5
     assert (await ask(http, small, "/employees/e-100"))[0] == 200

@@ -17,7 +17,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import UsageEvent
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.faults import RecordTooLarge, SendFailed
+from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
@@ -114,12 +114,36 @@ async def test_paused_broker_stalls_the_outbox_and_nothing_is_lost(
     assert len(await read_all(platform, topic)) == 1
 
 
+async def test_batch_that_the_broker_does_not_take_in_time_fails_and_is_counted(
+        platform: Platform, kafka: KafkaSettings, topic: str) -> None:
+    metrics = Metrics()
+    outbox = Outbox(kafka.model_copy(update={"send_timeout_ms": 700}), metrics)
+    await outbox.start()
+    await outbox.send(topic, b"x", [])
+    assert errors(metrics, "send") == 0
+    broker = platform.processes()["kafka"].pid
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        # its threads stop one by one
+        await asyncio.sleep(0.3)
+        with pytest.raises(KafkaUnavailable, match="the broker does not answer"):
+            await outbox.send(topic, b"x", [])
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert errors(metrics, "send") == 1
+    await outbox.stop()
+
+
+def errors(metrics: Metrics, what: str) -> float | None:
+    return metrics.registry.get_sample_value("weir_kafka_errors_total", {"what": what})
+
+
 class Taker:
     """An intake whose records are finished when the test says so."""
 
     def __init__(self, kafka: KafkaSettings, topic: str, group: str, *, max_open: int = 100) -> None:
-        self.tasks, self.seen = Tasks(), list[Record]()
-        self.intake = Intake(kafka, self.tasks, Metrics(), Subscription(
+        self.tasks, self.seen, self.metrics = Tasks(), list[Record](), Metrics()
+        self.intake = Intake(kafka, self.tasks, self.metrics, Subscription(
             group=group, instance=f"{group}-0", topics=[topic], max_open=max_open))
         self.intake.handler = self._take
 
@@ -198,6 +222,21 @@ async def test_service_that_has_failed_does_not_wait_for_records_that_nobody_wil
     taker.tasks.fail(SendFailed("lost"))
     await asyncio.wait_for(taker.intake.stop(), 3)
     await taker.tasks.stop()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_commit_of_a_member_whose_place_somebody_else_has_taken_fails_and_is_counted(
+        kafka: KafkaSettings, topic: str, name: str) -> None:
+    first, second = Taker(kafka, topic, name), Taker(kafka, topic, name)
+    await first.intake.start()
+    await eventually(lambda: len(first.seen) == 20)
+    assert errors(first.metrics, "commit") == 0
+    await second.intake.start()
+    await eventually(lambda: len(second.seen) == 20, within_s=20)
+    first.intake.finished(first.seen)
+    await eventually(lambda: errors(first.metrics, "commit"), within_s=20)
+    await first.die()
+    await second.die()
 
 
 @pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat writes header names that no Python client can")
