@@ -4,10 +4,10 @@ VENV := .venv
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test lint bench chaos collector clean
+.PHONY: help run stop test lint bench bench-compare chaos collector clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 run: $(READY) ## bring the whole cluster up, load the example; Ctrl-C stops it
 	@$(VENV)/bin/weir up
@@ -23,9 +23,11 @@ lint: $(READY) ## style, types, import rules
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-bench: $(READY) ## measure Weir beside the bare transport; asserts nothing
-	@$(VENV)/bin/python -m tests.bench
-	@$(VENV)/bin/python -m tests.bench.metering
+bench: $(READY) ## measure Weir beside the bare transport; asserts nothing; ARGS="--quick" is a smoke run
+	@$(VENV)/bin/python -m tests.bench $(ARGS)
+
+bench-compare: $(READY) ## what has changed from one run of the bench to another: A=file B=file
+	@$(VENV)/bin/python -m tests.bench.compare $(A) $(B)
 
 chaos: $(READY) ## kill each service under load, see what is lost
 	@WEIR_CHAOS_ROUNDS=$${WEIR_CHAOS_ROUNDS:-3} $(VENV)/bin/python -m pytest tests/chaos -s

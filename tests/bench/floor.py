@@ -1,6 +1,6 @@
 """The floor: an aiohttp echo, and a bare echo over three Kafka hops, with the same batching and nothing else.
 
-Roles, each a process: `echo PORT`, `slow PORT MS`, `edge PORT`, `hop`, `worker`.
+Roles, each a process: `echo PORT`, `slow PORT MS`, `edge PORT`, `hop`, `worker`. Each prints a line once it is ready.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ async def serve(handle: Callable[[web.BaseRequest], Awaitable[web.Response]], po
     runner = web.ServerRunner(web.Server(handle, access_log=None))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    print("ready", flush=True)
     await asyncio.Event().wait()
 
 
@@ -85,6 +86,7 @@ async def edge(port: int) -> None:
 async def forward(source: str, target: str) -> None:
     """Records in, the same records out."""
     consumer, outbox = await tail(source)
+    print("ready", flush=True)
     while True:
         for records in (await consumer.getmany(timeout_ms=1000)).values():
             for record in records:

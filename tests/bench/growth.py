@@ -92,22 +92,22 @@ def compare(those: Side, these: Sequence[Side], rounds: int, seconds: float) -> 
 def by_partitions(rounds: int, seconds: float) -> None:
     """One partition, and many."""
     with ExitStack() as stack:
-        sides = [Side(stack, f"{count} partitions", projects.guarded(), env=partitions(count)) for count in (4, 1, 24)]
+        sides = [Side(stack, f"{count} partitions", projects.standard(), env=partitions(count)) for count in (4, 1, 24)]
         compare(sides[0], sides[1:], rounds, seconds)
 
 
 def by_processes(rounds: int, seconds: float) -> None:
     """Two of each service, for twice the calls: what a fetch and a batch cost is shared by as many."""
     with ExitStack() as stack:
-        compare(Side(stack, "one process of each service", projects.guarded(), rate=RATE // 2), [
-            Side(stack, "two of each", projects.guarded(), "--scale", "policy=2,executor=2,ingress=2,analytics=2")],
+        compare(Side(stack, "one process of each service", projects.standard(), rate=RATE // 2), [
+            Side(stack, "two of each", projects.standard(), "--scale", "policy=2,executor=2,ingress=2,analytics=2")],
             rounds, seconds)
 
 
 def by_size(rounds: int, seconds: float) -> None:
     """Everything that is promised of a configuration, at once."""
     with ExitStack() as stack:
-        small = Side(stack, "a small configuration", projects.guarded())
+        small = Side(stack, "a small configuration", projects.standard())
         large = Side(stack, "a large one", projects.large())
         asyncio.run(_fill(large.cluster))
         time.sleep(5)

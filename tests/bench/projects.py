@@ -1,4 +1,4 @@
-"""Projects under measurement: bare of policies, guarded, and guarded by a lot."""
+"""Projects under measurement: a token alone, the standard work, and the standard work in a large configuration."""
 
 import asyncio
 import json
@@ -16,6 +16,7 @@ OPERATIONS, POLICIES, NETWORKS, CLIENTS = 1_000, 200, 10_000, 10_000
 WORKFLOW = json.dumps({"steps": [
     {"id": "shape", "transform": {"value": {"name": "{% trigger.body.name %}", "team": "{% trigger.body.team %}"}}},
     {"id": "answer", "reply": {"body": "{% steps.shape %}"}}]})
+TRACED = 0.01
 
 
 def operation(name: str) -> dict[str, Any]:
@@ -36,6 +37,14 @@ def guards(networks: list[str]) -> list[dict[str, Any]]:
         {"name": "fair", "action": "accept", "limits": [{"limit": 1_000_000, "per": "minute", "by": "client"}]}]
 
 
+def standard_workflow(*, durable: bool) -> str:
+    """Transform, branch, reply."""
+    steps = json.loads(WORKFLOW)["steps"]
+    kinds = [[{"id": name, "transform": {"value": name}}] for name in ("known", "unknown")]
+    steps.insert(1, {"id": "kind", "branch": {"if": "$exists(trigger.body.name)", "then": kinds[0], "else": kinds[1]}})
+    return json.dumps({"durable": durable, "steps": steps})
+
+
 def project(name: str, operations: list[str], access: dict[str, Any]) -> dict[str, str]:
     """Files; JSON is YAML."""
     return {"weir.yaml": json.dumps({"name": name}), "workflows/echo.yaml": WORKFLOW,
@@ -44,25 +53,31 @@ def project(name: str, operations: list[str], access: dict[str, Any]) -> dict[st
                                        **access})}
 
 
-def open_project() -> dict[str, str]:
+def open_project(name: str = "open") -> dict[str, str]:
     """A token is all it takes."""
-    return project("open", ["echo"], {})
+    return project(name, ["echo"], {})
 
 
-def guarded() -> dict[str, str]:
-    """The standard work of policy."""
-    return project("guarded", ["echo"], {"policies": guards(["192.0.2.0/24", "2001:db8::/32"])})
+def standard(name: str = "standard", *, durable: bool = False) -> dict[str, str]:
+    """Token, three policies, a limit, a schema of ten fields, transform + branch + reply, one trace in a hundred."""
+    return _standard(project(name, ["echo"], {"policies": guards(["192.0.2.0/24", "2001:db8::/32"])}), durable=durable)
 
 
 def large() -> dict[str, str]:
-    """The same guards, in a configuration of the size that is promised."""
+    """The same work, in a configuration of the size that is promised."""
     chance = random.Random(7)
     networks = sorted({f"{chance.randint(11, 120)}.{chance.randint(0, 255)}.{chance.randint(0, 255)}.0/24"
                        for _ in range(NETWORKS + 200)})[:NETWORKS]
     others = [{"name": f"policy-{number}", "action": "reject", "operations": [f"operation-{number}"],
                "rules": [{"header": {"name": "x-never", "is": str(number)}}]} for number in range(POLICIES - 4)]
     names = ["echo", *(f"operation-{number}" for number in range(OPERATIONS - 1))]
-    return project("large", names, {"networks": {"abusers": networks}, "policies": [*others, *guards(["abusers"])]})
+    return _standard(project("large", names, {"networks": {"abusers": networks},
+                                              "policies": [*others, *guards(["abusers"])]}), durable=False)
+
+
+def _standard(files: dict[str, str], *, durable: bool) -> dict[str, str]:
+    header = {**json.loads(files["weir.yaml"]), "tracing": {"ratio": TRACED}}
+    return {**files, "weir.yaml": json.dumps(header), "workflows/echo.yaml": standard_workflow(durable=durable)}
 
 
 async def make_clients(bootstrap: str) -> None:

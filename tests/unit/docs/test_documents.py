@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import tests.bench.__main__ as bench
 from shared.names import spans, topics
 from shared.project.load import load_project
+from tests.bench import rows, specials
 from tests.support import metrics_manual, settings_manual
 from tests.support.platform import PROJECT, ROOT
 
@@ -47,6 +49,21 @@ def test_every_access_file_of_a_page_is_one_that_validates(page: str, least: int
     assert len(blocks) >= least
     for block in blocks:
         assert load_project({**files, "access.yaml": block}).problems == ()
+
+
+def test_page_on_benchmarks_tells_every_row_and_special_bench_and_no_other() -> None:
+    text = (ROOT / "docs/benchmarks.md").read_text()
+    for title, names in (("Rows", rows.ROWS), ("Special benches", [*specials.SPECIALS, *specials.ALONE])):
+        section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        assert re.findall(r"^\| `([a-z]+)` \|", section, re.MULTILINE) == list(names)
+
+
+def test_commands_of_the_page_on_benchmarks_are_ones_that_the_bench_understands() -> None:
+    text = (ROOT / "docs/benchmarks.md").read_text()
+    commands = re.findall(r'^make bench(?: ARGS="(.*)")?(?: |$)', text, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        assert bench.expected_s(bench.parsed(command.split())) < 3900
 
 
 def test_every_header_file_of_the_page_on_usage_is_one_that_validates() -> None:
