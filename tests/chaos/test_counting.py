@@ -33,7 +33,7 @@ VICTIMS = ("analytics-0", "analytics-1", "policy-0", "executor-0", "valkey", "po
 NOBODY = 2**30
 ALLOWANCE = "allowance: [{tasks: 1, at_limit: overage}, {tasks: 1000000000, by: operation}]\n"
 # spent while processes die: some of the kills come before its end, some after it
-CAP = 250 * ROUNDS
+CAP = 100 * ROUNDS
 CAPPED = f"allowance: [{{tasks: {CAP}}}, {{tasks: 1000000000, by: operation}}]\n"
 # the trigger and one step
 COST = 2
