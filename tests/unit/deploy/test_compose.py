@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.local.cluster import SERVICES
+from services.sinks.settings import SinkSettings
 from tests.support import settings_manual
 from tests.support.platform import ROOT
 
@@ -15,12 +16,13 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 PROPERTIES = dict(line.split("=", 1) for line in (ROOT / "deploy/local/server.properties").read_text().splitlines()
                   if "=" in line and not line.startswith("#"))
 WATCHING = {"prometheus", "collector", "tempo", "grafana"}
+SINKS = {"webhook": "sink-webhook", "parquet": "sink-parquet"}
 PLACES = {"controller.quorum.bootstrap.servers", "listeners", "advertised.listeners", "log.dirs"}
 
 
 def test_every_hop_runs_and_nothing_else_does() -> None:
     services = COMPOSE["services"]
-    assert set(services) - {"kafka", "valkey", "topics", "stub-hr"} - WATCHING == set(SERVICES)
+    assert set(services) - {"kafka", "valkey", "topics", "stub-hr"} - WATCHING - set(SINKS.values()) == set(SERVICES)
     assert {name for name in services if services[name].get("profiles") == ["observe"]} == WATCHING
     for name in SERVICES:
         assert services[name]["command"] == ["python", "-m", f"services.{name}"]
@@ -35,6 +37,22 @@ def test_variables_are_fields_of_settings(name: str) -> None:
     environment = COMPOSE["services"][name].get("environment", {})
     assert {variable for variable in environment if variable.startswith("WEIR_")} <= known
     assert set(re.findall(r"WEIR_[A-Z_]*[A-Z]", DOCKERFILE)) <= known
+
+
+@pytest.mark.parametrize(("kind", "name"), SINKS.items())
+def test_sink_runs_if_its_profile_is_named_and_settings_make_one_of_what_it_is_told(
+        kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = COMPOSE["services"][name]
+    assert (sink["profiles"], sink["command"]) == ([kind], ["python", "-m", "services.sinks"])
+    assert sink["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+    for variable, value in sink["environment"].items():
+        monkeypatch.setenv(variable, re.sub(r"\$\{(\w+):-\}", r"\1", value))
+    told = SinkSettings()
+    assert (told.kind, told.name, told.url) == (kind, kind, "WEIR_SINK_URL" if kind == "webhook" else "")
+    if told.folder:
+        # in the home of the image's user: what is mounted there belongs to it
+        assert f"usage:{told.folder.parent}" in sink["volumes"]
+        assert f"--home-dir {told.folder.parent} " in DOCKERFILE
 
 
 def test_key_goes_to_those_that_seal_and_open() -> None:

@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
+from deploy.kafka.acls import grants
 from shared.names import metrics
 from shared.names.topics import NAMES, TOPICS
 from tests.support.platform import ROOT
@@ -17,6 +18,8 @@ from tests.support.settings_manual import variables
 FOLDER = ROOT / "deploy/kubernetes"
 KUBERNETES = "1.31"
 SERVICES = ("ingress", "policy", "executor", "analytics", "control")
+# added to the others by whoever wants them
+SINKS = ("sink-webhook", "sink-parquet")
 
 
 def documents(name: str) -> list[Any]:
@@ -44,9 +47,23 @@ def test_manifest_fits_the_official_schema(file: str, manifest: Any) -> None:
 
 
 def test_every_service_and_every_file_is_deployed() -> None:
-    assert set(SETS) == set(SERVICES)
+    assert set(SETS) == {*SERVICES, *SINKS}
     listed = documents("kustomization.yaml")[0]["resources"]
-    assert sorted(listed) == sorted({file for file, _ in MANIFESTS})
+    assert sorted(listed) == sorted({file for file, _ in MANIFESTS} - {f"{name}.yaml" for name in SINKS})
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_sink_runs_once_under_its_own_principal_and_is_explained(name: str) -> None:
+    told = {one["name"]: one for one in container(name)["env"]}
+    assert (SETS[name]["spec"]["replicas"], name in SCALERS) == (1, False)
+    assert f"sink-{told['WEIR_SINK_KIND']['value']}" == name
+    assert told["WEIR_KAFKA_SASL_USERNAME"]["value"] in {grant.principal for grant in grants()}
+    text = (FOLDER / "README.md").read_text()
+    assert f"{name}.yaml" in text
+    # whoever follows the page has made every secret that the sink reads
+    for one in told.values():
+        if secret := one.get("valueFrom", {}).get("secretKeyRef"):
+            assert f"--from-literal={secret['key']}=" in text.partition(f"generic {secret['name']} ")[2]
 
 
 def named_variables() -> Iterator[str]:
