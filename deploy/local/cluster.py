@@ -113,8 +113,9 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
     common = {"WEIR_KAFKA_BOOTSTRAP": bootstrap, "WEIR_REDIS_URL": redis_url, "WEIR_STATE_DIR": str(state),
               "WEIR_INGRESS_PORT": str(settings.ingress_port), "WEIR_CONTROL_PORT": str(settings.control_port),
               "WEIR_EXAMPLE_HR_URL": f"http://127.0.0.1:{settings.stub_hr_port}",
-              # the outside systems of the examples run on this machine
-              "WEIR_EXECUTOR_ALLOW_NETWORKS": os.environ.get("WEIR_EXECUTOR_ALLOW_NETWORKS", _LOOPBACK),
+              # the outside systems of the examples run on this machine, and webhooks that somebody tries out
+              **{name: os.environ.get(name, _LOOPBACK)
+                 for name in ("WEIR_EXECUTOR_ALLOW_NETWORKS", "WEIR_ANALYTICS_ALLOW_NETWORKS")},
               "WEIR_EXECUTOR_PUBLISH_TOPICS": os.environ.get("WEIR_EXECUTOR_PUBLISH_TOPICS", '["examples."]')}
     keys = {"WEIR_CLUSTER_KEY": os.environ.get("WEIR_CLUSTER_KEY") or cluster_key(state)}
     own = {"policy": {"WEIR_POLICY_INSTANCES": str(scale.get("policy", 1))}}

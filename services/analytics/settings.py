@@ -32,5 +32,7 @@ class AnalyticsSettings(BaseSettings):
     # signed with; the webhook of a project stands in its access.yaml
     signals_webhook: str = ""
     signals_secret: str = "SIGNALS"
+    # private networks where webhooks may be
+    allow_networks: tuple[str, ...] = ()
     # how far a producer's clock may be ahead of the broker's
     max_ahead_ms: PositiveInt = 600_000

@@ -43,6 +43,7 @@ from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog, Watched
 from shared.names import topics
 from shared.project.webhook import Webhook
+from shared.runtime.addresses import Addresses
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -113,8 +114,8 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
 
     follower = ConfigFollower(kafka, tasks, metrics, take)
     herald = Herald(HeraldParts(
-        book=book, spending=spending, webhooks=Webhooks(secrets, clock), store=store, clock=clock, tasks=tasks,
-        metrics=metrics,
+        book=book, spending=spending, webhooks=Webhooks(secrets, Addresses(own.allow_networks), clock), store=store,
+        clock=clock, tasks=tasks, metrics=metrics,
         everywhere=Webhook(url=own.signals_webhook, secret=own.signals_secret) if own.signals_webhook else None))
 
     def hear(found: Sequence[Signal]) -> None:

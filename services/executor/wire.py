@@ -12,7 +12,6 @@ from services.executor.inbox import ExecutorParts, Stage
 from services.executor.journal import Journals
 from services.executor.keeping import Keeping
 from services.executor.neighbours import Line, Neighbours
-from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.progress import Progress
@@ -33,6 +32,7 @@ from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.project.expressions import BOUNDS
+from shared.runtime.addresses import Addresses
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks

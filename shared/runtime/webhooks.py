@@ -3,36 +3,40 @@
 In:    an address, the name of a secret, a message.
 Out:   a signed POST. Raises NotTaken when the webhook has not taken it.
 Never: a second try: whoever sends knows what is still worth saying. A redirect followed: the signature is for the
-       address that was written down.
+       address that was written down. A private address that the settings do not list.
 """
 
 from collections.abc import Mapping
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from yarl import URL
 
 from shared.clock import Clock
 from shared.contracts.webhook import MEDIA, keys_of, signed
 from shared.errors import Unavailable
+from shared.runtime import guarded
+from shared.runtime.addresses import Addresses, AddressRefused
 
 _TIMEOUT_S = 10
 _SHOWN = 200
 
 
 class NotTaken(Unavailable):
-    """The webhook did not answer, or not with 2xx; or there is no secret to sign with."""
+    """The webhook did not answer, or not with 2xx; may not be called; or there is no secret to sign with."""
 
 
 class Webhooks:
     """One HTTP client for all of them. `secrets` by name, as `Vault` has them."""
 
-    def __init__(self, secrets: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, secrets: Mapping[str, str], addresses: Addresses, clock: Clock) -> None:
         """Nothing is connected yet."""
-        self._secrets, self._clock = secrets, clock
+        self._secrets, self._addresses, self._clock = secrets, addresses, clock
         self._http: ClientSession | None = None
 
     async def start(self) -> None:
         """Ready to send."""
-        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), cookie_jar=DummyCookieJar())
+        self._http = ClientSession(connector=guarded.connector(self._addresses), cookie_jar=DummyCookieJar(),
+                                   timeout=ClientTimeout(total=_TIMEOUT_S))
 
     async def stop(self) -> None:
         """Close connections."""
@@ -45,11 +49,15 @@ class Webhooks:
         headers = {**signed(self._keys(secret), message_id, self._clock.now_ms() // 1000, body),
                    "Content-Type": MEDIA, "User-Agent": "weir"}
         try:
+            self._addresses.check_literal(URL(url).host or "")
             async with self._http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 if not 200 <= answer.status < 300:
                     shown = (await answer.content.read(_SHOWN)).decode(errors="replace")
                     raise NotTaken(f"the webhook answers {answer.status}: {shown}")
-        except (ClientError, TimeoutError, OSError) as exc:
+        except (ClientError, TimeoutError, OSError, ValueError) as exc:
+            if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+                raise NotTaken("the webhook's address is a private one, and not in a network of "
+                               "WEIR_ANALYTICS_ALLOW_NETWORKS") from exc
             raise NotTaken(f"the webhook does not answer: {type(exc).__name__}: {exc}") from exc
 
     def _keys(self, secret: str) -> list[bytes]:

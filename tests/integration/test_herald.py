@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from shared.clock import SystemClock
 from shared.contracts.config import ProjectVersion
 from shared.contracts.signal import Signal
 from shared.project.webhook import Webhook
+from shared.runtime.addresses import Addresses
 from shared.runtime.tasks import Tasks
 from shared.runtime.webhooks import Webhooks
 from shared.settings.redis import RedisSettings
@@ -35,8 +36,9 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def process(store: Store, hooks: dict[str, str], everywhere: str = "") -> AsyncIterator[Herald]:
-    """One that tells; `hooks`: address by project."""
+async def process(store: Store, hooks: dict[str, str], everywhere: str = "",
+                  allow: Sequence[str] = ("127.0.0.1/32",)) -> AsyncIterator[Herald]:
+    """One that tells; `hooks`: address by project; `allow`: private networks where they may be."""
     book, spending = AbuseBook("observe"), Spending()
     versions = [ProjectVersion(project=project, version=1, files={}, time=0, document={
         "name": project, "abuse": {"webhook": {"url": url, "secret": "ALERTS"}}, "allowance": [
@@ -45,8 +47,8 @@ async def process(store: Store, hooks: dict[str, str], everywhere: str = "") -> 
     book.take(versions)
     spending.take(versions)
     herald = Herald(HeraldParts(
-        book=book, spending=spending, webhooks=Webhooks(SECRETS, CLOCK), store=store, clock=CLOCK, tasks=Tasks(),
-        metrics=Metrics(),
+        book=book, spending=spending, webhooks=Webhooks(SECRETS, Addresses(allow), CLOCK), store=store, clock=CLOCK,
+        tasks=Tasks(), metrics=Metrics(),
         everywhere=Webhook(url=everywhere, secret="ALERTS") if everywhere else None))
     await herald.start()
     yield herald
@@ -105,3 +107,15 @@ async def test_old_signals_and_projects_without_a_webhook_are_not_told(store: St
         await eventually(lambda: hook.taken)
         await asyncio.sleep(0.2)
     assert [data["subject"] for data in hook.data] == ["new"]
+
+
+async def test_owner_cannot_make_analytics_post_to_private_addresses(
+        store: Store, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(Hook(KEY)) as hook, listening(Hook(KEY)) as other, process(
+            store, {name: hook.url, f"{name}-n": other.url.replace("127.0.0.1", "localhost")}, allow=()) as herald:
+        herald.hear([signal(name, "c"), signal(f"{name}-n", "d")])
+
+        def refused() -> set[str]:
+            return {record.project for record in caplog.records if "ALLOW_NETWORKS" in record.getMessage()}
+        await eventually(lambda: refused() == {name, f"{name}-n"})
+    assert (hook.tried, other.tried) == (0, 0)

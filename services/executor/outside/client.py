@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ssl import SSLContext
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
-from services.executor.outside.addresses import Addresses, GuardedResolver
 from shared.errors import UpstreamFailed
+from shared.runtime import guarded
+from shared.runtime.addresses import Addresses
 
 _NO_TIMEOUT = ClientTimeout(total=None)
 # what another host than the one that was meant may see
@@ -63,7 +64,7 @@ class OutsideClient:
         """`per_host`: so that one system which hangs leaves connections for the others."""
         self._addresses = addresses
         self._session = ClientSession(
-            connector=TCPConnector(limit=connections, limit_per_host=per_host, resolver=GuardedResolver(addresses)),
+            connector=guarded.connector(addresses, limit=connections, per_host=per_host),
             cookie_jar=DummyCookieJar(), auto_decompress=True)
 
     async def start(self) -> None:

@@ -20,7 +20,6 @@ from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWrit
 from aiohttp.hdrs import CONTENT_TYPE
 from yarl import URL
 
-from services.executor.outside.addresses import AddressRefused
 from services.executor.outside.client import Request, Response
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler, propagated
@@ -29,6 +28,7 @@ from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.work import HttpSettings, is_expected
+from shared.runtime.addresses import AddressRefused
 from shared.telemetry.span import Attributes, Kind
 from shared.telemetry.tracing import context_of
 

@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestServer
 from services.executor.endings import Endings
 from services.executor.journal import Journals
 from services.executor.neighbours import Line, Neighbours
-from services.executor.outside.addresses import Addresses
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.plan import compile_plans
@@ -29,6 +28,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.kafka.outbox import Outbox
 from shared.project.model import Project
+from shared.runtime.addresses import Addresses
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings

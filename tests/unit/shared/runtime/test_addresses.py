@@ -5,8 +5,9 @@ import socket
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from services.executor.outside.addresses import Addresses, AddressRefused, GuardedResolver
 from shared.project.access.networks import BadNetwork
+from shared.runtime.addresses import Addresses, AddressRefused
+from shared.runtime.guarded import GuardedResolver
 
 
 @pytest.mark.parametrize(("address", "refused"), [

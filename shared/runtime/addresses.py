@@ -1,19 +1,15 @@
-"""Which addresses may be called.
+"""Which addresses may be called. Pure.
 
 In:    addresses, as written in a URL or as a name was resolved to them.
 Out:   AddressRefused for private ones that the settings do not list.
-Never: a name looked up twice: what was checked is what is connected to.
+Never: a name looked up: `guarded.py` does that.
 
-A workflow's URL may come from its caller. Without this, a caller could read what only this machine can reach: metadata
-services, admin pages, neighbours (server-side request forgery, OWASP API7:2023).
+A workflow's URL may come from its caller, a webhook's from the owner of a project. Without this they could reach what
+only this machine can: metadata services, admin pages, neighbours (server-side request forgery, OWASP API7:2023).
 """
 
 import ipaddress
-import socket
 from collections.abc import Sequence
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
@@ -48,24 +44,3 @@ class Addresses:
         """A host that is written as an address is not resolved, so it is checked here. Raises AddressRefused."""
         if packed(host) is not None and self.refuses(host):
             raise AddressRefused(host)
-
-
-class GuardedResolver(AbstractResolver):
-    """Resolves names to addresses that may be called."""
-
-    def __init__(self, addresses: Addresses, inner: AbstractResolver | None = None) -> None:
-        """Made inside the running loop."""
-        self._addresses, self._inner = addresses, inner or DefaultResolver()
-
-    async def resolve(self, host: str, port: int = 0,
-                      family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        """Raises AddressRefused when one of the name's addresses may not be called: it could be the next one taken."""
-        found = await self._inner.resolve(host, port, family)
-        for one in found:
-            if self._addresses.refuses(one["host"]):
-                raise AddressRefused(host)
-        return found
-
-    async def close(self) -> None:
-        """Close the inner one."""
-        await self._inner.close()

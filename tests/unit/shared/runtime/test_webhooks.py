@@ -1,0 +1,71 @@
+"""A webhook is posted to where its name was found to lead when that was checked, and nowhere else."""
+
+import base64
+import socket
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from shared.clock import SystemClock
+from shared.runtime import guarded
+from shared.runtime.addresses import Addresses
+from shared.runtime.webhooks import NotTaken, Webhooks
+from tests.support.hook import Hook, listening
+
+KEY = b"k" * 32
+
+
+class Rebinding(AbstractResolver):
+    """A name server that says one address the first time, another one from then on."""
+
+    def __init__(self) -> None:
+        self.answers = ["127.0.0.1", "127.0.0.2"]
+        self.asked = 0
+
+    async def resolve(self, host: str, port: int = 0,
+                      family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        answer = self.answers[min(self.asked, 1)]
+        self.asked += 1
+        return [ResolveResult(hostname=host, host=answer, port=port, family=socket.AF_INET, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def post(url: str, allowed: str) -> None:
+    """One message by a client that has no connection yet."""
+    webhooks = Webhooks({"S": "whsec_" + base64.b64encode(KEY).decode()}, Addresses([allowed]), SystemClock())
+    await webhooks.start()
+    try:
+        await webhooks.post(url, "S", "m", b"{}")
+    finally:
+        await webhooks.stop()
+
+
+async def test_name_that_leads_elsewhere_once_it_was_checked_is_posted_to_where_it_was_checked(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Rebinding()
+    monkeypatch.setattr(guarded, "DefaultResolver", lambda: names)
+    async with listening(Hook(KEY)) as hook:
+        url = hook.url.replace("127.0.0.1", "hook.example")
+        await post(url, "127.0.0.1/32")
+        assert (len(hook.taken), names.asked) == (1, 1)
+        with pytest.raises(NotTaken, match="WEIR_ANALYTICS_ALLOW_NETWORKS"):
+            await post(url, "127.0.0.1/32")
+        assert (hook.tried, names.asked) == (1, 2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1",
+                                  "0x7f000001", "0177.0.0.1", "169.254.169.254", "0.0.0.0"])
+async def test_private_address_is_not_called_however_it_is_written(host: str) -> None:
+    async with listening(Hook(KEY)) as hook:
+        # what only the system would read as an address is refused by the HTTP client
+        with pytest.raises(NotTaken, match=r"a private one|not a canonical IPv4 address"):
+            await post(hook.url.replace("127.0.0.1", host), "192.0.2.0/24")
+        assert hook.tried == 0
+
+
+async def test_webhook_at_a_listed_network_is_called() -> None:
+    async with listening(Hook(KEY)) as hook:
+        await post(hook.url, "127.0.0.1/32")
+        assert len(hook.taken) == 1
