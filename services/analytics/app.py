@@ -54,37 +54,19 @@ class _Message:
 
 
 def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Handlers) -> faust.App:
-    """The app, not started."""
-    app = faust.App(
-        GROUP, broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
-        broker_credentials=_credentials(kafka), store="memory://", datadir=f"{state_dir}/faust-{instance}",
-        web_enabled=False,
-        topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
-        consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
-        broker_session_timeout=kafka.session_timeout_ms / 1000,
-        broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
-        stream_wait_empty=False, stream_buffer_maxsize=_BUFFERED)
-
-    async def drain(stream: Any, take: Take) -> None:
-        stream.enable_acks = False
-        async for event in stream.events():
-            try:
-                await take(_record(event.message), event.ack)
-            except Exception as exc:
-                # faust would acknowledge the message and go on; the service must come back to it instead
-                handlers.failed(exc)
-                raise
+    """The app with its agents, not started."""
+    app = _app(kafka, instance, state_dir)
 
     @app.agent(app.topic(topics.USAGE, value_type=bytes), name="count", concurrency=1)
     async def count(stream: Any) -> None:
-        await drain(stream, handlers.count)
+        await _drain(stream, handlers.count, handlers.failed)
 
     @app.agent(app.topic(topics.QUERIES, value_type=bytes), name="answer", concurrency=1)
     async def answer(stream: Any) -> None:
         async def answered(record: Record, done: Callable[[], object]) -> None:
             await handlers.answer(record)
             done()
-        await drain(stream, answered)
+        await _drain(stream, answered, handlers.failed)
 
     @app.on_rebalance_complete.connect
     async def follow_the_ledger(*_: Any, **__: Any) -> None:
@@ -96,6 +78,30 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
                 TP(topics.USAGE, partition): offset for partition, offset in places.items()})
 
     return app
+
+
+def _app(kafka: KafkaSettings, instance: str, state_dir: str) -> faust.App:
+    """All that faust is told."""
+    return faust.App(
+        GROUP, broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
+        broker_credentials=_credentials(kafka), store="memory://", datadir=f"{state_dir}/faust-{instance}",
+        web_enabled=False,
+        topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
+        consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
+        broker_session_timeout=kafka.session_timeout_ms / 1000,
+        broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
+        stream_wait_empty=False, stream_buffer_maxsize=_BUFFERED)
+
+
+async def _drain(stream: Any, take: Take, failed: Callable[[BaseException], None]) -> None:
+    stream.enable_acks = False
+    async for event in stream.events():
+        try:
+            await take(_record(event.message), event.ack)
+        except Exception as exc:
+            # faust would acknowledge the message and go on; the service must come back to it instead
+            failed(exc)
+            raise
 
 
 def _credentials(kafka: KafkaSettings) -> Any:
