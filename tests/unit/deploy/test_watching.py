@@ -20,7 +20,7 @@ from shared.names import metrics as M
 from shared.names import topics
 from shared.telemetry.series import BOUNDS_S
 from tests.support.platform import ROOT
-from tests.unit.deploy.test_compose import COMPOSE, WATCHING
+from tests.unit.deploy.test_compose import COMPOSE, SINKS, WATCHING
 
 PROMETHEUS = ROOT / "deploy/prometheus"
 FAMILIES = {family.name: family for family in M.FAMILIES}
@@ -148,7 +148,8 @@ def test_every_service_is_scraped_where_the_containers_tell() -> None:
     job, = yaml(PROMETHEUS / "prometheus.yml")["scrape_configs"]
     targets = {static["labels"]["service"]: static["targets"] for static in job["static_configs"]}
     assert targets == {name: [f"{name}:9100"] for name in SERVICES}
-    for name in SERVICES:
+    assert [(found["names"], found["port"]) for found in job["dns_sd_configs"]] == [([*SINKS.values()], 9100)]
+    for name in (*SERVICES, *SINKS.values()):
         assert COMPOSE["services"][name]["environment"]["WEIR_HEALTH_PORT"] == "9100"
 
 
