@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.executor.journal import Superseded
 from services.executor.keeping import Keeping
 from services.executor.progress import Following, Progress
 from services.executor.run import run
@@ -120,11 +121,8 @@ class Stage:
         try:
             following = parts.progress.follow(scene)
             outcome = await self._outcome(record, scene)
-            if isinstance(outcome, Parked):
-                await parts.progress.wait(scene, outcome.until_ms, following)
-                parts.intake.finish_after([record], [])
-                if span is not None:
-                    span.event(spans.PARKED, {spans.PARK_UNTIL_MS: outcome.until_ms})
+            if isinstance(outcome, Parked | Superseded):
+                await self._left(record, scene, outcome, following)
                 return
             worked_us = clock.elapsed_us() - started_us
             timing = {**execution.timing, "executor-queue": queue_us, "executor": worked_us}
@@ -133,6 +131,18 @@ class Stage:
         finally:
             if span is not None:
                 span.end()
+
+    async def _left(self, record: Record, scene: Scene, why: Parked | Superseded, following: Following | None) -> None:
+        """It goes on without this record, later or elsewhere already."""
+        parts = self._parts
+        if isinstance(why, Superseded):
+            await parts.progress.leave(scene, following)
+            await scene.tally.settled()
+        else:
+            await parts.progress.wait(scene, why.until_ms, following)
+            if scene.span is not None:
+                scene.span.event(spans.PARKED, {spans.PARK_UNTIL_MS: why.until_ms})
+        parts.intake.finish_after([record], [])
 
     async def _answer(self, record: Record, scene: Scene, outcome: Outcome, timing: dict[str, int],
                       following: Following | None) -> None:
@@ -171,13 +181,13 @@ class Stage:
         metrics.hop_us.add(worked_us, HOP, WORK, trace_id=trace_id)
         metrics.execution_us.add(worked_us, execution.project, execution.operation, trace_id=trace_id)
 
-    async def _outcome(self, record: Record, scene: Scene) -> Outcome | Parked:
-        """The answer, why, and the step that failed; or that it goes on later."""
+    async def _outcome(self, record: Record, scene: Scene) -> Outcome | Parked | Superseded:
+        """The answer, why, and the step that failed; or that it goes on later, or elsewhere."""
         execution = scene.execution
         try:
             return await self._patiently(record, scene), Reason.OK, None
-        except Parked as parked:
-            return parked
+        except (Parked, Superseded) as left:
+            return left
         except (WeirError, asyncio.CancelledError) as exc:
             if isinstance(exc, WeirError):
                 error = exc

@@ -2,12 +2,14 @@
 
 In:    what steps give.
 Out:   what they gave before this process, or another, died.
-Never: a step with an effect outside that begins before everything it may have read is noted.
+Never: a step with an effect outside that begins before everything it may have read is noted; two walks of one
+       execution that both note.
 
 Notes of all executions go to the store together: one round trip while the next one fills.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -15,11 +17,17 @@ import orjson
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.runtime.tasks import Tasks
-from shared.store.journal import Note, keep, read, write
+from shared.store.journal import Note, begin, keep, write
 from shared.store.redis import Store, StoreUnavailable
 
 # a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
 _GRACE_MS = 3_600_000
+
+
+class Superseded(Exception):  # nothing is wrong: the execution goes on elsewhere
+    """A record was delivered again, and another walk of the same execution goes on from what this one has noted."""
+
+    harmless = True
 
 
 class Journals:
@@ -32,16 +40,19 @@ class Journals:
         self._writing = False
 
     async def open(self, project: str, execution: str, left_ms: int) -> "Journal":
-        """The journal of an execution, with what it has noted already. Raises Unavailable."""
-        key = _key(project, execution)
+        """The journal of an execution, with what it has noted already; whoever had it before is superseded.
+
+        Raises Unavailable.
+        """
+        key, keep_ms = _key(project, execution), left_ms + _GRACE_MS
         try:
-            noted = await read(self._store, key)
+            walk, noted = await begin(self._store, key, keep_ms)
         except StoreUnavailable as exc:
             raise _away(exc) from exc
-        return Journal(self, key, left_ms + _GRACE_MS, {path: orjson.loads(value) for path, value in noted.items()})
+        return Journal(self, (key, walk), keep_ms, {path: orjson.loads(value) for path, value in noted.items()})
 
     def note(self, note: Note) -> "asyncio.Future[None]":
-        """Done when the store has it; fails with Unavailable."""
+        """Done when the store has it; fails with Unavailable, Superseded."""
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # nobody waits for the last notes of an execution
         noted.add_done_callback(asyncio.Future.exception)
@@ -58,12 +69,13 @@ class Journals:
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            error: Unavailable | None = None
+            ends: Sequence[Exception | None]
             try:
-                await write(self._store, [note for note, _ in batch])
+                taken = await write(self._store, [note for note, _ in batch])
+                ends = [None if ours else Superseded("another walk goes on with this execution") for ours in taken]
             except StoreUnavailable as exc:
-                error = _away(exc)
-            for _, noted in batch:
+                ends = [_away(exc)] * len(batch)
+            for (_, noted), error in zip(batch, ends, strict=True):
                 if not noted.done():
                     noted.set_exception(error) if error is not None else noted.set_result(None)
         self._writing = False
@@ -72,9 +84,9 @@ class Journals:
 class Journal:
     """One execution's notes, by step path: {"output": ...} or {"error": {reason, detail, status, members}}."""
 
-    def __init__(self, journals: Journals, key: str, keep_ms: int, noted: dict[str, Any]) -> None:
-        """`noted`: what stands there from before."""
-        self._journals, self._key, self._keep_ms, self._noted = journals, key, keep_ms, noted
+    def __init__(self, journals: Journals, walk: tuple[str, int], keep_ms: int, noted: dict[str, Any]) -> None:
+        """`walk`: its place in the store, and how often it was opened; `noted`: what stands there from before."""
+        self._journals, (self._key, self._walk), self._keep_ms, self._noted = journals, walk, keep_ms, noted
         self._open: list[asyncio.Future[None]] = []
 
     def noted(self, path: str) -> dict[str, Any] | None:
@@ -98,7 +110,7 @@ class Journal:
             if seal is None:
                 return
             what = {"sealed": seal.close({"note": orjson.dumps(what).decode()}, self._place(path))}
-        self._open.append(self._journals.note((self._key, path, orjson.dumps(what), self._keep_ms)))
+        self._open.append(self._journals.note((self._key, self._walk, path, orjson.dumps(what), self._keep_ms)))
 
     def _place(self, path: str) -> str:
         return f"{self._key}/{path}"
@@ -106,10 +118,13 @@ class Journal:
     def over(self) -> None:
         """The execution has ended well: what was to last for days lasts until its record is committed."""
         if self._keep_ms > 2 * _GRACE_MS:
-            self._journals.note((self._key, "over", b"{}", _GRACE_MS))
+            self._journals.note((self._key, self._walk, "over", b"{}", _GRACE_MS))
 
     async def settled(self) -> None:
-        """Wait for all notes. Raises Unavailable: without its journal, a durable execution must not go on."""
+        """Wait for all notes. Raises Superseded.
+
+        And Unavailable: without its journal, a durable execution must not go on.
+        """
         waiting, self._open = self._open, []
         await asyncio.gather(*waiting)
 

@@ -76,6 +76,11 @@ class Progress:
         left_ms = until_ms - scene.surroundings.clock.now_ms()
         await self._put(scene, _standing(scene, "waiting"), left_ms)
 
+    async def leave(self, scene: Scene, following: Following | None) -> None:
+        """Tell no more: somebody else does."""
+        if following is not None:
+            await self._end(scene, following)
+
     @staticmethod
     async def _end(scene: Scene, following: Following) -> None:
         if following.timer is not None:

@@ -20,7 +20,10 @@ from shared.project.access.forms import changed
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
-    """Run to the first reply. Raises an error of the `Failed` branch, or Parked; `scene.tally` says what was spent."""
+    """Run to the first reply; `scene.tally` says what was spent.
+
+    Raises an error of the `Failed` branch, Parked, Superseded.
+    """
     scene.tally.limit = plan.max_tasks
     # where nothing waits, each step looks at the clock: that is enough, and costs less than a timer
     leap = await (_in_time(plan, scene) if plan.waits or plan.durable else _walk(plan, scene))

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from services.executor.journal import Journal, error_from_doc, error_to_doc
+from services.executor.journal import Journal, Superseded, error_from_doc, error_to_doc
 from services.executor.outputs import check_size
 from services.executor.retries import kind_of, pause_ms, status_of
 from services.executor.scene import Parked, Scene
@@ -154,7 +154,7 @@ async def _sound(step: PlannedStep, scene: Scene) -> Any | Leap:
     """What the step gives, where it can be kept; whatever it raises is an error of this step alone."""
     try:
         outcome = await _timed(step, scene)
-    except (WeirError, Parked):
+    except (WeirError, Parked, Superseded):
         raise
     except Exception as exc:
         log.error("step %s (%s): %s", step.id, step.kind, type(exc).__name__, exc_info=not step.mask, extra={

@@ -2,20 +2,22 @@
 
 In:    execution keys, step paths, values.
 Out:   what was noted. Raises StoreUnavailable.
-Never: what a value means.
+Never: what a value means; a note of a walk after another one has opened the journal.
 """
 
 from collections.abc import Sequence
 
 from shared.store.redis import Store
 
-Note = tuple[str, str, bytes, int]
+# key, walk, path, value, milliseconds until the journal is forgotten
+Note = tuple[str, int, str, bytes, int]
 
 
-async def read(store: Store, key: str) -> dict[str, bytes]:
-    """All notes of one execution, by step path."""
-    found = await store.hashes([key])
-    return {path.decode(): value for path, value in found[0].items()}
+async def begin(store: Store, key: str, keep_ms: int) -> tuple[int, dict[str, bytes]]:
+    """A new walk of one execution: its number, and all notes by step path. Walks before it note nothing any more."""
+    found = await store.run("journal", [], ["open", key, keep_ms])
+    noted = {path.decode(): value for path, value in zip(found[::2], found[1::2], strict=True)}
+    return int(noted.pop("walk")), noted
 
 
 async def keep(store: Store, key: str, keep_ms: int) -> None:
@@ -23,6 +25,6 @@ async def keep(store: Store, key: str, keep_ms: int) -> None:
     await store.command("PEXPIRE", key, keep_ms)
 
 
-async def write(store: Store, notes: Sequence[Note]) -> None:
-    """(key, path, value, milliseconds until the journal is forgotten) of many executions, in one round trip."""
-    await store.run("journal", [], [part for note in notes for part in note])
+async def write(store: Store, notes: Sequence[Note]) -> list[bool]:
+    """Notes of many executions, in one round trip; False for one whose walk is over."""
+    return [bool(one) for one in await store.run("journal", [], ["note", *(part for note in notes for part in note)])]

@@ -10,13 +10,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from services.executor.journal import Journals
+from services.executor.journal import Journals, Superseded
 from shared.contracts.sealed import Seal
 from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
-from tests.support.platform import Platform
+from tests.support.platform import Platform, eventually
 from tests.unit.services.executor.test_run import nowhere, perform
 
 Calls = list[tuple[str, str]]
@@ -83,6 +83,34 @@ async def test_walk_goes_on_where_it_stopped(
     assert json.loads(calls[0][1]) == json.loads(calls[5][1]), "a value that was drawn stays as it was"
     assert json.loads(made.body) == {"one": 1, "lines": [2, 3], "two": 6}
     assert scene.tally.tasks == 13, "what was finished counts once, in the execution that ends"
+
+
+async def test_of_two_walks_of_one_execution_only_the_later_one_goes_on(
+        journals: Journals, outside: tuple[str, Calls, set[str]]) -> None:
+    base, calls, _ = outside
+    steps = [{"id": "pause", "delay": {"for": "400ms"}}, {"id": "draw", "transform": {"value": "{% $random() %}"}},
+             {"id": "one", "http": {"method": "POST", "url": f"{base}/one", "body": "{% {'drawn': steps.draw} %}"}},
+             {"id": "answer", "reply": {"body": "{% steps.draw %}"}}]
+    everything = {"workflow": {"durable": True}, "journals": journals}
+    former = asyncio.create_task(perform(steps, **everything))
+    await asyncio.sleep(0.1)
+    # both come to the drawing at the same time
+    answer, _ = await perform(steps, **everything)
+    with pytest.raises(Superseded):
+        await former
+    assert calls == [("r/one", json.dumps({"drawn": json.loads(answer.body)}, separators=(",", ":")))]
+
+
+async def test_walk_whose_journal_is_lost_keeps_a_new_one(journals: Journals, platform: Platform) -> None:
+    steps = [{"id": "pause", "delay": {"for": "300ms"}}, {"id": "answer", "reply": {"body": 1}}]
+    walk = asyncio.create_task(perform(steps, workflow={"durable": True}, journals=journals))
+    await asyncio.sleep(0.1)
+    store = Store(RedisSettings(url=platform.redis_url), patient=True)
+    assert await store.command("DEL", "weir:journal:p:r") == 1
+    answer, _ = await walk
+    assert answer.body == b"1"
+    await eventually(lambda: store.command("HEXISTS", "weir:journal:p:r", "pause/"))
+    await store.stop()
 
 
 async def test_express_walk_starts_over_and_has_no_key(

@@ -8,6 +8,7 @@ Never: its steps in the caller's scope.
 import logging
 from typing import Any
 
+from services.executor.journal import Superseded
 from services.executor.scene import Scene
 from services.executor.steps.base import Callee, Compiler, Leap, Replied
 from shared.errors import WeirError, WorkflowFailed
@@ -55,6 +56,9 @@ class CallStep:
     async def _quietly(self, callee: Callee, there: Scene) -> None:
         try:
             await self._result(callee, there)
+        except Superseded:
+            # whoever goes on with the execution runs this as well
+            return
         except WeirError as error:
             log.warning("workflow %s, which nobody waits for: %s", callee.name, error, extra={
                 "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
