@@ -68,8 +68,7 @@ class Results:
 
     def beyond(self) -> dict[str, Spread]:
         """What there is beside closed loops."""
-        failed = failures([one for found in self.stress.values() for one in found])
-        return stress.figures(self.stress) if self.stress and not failed else {}
+        return stress.figures(self.stress) if self.stress else {}
 
 
 def failures(found: Rounds) -> int:

@@ -41,7 +41,7 @@ def run(bed: Bed, rows: Sequence[Row], loads: Sequence[Load], rounds: int, secon
 
 def warm_s(load: Load) -> float:
     """What does not count."""
-    return WARM_UP_S + load.connections / _PER_S
+    return WARM_UP_S + (0 if load.rate else load.connections / _PER_S)
 
 
 def expected_s(count: int, loads: Sequence[Load], rounds: int, seconds: float) -> float:
@@ -70,8 +70,8 @@ def measure(bed: Bed, row: Row, load: Load, seconds: float) -> dict[str, Any]:
     wanted = found["statuses"].get(row.wanted, 0)
     found["wrong"] = found["answers"] - wanted
     if not wanted or row.wanted not in found["of"]:
-        return {"failed": True, "rps": 0.0, **{name: found[name] for name in (
-            "wrong", "answers", "statuses", "unanswered", "lost")}}
+        kept = {name: value for name, value in found.items() if name not in ("p50", "p99")}
+        return {**kept, "failed": True, "rps": 0.0}
     # the time that counts is the same for all answers
     found["rps"] *= wanted / found["answers"]
     found.update({figure: found["of"][row.wanted][figure] for figure in ("p50", "p99")})

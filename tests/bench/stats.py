@@ -5,6 +5,7 @@ Out:   `Spread`, `Change`.
 Never: a ratio of medians: a round is compared with itself, so what else the machine did in it meets both sides.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -61,5 +62,11 @@ def ratio(these: Sequence[float], those: Sequence[float]) -> Spread:
 
 def change(before: Spread, after: Spread) -> Change:
     """Of a ratio, between two runs."""
-    return Change(after.median / before.median - 1, after.low / before.high - 1, after.high / before.low - 1,
+    return Change(_more(before.median, after.median), _more(before.high, after.low), _more(before.low, after.high),
                   min(before.rounds, after.rounds) >= ENOUGH_ROUNDS)
+
+
+def _more(before: float, after: float) -> float:
+    if before:
+        return after / before - 1
+    return math.inf if after else 0.0

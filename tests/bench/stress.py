@@ -37,7 +37,7 @@ def run(bed: Bed, row: Row, rounds: int, seconds: float, tell: Callable[[str], N
 
 def expected_s(rounds: int, seconds: float) -> float:
     """About how long `run` takes."""
-    warm = sum(warm_s(Load(each)) for each in (CAPACITY_CONNECTIONS, CALM_CONNECTIONS, OVERLOAD_CONNECTIONS))
+    warm = sum(map(warm_s, (Load(CAPACITY_CONNECTIONS), Load(CALM_CONNECTIONS, 1), Load(OVERLOAD_CONNECTIONS, 1))))
     return rounds * (warm + len(PARTS) * (seconds + OVERHEAD_S) + LASTING_S)
 
 
@@ -45,10 +45,18 @@ def figures(found: Results) -> dict[str, Spread]:
     """What is told of it, and compared from run to run."""
     def each(part: str, figure: str) -> list[float]:
         return [result[figure] for result in found[part]]
-    return {
-        "calm: p99 ÷ p50": stats.ratio(each("calm", "p99"), each("calm", "p50")),
-        "overload: goodput ÷ capacity": stats.ratio(each("overload", "rps"), each("capacity", "rps")),
-        "overload: p99 of admitted ÷ p99 at capacity": stats.ratio(each("overload", "p99"), each("capacity", "p99"))}
+
+    def answered(*parts: str) -> bool:
+        return not any(result.get("failed") for part in parts for result in found[part])
+    told = {}
+    if answered("calm"):
+        told["calm: p99 ÷ p50"] = stats.ratio(each("calm", "p99"), each("calm", "p50"))
+    if answered("capacity"):
+        told["overload: goodput ÷ capacity"] = stats.ratio(each("overload", "rps"), each("capacity", "rps"))
+    if answered("capacity", "overload"):
+        told["overload: p99 of admitted ÷ p99 at capacity"] = stats.ratio(each("overload", "p99"),
+                                                                          each("capacity", "p99"))
+    return told
 
 
 def rest(result: Mapping[str, Any]) -> dict[str, float]:

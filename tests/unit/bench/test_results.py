@@ -72,14 +72,18 @@ def test_same_file_twice_has_changed_nothing(tmp_path: Path, capsys: pytest.Capt
 def test_load_that_failed_is_told_and_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = results([40, 50, 60], [100, 100, 100])
     found.rows[STANDARD][LOAD][1] = {"failed": True, "rps": 0.0, "wrong": 7, "answers": 7, "statuses": {503: 7}}
-    found.stress["overload"] = [{"failed": True, "rps": 0.0}]
+    gone = {**one(0.0), "failed": True, "of": {503: {"count": 9}}, "unanswered": 1}
+    found.stress["overload"] = [gone]
     report.show(found, report.console())
     said = capsys.readouterr().out
     assert "Weir, standard work had no answer as wanted in 1 rounds, but [{503: 7}]" in said
-    assert "open loops: a load had no answer as wanted" in said
+    # goodput is none then, which is worth knowing; a p99 of nothing is not
+    assert "overload: goodput ÷ capacity: 0 (0 to 0)" in said
+    assert "503 90.0%, no answer 10.0%" in said
+    assert "p99 of admitted" not in said
     found.save(tmp_path / "a.json")
     compare.main([str(tmp_path / "a.json")] * 2)
-    assert "0 of 0 ratios" in capsys.readouterr().out
+    assert "0 of 2 ratios" in capsys.readouterr().out
 
 
 def test_report_tells_ratio_with_spread_and_how_an_overload_was_answered(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,13 @@ def test_change_exceeds_the_noise_when_ranges_do_not_meet_over_enough_rounds(aft
     assert (found.low, found.high) == (pytest.approx(after.low / 0.55 - 1), pytest.approx(after.high / 0.45 - 1))
 
 
+def test_change_from_nothing_is_endless_and_from_nothing_to_nothing_none() -> None:
+    nothing = Spread(0.0, 0.0, 0.0, 5)
+    assert stats.change(nothing, Spread(0.5, 0.4, 0.6, 5)).verdict == "more"
+    assert stats.change(Spread(0.5, 0.4, 0.6, 5), nothing).verdict == "less"
+    assert stats.change(nothing, nothing).verdict == "noise"
+
+
 def test_quantile_is_one_of_the_values() -> None:
     assert (at(range(100), 0.5), at(range(100), 0.99), at([7.0], 0.99)) == (50, 99, 7.0)
 
