@@ -17,7 +17,7 @@ from shared.contracts.execution_result import ExecutionResult, State
 from shared.contracts.reply import ReplyRecord
 from shared.names import actions
 from shared.store.redis import Store, StoreUnavailable
-from shared.store.results import put
+from shared.store.results import get, put
 
 log = logging.getLogger(__name__)
 # most are over before anybody could look
@@ -65,7 +65,8 @@ class Progress:
         now_ms = scene.surroundings.clock.now_ms()
         if scene.execution.answer_by_ms and now_ms < _from_ms(scene.execution):
             return
-        result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, tuple(scene.scope["steps"]))
+        steps = await self._before(scene) if _is_aside(scene) else tuple(scene.scope["steps"])
+        result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps)
         await self._put(scene, msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result)
 
     async def wait(self, scene: Scene, until_ms: int, following: Following | None) -> None:
@@ -88,9 +89,20 @@ class Progress:
         if following.task is not None:
             await scene.surroundings.tasks.end(following.task)
 
+    async def _before(self, scene: Scene) -> tuple[str, ...]:
+        """The steps of one that has ended before it could go on: those that were done when it was put aside."""
+        execution = scene.execution
+        try:
+            found = await get(self._patient, execution.project, execution.request_id)
+        except StoreUnavailable as exc:
+            _untold(execution, exc)
+            return ()
+        return () if found is None else found.steps
+
     async def _follow(self, scene: Scene) -> None:
         while True:
-            await self._put(scene, _standing(scene, "running"))
+            if not _is_aside(scene):
+                await self._put(scene, _standing(scene, "running"))
             await asyncio.sleep(_EVERY_S)
 
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
@@ -100,8 +112,17 @@ class Progress:
         try:
             await put(store, execution.project, result, execution.keep_ms + more_ms)
         except StoreUnavailable as exc:
-            log.warning("how an execution stands cannot be told: %s", exc,
-                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+            _untold(execution, exc)
+
+
+def _is_aside(scene: Scene) -> bool:
+    """Whether it was put aside and does not go on yet: whoever does has its former steps at once, by its journal."""
+    return scene.execution.spent > 0 and not scene.scope["steps"]
+
+
+def _untold(execution: ExecutionRecord, error: StoreUnavailable) -> None:
+    log.warning("how an execution stands cannot be told: %s", error,
+                extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
 
 
 def _from_ms(execution: ExecutionRecord) -> int:

@@ -71,9 +71,11 @@ class Project:
     async def weir(self, *arguments: str) -> str:
         return (await asyncio.to_thread(self.platform.weir, *arguments)).stdout
 
+    async def shown(self, execution: str) -> Any:
+        return await asyncio.to_thread(self.platform.admin, "GET", f"/projects/{self.name}/executions/{execution}")
+
     async def state(self, execution: str) -> str:
-        path = f"/projects/{self.name}/executions/{execution}"
-        return str((await asyncio.to_thread(self.platform.admin, "GET", path))["status"])
+        return str((await self.shown(execution))["status"])
 
     async def until(self, execution: str, state: str, within_s: float = 5) -> None:
         async def stands() -> bool:
@@ -135,6 +137,9 @@ async def test_cancelled_and_stopped_executions_that_wait_end_and_what_they_ran_
     await project.weir("workflow", "stop", project.name, "far")
     await project.until(stopped, "cancelled")
     await project.weir("workflow", "start", project.name, "far")
+    for execution in (cancelled, stopped):
+        shown = await project.shown(execution)
+        assert (sorted(shown["steps"]), shown["tasks"]) == (["beside", "first"], 5)
 
     async def both() -> bool:
         # trigger, first, both, pause, beside: each of the two
