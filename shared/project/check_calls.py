@@ -27,6 +27,27 @@ def check_calls(workflows: Workflows, operations: Sequence[Operation], known: se
     yield from _cycles(workflows)
 
 
+def given_by_calls(workflow: Workflow, workflows: Workflows) -> dict[str, tuple[str, Schema]]:
+    """By step: the workflow that it calls, and the schema of what the step gives, where nothing else can come of it."""
+    calls = [(step, step.settings) for _, step in steps_in(workflow.steps) if isinstance(step.settings, CallSettings)]
+    return {step.id: (settings.workflow, output) for step, settings in calls
+            if settings.wait and step.fallback is None and settings.workflow in workflows
+            and (output := workflows[settings.workflow][0].output) is not None}
+
+
+def never_given(read: object, schema: object, at: str) -> Iterator[str]:
+    """Members that are read of a value, and that its schema rules out: closed objects alone do that."""
+    if not isinstance(read, Mapping) or not isinstance(schema, Mapping) or schema.get("type") != "object":
+        return
+    known = schema.get("properties", {})
+    closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    for name, more in read.items() if isinstance(known, Mapping) else ():
+        if name in known:
+            yield from never_given(more, known[name], f"{at}.{name}")
+        elif closed and more != {}:
+            yield f"{at}.{name}"
+
+
 def _calls(workflow: Workflow, source: Source, known: set[str], workflows: Workflows) -> Iterator[Problem]:
     for path, step in steps_in(workflow.steps):
         if not isinstance(step.settings, CallSettings):

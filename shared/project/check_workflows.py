@@ -6,12 +6,18 @@ Never: YAML, files; what a kind of step does.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from shared.project.check_calls import check_calls
-from shared.project.expressions import BadExpression, compile_condition, compile_value, expressions_in
-from shared.project.model import Operation, Workflow
+from shared.project.check_calls import check_calls, given_by_calls, never_given
+from shared.project.expressions import (
+    BadExpression,
+    compile_condition,
+    compile_value,
+    expressions_in,
+    members_read,
+)
+from shared.project.model import Operation, Schema, Workflow
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 from shared.project.scripts import BadScript, check_script
@@ -37,12 +43,13 @@ _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps: `loop` and `apart` say what may end what."""
+    """What stands around a list of steps: `loop` and `apart` say what may end what; `given`: what calls give."""
 
     source: Source
     users: Sequence[Operation]
     everyone: frozenset[str]
     config: frozenset[str] | None
+    given: Mapping[str, tuple[str, Schema]]
     loop: bool = False
     apart: bool = False
 
@@ -57,7 +64,7 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
     for workflow, source in workflows:
         users = [operation for operation in operations if operation.workflow == workflow.name]
         everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
-        around = _Around(source, users, everyone, config)
+        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name))
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
@@ -91,8 +98,8 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
         if isinstance(step.settings, ScriptSettings):
             yield from _script(step.settings, here, around.source)
         for block in step.blocks():
-            inner = _Around(around.source, around.users, around.everyone, around.config,
-                            loop=block.loop or (around.loop and not block.apart), apart=around.apart or block.apart)
+            inner = replace(around, loop=block.loop or (around.loop and not block.apart),
+                            apart=around.apart or block.apart)
             inside = set(done)
             yield from _block(block.steps, (*here, *block.path), inner, inside)
             if not block.own:
@@ -188,13 +195,23 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
     for name in sorted(template.reads - done):
         what = "a later step" if name in around.everyone else "no step of this workflow"
         yield source.problem(place, "step-order", f"steps.{name} is read here, and {name!r} is {what}")
-    texts = [str(value)] if is_condition else expressions_in(value)
+    texts = expressions_in(value) or ([str(value)] if is_condition else [])
+    yield from _members(place, texts, around)
     read = {name for text in texts for name in _CONFIG_READ.findall(text)}
     for name in sorted(read - around.config if around.config is not None else ()):
         yield source.problem(place, "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}")
     for name in sorted({name for text in texts for name in _ERROR_READ.findall(text)} - around.everyone):
         yield source.problem(place, "step-order",
                              f"errors.{name} is read here, and {name!r} is no step of this workflow")
+
+
+def _members(place: Path, texts: Sequence[str], around: _Around) -> Iterator[Problem]:
+    for text in texts if around.given else ():
+        for step, read in members_read(text).items():
+            workflow, schema = around.given.get(step, ("", None))
+            for member in never_given(read, schema, f"steps.{step}"):
+                yield around.source.problem(place, "misfit", f"{member} is read here, and the output of workflow "
+                                            f"{workflow!r} has no such member")
 
 
 def _script(settings: ScriptSettings, path: Path, source: Source) -> Iterator[Problem]:

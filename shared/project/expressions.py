@@ -74,6 +74,15 @@ def expressions_in(value: Any) -> list[str]:
     return []
 
 
+def members_read(text: str) -> Mapping[str, Any]:
+    """What an expression that compiles reads of `steps`: by step its members, and theirs; what is read whole is True,
+    what is only asked for is empty.
+    """
+    read: Any = Expression(text).reads()["input"]
+    steps = read.get("steps") if isinstance(read, dict) else None
+    return steps if isinstance(steps, dict) else {}
+
+
 def compile_value(value: Any) -> Template:
     """Compile a value. Raises BadExpression."""
     sources = expressions_in(value)

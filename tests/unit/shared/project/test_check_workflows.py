@@ -97,6 +97,33 @@ def test_changed_workflow_is_refused_with_the_calls_that_no_longer_fit(given: st
     assert all(str(says) in one.message for one in found)
 
 
+@pytest.mark.parametrize(("reads", "says"), [
+    ("steps.c.gone", "steps.c.gone"), ("steps.c.inner.gone & ''", "steps.c.inner.gone"),
+    ("( $a := steps.c; $a.gone )", "steps.c.gone"), ("$map(steps.c.lines, function($i) { $i.x })", None),
+    ("steps.c.open.gone", None), ("steps.c.sku", None), ("steps.c", None), ("$exists(steps.c.gone)", None),
+    ("trigger.body.steps.c.gone", None), ("steps.*.gone", None)])
+@pytest.mark.parametrize("place", ['transform: { value: "{%% %s %%}" }',
+                                   'branch: { if: "%s", then: [{ id: t, transform: { value: 1 } }] }'])
+def test_changed_workflow_is_refused_with_the_reads_of_what_it_no_longer_gives(
+        reads: str, says: str | None, place: str) -> None:
+    called = ("output: { type: object, additionalProperties: false, properties: { sku: {}, lines: {}, open: {}, inner: "
+              "{ type: object, additionalProperties: false, properties: { a: {} } } } }\nsteps:\n" + ANSWER)
+    found = problems("steps:\n  - { id: c, call: { workflow: a } }\n  - { id: r, " + place % reads + " }\n" + ANSWER,
+                     a=called)
+    assert [(one.file, one.code, one.line) for one in found] == ([("workflows/w.yaml", "misfit", 3)] if says else [])
+    assert all(f"{says} is read here" in one.message for one in found)
+
+
+@pytest.mark.parametrize("more", [", fallback: { gone: 1 }", ""])
+@pytest.mark.parametrize("output", ["{ type: object, additionalProperties: false, patternProperties: { '^g': {} } }",
+                                    "{ additionalProperties: false }", "{ type: object }"])
+def test_read_that_may_find_something_is_no_problem(more: str, output: str) -> None:
+    closed = output if not more else "{ type: object, additionalProperties: false }"
+    assert not problems("steps:\n  - { id: c, call: { workflow: a }" + more + " }\n"
+                        "  - { id: r, transform: { value: '{% steps.c.gone %}' } }\n" + ANSWER,
+                        a=f"output: {closed}\nsteps:\n" + ANSWER)
+
+
 def test_circle_of_several_workflows_is_told_at_each_call() -> None:
     call = "steps:\n  - { id: c, call: { workflow: %s } }\n" + ANSWER
     found = problems(call % "a", a=call % "b", b=call % "a")
