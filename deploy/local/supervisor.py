@@ -265,14 +265,19 @@ async def answers(url: str) -> bool:
 
 
 async def is_ready(url: str | None, port: int) -> bool:
-    """Whether a process answers that it is ready; one without a URL is ready when its port takes a connection."""
+    """Whether a process answers that it is ready."""
+    return await why_not_ready(url, port) is None
+
+
+async def why_not_ready(url: str | None, port: int) -> str | None:
+    """What a process says; None when it is ready. One without a URL is ready when its port takes a connection."""
     try:
         if url is None:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
-            return True
+            return None
         timeout = aiohttp.ClientTimeout(total=3)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-            return answer.status == 200
-    except (OSError, aiohttp.ClientError, TimeoutError):
-        return False
+            return None if answer.status == 200 else str((await answer.json())["reason"])
+    except (OSError, aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+        return "it does not answer"

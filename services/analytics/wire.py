@@ -5,6 +5,7 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ from shared.settings.telemetry import TraceSettings
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
+
+# who asks whether it is ready does not wait for much longer
+_PING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +111,14 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
         count=counter.count, answer=_desk(ground, known, screen).answer, begin=counter.begin, failed=tasks.fail))
     processor = Processor(app, counter.places, Rewinder(counter.places, tasks, lambda: counter.full))
+    watchdog = Watchdog(kafka, tasks, metrics, (
+        processor.watched(lambda: counter.full), follower.watched, signals.watched))
     health = Health("analytics", metrics)
-    health.probe = lambda: _probe(store)
+    health.probes += (lambda: _probe(store), watchdog.probe)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,
         *exporters(tracing, outbox, tasks, metrics, TraceSettings()), follower,
-        StreamWatch(store, tasks, metrics), thresholds, herald, signals, watch, counter, processor,
-        Watchdog(kafka, tasks, metrics, (
-            processor.watched(lambda: counter.full), follower.watched, signals.watched))))
+        StreamWatch(store, tasks, metrics), thresholds, herald, signals, watch, counter, processor, watchdog))
 
 
 def _ground(service: ServiceSettings, own: AnalyticsSettings) -> Ground:
@@ -144,7 +148,10 @@ def _desk(ground: Ground, known: Known, screen: Screen) -> QueryDesk:
 
 async def _probe(store: Store) -> str | None:
     try:
-        await store.ping()
+        async with asyncio.timeout(_PING_S):
+            await store.ping()
+    except TimeoutError:
+        return "the store is away: it does not answer"
     except StoreUnavailable as exc:
         return f"the store is away: {exc}"
     return None

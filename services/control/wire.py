@@ -99,7 +99,6 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     letters_followed = LetterFollower(kafka, tasks, letters)
     metrics.read(DEAD_LETTERS_WAITING, letters.waiting)
     health = Health("control", metrics)
-    health.probe = outbox.probe
     desk = Desk(registry=registry, traces=trace_store, letters=letters, letter_reader=letters_followed,
                 caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
@@ -114,10 +113,11 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     config, signals_followed = ConfigFollower(kafka, tasks, metrics, take), SignalFollower(
         kafka, tasks, book.signals.take)
     traces_followed = TraceFollower(kafka, tasks, trace_store)
+    watchdog = Watchdog(kafka, tasks, metrics, (config.watched, signals_followed.watched, replies.watched,
+                                                traces_followed.watched, letters_followed.watched))
+    health.probes += (outbox.probe, watchdog.probe)
     door = AdminDoor(desk, health, ROUTES, token)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox, key_sets,
-        signals_followed, config, replies, traces_followed, letters_followed,
-        Watchdog(kafka, tasks, metrics, (config.watched, signals_followed.watched, replies.watched,
-                                         traces_followed.watched, letters_followed.watched)),
+        signals_followed, config, replies, traces_followed, letters_followed, watchdog,
         AdminServer(door.application, service.bind_host, own.port)))

@@ -83,7 +83,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     config = ConfigFollower(kafka, tasks, metrics, shelf.take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched))
     health = Health("executor", metrics)
-    health.probe = outbox.probe
+    health.probes += (outbox.probe, watchdog.probe)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
         envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),

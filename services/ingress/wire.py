@@ -90,7 +90,7 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, take)
     watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
-    health.probe = Canary(caller, clock)
+    health.probes.append(Canary(caller, clock))
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(
             envelopes, clock, keep_addresses=service.usage_addresses),

@@ -79,7 +79,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched, signals.watched))
     health = Health("policy", metrics)
-    health.probe = outbox.probe
+    health.probes += (outbox.probe, watchdog.probe)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,

@@ -40,7 +40,7 @@ async def build(service: ServiceSettings, own: SinkSettings) -> Service:
 
         async def probe() -> str | None:
             return None if webhook.trouble is None else f"the webhook does not take what it gets, {webhook.trouble}"
-        health.probe = probe
+        health.probes.append(probe)
         parts = (webhook, Beginning(kafka, group), door, intake)
     return Service(health=health, tasks=tasks,
                    parts=(HealthServer(health, service.bind_host, service.health_port), *parts))

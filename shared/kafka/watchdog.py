@@ -2,7 +2,8 @@
 
 In:    the consumers of this process, the ends of what they read, asked of the broker by a client of our own.
 Out:   lag and age for the metrics; the end of a process of which a consumer reads nothing though there is something to
-       read: its supervisor starts it anew, and as a static member it has its partitions back at once.
+       read: its supervisor starts it anew, and as a static member it has its partitions back at once; whether the
+       broker answers at all.
 Never: an end for what is no fault of the consumer: a broker that is away, bounds that are full, nothing to read.
 
 A client that lost its way does not know it: it waits for a fetch that never ends, or a loop waits for it. Seen from
@@ -29,6 +30,8 @@ from shared.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 Places = Mapping[TopicPartition, int]
 _ASK_S = 2.0
+# one answer that is late is a busy machine's
+_SILENT_S = 3.0
 
 
 class ConsumerStopped(KafkaUnavailable):
@@ -88,6 +91,7 @@ class Watchdog:
         self._watched = {one: Progress() for one in watched}
         self._asker: AIOKafkaConsumer | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._silent_since_s: float | None = None
         metrics.read(M.CONSUMER_LAG, self._lags)
         metrics.read(M.OLDEST_SECONDS, self._oldest)
 
@@ -101,6 +105,11 @@ class Watchdog:
         await self._tasks.end(self._loop)
         if self._asker is not None:
             await self._asker.stop()
+
+    async def probe(self) -> str | None:
+        """Why a service that reads cannot do its work; None when it can."""
+        silent_s = 0.0 if self._silent_since_s is None else time.monotonic() - self._silent_since_s
+        return f"the broker has not answered for {silent_s:.0f} s" if silent_s > _SILENT_S else None
 
     async def _run(self, asker: AIOKafkaConsumer) -> None:
         while True:
@@ -131,11 +140,13 @@ class Watchdog:
         try:
             async with asyncio.timeout(_ASK_S):
                 found: Places = await asker.end_offsets(list(places))
-                return found
         except CLIENT_ERRORS as exc:
+            self._silent_since_s = self._silent_since_s or time.monotonic()
             log.warning("the ends of what %s reads cannot be had: %r", name, exc,
                         extra={"action": actions.KAFKA_RETRY})
             return {}
+        self._silent_since_s = None
+        return found
 
     def _lags(self) -> Mapping[tuple[str, ...], float]:
         return {(partition.topic, str(partition.partition)): lag for progress in self._watched.values()

@@ -29,7 +29,8 @@ class Health:
         self.metrics = metrics
         self.not_ready_because: str | None = "starting"
         metrics.read(M.READY, lambda: self.not_ready_because is None)
-        self.probe: Probe | None = None
+        # asked in this order; the first reason counts
+        self.probes: list[Probe] = []
 
     async def answer(self, path: str, accept: str = "") -> web.Response | None:
         """Answer one of the three paths; None for any other. `accept`: which text of the metrics is wanted."""
@@ -39,11 +40,15 @@ class Health:
         if path == LIVE:
             return _state(200, self._service, None)
         if path == READY:
-            reason = self.not_ready_because
-            if reason is None and self.probe is not None:
-                reason = await self.probe()
+            reason = await self._reason()
             return _state(503 if reason else 200, self._service, reason)
         return None
+
+    async def _reason(self) -> str | None:
+        reason = self.not_ready_because
+        for probe in self.probes:
+            reason = reason or await probe()
+        return reason
 
 
 def _state(status: int, service: str, reason: str | None) -> web.Response:

@@ -20,7 +20,7 @@ import typer
 from deploy.local import cluster, doctor, jars
 from deploy.local.faults import DidNotStart, LocalFault, NoWriteRight
 from deploy.local.state import ClusterState, ProcessState
-from deploy.local.supervisor import Supervisor, is_ready
+from deploy.local.supervisor import Supervisor, why_not_ready
 from services.console.cli import first_steps, output
 from services.console.cli.failure import Failure
 from services.console.cli.figures import process_row
@@ -31,7 +31,8 @@ _DOWN_S = 40.0
 _DETACHED_S = 300.0
 _RESIZED_S = 90.0
 _RATES_S = 0.5
-_STATUS = ("name", "state", "version", "config", "per_s", "in_flight", "lag", "oldest_s", "pid", "restarts", "log")
+_STATUS = ("name", "state", "version", "config", "per_s", "in_flight", "lag", "oldest_s", "pid", "restarts", "reason",
+           "log")
 SIZES = "How many of each service, as in policy=2,executor=2."
 Example = Annotated[bool, typer.Option(help="Load the example project and its stub HR system.")]
 
@@ -136,21 +137,23 @@ def look_at_machine(as_json: AsJson = False) -> None:
 
 async def _look(known: ClusterState) -> list[dict[str, object]]:
     before = await read_all(known)
-    answers = await asyncio.gather(*(_answers(process) for process in known.processes))
-    if all(answers):
+    reasons = await asyncio.gather(*(_reason(process) for process in known.processes))
+    if not any(reasons):
         # what has been done meanwhile tells the rates; of a cluster that is not ready they say nothing
         await asyncio.sleep(_RATES_S)
     after = await read_all(known)
     return [{"name": process.name, "pid": process.pid, "restarts": process.restarts, "log": process.log,
-             "state": "down" if not process.is_alive() else "ready" if ready else "not ready",
+             "state": "down" if not process.is_alive() else "not ready" if reason else "ready", "reason": reason,
              **(process_row(before.get(process.name, after[process.name]), after[process.name])
                 if process.name in after else {})}
-            for process, ready in zip(known.processes, answers, strict=True)]
+            for process, reason in zip(known.processes, reasons, strict=True)]
 
 
-async def _answers(process: ProcessState) -> bool:
-    """Broker and store have no page to ask; the supervisor has seen whether their port answers."""
-    return process.state == "up" if process.ready_url is None else await is_ready(process.ready_url, 0)
+async def _reason(process: ProcessState) -> str | None:
+    """Why it is not ready. Broker and store have no page to ask; the supervisor has seen whether their port answers."""
+    if process.ready_url is not None:
+        return await why_not_ready(process.ready_url, 0)
+    return None if process.state == "up" else "its port does not answer"
 
 
 def _progress(done: int, of: int) -> None:
