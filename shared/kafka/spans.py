@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _EVERY_S = 0.2
 # takes about a millisecond, and is far below the largest record unless spans are very large
 _AT_ONCE = 100
+# that the broker has not acknowledged; more would take the room of what must not be lost while it is away
+_MAX_BYTES = 16_000_000
 Also = Callable[[bytes, int], None]
 
 
@@ -35,6 +37,7 @@ class SpanExport:
         """`also`: another place where exports go, with the number of their spans."""
         self._tracing, self._outbox, self._tasks, self._metrics = tracing, outbox, tasks, metrics
         self._also = also
+        self._size = 0
 
     async def start(self) -> None:
         """Begin to export."""
@@ -66,6 +69,9 @@ class SpanExport:
             log.warning("%d spans cannot be exported: %r", len(spans), exc, extra={"action": actions.TRACE_FAILED})
             self._metrics.spans_dropped.inc(by=len(spans))
             return
+        if self._size + len(payload) > _MAX_BYTES:
+            self._metrics.spans_dropped.inc(by=len(spans))
+            return
         try:
             sent = self._outbox.send(topics.SPANS, payload, [])
         except RecordTooLarge:
@@ -79,11 +85,13 @@ class SpanExport:
         except SendFailed:
             self._metrics.spans_dropped.inc(by=len(spans))
             return
-        sent.add_done_callback(lambda done: self._sent(done, len(spans)))
+        self._size += len(payload)
+        sent.add_done_callback(lambda done: self._sent(done, len(spans), len(payload)))
         if self._also is not None:
             self._also(payload, len(spans))
 
-    def _sent(self, done: asyncio.Future[None], count: int) -> None:
+    def _sent(self, done: asyncio.Future[None], count: int, size: int) -> None:
+        self._size -= size
         if not done.cancelled() and done.exception() is not None:
             self._metrics.spans_dropped.inc(by=count)
 

@@ -45,6 +45,10 @@ async def test_commands_lead_from_a_slow_operation_to_the_step_that_is_to_blame(
         return len(rows) >= CALLS
     await eventually(listed)
     assert {(row["status"], row["reason"], row["client"]) for row in rows} == {(504, "timeout", "intranet")}
+    errors = await weir("traces", "--errors", "--client", "intranet", "--operation", "yearly-report", "--status", "5xx",
+                        "--since", "10m", "--limit", "1000")
+    assert {row["request_id"] for row in rows} <= {row["request_id"] for row in errors}
+    assert await weir("traces", "--client", "nobody", "--since", "10m") == []
     # 4: what they waited for
     shown = (await asyncio.to_thread(platform.weir, "trace", rows[0]["request_id"])).stdout
     longest = shown.partition("critical path: ")[2].splitlines()[1]

@@ -10,6 +10,8 @@ from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.contracts.traceparent import TraceContext
+from shared.kafka import spans as kafka_spans
+from shared.kafka.faults import SendFailed
 from shared.kafka.spans import SpanExport
 from shared.runtime import span_sender
 from shared.runtime.span_sender import SpanSender
@@ -70,6 +72,29 @@ async def test_spans_go_to_the_topic_and_to_the_receiver(receiver: Receiver) -> 
     assert (receiver.headers["Authorization"], receiver.headers["x-scope"], receiver.headers["Content-Type"]) == (
         "Bearer abc", "weir", "application/x-protobuf")
     assert dropped(metrics) == 0
+
+
+async def test_broker_that_is_away_holds_so_many_spans_and_what_is_lost_is_counted(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, metrics, tracing, outbox = Tasks(), Metrics(), Tracing("t", "t-0"), FakeOutbox()
+    export = SpanExport(tracing, outbox, tasks, metrics)  # type: ignore[arg-type]  # a double
+
+    async def ended(count: int) -> None:
+        for _ in range(count):
+            with tracing.span("step a", TraceContext.new(sampled=True)):
+                pass
+        await export.stop()
+    await ended(100)
+    monkeypatch.setattr(kafka_spans, "_MAX_BYTES", 3 * len(outbox.sent[0].value or b""))
+    await ended(500)
+    assert (len(outbox.sent), dropped(metrics)) == (3, 300)
+    outbox.sent[0].done.set_result(None)
+    outbox.sent[1].done.set_exception(SendFailed("not acknowledged"))
+    # whoever waits for them hears of it in the next turn of the loop
+    await asyncio.sleep(0)
+    assert dropped(metrics) == 400
+    await ended(200)
+    assert (len(outbox.sent), dropped(metrics)) == (5, 400)
 
 
 async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(receiver: Receiver) -> None:
