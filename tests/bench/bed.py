@@ -42,6 +42,7 @@ class Bed:
         self.cluster = cluster
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, int] = {}
+        self._projects: set[str] = set()
         self._tokens: dict[str, dict[str, str]] = {}
         self._known = {name.removesuffix("-0"): psutil.Process(known.pid)
                        for name, known in cluster.processes().items()}
@@ -78,10 +79,15 @@ class Bed:
         process = self.floor(role, str(self._ports[role]), *arguments)
         return f"http://127.0.0.1:{self._ports[role]}/", process
 
+    def project(self, name: str, files: dict[str, str]) -> None:
+        """Load a project."""
+        self.cluster.admin("POST", f"/projects/{name}/versions", {"files": files})
+        self._projects.add(name)
+
     def token(self, project: str, files: dict[str, str]) -> dict[str, str]:
         """Of a project's client `load`, as control answers it; the project is loaded if it is not there."""
         if project not in self._tokens:
-            self.cluster.admin("POST", f"/projects/{project}/versions", {"files": files})
+            self.project(project, files)
             self._tokens[project] = self.cluster.admin("POST", f"/projects/{project}/clients/load/tokens", {})
             if project == "large":
                 asyncio.run(projects.make_clients(self.cluster.bootstrap))
@@ -94,11 +100,12 @@ class Bed:
         return name
 
     def configured(self) -> None:
-        """Wait until every service has read what was configured."""
+        """Wait until every service has read what was configured, if anything was."""
         async def wait() -> None:
             async with ClientSession() as http:
                 await self.cluster.configured(http)
-        asyncio.run(wait())
+        if self._projects:
+            asyncio.run(wait())
 
     def settle(self) -> bool:
         """Wait until all that was begun has ended; False when it has not within `SETTLE_S`."""

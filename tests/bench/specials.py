@@ -47,7 +47,7 @@ def _drive(url: str, connections: int, wanted_s: float, rate: int = 0) -> dict[s
 def _engine(bed: Bed, seconds: float) -> list[str]:
     """With a slow outside system beside it."""
     url, _ = bed.serving("slow", str(engine.STUB_MS))
-    bed.cluster.admin("POST", f"/projects/{engine.PROJECT}/versions", {"files": engine.files(url)})
+    bed.project(engine.PROJECT, engine.files(url))
     bed.configured()
     [bare] = prepare(bed, [BARE])
     worker_us = {rate: measure(bed, bare, Load(64, rate), seconds)["cpu_us"]["worker"] for rate in (0, engine.RATE)}

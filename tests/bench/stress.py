@@ -1,7 +1,7 @@
 """The standard work away from closed loops: at half of its capacity, and at three times as much.
 
-Capacity is the rate of a closed loop over 256 connections in the same round: more of them have not brought more. The
-other two are open loops: requests are due at a fixed rate, and their time counts from when they were due.
+Capacity is the rate of a closed loop over 256 connections in the same round. The other two are open loops: requests are
+due at a fixed rate, and their time counts from when they were due.
 """
 
 from collections.abc import Callable, Mapping
