@@ -10,6 +10,8 @@ from typing import Literal
 from shared.store.redis import Store
 
 Why = Literal["operator", "client-gone"]
+# more than can be said within a millisecond, less than a script may give
+_AT_ONCE = 2_000
 
 
 async def cancel(store: Store, execution: str, why: Why) -> None:
@@ -19,5 +21,10 @@ async def cancel(store: Store, execution: str, why: Why) -> None:
 
 async def cancelled(store: Store, cursor: int) -> tuple[int, dict[str, str]]:
     """Executions that are to end, with why, said since `cursor` (0: all); and the next cursor."""
-    found = await store.run("cancel", [], ["read", cursor])
-    return int(found[0]), {execution: why for why, _, execution in (one.decode().partition(" ") for one in found[1:])}
+    said: dict[str, str] = {}
+    while True:
+        following, *found = await store.run("cancel", [], ["read", cursor, _AT_ONCE])
+        said.update((execution, why) for why, _, execution in (one.decode().partition(" ") for one in found))
+        cursor = int(following)
+        if len(found) < _AT_ONCE:
+            return cursor, said

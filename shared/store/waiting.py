@@ -13,6 +13,7 @@ from shared.errors import BadRecord
 from shared.store.redis import Store
 
 _LEASE_MS = 30_000
+_AT_ONCE = 500
 _RECORD = tuple[list[tuple[str, bytes]], bytes]
 
 
@@ -40,8 +41,13 @@ async def forget(store: Store, execution: ExecutionRecord) -> None:
 
 
 async def wake_all(store: Store, project: str) -> int:
-    """All of a project that wait go on now; how many that are."""
-    return int(await store.run("waiting", [], ["wake-all", project]))
+    """All of a project that wait go on now, some at a time, for others ask the store as well; how many that are."""
+    cursor, woken = b"0", 0
+    while True:
+        cursor, more = await store.run("waiting", [], ["wake-all", project, cursor, _AT_ONCE])
+        woken += int(more)
+        if cursor == b"0":
+            return woken
 
 
 async def wake(store: Store, execution: str, now_ms: int) -> bool:

@@ -5,7 +5,7 @@
 --       "done", execution, lease until ms, project -> nothing happens when it waits again already
 --       "forget", execution, project
 --       "wake", execution, now ms                 -> 1 when it waits
---       "wake-all", project                       -> how many of the project waited
+--       "wake-all", project, cursor (0 at first), how many at once -> the next cursor (0: no more), how many of these waited
 local DUE, RECORDS, OF, MOST_BYTES = "weir:waiting", "weir:waiting:records", "weir:waiting:of:", 4000000
 local what, execution = ARGV[1], ARGV[2]
 
@@ -38,10 +38,11 @@ elseif what == "forget" then
 elseif what == "wake-all" then
     local time, woken = redis.call("TIME"), 0
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
-    for _, one in ipairs(redis.call("SMEMBERS", OF .. ARGV[2])) do
+    local found = redis.call("SSCAN", OF .. ARGV[2], ARGV[3], "COUNT", ARGV[4])
+    for _, one in ipairs(found[2]) do
         woken = woken + redis.call("ZADD", DUE, "XX", "CH", "LT", now, one)
     end
-    return woken
+    return {found[1], woken}
 elseif redis.call("ZSCORE", DUE, execution) then
     redis.call("ZADD", DUE, ARGV[3], execution)
     return 1

@@ -1,0 +1,59 @@
+"""Many executions that wait, and many that are to end, on a store of their own."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.valkey import Valkey
+from shared.settings.redis import RedisSettings
+from shared.store.cancels import cancel, cancelled
+from shared.store.redis import Store, StoreUnavailable
+from shared.store.waiting import wake_all
+from tests.support.platform import eventually, free_ports
+
+MANY, FAR_MS = 10_000, 4_000_000_000_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    valkey = Valkey(tmp_path, free_ports(1)[0])
+    process = await asyncio.create_subprocess_exec(*valkey.command(), stdout=asyncio.subprocess.DEVNULL)
+    made = Store(RedisSettings(url=valkey.url), patient=True)
+
+    async def answers() -> bool:
+        try:
+            await made.ping()
+        except StoreUnavailable:
+            return False
+        return True
+    await eventually(answers)
+    yield made
+    await made.stop()
+    process.kill()
+    await process.wait()
+
+
+async def test_all_of_a_project_that_wait_are_woken_however_many_and_no_others(store: Store) -> None:
+    await store.command("ZADD", "weir:waiting", *(part for one in range(2 * MANY) for part in (FAR_MS, f"e{one}")))
+    await store.command("SADD", "weir:waiting:of:p", *(f"e{one}" for one in range(MANY)))
+    # one that has gone on meanwhile
+    await store.command("ZREM", "weir:waiting", "e0")
+    assert await wake_all(store, "p") == MANY - 1
+    now_ms = int(time.time() * 1000)
+    assert await store.command("ZCOUNT", "weir:waiting", "-inf", now_ms) == MANY - 1
+    assert await store.command("ZCOUNT", "weir:waiting", FAR_MS, FAR_MS) == MANY
+    calls = (await store.command("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
+    assert calls > 10, "not all in one go: nobody else is answered meanwhile"
+
+
+async def test_executions_that_are_to_end_are_known_however_many(store: Store) -> None:
+    since_ms = int(time.time() * 1000) - 60_000
+    await store.command("ZADD", "weir:cancelled", *(part for one in range(MANY) for part in (
+        since_ms + one // 3, f"client-gone e{one}")))
+    cursor, found = await cancelled(store, 0)
+    assert found == {f"e{one}": "client-gone" for one in range(MANY)}
+    await cancel(store, "later", "operator")
+    assert (await cancelled(store, cursor))[1] == {"later": "operator"}
