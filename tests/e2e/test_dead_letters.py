@@ -7,12 +7,14 @@ import uuid
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.kafka.topics import ensure_topics
 from shared.names import headers as H
 from shared.names import topics
 from shared.names.topics import Topic
+from tests.support.metrics import total
 from tests.support.platform import PROJECT, Platform, eventually
 
 
@@ -81,12 +83,17 @@ async def test_request_that_died_is_answered_under_its_id_when_it_is_replayed(pl
 
 
 async def test_letter_shows_error_history_headers_and_bytes_and_replays_and_drops_are_noted_and_audited(
-        platform: Platform) -> None:
+        platform: Platform, http: ClientSession) -> None:
+    dead = {"service": "executor", "metric": "weir_dead_letters_total", "topic": topics.EXECUTIONS}
+    before = await total(platform, http, **dead)
     request_id, value = str(uuid.uuid4()), b'{"name": "\x00\xff"}'
     place = await publish(platform, topics.EXECUTIONS, value, (H.REQUEST_ID, request_id.encode()),
                           ("Cookie", b"very-secret"), ("x-other", b"kept"))
     letter = await letter_at(platform, place)
     number = str(letter["id"])
+    assert await total(platform, http, **dead) == before + 1
+    waiting = await total(platform, http, "control", "weir_dead_letters_waiting")
+    assert waiting >= 1
     shown = platform.weir("dlq", "show", number).stdout
     assert "died in executor" in shown
     assert "x-other: kept" in shown
@@ -103,10 +110,16 @@ async def test_letter_shows_error_history_headers_and_bytes_and_replays_and_drop
     refused = platform.weir("dlq", "replay", number, check=False)
     assert (refused.returncode, "was replayed before" in refused.stderr) == (1, True)
     platform.weir("dlq", "drop", str(second["id"]))
+    # the first one is replayed, the second dropped
+    await eventually(lambda: is_total(platform, http, waiting - 1))
     assert (await letter_at(platform, second["place"]))["state"] == "dropped"
     audit = await audited(platform)
     assert ("dead letter replayed", letter["id"]) in audit
     assert ("dead letter dropped", second["id"]) in audit
+
+
+async def is_total(platform: Platform, http: ClientSession, waiting: float) -> bool:
+    return await total(platform, http, "control", "weir_dead_letters_waiting") == waiting
 
 
 async def audited(platform: Platform) -> list[tuple[str, Any]]:

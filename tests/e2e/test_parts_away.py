@@ -16,6 +16,7 @@ from deploy.local.cluster import SERVICES
 from shared.names import topics
 from shared.project.canary import CANARY
 from tests.e2e.test_policies import opened
+from tests.support.metrics import total
 from tests.support.platform import PROJECT, Platform, eventually
 from tests.support.topics import records
 
@@ -42,16 +43,6 @@ async def ready(platform: Platform, http: ClientSession, name: str) -> tuple[int
         said = await answer.json()
         assert (said["status"] == "ok") == (answer.status == 200)
         return answer.status, said["reason"] or ""
-
-
-async def total(platform: Platform, http: ClientSession, service: str, metric: str) -> float:
-    """The sum of all series of a metric over the instances of a service."""
-    found = 0.0
-    for name, process in platform.processes().items():
-        if name.startswith(service):
-            async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                found += sum(map(float, re.findall(rf"^{metric}(?:{{.*}})? (\S+)$", await answer.text(), re.MULTILINE)))
-    return found
 
 
 async def well_again(platform: Platform) -> None:

@@ -17,6 +17,7 @@ from shared.kafka.topics import ensure_topics
 from shared.names import metrics as M
 from shared.names.topics import Topic
 from shared.settings.kafka import KafkaSettings
+from tests.support.metrics import total
 from tests.support.platform import PROJECT, Platform, eventually
 
 PROMTOOL = shutil.which("promtool")
@@ -89,19 +90,14 @@ async def test_rate_errors_and_times_of_an_operation_and_time_per_hop_are_told(
 
 
 async def test_refusals_tasks_the_loop_and_the_build_are_told(platform: Platform, http: ClientSession) -> None:
-    async def total(service: str, metric: str, **labels: str) -> float:
-        found = [await sample(platform, http, process, metric, **labels) for process in platform.processes()
-                 if process.startswith(service)]
-        return float(sum(one.value for one in found if one))
     refused = {"project": PROJECT, "operation": "get-employee", "reason": "credentials-missing"}
-    before = await total("policy", "weir_requests_total", **refused), await total(
-        "executor", "weir_tasks_total", project=PROJECT)
+    before = (await total(platform, http, "policy", "weir_requests_total", **refused),
+              await total(platform, http, "executor", "weir_tasks_total", project=PROJECT))
     async with http.get(f"{platform.ingress}/{PROJECT}/employees/e-100") as answer:
         assert answer.status == 401
     await called(platform, http)
-    assert await total("policy", "weir_requests_total", **refused) == before[0] + 1
-    await eventually(lambda: total("executor", "weir_tasks_total", project=PROJECT))
-    assert await total("executor", "weir_tasks_total", project=PROJECT) == before[1] + 4
+    assert await total(platform, http, "policy", "weir_requests_total", **refused) == before[0] + 1
+    assert await total(platform, http, "executor", "weir_tasks_total", project=PROJECT) == before[1] + 4
     for service in SERVICES:
         assert (await sample(platform, http, service, "weir_loop_lag_seconds_count")).value > 0
         built = await sample(platform, http, service, "weir_build_info", role=service, name=f"{service}-0")
@@ -173,14 +169,9 @@ async def test_limits_that_are_nearly_spent_and_steps_tried_once_more_are_counte
         async with http.get(f"{platform.ingress}/{name}/o") as answer:
             statuses.append(answer.status)
     assert statuses == [200, 200, 200, 429]
-
-    async def total(service: str, metric: str) -> float:
-        processes = [one for one in platform.processes() if one.startswith(service)]
-        found = [await sample(platform, http, process, metric, project=name) for process in processes]
-        return float(sum(one.value for one in found if one))
     # the third call leaves nothing, the fourth finds nothing
-    assert await total("policy", "weir_limits_near_total") == 2
-    assert await eventually(lambda: total("executor", "weir_retries_total")) == 6
+    assert await total(platform, http, "policy", "weir_limits_near_total", project=name) == 2
+    assert await eventually(lambda: total(platform, http, "executor", "weir_retries_total", project=name)) == 6
 
 
 async def test_access_log_says_how_calls_over_both_doors_ended(

@@ -283,10 +283,11 @@ async def test_malformed_context_is_replaced_and_never_an_error(
     check(await exported.of_request(request_id, *EDGE, *RUN, *BACK))
 
 
-async def test_client_that_may_gets_a_trace_by_asking_for_it(
+async def test_client_that_may_gets_a_trace_by_asking_and_an_operation_may_have_its_own_share(
         platform: Platform, http: ClientSession, exported: Spans, name: str) -> None:
     files = {"weir.yaml": f"name: {name}\ntracing: {{ ratio: 0, debug: [dev] }}\n",
-             "operations.yaml": "operations: [{ name: o, method: POST, path: /o, workflow: w }]",
+             "operations.yaml": "operations:\n  - { name: o, method: POST, path: /o, workflow: w }\n"
+                                "  - { name: all, method: POST, path: /all, workflow: w, tracing: { ratio: 1 } }\n",
              "access.yaml": "clients: [{ name: dev }, { name: till }]\n",
              "workflows/w.yaml": "steps: [{ id: answer, reply: { body: 1 } }]"}
     await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": files})
@@ -294,12 +295,14 @@ async def test_client_that_may_gets_a_trace_by_asking_for_it(
             for client in ("dev", "till")}
     await platform.configured(http)
 
-    async def ask(client: str, **headers: str) -> str:
-        _, request_id, _ = await post(http, platform, f"/{name}/o", headers={
+    async def ask(client: str, path: str = "o", **headers: str) -> str:
+        _, request_id, _ = await post(http, platform, f"/{name}/{path}", headers={
             "Authorization": f"Bearer {made[client]}", **headers})
         return request_id
     untold = [await ask("dev"), await ask("till", **{"x-weir-trace": "1"})]
     check(await exported.of_request(await ask("dev", **{"x-weir-trace": "1"}), *EDGE, *RUN, *BACK))
+    # what an operation says goes before its project
+    check(await exported.of_request(await ask("till", "all"), *EDGE, *RUN, *BACK))
     told = {one.said.get(spans.REQUEST_ID) for trace in exported.by_trace.values() for one in trace}
     assert not told & set(untold)
 
