@@ -16,8 +16,9 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.contracts.reply import ReplyRecord
 from shared.names import actions
+from shared.runtime.tasks import Tasks
 from shared.store.redis import Store, StoreUnavailable
-from shared.store.results import get, put
+from shared.store.results import ResultWriter, get
 
 log = logging.getLogger(__name__)
 # most are over before anybody could look
@@ -37,9 +38,10 @@ class Following:
 class Progress:
     """Of all executions of this process."""
 
-    def __init__(self, store: Store, patient: Store) -> None:
+    def __init__(self, store: Store, patient: Store, tasks: Tasks) -> None:
         """`patient`: where nobody waits for the answer, its result is worth a wait."""
-        self._store, self._patient = store, patient
+        self._patient = patient
+        self._prompt_writer, self._patient_writer = ResultWriter(store, tasks), ResultWriter(patient, tasks)
 
     def follow(self, scene: Scene) -> Following | None:
         """Tell how an execution stands, every second; None for one whose result is not kept.
@@ -108,9 +110,9 @@ class Progress:
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
         execution = scene.execution
         waited_for = execution.reply_to is not None and not execution.answer_by_ms
-        store = self._store if waited_for else self._patient
+        writer = self._prompt_writer if waited_for else self._patient_writer
         try:
-            await put(store, execution.project, result, execution.keep_ms + more_ms)
+            await writer.put(execution.project, result, execution.keep_ms + more_ms)
         except StoreUnavailable as exc:
             _untold(execution, exc)
 

@@ -70,7 +70,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, access=AccessLog(service.access_log_ratio), tasks=tasks,
-        keeping=Keeping(store, patient, clock, journals), progress=Progress(store, patient),
+        keeping=Keeping(store, patient, clock, journals), progress=Progress(store, patient, tasks),
         traces=ExecutorTraces(tracing, traces.slow_ms),
         surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
                                   journals=journals, store=store, scripts=scripts, outbox=outbox,

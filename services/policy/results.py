@@ -12,16 +12,17 @@ from shared.decision.case import Case
 from shared.errors import ExecutionNotFound, Unavailable
 from shared.names.headers import HTTP_PREFERENCE_APPLIED
 from shared.project.modes import Answering, result_path
+from shared.runtime.tasks import Tasks
 from shared.store.redis import Store, StoreUnavailable
-from shared.store.results import get, put
+from shared.store.results import ResultWriter, get
 
 
 class Results:
     """Executions whose result is kept."""
 
-    def __init__(self, store: Store, keep_ms: int) -> None:
+    def __init__(self, store: Store, tasks: Tasks, keep_ms: int) -> None:
         """`keep_ms`: for how long."""
-        self._store, self.keep_ms = store, keep_ms
+        self._store, self._writer, self.keep_ms = store, ResultWriter(store, tasks), keep_ms
 
     async def accept(self, case: Case, request_id: str, how: Answering) -> ReplyRecord:
         """What the caller is told at once. Raises Unavailable."""
@@ -32,7 +33,7 @@ class Results:
             result = ExecutionResult(id=request_id, operation=case.operation, client=case.client, state="accepted",
                                      accepted=case.now_ms)
             try:
-                await put(self._store, case.project.name, result, self.keep_ms)
+                await self._writer.put(case.project.name, result, self.keep_ms)
             except StoreUnavailable as exc:
                 raise _away() from exc
             doc["result"] = headers["Location"] = result_path(case.project.name, request_id)

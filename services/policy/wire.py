@@ -68,7 +68,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         traces=PolicyTraces(tracing, sampler, clock, traces.slow_ms), tasks=tasks, key_sets=key_sets,
         last_used=last_used, keep_addresses=service.usage_addresses,
         claims=Claims(store),
-        results=Results(store, own.result_keep_ms), counters=Counters(
+        results=Results(store, tasks, own.result_keep_ms), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 
     def take(entities: Sequence[Entity]) -> None:

@@ -1,12 +1,17 @@
 """The store's connections, over a restart of the store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
+from shared.contracts.execution_result import ExecutionResult
+from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
-from shared.store.redis import Store
+from shared.store.redis import Argument, Store, StoreUnavailable
+from shared.store.results import ResultWriter, newest
 from tests.support.platform import Platform
 
 MANY = 8
@@ -55,3 +60,33 @@ async def test_whoever_was_cancelled_before_may_still_ask(store: Store) -> None:
     await asyncio.sleep(0)
     ending.cancel()
     assert await ending
+
+
+async def test_results_of_many_are_written_together_and_the_last_word_stands(platform: Platform, store: Store,
+                                                                             name: str) -> None:
+    calls: list[int] = []
+
+    class Counting(Store):
+        async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+            calls.append(len(arguments))
+            return await super().run(script, keys, arguments)
+    counting = Counting(RedisSettings(url=platform.redis_url), patient=True)
+    tasks = Tasks()
+    writer = ResultWriter(counting, tasks)
+    made = [ExecutionResult(id=f"{name}-{number}", operation="o", client="c", state="accepted", accepted=number)
+            for number in range(300)]
+    await asyncio.gather(*(writer.put(name, one, 60_000) for one in made),
+                         *(writer.put(name, msgspec.structs.replace(one, state="running"), 60_000) for one in made))
+    found = await newest(store, name, 1_000)
+    assert {one.id: one.state for one in found} == {one.id: "running" for one in made}
+    assert len(calls) == 3
+    await counting.stop()
+
+
+async def test_result_that_cannot_be_written_is_told_to_whoever_has_it(name: str) -> None:
+    away = Store(RedisSettings(url="redis://127.0.0.1:1/0"))
+    writer = ResultWriter(away, Tasks())
+    result = ExecutionResult(id=name, operation="o", client="c", state="accepted", accepted=1)
+    told = await asyncio.gather(*(writer.put(name, result, 60_000) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in told] == [StoreUnavailable] * 3
+    await away.stop()

@@ -1,16 +1,19 @@
--- Keep how an execution stands, and know it among those of its project.
+-- Keep how executions stand, and know each among those of its project.
 --
--- ARGV: project, execution, value, ms to keep, when it was accepted (unix ms)
-local index = "weir:executions:" .. ARGV[1]
-redis.call("SET", "weir:execution:" .. ARGV[1] .. ":" .. ARGV[2], ARGV[3], "PX", ARGV[4])
-redis.call("SET", "weir:execution-of:" .. ARGV[2], ARGV[1], "PX", ARGV[4])
-redis.call("ZADD", index, "NX", ARGV[5], ARGV[2])
-if redis.call("PTTL", index) < tonumber(ARGV[4]) then
-    redis.call("PEXPIRE", index, ARGV[4])
-end
--- the oldest are forgotten with their results; a few at a time are enough
-for _, one in ipairs(redis.call("ZRANGE", index, 0, 1)) do
-    if redis.call("EXISTS", "weir:execution:" .. ARGV[1] .. ":" .. one) == 0 then
-        redis.call("ZREM", index, one)
+-- ARGV, five for each: project, execution, value, ms to keep, when it was accepted (unix ms)
+for at = 1, #ARGV, 5 do
+    local project, execution, keep_ms = ARGV[at], ARGV[at + 1], ARGV[at + 3]
+    local index = "weir:executions:" .. project
+    redis.call("SET", "weir:execution:" .. project .. ":" .. execution, ARGV[at + 2], "PX", keep_ms)
+    redis.call("SET", "weir:execution-of:" .. execution, project, "PX", keep_ms)
+    redis.call("ZADD", index, "NX", ARGV[at + 4], execution)
+    if redis.call("PTTL", index) < tonumber(keep_ms) then
+        redis.call("PEXPIRE", index, keep_ms)
+    end
+    -- the oldest are forgotten with their results; a few at a time are enough
+    for _, one in ipairs(redis.call("ZRANGE", index, 0, 1)) do
+        if redis.call("EXISTS", "weir:execution:" .. project .. ":" .. one) == 0 then
+            redis.call("ZREM", index, one)
+        end
     end
 end
