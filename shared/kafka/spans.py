@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from shared.kafka.faults import RecordTooLarge, SendFailed
+from shared.kafka.faults import OutboxFull, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import actions, topics
 from shared.runtime.span_sender import SpanSender
@@ -69,26 +69,28 @@ class SpanExport:
             log.warning("%d spans cannot be exported: %r", len(spans), exc, extra={"action": actions.TRACE_FAILED})
             self._metrics.spans_dropped.inc(by=len(spans))
             return
-        if self._size + len(payload) > _MAX_BYTES:
-            self._metrics.spans_dropped.inc(by=len(spans))
-            return
         try:
-            sent = self._outbox.send(topics.SPANS, payload, [])
+            self._publish(payload, len(spans))
         except RecordTooLarge:
-            if len(spans) == 1:
-                self._metrics.spans_dropped.inc()
+            if len(spans) > 1:
+                half = len(spans) // 2
+                self._send(spans[:half])
+                self._send(spans[half:])
                 return
-            half = len(spans) // 2
-            self._send(spans[:half])
-            self._send(spans[half:])
-            return
+            self._metrics.spans_dropped.inc()
         except SendFailed:
             self._metrics.spans_dropped.inc(by=len(spans))
-            return
-        self._size += len(payload)
-        sent.add_done_callback(lambda done: self._sent(done, len(spans), len(payload)))
+        # the other place takes them even while the broker is away
         if self._also is not None:
             self._also(payload, len(spans))
+
+    def _publish(self, payload: bytes, count: int) -> None:
+        """Raises SendFailed, RecordTooLarge."""
+        if self._size + len(payload) > _MAX_BYTES:
+            raise OutboxFull(f"{self._size} bytes of spans wait for the broker")
+        sent = self._outbox.send(topics.SPANS, payload, [])
+        self._size += len(payload)
+        sent.add_done_callback(lambda done: self._sent(done, count, len(payload)))
 
     def _sent(self, done: asyncio.Future[None], count: int, size: int) -> None:
         self._size -= size

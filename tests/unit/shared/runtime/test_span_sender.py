@@ -74,10 +74,12 @@ async def test_spans_go_to_the_topic_and_to_the_receiver(receiver: Receiver) -> 
     assert dropped(metrics) == 0
 
 
-async def test_broker_that_is_away_holds_so_many_spans_and_what_is_lost_is_counted(
+async def test_broker_that_is_away_holds_so_many_spans_what_is_lost_is_counted_and_the_other_place_has_all(
         monkeypatch: pytest.MonkeyPatch) -> None:
     tasks, metrics, tracing, outbox = Tasks(), Metrics(), Tracing("t", "t-0"), FakeOutbox()
-    export = SpanExport(tracing, outbox, tasks, metrics)  # type: ignore[arg-type]  # a double
+    taken: list[int] = []
+    export = SpanExport(tracing, outbox, tasks, metrics,  # type: ignore[arg-type]  # a double
+                        lambda _, count: taken.append(count))
 
     async def ended(count: int) -> None:
         for _ in range(count):
@@ -95,6 +97,7 @@ async def test_broker_that_is_away_holds_so_many_spans_and_what_is_lost_is_count
     assert dropped(metrics) == 400
     await ended(200)
     assert (len(outbox.sent), dropped(metrics)) == (5, 400)
+    assert taken == [100] * 8
 
 
 async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(receiver: Receiver) -> None:
