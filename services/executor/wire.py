@@ -8,12 +8,13 @@ Never: a rule.
 import os
 
 from services.executor.endings import Endings
-from services.executor.inbox import ExecutorParts, Stage
+from services.executor.inbox import Stage
 from services.executor.journal import Journals
 from services.executor.keeping import Keeping
 from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
+from services.executor.parts import ExecutorParts
 from services.executor.progress import Progress
 from services.executor.scene import StorageBounds, Surroundings
 from services.executor.scripts import Scripts
@@ -50,42 +51,44 @@ from shared.telemetry.tracing import Tracing
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("executor", service), Tasks()
-    BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
-        own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
     tracing, traces = Tracing("executor", service.instance), TraceSettings()
-    http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
     outbox, side_outbox = Outbox(kafka, metrics), Outbox(kafka, metrics, "side-outbox")
     envelopes = UsageEnvelopes(side_outbox, metrics)
     dead_letters = DeadLetters(side_outbox, metrics, clock, "executor")
     store, patient = Store(RedisSettings(), metrics), Store(RedisSettings(), metrics, patient=True)
-    scripts = Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads)
-    seal = ClusterKey().seal()
-    credentials = Credentials(seal, http, clock)
-    endings, journals = Endings(store, tasks), Journals(patient, tasks, seal)
-    neighbours = Neighbours(Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
-                                 owner=service.instance, max_in_flight=own.max_in_flight))
-    shelf = Shelf(os.environ, own.version_wait_ms, credentials.take, endings.take)
+    shared = _surroundings(own, Line(kafka=kafka, tasks=tasks, metrics=metrics, store=store, outbox=outbox,
+                                     owner=service.instance, max_in_flight=own.max_in_flight), patient, clock, tracing)
+    shelf = Shelf(os.environ, own.version_wait_ms, shared.credentials.take, shared.endings.take)
     intake = Intake(kafka, tasks, metrics, Subscription(
         group=GROUP, instance=service.instance, topics=(topics.EXECUTIONS,), max_open=own.max_in_flight))
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, access=AccessLog(service.access_log_ratio), tasks=tasks,
-        keeping=Keeping(store, patient, clock, journals), progress=Progress(store, patient, tasks),
-        traces=ExecutorTraces(tracing, traces.slow_ms),
-        surroundings=Surroundings(http=http, credentials=credentials, clock=clock, tracing=tracing, tasks=tasks,
-                                  journals=journals, store=store, scripts=scripts, outbox=outbox,
-                                  endings=endings, neighbours=neighbours, max_depth=own.max_depth,
-                                  park_after_ms=own.park_after_ms,
-                                  publish_topics=own.publish_topics,
-                                  storage=StorageBounds(own.storage_max_bytes, own.storage_max_items),
-                                  max_response_bytes=own.max_response_bytes,
-                                  max_output_bytes=own.max_output_bytes))).handle
+        keeping=Keeping(store, patient, clock, shared.journals), progress=Progress(store, patient, tasks),
+        traces=ExecutorTraces(tracing, traces.slow_ms), surroundings=shared)).handle
     config = ConfigFollower(kafka, tasks, metrics, shelf.take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched))
     health = Health("executor", metrics)
     health.probes += (outbox.probe, watchdog.probe)
     return Service(health=health, tasks=tasks, parts=(
-        HealthServer(health, service.bind_host, service.health_port), http, store, scripts, outbox, side_outbox,
-        envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
-        config, endings, neighbours, intake, patient, Waker(patient, side_outbox, tasks, clock),
+        HealthServer(health, service.bind_host, service.health_port), shared.http, store, shared.scripts, outbox,
+        side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
+        config, shared.endings, shared.neighbours, intake, patient, Waker(patient, side_outbox, tasks, clock),
         watchdog))
+
+
+def _surroundings(own: ExecutorSettings, line: Line, patient: Store, clock: SystemClock,
+                  tracing: Tracing) -> Surroundings:
+    """What all executions share, with the bounds that the settings name."""
+    BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
+        own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
+    http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
+    seal = ClusterKey().seal()
+    return Surroundings(
+        http=http, credentials=Credentials(seal, http, clock), clock=clock, tracing=tracing, tasks=line.tasks,
+        journals=Journals(patient, line.tasks, seal), store=line.store, outbox=line.outbox,
+        endings=Endings(line.store, line.tasks), neighbours=Neighbours(line),
+        scripts=Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads),
+        storage=StorageBounds(own.storage_max_bytes, own.storage_max_items), publish_topics=own.publish_topics,
+        park_after_ms=own.park_after_ms, max_depth=own.max_depth, max_response_bytes=own.max_response_bytes,
+        max_output_bytes=own.max_output_bytes)
