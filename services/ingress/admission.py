@@ -1,6 +1,6 @@
 """May this call enter now?
 
-In:    the body size, the state of the edge.
+In:    the body size, whether the edge is stopping.
 Out:   nothing, or a refusal before anything is published.
 Never: a question about the caller; policy asks those.
 """
@@ -8,13 +8,10 @@ Never: a question about the caller; policy asks those.
 from shared.errors import BodyTooLarge, Unavailable
 
 
-def check_open(*, draining: bool, stalled: bool) -> None:
-    """Raises Unavailable when this instance is stopping or its broker does not acknowledge."""
+def check_open(*, draining: bool) -> None:
+    """Raises Unavailable when this instance is stopping."""
     if draining:
         raise Unavailable("this instance is stopping; another one will answer", headers={"Retry-After": "1"})
-    if stalled:
-        raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
-                          headers={"Retry-After": "2"})
 
 
 def check_size(size: int, limit: int) -> None:

@@ -33,7 +33,6 @@ from shared.contracts.usage import Kind
 from shared.decision.checks.signals import refusal
 from shared.decision.signals import SignalBoard
 from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
-from shared.kafka.outbox import Outbox
 from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
@@ -59,7 +58,6 @@ class EdgeParts:
     clock: Clock
     routes: EdgeRoutes
     caller: Caller
-    outbox: Outbox
     usage: EdgeUsage
     metrics: Metrics
     access: AccessLog
@@ -135,7 +133,9 @@ class Door:
         visit.target = target = self._target(request, project, below)
         parts.traces.begin(visit, target, forced=(
             H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
-        admission.check_open(draining=self.draining, stalled=parts.outbox.stalled)
+        admission.check_open(draining=self.draining)
+        # a refusal has to cost as little as it can, when there are many
+        parts.caller.check()
         seen = self._http_parts(request, below, query)
         if parts.board.blocks(parts.clock.now_ms()):
             self._check_signals(visit, seen, target)

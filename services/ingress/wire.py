@@ -92,7 +92,7 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     health = Health("ingress", metrics)
     health.probes.append(Canary(caller, clock))
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, outbox=outbox, usage=EdgeUsage(
+        settings=own, clock=clock, routes=routes, caller=caller, usage=EdgeUsage(
             envelopes, clock, keep_addresses=service.usage_addresses),
         metrics=metrics, access=AccessLog(service.access_log_ratio), pages=Pages(routes), health=health,
         traces=EdgeTraces(tracing, sampler, clock, traces.slow_ms),

@@ -45,7 +45,7 @@ class Caller:
     async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int,
                   watch: Watch | None = None) -> ReplyRecord:
         """One request, one answer. Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
-        self._check()
+        self.check()
         correlation_id, answer = self._pending.add()
         try:
             sent = self._send(topic, value, write_headers, correlation_id)
@@ -64,7 +64,7 @@ class Caller:
     async def listen(self, topic: str, value: bytes, write_headers: WriteHeaders,
                      watch: Watch | None = None) -> AsyncIterator[Parts]:
         """One request, an answer in parts, for as long as the block lasts. Raises Overloaded, Unavailable, ..."""
-        self._check()
+        self.check()
         correlation_id, parts = self._pending.add_parts()
         try:
             sent = self._send(topic, value, write_headers, correlation_id)
@@ -74,7 +74,9 @@ class Caller:
         finally:
             self._pending.drop(correlation_id)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Whether one more request may be published now. Raises Unavailable, Overloaded."""
+        self._pending.check()
         if self._outbox.stalled:
             raise Unavailable("the broker does not acknowledge; nothing was published, try again shortly",
                               headers={"Retry-After": "2"})

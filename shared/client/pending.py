@@ -86,10 +86,14 @@ class Pending:
         """A new correlation id and the parts of its answer. Raises Overloaded."""
         return self._enter(Parts())
 
-    def _enter(self, waiting: W) -> tuple[bytes, W]:
+    def check(self) -> None:
+        """Whether one more may wait: for whoever would do something for it before. Raises Overloaded."""
         if len(self._waiting) >= self._limit:
             raise Overloaded(f"{self._limit} requests are in flight already; try again shortly",
                              headers={"Retry-After": "1"})
+
+    def _enter(self, waiting: W) -> tuple[bytes, W]:
+        self.check()
         correlation_id = self._ids.new()
         self._waiting[correlation_id] = waiting
         return correlation_id, waiting

@@ -78,12 +78,10 @@ def test_error_becomes_problem_json_with_its_headers() -> None:
 
 
 def test_admission_refuses_before_anything_is_published() -> None:
-    admission.check_open(draining=False, stalled=False)
+    admission.check_open(draining=False)
     admission.check_size(10, 10)
     with pytest.raises(Unavailable):
-        admission.check_open(draining=True, stalled=False)
-    with pytest.raises(Unavailable):
-        admission.check_open(draining=False, stalled=True)
+        admission.check_open(draining=True)
     with pytest.raises(BodyTooLarge):
         admission.check_size(11, 10)
 
