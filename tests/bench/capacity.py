@@ -3,17 +3,18 @@
 `python -m tests.bench.capacity RESULT [--rate 1000 10000]` prints a table; `--check` measures two and three times a
 load on fewer partitions beside what the model says of it.
 
-A process pays for each request and for each batch, whatever it holds: `cost(r) = each + batch / (1 + r x gather)` CPU
-µs a request at r requests a second, fitted to the rows of the standard work. Processes are as many as it takes for none
-to be busier than `BUSY`. The store is one primary, which does one thing at a time: past what it can do, projects are
-divided over several clusters.
+What a request costs a process is read off the row of the standard work, at the rates that were measured: between two
+of them on the line from one to the other, beyond the fastest the least that any has cost. Processes are as many as it
+takes for none to be busier than `BUSY`. The store is one primary, which does one thing at a time: past what it can do,
+projects are divided over several clusters.
 """
 
 import argparse
-import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -36,21 +37,23 @@ STORE, BROKER = "valkey", "kafka"
 READERS = {"weir.requests.edge": "policy", "weir.requests.internal": "policy", "weir.executions": "executor",
            "weir.replies": "ingress", "weir.usage": "analytics"}
 _LEAST_LOADS = 3
-# the times over which a batch may gather, s
-_GATHERS = [0.0, *(10 ** (step / 10) for step in range(-50, 1))]
 CHECK_PARTITIONS, CHECK_RATE, CHECK_SECONDS, CHECK_ROUNDS = 2, 500, 4.0, 3
 
 
-class Cost(NamedTuple):
-    """CPU µs of one process: for each request, and for each batch; seconds for which a batch gathers."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU µs of one process a request, at some rates: [requests a second, µs], slowest first."""
 
-    each: float
-    batch: float
-    gather: float
+    points: Sequence[tuple[float, float]]
 
     def at(self, rate: float) -> float:
-        """CPU µs a request."""
-        return self.each + self.batch / (1 + rate * self.gather)
+        """CPU µs a request: fewer where many requests share a batch."""
+        if rate <= self.points[0][0]:
+            return self.points[0][1]
+        for (slower, dearer), (faster, cheaper) in pairwise(self.points):
+            if rate <= faster:
+                return dearer + (cheaper - dearer) * (rate - slower) / (faster - slower)
+        return min(cost for _, cost in self.points)
 
     def busy(self, rate: float) -> float:
         """Share of a core."""
@@ -85,32 +88,6 @@ class Need(NamedTuple):
     kept: float
 
 
-def fit(points: Sequence[tuple[float, float]]) -> Cost:
-    """The cost that is nearest to [rate, CPU µs], each point counting by its share. At least two points."""
-    found: tuple[float, Cost] | None = None
-    for gather in _GATHERS:
-        shares = [1 / (1 + rate * gather) for rate, _ in points]
-        cost = _line(shares, [cpu for _, cpu in points], gather)
-        missed = sum((cost.at(rate) / cpu - 1) ** 2 for rate, cpu in points)
-        if found is None or missed < found[0]:
-            found = missed, cost
-    assert found is not None
-    return found[1]
-
-
-def _line(shares: Sequence[float], cpu_us: Sequence[float], gather: float) -> Cost:
-    """Least squares of relative errors, neither part below nothing."""
-    weights = [1 / cpu**2 for cpu in cpu_us]
-    total = sum(weights)
-    middle = sum(map(float.__mul__, weights, shares)) / total
-    mean = sum(map(float.__mul__, weights, cpu_us)) / total
-    spread = sum(weight * (share - middle) ** 2 for weight, share in zip(weights, shares, strict=True))
-    batch = 0.0 if not spread else max(0.0, sum(
-        weight * (share - middle) * (cpu - mean)
-        for weight, share, cpu in zip(weights, shares, cpu_us, strict=True)) / spread)
-    return Cost(max(0.0, mean - batch * middle), batch, gather)
-
-
 def model(results: Results) -> Model:
     """From the standard work of a bench. Raises NoResults."""
     if len(results.rows.get(STANDARD, {})) < _LEAST_LOADS:
@@ -120,7 +97,7 @@ def model(results: Results) -> Model:
     names = [name for name in points[0].cpu_us if name in (*SERVICES, STORE, BROKER)]
     busiest = max(results.rows[STANDARD].values(), key=lambda found: median(one["rps"] for one in found))
     return Model(
-        costs={name: fit([(point.rate, point.cpu_us[name]) for point in points]) for name in names},
+        costs={name: Cost(sorted((point.rate, point.cpu_us[name]) for point in points)) for name in names},
         log_bytes={topic: median(one["log_bytes"].get(topic, 0.0) for one in busiest)
                    for topic in busiest[0]["log_bytes"]})
 
@@ -149,15 +126,13 @@ def need(known: Model, rate: int) -> Need:
 
 
 def _processes(cost: Cost, rate: float) -> int:
-    least = max(1, math.ceil(cost.each * rate / 1e6 / BUSY))
-    return next(count for count in range(least, least + int(rate) + 2) if cost.busy(rate / count) <= BUSY)
+    return next(count for count in count_from(1) if cost.busy(rate / count) <= BUSY)
 
 
 def lines(known: Model) -> Iterator[str]:
     """The model itself."""
     for name, cost in known.costs.items():
-        yield (f"{name}: {cost.each:.0f} µs a request and {cost.batch:.0f} µs a batch, which gathers "
-               f"{cost.gather * 1000:.2f} ms")
+        yield f"{name}: " + ", ".join(f"{used:.0f} µs a request at {rate:.0f}/s" for rate, used in cost.points)
     yield "bytes a request: " + ", ".join(f"{topic} {size:.0f}" for topic, size in known.log_bytes.items())
 
 
