@@ -12,7 +12,7 @@ from services.analytics.fold import Dimensions
 from services.analytics.ledger import read_field
 from services.analytics.measures import Measures, Row
 from services.analytics.ranges import Range
-from shared.contracts.query import DIMENSIONS, QUANTILES, Sums, UsageAnswer, UsageQuery, UsageRow
+from shared.contracts.query import DIMENSIONS, QUANTILES, Measure, Sums, UsageAnswer, UsageQuery, UsageRow
 from shared.contracts.usage_filter import fits
 
 _SHARES = 0.5, 0.95, 0.99
@@ -37,7 +37,8 @@ class Kept(dict[bytes, "Group | None"]):
     def __init__(self, query: UsageQuery, project: str) -> None:
         """Counters of one project."""
         super().__init__()
-        self._query, self.project = query, project
+        self._where, self.project = query.where, project
+        self._asked = [name in query.by for name in DIMENSIONS]
 
     def __missing__(self, name: bytes) -> "Group | None":
         """A name that has not been seen yet."""
@@ -45,75 +46,92 @@ class Kept(dict[bytes, "Group | None"]):
         return kept
 
     def _keep(self, dimensions: Dimensions) -> "Group | None":
-        values = {"project": self.project, **dimensions._asdict()}
-        if not fits(self._query.where, values):
+        if self._where and not fits(self._where, {"project": self.project, **dimensions._asdict()}):
             return None
-        return Group(tuple(values[name] if name in self._query.by else None for name in DIMENSIONS),
+        # in the order of DIMENSIONS
+        values = (self.project, *dimensions)
+        return Group(tuple([value if asked else None for value, asked in zip(values, self._asked, strict=True)]),
                      dimensions.status // 100)
+
+
+class _Whole(NamedTuple):
+    """Measures of a group, and those of its requests that were refused or failed."""
+
+    measures: Measures
+    errors: int
+    refused: int
+
+
+_NOTHING = _Whole(Measures(slots={}), 0, 0)
 
 
 def answer_of(query: UsageQuery, wanted: Range, found: Found, before: Found | None) -> UsageAnswer:
     """The answer to a query."""
-    sums = {key: Measures.of(rows) for key, rows in found.items()}
-    sums_before = None if before is None else {key: Measures.of(rows) for key, rows in before.items()}
-    groups = _sums((group.values, group.hundred, measures) for (_, group), measures in sums.items())
-    earlier = None if sums_before is None else _sums(
-        (group.values, group.hundred, measures) for (_, group), measures in sums_before.items())
+    groups = _wholes((group.values, group.hundred, rows) for (_, group), rows in found.items())
+    earlier = None if before is None else _wholes(
+        (group.values, group.hundred, rows) for (_, group), rows in before.items())
+    total, total_before = _total(groups), None if earlier is None else _total(earlier)
     if earlier is not None:
-        groups.update({values: Sums() for values in earlier if values not in groups})
-    order = sorted(groups, key=lambda values: (-getattr(groups[values], query.order), tuple(map(_text, values))))
+        groups.update({values: _NOTHING for values in earlier if values not in groups})
+    order = sorted(groups, key=lambda values: (-_measure(groups[values], query.order), tuple(map(_text, values))))
     chosen = order[query.skip:query.skip + query.top]
     if query.per is None:
         rows = [_row(values, groups[values], None, earlier) for values in chosen]
     else:
-        rows = _by_time(chosen, sums)
-    return UsageAnswer(
-        rows=rows, groups=len(order), since_ms=wanted.since_ms, until_ms=wanted.until_ms, total=_total(sums),
-        before=None if sums_before is None else _total(sums_before))
+        rows = _by_time(chosen, found)
+    return UsageAnswer(rows=rows, groups=len(order), since_ms=wanted.since_ms, until_ms=wanted.until_ms, total=total,
+                       before=total_before)
 
 
-def _by_time(chosen: list[Values], found: Mapping[tuple[int | None, Group], Measures]) -> list[UsageRow]:
+def _by_time(chosen: list[Values], found: Found) -> list[UsageRow]:
     places = {values: number for number, values in enumerate(chosen)}
-    timed = _sums(((time, group.values), group.hundred, measures) for (time, group), measures in found.items()
-                  if group.values in places)
+    timed = _wholes(((time, group.values), group.hundred, rows) for (time, group), rows in found.items()
+                    if group.values in places)
     return [_row(values, timed[time, values], time, None)
             for time, values in sorted(timed, key=lambda key: (key[0], places[key[1]]))]
 
 
-def _row(values: Values, sums: Sums, time: int | None, earlier: Mapping[Values, Sums] | None) -> UsageRow:
+def _row(values: Values, whole: _Whole, time: int | None, earlier: Mapping[Values, _Whole] | None) -> UsageRow:
     row = UsageRow(time=time, **dict(zip(DIMENSIONS, values, strict=True)))
-    for name in Sums.__struct_fields__:
-        setattr(row, name, getattr(sums, name))
+    _tell(row, whole)
     if earlier is not None:
-        row.before = earlier.get(values, Sums())
+        row.before = Sums()
+        _tell(row.before, earlier.get(values, _NOTHING))
     return row
 
 
-def _total(found: Mapping[tuple[int | None, Group], Measures]) -> Sums:
-    return _sums((None, group.hundred, measures) for (_, group), measures in found.items()).get(None, Sums())
-
-
-def _sums(parts: Iterable[tuple[Any, int, Measures]]) -> dict[Any, Sums]:
-    """Sums by key, of [key, first digit of the status, measures]."""
-    whole: dict[Any, tuple[Measures, Sums]] = {}
-    for key, hundred, measures in parts:
-        known = whole.get(key)
-        if known is None:
-            known = whole[key] = (Measures(slots={}), Sums())
-        known[0].add(measures)
-        if hundred >= 5:
-            known[1].errors += measures.requests
-        elif hundred == 4:
-            known[1].refused += measures.requests
-    return {key: _finished(measures, sums) for key, (measures, sums) in whole.items()}
-
-
-def _finished(measures: Measures, sums: Sums) -> Sums:
-    for name in ("requests", "tasks", "bytes_in", "bytes_out", "late"):
-        setattr(sums, name, getattr(measures, name))
-    for name, found in zip(QUANTILES, measures.quantiles(_SHARES), strict=True):
-        setattr(sums, name, found)
+def _total(groups: Mapping[Values, _Whole]) -> Sums:
+    sums = Sums()
+    if groups:
+        _tell(sums, _Whole(Measures.of([whole.measures.row() for whole in groups.values()]),
+                           sum(whole.errors for whole in groups.values()),
+                           sum(whole.refused for whole in groups.values())))
     return sums
+
+
+def _wholes(parts: Iterable[tuple[Any, int, list[Row]]]) -> dict[Any, _Whole]:
+    """By key, of [key, first digit of the status, stored counters]."""
+    rows: dict[Any, list[Row]] = {}
+    errors, refused = dict[Any, int](), dict[Any, int]()
+    for key, hundred, some in parts:
+        rows.setdefault(key, []).extend(some)
+        if hundred >= 4:
+            counts = errors if hundred >= 5 else refused
+            counts[key] = counts.get(key, 0) + sum(row[0] for row in some)
+    return {key: _Whole(Measures.of(all_), errors.get(key, 0), refused.get(key, 0)) for key, all_ in rows.items()}
+
+
+def _measure(whole: _Whole, name: Measure) -> int:
+    found: int = getattr(whole if name in ("errors", "refused") else whole.measures, name)
+    return found
+
+
+def _tell(sums: Sums, whole: _Whole) -> None:
+    sums.errors, sums.refused = whole.errors, whole.refused
+    for name in ("requests", "tasks", "bytes_in", "bytes_out", "late"):
+        setattr(sums, name, getattr(whole.measures, name))
+    for name, found in zip(QUANTILES, whole.measures.quantiles(_SHARES), strict=True):
+        setattr(sums, name, found)
 
 
 def _text(value: Any) -> str:
