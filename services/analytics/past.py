@@ -14,7 +14,7 @@ from services.analytics.rows import Place
 from shared.contracts.query import UsageQuery
 
 Rows = dict[Place, Row]
-# groups that are kept, of all questions together; about half a kilobyte each
+# groups and buckets that are kept, of all questions together; about half a kilobyte each
 _MOST = 20_000
 
 
@@ -24,7 +24,7 @@ class Past:
     def __init__(self) -> None:
         """Nothing known."""
         self._known: OrderedDict[tuple[object, ...], tuple[Sequence[State], Rows]] = OrderedDict()
-        self._groups = 0
+        self._size = 0
 
     def told(self, query: UsageQuery, project: str, states: Sequence[State]) -> Rows | None:
         """The sums of these buckets; None where they are not known as they stand now."""
@@ -39,12 +39,17 @@ class Past:
         """Sums that have just been made."""
         asked = _asked(query, project)
         if asked in self._known:
-            self._groups -= len(self._known.pop(asked)[1])
+            self._size -= _size(*self._known.pop(asked))
         self._known[asked] = states, rows
-        self._groups += len(rows)
-        while self._groups > _MOST:
-            _, (_, gone) = self._known.popitem(last=False)
-            self._groups -= len(gone)
+        self._size += _size(states, rows)
+        while self._size > _MOST:
+            _, gone = self._known.popitem(last=False)
+            self._size -= _size(*gone)
+
+
+def _size(states: Sequence[State], rows: Rows) -> int:
+    """A question that nothing fits takes room as well."""
+    return 1 + len(states) + len(rows)
 
 
 def _asked(query: UsageQuery, project: str) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 from tests.bench import projects
+from tests.bench.drive import cpu_s
 from tests.bench.projects import BODY
 from tests.support import platform as platforms
 from tests.support.platform import ROOT, Platform
@@ -134,12 +135,6 @@ class Drain:
     cpu_s: list[float] = field(default_factory=list)
     store_s: float = 0.0
     memory_mb: list[float] = field(default_factory=list)
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """User and system time so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def now_ms() -> int:

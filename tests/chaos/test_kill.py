@@ -77,6 +77,18 @@ def counted(platform: Platform, client: str) -> Counter[int]:
     return Counter({row["status"]: row["requests"] for row in rows if row["client"] == client})
 
 
+async def await_counted(platform: Platform, client: str, load: Load, within_s: float) -> None:
+    """Until every answered call is counted, and no call twice; say what was seen."""
+    def settled() -> bool:
+        found = counted(platform, client)
+        return load.statuses[200] <= found[200] and found.total() <= load.sent
+    try:
+        await eventually(settled, within_s=within_s)
+    finally:
+        print(f"\nsent {load.sent}, answered {dict(load.statuses)}, lost {load.lost}; "
+              f"counted {dict(counted(platform, client))}")
+
+
 @pytest.mark.parametrize("victim", [
     "policy-0", "executor-0", "analytics-0", "control-0", "ingress-0", "valkey", "kafka"])
 async def test_killed_process_loses_no_answered_request(
@@ -95,16 +107,7 @@ async def test_killed_process_loses_no_answered_request(
         await eventually(lambda answered=answered: running.statuses[200] > answered + 20, within_s=green_s)
     running.over = True
     await asyncio.sleep(3)
-    print(f"; sent {running.sent}, answered {dict(running.statuses)}, lost {running.lost}", end="")
-
-    def settled() -> bool:
-        found = counted(platform, client)
-        return running.statuses[200] <= found[200] and found.total() <= running.sent
-
-    try:
-        await eventually(settled, within_s=10)
-    finally:
-        print(f"; counted {dict(counted(platform, client))}")
+    await await_counted(platform, client, running, 10)
     assert running.statuses[200] > 20
 
 

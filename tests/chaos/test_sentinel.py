@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
-from tests.chaos.test_kill import callers_of, counted
+from tests.chaos.test_kill import await_counted, callers_of, counted
 from tests.support import platform as platforms
 from tests.support.platform import Platform, eventually
 from tests.support.sentinels import NAME, Sentinels, sentinels
@@ -50,15 +50,7 @@ async def test_cluster_goes_on_with_the_new_primary(watched: Platform, stores: S
         await eventually(lambda: load.statuses[200] > before + 50, within_s=GREEN_S)
         load.over = True
         await asyncio.sleep(1)
-
-        def settled() -> bool:
-            found = counted(watched, client)
-            return load.statuses[200] <= found[200] and found.total() <= load.sent
-        try:
-            await eventually(settled, within_s=GREEN_S)
-        finally:
-            print(f"\nsent {load.sent}, answered {dict(load.statuses)}, lost {load.lost}; "
-                  f"counted {dict(counted(watched, client))}")
+        await await_counted(watched, client, load, GREEN_S)
     async with Redis(port=replica) as store:
         assert (await store.info("replication"))["role"] == "master"
         assert await store.exists("weir:usage:offsets")

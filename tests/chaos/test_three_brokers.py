@@ -7,7 +7,7 @@ import pytest
 
 from shared.kafka import connect
 from shared.names.topics import TOPICS
-from tests.chaos.test_kill import ROUNDS, callers_of, counted
+from tests.chaos.test_kill import ROUNDS, await_counted, callers_of
 from tests.support import platform as platforms
 from tests.support.platform import Platform, eventually
 from tests.support.three_brokers import NODES, Brokers, three_brokers
@@ -53,12 +53,4 @@ async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platf
             await eventually(lambda: asyncio.to_thread(spread.is_green), within_s=GOES_ON_S, every_s=0.5)
         load.over = True
         await asyncio.sleep(3)
-
-        def settled() -> bool:
-            found = counted(spread, client)
-            return load.statuses[200] <= found[200] and found.total() <= load.sent
-        try:
-            await eventually(settled, within_s=20)
-        finally:
-            print(f"\nsent {load.sent}, answered {dict(load.statuses)}, lost {load.lost}; "
-                  f"counted {dict(counted(spread, client))}")
+        await await_counted(spread, client, load, 20)

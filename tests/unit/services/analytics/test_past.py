@@ -28,7 +28,7 @@ def test_sums_are_told_as_long_as_nothing_has_changed() -> None:
 def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
     known = Past()
     for name in ("a", "b"):
-        known.keep(QUERY, name, STATES, rows(past._MOST // 2))
+        known.keep(QUERY, name, STATES, rows(past._MOST // 2 - 2))
     assert known.told(QUERY, "a", STATES)
     known.keep(QUERY, "c", STATES, rows(1))
     known.keep(QUERY, "c", STATES, rows(2))
@@ -36,3 +36,11 @@ def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:
     assert known.told(QUERY, "a", STATES)
     known.keep(QUERY, "d", STATES, rows(past._MOST + 1))
     assert [known.told(QUERY, name, STATES) for name in ("a", "c", "d")] == [None] * 3
+
+
+def test_questions_that_nothing_fits_are_bounded_as_well() -> None:
+    known = Past()
+    for number in range(past._MOST):
+        known.keep(QUERY, str(number), STATES, {})
+    assert known.told(QUERY, "0", STATES) is None
+    assert known.told(QUERY, str(past._MOST - 1), STATES) == {}
