@@ -5,9 +5,10 @@ Out:   `Answer`; every one carries `X-Request-Id`.
 Never: HTTP objects of a library.
 """
 
-from dataclasses import dataclass
+import re
 
 import orjson
+from msgspec import Struct
 
 from shared.contracts.reply import ReplyRecord
 from shared.errors import TimedOut, WeirError, problem
@@ -19,8 +20,11 @@ _NOT_FROM_WORKFLOWS = frozenset({"connection", "content-length", "transfer-encod
                                  "trailer", "date", "server", "x-request-id", "content-type"})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+# RFC 9110, 5.5; a tab is allowed
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Answer(Struct, frozen=True):
     """An HTTP answer."""
 
     status: int
@@ -28,10 +32,17 @@ class Answer:
     body: bytes
 
 
+def fits(text: str) -> bool:
+    """Whether a header may have it in its name or its value: nothing that ends a line."""
+    # the first question is the cheaper one, and says no to some that are fine
+    return text.isprintable() or _FORBIDDEN.search(text) is None
+
+
 def of_reply(reply: ReplyRecord, request_id: str) -> Answer:
     """The answer that came back through the cluster."""
-    headers = {name: value for name, value in reply.headers.items()
-               if name.lower() not in _NOT_FROM_WORKFLOWS and "\n" not in value and "\r" not in value}
+    headers = {name: value for name, value in reply.headers.items() if name.lower() not in _NOT_FROM_WORKFLOWS}
+    if not fits("".join((*headers, *headers.values()))):
+        headers = {name: value for name, value in headers.items() if fits(name) and fits(value)}
     headers[H.HTTP_REQUEST_ID] = request_id
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type

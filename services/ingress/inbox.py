@@ -7,16 +7,16 @@ Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from services.ingress import admission, answer, cors, translate
-from services.ingress.edge_usage import EdgeUsage, Ended
+from services.ingress import admission, answer, cors, message, translate
+from services.ingress.edge_usage import EdgeUsage
 from services.ingress.executions import placed
 from services.ingress.origin import client_ip, hops
-from services.ingress.pages import Pages
+from services.ingress.pages import DOCUMENTS, Pages
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
@@ -38,7 +38,7 @@ from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
-from shared.project.modes import Answering, answering
+from shared.project.modes import OWN_PATHS, Answering
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
 from shared.store.redis import Store, StoreUnavailable
@@ -47,7 +47,7 @@ from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-SERVER, HOP = "weir", "ingress"
+HOP, _READS = "ingress", ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,21 +81,15 @@ class Door:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer; no error leaves this function."""
         path, _, query = request.raw_path.partition("?")
-        if path.startswith("/-/") or request.method in ("GET", "HEAD"):
-            page = await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
-                self._parts.pages.answer(path))
-            if page is not None:
-                return page
-        if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
-            granted = self._preflight(request, path)
-            if granted is not None:
-                return web.Response(status=204, headers={**granted, "Server": SERVER})
-        came = TraceContext.parse(request.headers.get(H.TRACEPARENT))
-        visit = Visit(ids.request_id(self._parts.clock.now_ms()), request.method, path, came,
+        page = await self._page(request, path)
+        if page is not None:
+            return page
+        now_ms, came = self._parts.clock.now_ms(), TraceContext.parse(request.headers.get(H.TRACEPARENT))
+        visit = Visit(ids.request_id(now_ms), request.method, path, *_split(path), came,
                       came or TraceContext.new(sampled=False), self._parts.clock.elapsed_us())
         about_request(visit.request_id, visit.trace.trace_id)
         try:
-            result = await self._call(request, visit, path, query)
+            result = await self._call(request, visit, query)
         except WeirError as error:
             result = self._refused(request, visit, error)
         except Exception:
@@ -103,18 +97,21 @@ class Door:
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
             result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
         self._finish(visit, result.status)
-        about_request()
         if isinstance(result, web.StreamResponse):
             return result
-        return web.Response(status=result.status, headers={**result.headers, **self._own_headers(request, visit)},
-                            body=result.body)
+        result.headers.update(_shared(request, visit))
+        return await message.send(request, result, self._parts.clock.now_ms() // 1000)
 
-    def _own_headers(self, request: web.BaseRequest, visit: Visit) -> dict[str, str]:
-        # aiohttp would name itself and its version
-        own = {"Server": SERVER}
-        if visit.target is not None:
-            own.update(cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN)))
-        return own
+    async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse | None:
+        """The answer to what is no call of an operation."""
+        if path.startswith(OWN_PATHS) or (request.method in _READS and path.endswith(DOCUMENTS)):
+            return await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
+                self._parts.pages.answer(path))
+        if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
+            granted = self._preflight(request, path)
+            if granted is not None:
+                return web.Response(status=204, headers={**granted, "Server": message.SERVER})
+        return None
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
         """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
@@ -126,10 +123,10 @@ class Door:
             return None
         return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
 
-    async def _call(self, request: web.BaseRequest, visit: Visit, path: str,
-                    query: str) -> answer.Answer | web.StreamResponse:
-        parts = self._parts
-        project, below = _split(await placed(parts.store, path))
+    async def _call(self, request: web.BaseRequest, visit: Visit, query: str) -> answer.Answer | web.StreamResponse:
+        parts, project, below = self._parts, visit.project, visit.below
+        if visit.path.startswith(OWN_PATHS):
+            project, below = _split(await placed(parts.store, visit.path))
         visit.target = target = self._target(request, project, below)
         parts.traces.begin(visit, target, forced=(
             H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
@@ -137,17 +134,18 @@ class Door:
         # a refusal has to cost as little as it can, when there are many
         parts.caller.check()
         seen = self._http_parts(request, below, query)
-        if parts.board.blocks(parts.clock.now_ms()):
-            self._check_signals(visit, seen, target)
+        now_ms = parts.clock.now_ms()
+        if parts.board.blocks(now_ms):
+            self._check_signals(visit, seen, target, now_ms)
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
         seen.body = await self._body(request, visit)
-        how = answering(target.operation, seen.headers.get(H.PREFER), edge=True)
+        how = target.answering(seen.headers.get(H.PREFER))
         record = translate.to_record(
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
             parts.traces.publishing(visit, len(seen.body)), parts.seal)
-        parts.metrics.hop_us.add(parts.clock.elapsed_us() - visit.started_us, HOP, WORK)
+        parts.metrics.hop_us.add(visit.published_us - visit.started_us, HOP, WORK)
         if target.operation.mode == "events":
             return await self._events(request, visit, record, how)
         # who said how long it waits is not kept longer
@@ -156,7 +154,7 @@ class Door:
             reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms,
                                             Watching(parts.traces, visit))
         except TimedOut as error:
-            visit.caller = self._owner(record.token_digest, target)
+            visit.caller = self._owner(self._known(record.token_digest), target)
             if how.kept:
                 raise answer.still_running(project, visit.request_id, how.wait_ms) from error
             raise
@@ -175,8 +173,8 @@ class Door:
                 if first is not None and first.sequence is None:
                     self._parts.traces.answered(visit, first)
                     return answer.of_reply(first, visit.request_id)
-                response = await stream.run(first, {H.HTTP_REQUEST_ID: visit.request_id,
-                                                    **self._own_headers(request, visit)})
+                response = await stream.run(first, {H.HTTP_REQUEST_ID: visit.request_id, "Server": message.SERVER,
+                                                    **_shared(request, visit)})
             except ClientGone:
                 await self._gone(request, visit.request_id)
                 raise
@@ -210,31 +208,31 @@ class Door:
                 raise blocked from None
             raise
 
-    def _check_signals(self, visit: Visit, seen: translate.HttpParts, target: Target) -> None:
+    def _check_signals(self, visit: Visit, seen: translate.HttpParts, target: Target, now_ms: int) -> None:
         """Refuse a blocked caller before anything is read or published. Raises Blocked."""
-        parts = self._parts
-        found = translate.credentials(seen.headers, parse_qs(seen.query), target)
-        caller = parts.routes.caller_of(found.digest) if found.digest else None
-        now_ms = parts.clock.now_ms()
-        blocked = refusal(parts.board.about(target.project, (
+        caller = self._known(translate.proofs(seen, target).digest)
+        blocked = refusal(self._parts.board.about(target.project, (
             ("ip", seen.client_ip), ("client", caller.client if caller else ""),
             ("token", caller.id if caller else "")), now_ms), now_ms)
         if blocked is not None:
-            visit.caller = self._owner(found.digest, target)
+            visit.caller = self._owner(caller, target)
             raise blocked
 
-    def _owner(self, digest: str | None, target: Target) -> Token | None:
+    def _known(self, digest: str | None) -> Token | None:
+        return self._parts.routes.caller_of(digest) if digest else None
+
+    def _owner(self, token: Token | None, target: Target) -> Token | None:
         """Whose token it is, of a request that the edge ends, as far as the edge can know."""
-        owner = self._parts.routes.caller_of(digest) if digest else None
-        return owner if owner is not None and owner.project == target.project and owner.revoked is None else None
+        return token if token is not None and token.project == target.project and token.revoked is None else None
 
     def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
         settings = self._parts.settings
         headers = translate.clean_headers(request.headers.items())
         certificate = headers.pop(settings.certificate_header, "") if settings.certificate_header else ""
-        return translate.HttpParts(
-            method=request.method, path=path, query=query, headers=headers, client_ip=self._client_ip(request),
-            certificate=certificate if self._parts.proxies.holds(packed(request.remote or "")) else "")
+        if certificate and not self._parts.proxies.holds(packed(request.remote or "")):
+            certificate = ""
+        return translate.HttpParts(method=request.method, path=path, query=query, headers=headers,
+                                   client_ip=self._client_ip(request), certificate=certificate)
 
     def _client_ip(self, request: web.BaseRequest) -> str:
         settings, remote = self._parts.settings, request.remote or ""
@@ -247,8 +245,10 @@ class Door:
     async def _body(self, request: web.BaseRequest, visit: Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes
         admission.check_size(request.content_length or 0, limit)
+        content = request.content
         try:
-            body = await request.read()
+            # most come whole with their headers
+            body = content.read_nowait() if content.is_eof() else await request.read()
         except web.HTTPRequestEntityTooLarge as exc:
             raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
         visit.bytes_in = len(body)
@@ -257,30 +257,27 @@ class Door:
 
     def _may_ask(self, request: web.BaseRequest, query: str, target: Target) -> bool:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
-        headers = translate.clean_headers(request.headers.items())
-        found = translate.credentials(headers, parse_qs(query), target).digest
-        owner = self._owner(found, target)
+        seen = self._http_parts(request, "", query)
+        owner = self._owner(self._known(translate.proofs(seen, target).digest), target)
         return owner is not None and owner.client in target.tracing.debug
 
     def _refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
         unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
         kind: Kind = "delivery" if visit.published_us and unclear else "request"
-        project, below = _split(visit.path)
         # a name that nobody has must not become one in the counters
-        served = self._parts.routes.served(project)
+        served = self._parts.routes.served(visit.project)
         wanted = served is None or served.project.abuse.addresses
-        self._parts.usage.ended(kind, Ended(
-            request_id=visit.request_id, target=visit.target, project="" if served is None else project,
-            path=visit.path if served is None else below, address=self._client_ip(request) if wanted else "",
-            caller=visit.caller, trace=visit.trace, bytes_in=visit.bytes_in), error)
-        self._parts.metrics.requests.inc(*visit.labels, str(error.reason))
-        visit.error = (str(error.reason), str(error))
+        self._parts.usage.ended(kind, visit, error, project="" if served is None else visit.project,
+                                address=self._client_ip(request) if wanted else "")
+        reason = str(error.reason)
+        self._parts.metrics.requests.inc(*visit.labels, reason)
+        visit.error = (reason, str(error))
         return answer.of_error(error, visit.request_id)
 
     def _finish(self, visit: Visit, status: int) -> None:
         parts, now_us = self._parts, self._parts.clock.elapsed_us()
         took_us, trace, (project, operation) = now_us - visit.started_us, visit.trace, visit.labels
-        has_trace = parts.traces.finish(visit, status)
+        has_trace = parts.traces.finish(visit, status, now_us)
         parts.metrics.answers.inc(project, operation, str(status))
         parts.metrics.request_us.add(took_us, project, operation, trace_id=trace.trace_id if has_trace else None)
         if parts.access.wants(status, now_us):
@@ -291,5 +288,12 @@ class Door:
 
 def _split(path: str) -> tuple[str, str]:
     """The project, and the path below it."""
-    _, project, rest = [*path.split("/", 2), "", ""][:3]
+    project, _, rest = path.partition("/")[2].partition("/")
     return project, "/" + rest
+
+
+def _shared(request: web.BaseRequest, visit: Visit) -> Mapping[str, str]:
+    """What every answer of an operation tells a browser."""
+    if visit.target is None or not visit.target.cors:
+        return {}
+    return cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN))

@@ -16,6 +16,8 @@ from shared.project.openapi import openapi
 from shared.project.routes import Match
 
 _VIEWER = "/-/viewer/"
+# how the paths of documents end
+DOCUMENTS = ("/openapi.json", "/reference")
 _TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
 
@@ -41,7 +43,7 @@ class Pages:
             return web.Response(body=self._files[name], content_type=_TYPES[name.rpartition(".")[2]],
                                 headers={"Cache-Control": "max-age=86400"})
         project, _, rest = path.removeprefix("/").partition("/")
-        if rest not in ("openapi.json", "reference"):
+        if "/" + rest not in DOCUMENTS:
             return None
         served = self._routes.served(project)
         if served is None or isinstance(served.routes.match("GET", "/" + rest), Match):

@@ -6,7 +6,8 @@ Never: who calls.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct, structs
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, ProjectVersion, Token
@@ -15,37 +16,15 @@ from shared.errors import MethodNotAllowed, OperationNotFound
 from shared.project.access.authentication import ApiKey
 from shared.project.access.traffic import Cors
 from shared.project.model import Operation, Project
-from shared.project.modes import operations_of
+from shared.project.modes import Answering, answering, operations_of
 from shared.project.routes import Match, RouteTable
 from shared.project.routes import MethodNotAllowed as OtherMethods
 from shared.project.tracing import NO_RULE, TraceRule
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A project as the edge needs it."""
-
-    project: Project
-    version: int
-    routes: RouteTable
-    kinds: Mapping[str, frozenset[str]]
-    cors: Mapping[str, Sequence[Cors]]
-    tracing: Mapping[str, TraceRule]
-
-    @classmethod
-    def of(cls, version: ProjectVersion) -> "Served":
-        """A version of the config topic. Raises whatever is wrong with its document."""
-        project = Project.model_validate(version.document)
-        return cls(project, version.version, RouteTable.of(project),
-                   {operation.name: project.kinds_of(operation) for operation in operations_of(project)},
-                   {operation.name: [rule for rule in project.cors if rule.speaks_of(operation.name)]
-                    for operation in operations_of(project)},
-                   {operation.name: project.trace_rule(operation) for operation in operations_of(project)})
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes."""
+class Target(Struct, frozen=True):
+    """Where a request goes. All but `params` is the same for every request of the operation. `usual`: how it answers
+    those who prefer nothing."""
 
     project: str
     operation: Operation
@@ -54,6 +33,40 @@ class Target:
     api_key: ApiKey | None = None
     cors: Sequence[Cors] = ()
     tracing: TraceRule = NO_RULE
+    usual: Answering | None = None
+
+    def answering(self, prefer: str | None) -> Answering:
+        """How it answers at the edge."""
+        if prefer is None and self.usual is not None:
+            return self.usual
+        return answering(self.operation, prefer, edge=True)
+
+
+class Served(Struct, frozen=True):
+    """A project as the edge needs it. `targets` by operation, without parameters; `plain` by method and path, of paths
+    that have none."""
+
+    project: Project
+    version: int
+    routes: RouteTable
+    targets: Mapping[str, Target]
+    plain: Mapping[tuple[str, str], Target]
+
+    @classmethod
+    def of(cls, version: ProjectVersion) -> "Served":
+        """A version of the config topic. Raises whatever is wrong with its document."""
+        project = Project.model_validate(version.document)
+        routes, targets, plain = RouteTable.of(project), dict[str, Target](), dict[tuple[str, str], Target]()
+        for operation in operations_of(project):
+            targets[operation.name] = Target(
+                version.project, operation, {}, project.kinds_of(operation), project.authentication.api_key,
+                [rule for rule in project.cors if rule.speaks_of(operation.name)], project.trace_rule(operation),
+                answering(operation, None, edge=True))
+        for operation in operations_of(project):
+            found = routes.match(operation.method, operation.path)
+            if isinstance(found, Match) and not found.params:
+                plain[operation.method, operation.path] = targets[found.operation.name]
+        return cls(project, version.version, routes, targets, plain)
 
 
 class EdgeRoutes:
@@ -86,11 +99,12 @@ class EdgeRoutes:
         served = self._served.get(project)
         if served is None:
             raise OperationNotFound(f"there is no project {project[:80]!r} here")
+        target = served.plain.get((method, path))
+        if target is not None:
+            return target
         found = served.routes.match(method, path)
         if isinstance(found, Match):
-            return Target(project, found.operation, found.params, served.kinds[found.operation.name],
-                          served.project.authentication.api_key, served.cors[found.operation.name],
-                          served.tracing[found.operation.name])
+            return structs.replace(served.targets[found.operation.name], params=found.params)
         if isinstance(found, OtherMethods):
             allow = ", ".join(found.allow)
             raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})

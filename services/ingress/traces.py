@@ -34,7 +34,8 @@ class Watching:
 
     def published(self, acknowledged: asyncio.Future[None]) -> None:
         """Its record is on its way."""
-        sent(self._visit.sending, [acknowledged])
+        if self._visit.sending is not None:
+            sent(self._visit.sending, [acknowledged])
 
     def came_late(self, reply: ReplyRecord) -> None:
         """Its answer came when nobody waited any more."""
@@ -82,14 +83,14 @@ class EdgeTraces:
             topics.REPLIES, under, max(0, self._clock.now_ms() - reply.placed_ms) * 1000,
             {spans.REQUEST_ID: visit.request_id})
 
-    def finish(self, visit: Visit, status: int) -> bool:
+    def finish(self, visit: Visit, status: int, now_us: int) -> bool:
         """The caller has its answer, or is about to. Whether there is a trace of it."""
         ended = max(status, visit.told_status)
         if visit.span is not None:
             self._close(visit, visit.span, status)
             return True
         if visit.target is not None and (ended >= 500 or visit.target.tracing.is_slow(
-                self._clock.elapsed_us() - visit.started_us, self._slow_us)):
+                now_us - visit.started_us, self._slow_us)):
             self._tracing.afterwards(self._late(visit, visit.target, ended))
             return True
         return False

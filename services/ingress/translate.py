@@ -6,8 +6,9 @@ Never: I/O, a clock.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import parse_qs
+
+from msgspec import Struct
 
 from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord
@@ -27,11 +28,17 @@ _OWN = frozenset({"traceparent", "tracestate", "baggage", H.HTTP_TRACE, "content
 _HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
 
 
-@dataclass(slots=True, kw_only=True)
-class HttpParts:
+class Credentials(Struct, frozen=True):
+    """What a call carries as proofs. `digest` stands for a token; `secrets` are for policy alone, by kind."""
+
+    digest: str | None
+    secrets: Mapping[str, str]
+
+
+class HttpParts(Struct, kw_only=True):
     """An HTTP request: `path` below the project, percent-encoded as it came; header names lower case.
 
-    `body` comes last: a caller may be refused before it is read.
+    `body` comes last: a caller may be refused before it is read. `found`: its proofs, where somebody has looked.
     """
 
     method: str
@@ -41,11 +48,16 @@ class HttpParts:
     client_ip: str
     certificate: str = ""
     body: bytes = b""
+    found: Credentials | None = None
 
 
 def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Header names in lower case, repeated ones joined by a comma (RFC 9110, 5.3), values as valid UTF-8."""
-    headers: dict[str, str] = {}
+    pairs = list(pairs)
+    headers = {name.lower(): value for name, value in pairs}
+    if len(headers) == len(pairs) and "".join(headers.values()).isascii():
+        return headers
+    headers = {}
     for name, value in pairs:
         key = name.lower()
         text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -53,12 +65,14 @@ def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a call carries as proofs. `digest` stands for a token; `secrets` are for policy alone, by kind."""
-
-    digest: str | None
-    secrets: Mapping[str, str]
+def proofs(parts: HttpParts, target: Target) -> Credentials:
+    """The proofs of a request; they are looked for once."""
+    if parts.found is None:
+        key = target.api_key
+        wanted = parts.query and key is not None and key.query
+        query = parse_qs(parts.query, keep_blank_values=True) if wanted else {}
+        parts.found = credentials(parts.headers, query, target)
+    return parts.found
 
 
 def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], target: Target) -> Credentials:
@@ -66,7 +80,7 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
     digest: str | None = None
     secrets: dict[str, str] = {}
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme == "Bearer" or scheme.lower() == "bearer":
         bearer = bearer.strip()
         if "jwt" in target.kinds and bearer.count(".") == 2:
             secrets["jwt"] = bearer
@@ -87,8 +101,8 @@ def _digest(token: str) -> str:
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,
               seal: Seal | None) -> RequestRecord:
     """The record to publish, but for its reply address. Raises Unavailable when secrets cannot be sealed."""
-    headers, query = parts.headers, parse_qs(parts.query, keep_blank_values=True)
-    found = credentials(headers, query, target)
+    headers, found = parts.headers, proofs(parts, target)
+    query = parse_qs(parts.query, keep_blank_values=True) if parts.query else {}
     if found.secrets and seal is None:
         raise Unavailable("this gateway has no cluster key to protect these credentials with (WEIR_CLUSTER_KEY)")
     key_header = None
@@ -96,7 +110,8 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         key_header = target.api_key.header
         query.pop(target.api_key.query or "", None)
     return RequestRecord(
-        request_id=request_id, project=target.project, operation=target.operation.name, params=dict(target.params),
+        request_id=request_id, project=target.project, operation=target.operation.name,
+        params=dict(target.params) if target.params else {},
         body=parts.body, deadline_ms=deadline_ms, token_digest=found.digest,
         sealed=seal.close(found.secrets, request_id) if seal is not None and found.secrets else None,
         content_type=headers.get("content-type"), idempotency_key=headers.get(H.IDEMPOTENCY_KEY),

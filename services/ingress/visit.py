@@ -5,7 +5,7 @@ Out:   `Visit`.
 Never: a rule.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from services.ingress.routes import Target
 from shared.contracts.config import Token
@@ -14,9 +14,9 @@ from shared.contracts.traceparent import TraceContext
 from shared.telemetry.span import Span
 
 
-@dataclass(slots=True)
-class Visit:
-    """`trace`: what goes on; `came`: what the caller sent. Times of the monotonic clock, 0: not yet.
+class Visit(Struct):
+    """`project` and `below`: what `path` says. `trace`: what goes on; `came`: what the caller sent. Times of the
+    monotonic clock, 0: not yet.
 
     `span` and `sending`: of a sampled request, the request itself and its record. `error`: reason and detail of an
     answer that is the edge's own. `told_status`: what the last of the `parts` of a stream said, for its own is
@@ -26,6 +26,8 @@ class Visit:
     request_id: str
     method: str
     path: str
+    project: str
+    below: str
     came: TraceContext | None
     trace: TraceContext
     started_us: int
@@ -35,7 +37,7 @@ class Visit:
     receiving: Span | None = None
     published_us: int = 0
     reply: ReplyRecord | None = None
-    error: tuple[str, str] = field(default=("", ""))
+    error: tuple[str, str] = ("", "")
     bytes_in: int = 0
     parts: int = 0
     told_status: int = 0

@@ -8,6 +8,7 @@ Never: a published request past the bound; a wait past the deadline.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 from shared.client.pending import Parts, Pending
@@ -41,22 +42,24 @@ class Caller:
     def __init__(self, outbox: Outbox, pending: Pending, replies: ReplyReader) -> None:
         """The parts are started and stopped by whoever built them."""
         self._outbox, self._pending, self._replies = outbox, pending, replies
+        # the batch that was added to last, and whose requests it has: all hear of it together
+        self._batch: asyncio.Future[None] | None = None
+        self._aboard: list[bytes] = []
 
     async def ask(self, topic: str, value: bytes, write_headers: WriteHeaders, timeout_ms: int,
                   watch: Watch | None = None) -> ReplyRecord:
         """One request, one answer. Raises Overloaded, Unavailable, BodyTooLarge, TimedOut."""
         self.check()
-        correlation_id, answer = self._pending.add()
+        correlation_id, answer = self._pending.add(timeout_ms)
         try:
             sent = self._send(topic, value, write_headers, correlation_id)
             if watch is not None:
                 watch.published(sent)
-            async with asyncio.timeout(timeout_ms / 1000):
-                return await answer
-        except TimeoutError:
+            return await answer
+        except TimedOut:
             if watch is not None:
                 self._pending.tell(correlation_id, watch.came_late)
-            raise TimedOut(f"no answer within {timeout_ms} ms") from None
+            raise
         finally:
             self._pending.drop(correlation_id)
 
@@ -91,11 +94,17 @@ class Caller:
             raise BodyTooLarge(f"body and headers together are too large: {exc}") from exc
         except SendFailed as exc:
             raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
-        sent.add_done_callback(lambda done: self._not_sent(correlation_id, done))
+        if sent is not self._batch:
+            self._batch, self._aboard = sent, []
+            sent.add_done_callback(partial(self._settled, self._aboard))
+        self._aboard.append(correlation_id)
         return sent
 
-    def _not_sent(self, correlation_id: bytes, done: asyncio.Future[None]) -> None:
+    def _settled(self, aboard: list[bytes], done: asyncio.Future[None]) -> None:
+        if done is self._batch:
+            self._batch = None
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            self._pending.fail(correlation_id, NotAcknowledged(
-                f"the broker did not acknowledge the request: {error}", headers={"Retry-After": "2"}))
+            for correlation_id in aboard:
+                self._pending.fail(correlation_id, NotAcknowledged(
+                    f"the broker did not acknowledge the request: {error}", headers={"Retry-After": "2"}))

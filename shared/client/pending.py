@@ -2,21 +2,27 @@
 
 In:    correlation ids, replies in any order, time-outs.
 Out:   each future once, each part of an answer in order; counts of replies that nobody waits for.
-Never: Kafka, Redis, a clock.
+Never: Kafka, Redis; a wait that ends early; a timer for each request.
+
+One timer stands at the earliest end of all waits. Most waits end long before their time, so it is set once for very
+many of them: when it fires it finds the earliest end of those that wait by then, and stands there.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
-from shared.errors import Overloaded, StreamBroken, WeirError
+from shared.errors import Overloaded, StreamBroken, TimedOut, WeirError
 from shared.names.metrics import IN_FLIGHT
 from shared.telemetry.metrics import Metrics
 
 _OWN_LATE, _FOREIGN = "late", "foreign"
 _MAX_PARTS = 1_000
+# so long it rests when waits end one after another
+_REST_S = 0.005
 # of those that stopped waiting and would still like to know
 _MAX_LATE = 2_000
 
@@ -70,6 +76,10 @@ class Pending:
         self._limit, self.metrics = limit, metrics
         self._ids = ids or CorrelationIds()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
+        # of those that wait for so many ms: when that is over, in the loop's seconds
+        self._ends: dict[bytes, tuple[float, int]] = {}
+        self._looks_s = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._late: dict[bytes, Callable[[ReplyRecord], None]] = {}
         metrics.read(IN_FLIGHT, lambda: len(self._waiting))
         metrics.bound("calls", lambda: len(self._waiting), limit)
@@ -78,9 +88,17 @@ class Pending:
         """How many requests wait."""
         return len(self._waiting)
 
-    def add(self) -> tuple[bytes, asyncio.Future[ReplyRecord]]:
-        """A new correlation id and the future of its reply. Raises Overloaded."""
-        return self._enter(asyncio.get_running_loop().create_future())
+    def add(self, timeout_ms: int | None = None) -> tuple[bytes, asyncio.Future[ReplyRecord]]:
+        """A new correlation id and the future of its reply, which ends with TimedOut after so long. Raises
+        Overloaded."""
+        loop = asyncio.get_running_loop()
+        correlation_id, answer = self._enter(loop.create_future())
+        if timeout_ms is not None:
+            end_s = loop.time() + timeout_ms / 1000
+            self._ends[correlation_id] = end_s, timeout_ms
+            if end_s < self._looks_s:
+                self._look_at(end_s, loop)
+        return correlation_id, answer
 
     def add_parts(self) -> tuple[bytes, Parts]:
         """A new correlation id and the parts of its answer. Raises Overloaded."""
@@ -108,6 +126,7 @@ class Pending:
             return True
         if waiting is not None:
             del self._waiting[correlation_id]
+            self._ends.pop(correlation_id, None)
         if waiting is None or waiting.done():
             why = _OWN_LATE if self._ids.is_own(correlation_id) else _FOREIGN
             self.metrics.replies_dropped.inc(why)
@@ -121,6 +140,7 @@ class Pending:
     def fail(self, correlation_id: bytes, error: WeirError) -> None:
         """End a wait with an error, if it still goes on."""
         future = self._waiting.pop(correlation_id, None)
+        self._ends.pop(correlation_id, None)
         if isinstance(future, Parts):
             future.fail(error)
         elif future is not None and not future.done():
@@ -140,5 +160,22 @@ class Pending:
     def drop(self, correlation_id: bytes) -> None:
         """Forget a request whose caller has stopped waiting."""
         waiting = self._waiting.pop(correlation_id, None)
+        if waiting is None:
+            return
+        self._ends.pop(correlation_id, None)
         if isinstance(waiting, Parts) and not waiting.ended.done():
             waiting.ended.set_result(None)
+
+    def _look_at(self, when_s: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_s, self._timer = when_s, loop.call_at(when_s, self._look)
+
+    def _look(self) -> None:
+        """End the waits whose time is over, and look again when that of the next one is."""
+        loop, self._timer, self._looks_s = asyncio.get_running_loop(), None, math.inf
+        now_s = loop.time()
+        for correlation_id, (_, timeout_ms) in [one for one in self._ends.items() if one[1][0] <= now_s]:
+            self.fail(correlation_id, TimedOut(f"no answer within {timeout_ms} ms"))
+        if self._ends:
+            self._look_at(max(now_s + _REST_S, min(end_s for end_s, _ in self._ends.values())), loop)

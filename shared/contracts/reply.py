@@ -22,6 +22,8 @@ from shared.contracts import codec
 from shared.errors import BadRecord, WeirError, problem
 from shared.names import headers as H
 
+_TEXTS = (H.REQUEST_ID, H.CONTENT_TYPE, H.TRACEPARENT, H.EVENT, H.CLIENT)
+
 
 class ReplyRecord(Struct, frozen=True, kw_only=True):
     """One answer, or a part of one. Timing: microseconds per hop, queue times under `<hop>-queue`.
@@ -72,13 +74,13 @@ class ReplyRecord(Struct, frozen=True, kw_only=True):
         status = codec.integer(headers, H.STATUS)
         if status is None or not 100 <= status <= 599:
             raise BadRecord(f"header {H.STATUS} is not an HTTP status: {status}")
-        return cls(request_id=codec.text(headers, H.REQUEST_ID) or "", status=status, body=body or b"",
-                   content_type=codec.text(headers, H.CONTENT_TYPE),
+        text = codec.texts(headers, _TEXTS).get
+        return cls(request_id=text(H.REQUEST_ID, ""), status=status, body=body or b"",
+                   content_type=text(H.CONTENT_TYPE),
                    headers=codec.decoded(headers, H.REPLY_HEADERS, codec.TEXT_BY_NAME) or {},
                    timing=codec.decoded(headers, H.TIMING, codec.TIMING) or {},
-                   traceparent=codec.text(headers, H.TRACEPARENT), sequence=codec.integer(headers, H.SEQUENCE),
-                   last=H.LAST in headers, event=codec.text(headers, H.EVENT) or "",
-                   client=codec.text(headers, H.CLIENT) or "", placed_ms=placed_ms)
+                   traceparent=text(H.TRACEPARENT), sequence=codec.integer(headers, H.SEQUENCE),
+                   last=H.LAST in headers, event=text(H.EVENT, ""), client=text(H.CLIENT, ""), placed_ms=placed_ms)
 
 
 def error_reply(error: WeirError, request_id: str, *, timing: dict[str, int] | None = None,

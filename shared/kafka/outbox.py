@@ -10,6 +10,7 @@ one partition, another one each time: spreading a small batch costs the broker m
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -119,8 +120,12 @@ class Outbox:
 
     def stalled_ms(self) -> int:
         """For how long the slowest batch in flight has been waiting; 0 when none is."""
-        since = min((lane.since for lane in self._lanes.values() if lane.busy), default=None)
-        return 0 if since is None else int((time.monotonic() - since) * 1000)
+        # asked before every request is published
+        since = math.inf
+        for lane in self._lanes.values():
+            if lane.busy and lane.since < since:
+                since = lane.since
+        return 0 if since is math.inf else int((time.monotonic() - since) * 1000)
 
     @property
     def stalled(self) -> bool:

@@ -1,12 +1,14 @@
 """Requests that wait for their answers."""
 
+import asyncio
+
 import pytest
 from prometheus_client import CollectorRegistry
 
 from shared.client.pending import Pending
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
-from shared.errors import Overloaded, Unavailable
+from shared.errors import Overloaded, TimedOut, Unavailable
 from shared.telemetry.metrics import Metrics
 
 REPLY = ReplyRecord(request_id="r", status=200)
@@ -66,3 +68,43 @@ async def test_failed_request_ends_with_the_error() -> None:
     pending.fail(correlation_id, Unavailable("away"))
     with pytest.raises(Unavailable):
         await answer
+
+
+async def ended(answer: asyncio.Future[ReplyRecord]) -> tuple[str, float]:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(TimedOut) as caught:
+        await answer
+    return str(caught.value), asyncio.get_running_loop().time() - began
+
+
+async def test_each_wait_ends_when_its_own_time_is_over_and_never_before() -> None:
+    pending = Pending(10, Metrics())
+    # the later one came first: the timer that stands for both has to be moved
+    waits = (150, 30, 90, 31)
+    found = await asyncio.gather(*(ended(pending.add(timeout_ms)[1]) for timeout_ms in waits))
+    for timeout_ms, (told, took_s) in zip(waits, found, strict=True):
+        assert told == f"no answer within {timeout_ms} ms"
+        assert timeout_ms / 1000 <= took_s + 0.002
+    assert len(pending) == 0
+
+
+async def test_answered_request_does_not_time_out_and_one_that_comes_later_does() -> None:
+    pending = Pending(10, Metrics())
+    correlation_id, answer = pending.add(20)
+    assert pending.resolve(correlation_id, REPLY)
+    forgotten, _ = pending.add(20)
+    pending.drop(forgotten)
+    await asyncio.sleep(0.05)
+    assert await answer == REPLY
+    assert (await ended(pending.add(20)[1]))[0] == "no answer within 20 ms"
+
+
+async def test_answer_after_its_time_is_late() -> None:
+    metrics = Metrics()
+    pending = Pending(10, metrics)
+    correlation_id, answer = pending.add(10)
+    await ended(answer)
+    heard: list[ReplyRecord] = []
+    pending.tell(correlation_id, heard.append)
+    assert not pending.resolve(correlation_id, REPLY)
+    assert (heard, dropped(metrics.registry, "late")) == ([REPLY], 1)
