@@ -15,6 +15,7 @@ from aiohttp import web
 from services.ingress import admission, answer, cors, message, translate
 from services.ingress.edge_usage import EdgeUsage
 from services.ingress.executions import placed
+from services.ingress.gate import Gate
 from services.ingress.origin import client_ip, hops
 from services.ingress.pages import DOCUMENTS, Pages
 from services.ingress.routes import EdgeRoutes, Target
@@ -58,6 +59,7 @@ class EdgeParts:
     clock: Clock
     routes: EdgeRoutes
     caller: Caller
+    gate: Gate
     usage: EdgeUsage
     metrics: Metrics
     access: AccessLog
@@ -133,6 +135,7 @@ class Door:
         admission.check_open(draining=self.draining)
         # a refusal has to cost as little as it can, when there are many
         parts.caller.check()
+        parts.gate.check()
         seen = self._http_parts(request, below, query)
         now_ms = parts.clock.now_ms()
         if parts.board.blocks(now_ms):
@@ -140,6 +143,19 @@ class Door:
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
+        await parts.gate.enter()
+        if target.operation.mode == "events":
+            # a stream lasts for as long as it likes, and keeps nobody waiting
+            parts.gate.leave()
+            return await self._published(request, visit, seen, target)
+        try:
+            return await self._published(request, visit, seen, target)
+        finally:
+            parts.gate.leave()
+
+    async def _published(self, request: web.BaseRequest, visit: Visit, seen: translate.HttpParts,
+                         target: Target) -> answer.Answer | web.StreamResponse:
+        parts = self._parts
         seen.body = await self._body(request, visit)
         how = target.answering(seen.headers.get(H.PREFER))
         record = translate.to_record(
@@ -156,8 +172,10 @@ class Door:
         except TimedOut as error:
             visit.caller = self._owner(self._known(record.token_digest), target)
             if how.kept:
-                raise answer.still_running(project, visit.request_id, how.wait_ms) from error
+                raise answer.still_running(target.project, visit.request_id, how.wait_ms) from error
             raise
+        parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing,
+                        (parts.clock.now_ms() - reply.placed_ms) * 1000)
         parts.traces.answered(visit, reply)
         return answer.of_reply(reply, visit.request_id)
 

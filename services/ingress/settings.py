@@ -25,6 +25,10 @@ class IngressSettings(BaseSettings):
     port: NonNegativeInt = 8080
     # past this a caller is told at once, before anything is published
     max_in_flight: PositiveInt = 2_048
+    # answers that have waited for longer than this in the cluster's queues make calls wait before them, at the edge
+    queue_target_ms: PositiveInt = 150
+    # whoever has waited at the edge for so long is refused
+    line_patience_ms: PositiveInt = 1_000
     max_body_bytes: PositiveInt = 900_000
     # networks whose word on the caller's address is believed: load balancers, reverse proxies
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.ingress.canary import Canary
 from services.ingress.edge_usage import EdgeUsage
+from services.ingress.gate import Gate
 from services.ingress.inbox import Door, EdgeParts
 from services.ingress.pages import Pages
 from services.ingress.routes import EdgeRoutes
@@ -29,7 +30,7 @@ from shared.kafka.outbox import Outbox
 from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
-from shared.names.metrics import SIGNALS
+from shared.names.metrics import IN_LINE, PLACES, SIGNALS
 from shared.project.access.networks import Networks
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
@@ -86,13 +87,16 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         board.take_pins(entities)
 
     caller = Caller(outbox, pending, replies)
+    gate = Gate(clock, most=own.max_in_flight, target_ms=own.queue_target_ms, patience_ms=own.line_patience_ms)
+    metrics.read(PLACES, lambda: gate.places)
+    metrics.read(IN_LINE, lambda: gate.in_line)
     metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
     signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, take)
     watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
     health.probes.append(Canary(caller, clock))
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, usage=EdgeUsage(
+        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, usage=EdgeUsage(
             envelopes, clock, keep_addresses=service.usage_addresses),
         metrics=metrics, access=AccessLog(service.access_log_ratio), pages=Pages(routes), health=health,
         traces=EdgeTraces(tracing, sampler, clock, traces.slow_ms),

@@ -1,0 +1,155 @@
+"""How many calls may be under way: as many as the cluster answers without keeping them waiting in its queues.
+
+In:    calls that come and end; of each answer, how long it took and how long somebody worked on it.
+Out:   a place, at once or after a while in line; Overloaded.
+Never: HTTP, Kafka; a word on whose call it is.
+
+Each answer tells how long it waited in queues. While that is less than `target_ms`, every call gets
+a place, slow workflows too. When it is more, there are places for what is answered in that time (Little's law: calls
+under way = rate of answers x their time), and whoever comes then waits in line here, where waiting costs nothing.
+
+The line is served in the order of arrival until it is so long that some have to be refused. From then on, and for a
+second after, those who came last go first, and those who have waited for longer than `target_ms` wait for that to be
+over: nobody may want their answers any more (adaptive LIFO: B. Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Whoever
+has waited for `patience_ms` is refused.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shared.clock import Clock
+from shared.errors import Overloaded
+
+LEAST = 64
+_WINDOW_US, _HASTE_US, _LOOK_S = 200_000, 1_000_000, 0.1
+_AGAIN = {"Retry-After": "1"}
+
+
+@dataclass(slots=True)
+class Window:
+    """Answers of a span of time; sums of microseconds."""
+
+    began_us: int
+    answers: int = 0
+    queued_us: int = 0
+    worked_us: int = 0
+
+
+def places(window: Window, now_us: int, before: int, target_us: int, most: int) -> int:
+    """How many calls may be under way after such a window, when it were `before` until now."""
+    if not window.answers:
+        return before
+    if window.queued_us <= target_us * window.answers:
+        return min(most, before + before // 4 + 16)
+    # the rate of answers x the time that each may take
+    allowed_us = target_us * window.answers + window.worked_us
+    return min(most, max(LEAST, allowed_us // (now_us - window.began_us)))
+
+
+class _Waiting(NamedTuple):
+    since_us: int
+    place: asyncio.Future[None]
+
+
+class Gate:
+    """Of one ingress process. `most`: how many may be under way and in line together."""
+
+    def __init__(self, clock: Clock, *, most: int, target_ms: int, patience_ms: int) -> None:
+        """Wide open."""
+        self._clock, self._most = clock, most
+        self._target_us, self._patience_us = target_ms * 1000, patience_ms * 1000
+        self._places, self._inside = most, 0
+        self._line: deque[_Waiting] = deque()
+        self._window = Window(clock.elapsed_us())
+        self._refused_us: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def places(self) -> int:
+        """How many calls may be under way now."""
+        return self._places
+
+    @property
+    def in_line(self) -> int:
+        """How many wait for a place."""
+        return len(self._line)
+
+    def check(self) -> None:
+        """Whether one more may come at all: for whoever would do something for it before. Raises Overloaded."""
+        if self._inside + len(self._line) < self._most or self._open():
+            return
+        self._refused_us = self._clock.elapsed_us()
+        raise Overloaded(f"{self._most} requests are in flight already; try again shortly "
+                         "(WEIR_INGRESS_MAX_IN_FLIGHT)", headers=_AGAIN)
+
+    async def enter(self) -> None:
+        """Take a place, which `leave` gives back. Raises Overloaded."""
+        if self._open():
+            self._inside += 1
+            return
+        self.check()
+        waiting = _Waiting(self._clock.elapsed_us(), asyncio.get_running_loop().create_future())
+        self._line.append(waiting)
+        if self._timer is None:
+            self._look_again()
+        try:
+            await waiting.place
+        except asyncio.CancelledError:
+            if waiting.place.done() and not waiting.place.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._inside -= 1
+        if self._line:
+            self._let_in()
+
+    def told(self, took_us: int, timing: Mapping[str, int], unread_us: int) -> None:
+        """An answer has come: how long after its call was published, the microseconds of each hop, and how long it lay
+        here.
+
+        Two measures, and the lesser counts: clocks of other machines may be wrong, and what an execution that was put
+        aside has waited for is no queue.
+        """
+        window, now_us = self._window, self._clock.elapsed_us()
+        worked_us = timing.get("policy", 0) + timing.get("executor", 0)
+        queued_us = timing.get("policy-queue", 0) + timing.get("executor-queue", 0) + unread_us
+        window.answers += 1
+        window.queued_us += max(0, min(took_us - worked_us, queued_us))
+        window.worked_us += worked_us
+        if now_us - window.began_us >= _WINDOW_US:
+            self._places = places(window, now_us, self._places, self._target_us, self._most)
+            self._window = Window(now_us)
+            self._let_in()
+
+    def _open(self) -> bool:
+        return self._inside < self._places and (not self._line or self._hurried())
+
+    def _hurried(self) -> bool:
+        return self._refused_us is not None and self._clock.elapsed_us() - self._refused_us < _HASTE_US
+
+    def _let_in(self) -> None:
+        hurried, since_us = self._hurried(), self._clock.elapsed_us() - self._target_us
+        while self._line and self._inside < self._places:
+            if hurried and self._line[-1].since_us < since_us:
+                return
+            place = (self._line.pop() if hurried else self._line.popleft()).place
+            if not place.done():
+                self._inside += 1
+                place.set_result(None)
+
+    def _look_again(self) -> None:
+        """Refuse those who have waited too long, for as long as there is a line."""
+        since_us = self._clock.elapsed_us() - self._patience_us
+        while self._line and (self._line[0].since_us < since_us or self._line[0].place.done()):
+            place = self._line.popleft().place
+            if not place.done():
+                place.set_exception(Overloaded(
+                    f"the cluster is busy, and no place came free within {self._patience_us // 1000} ms; try again "
+                    "shortly (WEIR_INGRESS_LINE_PATIENCE_MS)", headers=_AGAIN))
+        self._let_in()
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again) if self._line else None
