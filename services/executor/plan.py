@@ -88,10 +88,13 @@ class _Compiler:
     def _planned(self, step: Step) -> PlannedStep:
         work = STEPS[step.kind](step.settings, self)
         self.waits |= getattr(work, "waits", True) or step.retry is not None or step.timeout_ms is not None
+        catch = self.block(step.catch) if step.catch else None
+        at_once = (getattr(work, "at_once", False) and step.retry is None and step.timeout_ms is None
+                   and (catch is None or catch.at_once))
         return PlannedStep(
             id=step.id, kind=step.kind, work=work, mask=step.mask, timeout_ms=step.timeout_ms,
             effect=getattr(work, "effect", False),
             holds=getattr(work, "holds", False),
             condition=compile_condition(step.if_) if step.if_ is not None else None, retry=step.retry,
             handles=step.handles, fallback=compile_value(step.fallback) if step.fallback is not None else None,
-            catch=self.block(step.catch) if step.catch else None)
+            catch=catch, now=getattr(work, "now", None) if at_once else None)

@@ -7,7 +7,7 @@ Never: a step kind.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
@@ -30,6 +30,10 @@ from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
+
+
+# when each step of a walk began: its id, microseconds of the clock that never goes back
+Laps = list[tuple[str, int]]
 
 
 class Parked(Exception):  # nothing is wrong: the execution goes on later
@@ -74,8 +78,7 @@ class Surroundings:
     max_depth: int = 8
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What one execution has run so far, in all its branches: the trigger is a task, and each step run.
 
     `at`: the step that was begun last.
@@ -85,7 +88,7 @@ class Tally:
     tasks: int = 1
     at: str | None = None
     retries: int = 0
-    beside: set[asyncio.Task[None]] = field(default_factory=set)
+    beside: set[asyncio.Task[None]] = set()
     main: asyncio.Task[Any] | None = None
     ended: WeirError | None = None
 
@@ -140,7 +143,7 @@ class Scene(Struct, kw_only=True):
     parks: bool = False
     handled: bool = False
     span: Span | None = None
-    laps: list[tuple[str, int]] | None = None
+    laps: Laps | None = None
     rule: TraceRule = NO_RULE
     workflow: str = ""
     route: str = ""

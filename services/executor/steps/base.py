@@ -5,11 +5,12 @@ Out:   the `CompiledStep` protocol, what a step may say about the way on, and wh
 Never: a step kind.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.executor.scene import Scene
+from services.executor.scene import Laps, Scene
 from shared.contracts.traceparent import TraceContext
 from shared.names import headers as H
 from shared.project.steps.base import Step
@@ -46,15 +47,36 @@ class CompiledStep(Protocol):
 
     One that has a true `effect` changes something outside: a durable execution is safe before and after it. One that
     has a true `holds` runs other steps, and is itself run again after a crash, to find what they gave. One that has a
-    false `waits` does not wait for anything: no clock has to watch it.
+    false `waits` does not wait for anything: no clock has to watch it. One that has a true `at_once` gives nobody else
+    a turn either: it is a `PlainStep`, or has its `now`.
     """
 
     async def run(self, scene: Scene) -> Any | Leap:
         """Do the step; returns its output. Raises a `WeirError` of the `Failed` branch."""
 
 
+class PlainStep(ABC):
+    """A step that is done at once: it waits for nothing, gives nobody else a turn, and so needs no coroutine."""
+
+    waits = False
+    at_once = True
+
+    @abstractmethod
+    def now(self, scene: Scene) -> Any | Leap:
+        """Do the step; as `run`."""
+
+    async def run(self, scene: Scene) -> Any | Leap:
+        """As every step."""
+        return self.now(scene)
+
+
 class Walk(Protocol):
-    """A list of steps, compiled."""
+    """A list of steps, compiled. `at_once`: whether all of them are done at once."""
+
+    at_once: bool
+
+    def now(self, scene: Scene, laps: Laps | None = None) -> Leap | None:
+        """The same as `walk`, of steps that are done at once; unsampled, without a journal."""
 
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap; `scene.last` is the output of the last one that ran."""

@@ -6,7 +6,7 @@ Never: who stops where; loops and the walk know that.
 """
 
 from services.executor.scene import Scene
-from services.executor.steps.base import Broken, Compiler, Continued, Leap, Stopped
+from services.executor.steps.base import Broken, Compiler, Continued, Leap, PlainStep, Stopped
 from shared.errors import WorkflowFailed
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.base import StepSettings
@@ -15,30 +15,26 @@ from shared.project.steps.control import BreakSettings, ContinueSettings, FailSe
 _LEAPS: dict[type[StepSettings], Leap] = {BreakSettings: Broken(), ContinueSettings: Continued()}
 
 
-class LeapStep:
+class LeapStep(PlainStep):
     """Says what its kind says, always."""
-
-    waits = False
 
     def __init__(self, settings: StepSettings, _: Compiler) -> None:
         """By the kind of its settings."""
         self._leap = _LEAPS.get(type(settings), Stopped())
 
-    async def run(self, _: Scene) -> Leap:
+    def now(self, _: Scene) -> Leap:
         """The leap."""
         return self._leap
 
 
-class FailStep:
+class FailStep(PlainStep):
     """An error, on purpose."""
-
-    waits = False
 
     def __init__(self, settings: FailSettings, _: Compiler) -> None:
         """Compiles the message."""
         self._settings, self._message = settings, compile_value(settings.message)
 
-    async def run(self, scene: Scene) -> None:
+    def now(self, scene: Scene) -> None:
         """Raises WorkflowFailed, with the status and the kind that its owner chose."""
         raise WorkflowFailed(as_text(self._message.render(scene.scope)), status=self._settings.status,
                              kind=self._settings.error)

@@ -6,15 +6,13 @@ Never: a header whose value is null; a check against the schemas; the walk does 
 """
 
 from services.executor.scene import Scene
-from services.executor.steps.base import Compiler, Replied
+from services.executor.steps.base import Compiler, PlainStep, Replied
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.control import ReplySettings
 
 
-class ReplyStep:
+class ReplyStep(PlainStep):
     """Renders headers and body."""
-
-    waits = False
 
     def __init__(self, settings: ReplySettings, _: Compiler) -> None:
         """Compiles the expressions once."""
@@ -22,7 +20,7 @@ class ReplyStep:
         self._headers = {name: compile_value(value) for name, value in settings.headers.items()}
         self._body = compile_value(settings.body)
 
-    async def run(self, scene: Scene) -> Replied:
+    def now(self, scene: Scene) -> Replied:
         """The answer. Raises WorkflowFailed."""
         headers = {name: value.render(scene.scope) for name, value in self._headers.items()}
         return Replied(name=self._name, status=self._status, body=self._body.render(scene.scope),
