@@ -15,10 +15,12 @@ from services.executor.traces import with_steps
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.usage import UsageEvent
 from shared.kafka.record import Record
-from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.telemetry.access import Ending
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
+
+Effects = list[asyncio.Future[None]]
 
 
 class Closing:
@@ -31,7 +33,7 @@ class Closing:
     async def told(self, record: Record, scene: Scene, outcome: Outcome, timing: dict[str, int],
                    following: Following | None) -> None:
         """Give the answer, and finish the record once all who want to know of it are told."""
-        parts, execution, (reply, reason, step) = self._parts, scene.execution, outcome
+        parts, execution, (reply, reason, _) = self._parts, scene.execution, outcome
         parts.traces.ended(scene.span, scene, reply.status, reason)
         if execution.holds:
             # before the answer: whoever has it may call again at once
@@ -40,29 +42,46 @@ class Closing:
         sending = None
         if execution.reply_to is not None:
             sending = parts.traces.sending(scene, execution.reply_to.topic, len(reply.body))
-        answer = ReplyRecord(
-            request_id=reply.request_id, status=reply.status, body=reply.body,
-            timing=with_steps(scene, timing, parts.surroundings.clock.elapsed_us()) if told else timing,
-            headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
-            traceparent=str(context_of(sending, scene.trace)), client=execution.client if told else "")
+        answer = self._answer(scene, reply, timing, sending, told=told)
         if execution.claim:
             await parts.keeping.answer(execution, reply if scene.stream is None else scene.stream.whole(reply))
         await parts.progress.end(scene, answer, following)
-        effects: list[asyncio.Future[None]] = []
+        effects: Effects = []
         if scene.stream is not None and scene.stream.began:
             effects.extend(scene.stream.end(answer))
         elif execution.reply_to is not None:
             effects.extend(parts.answers.send(execution.reply_to, answer, record))
         sent(sending, effects[-1:])
         if told:
-            parts.traces.afterwards(scene, answer, reason, step)
+            parts.traces.afterwards(scene, answer, reason, outcome[2])
         # they stop at the deadline, and their tasks count
         await scene.tally.settled()
-        self._finish(record, scene, answer, (reason, step, timing), effects)
+        effects.extend(self._counted(scene, answer, outcome, timing))
+        parts.intake.finish_after([record], effects)
 
-    def _finish(self, record: Record, scene: Scene, reply: ReplyRecord, end: tuple[Reason, str | None, dict[str, int]],
-                effects: list[asyncio.Future[None]]) -> None:
-        parts, execution, (reason, step, timing) = self._parts, scene.execution, end
+    def now(self, record: Record, scene: Scene, outcome: Outcome, timing: dict[str, int]) -> Effects:
+        """Give the answer of one that was done at once, where the store is told nothing of it."""
+        parts, reply_to, (reply, reason, step) = self._parts, scene.execution.reply_to, outcome
+        told = parts.traces.worth_telling(scene, reply.status, timing)
+        answer = self._answer(scene, reply, timing, None, told=told)
+        effects = [] if reply_to is None else parts.answers.send(reply_to, answer, record)
+        if told:
+            parts.traces.afterwards(scene, answer, reason, step)
+        effects.extend(self._counted(scene, answer, outcome, timing))
+        return effects
+
+    def _answer(self, scene: Scene, reply: ReplyRecord, timing: dict[str, int], sending: Span | None, *,
+                told: bool) -> ReplyRecord:
+        execution = scene.execution
+        return ReplyRecord(
+            request_id=reply.request_id, status=reply.status, body=reply.body,
+            timing=with_steps(scene, timing, self._parts.surroundings.clock.elapsed_us()) if told else timing,
+            headers={**reply.headers, **execution.answer_headers}, content_type=reply.content_type,
+            traceparent=str(context_of(sending, scene.trace)), client=execution.client if told else "")
+
+    def _counted(self, scene: Scene, reply: ReplyRecord, outcome: Outcome, timing: dict[str, int]) -> Effects:
+        """Counted where it counts; the usage event of all but the canary."""
+        parts, execution, (_, reason, step) = self._parts, scene.execution, outcome
         parts.metrics.requests.inc(execution.project, execution.operation, str(reason))
         if scene.tally.retries:
             parts.metrics.retries.inc(execution.project, execution.operation, by=scene.tally.retries)
@@ -71,16 +90,16 @@ class Closing:
                 request_id=execution.request_id, trace_id=scene.trace.trace_id, project=execution.project,
                 operation=execution.operation, method="kafka", source="internal", status=reply.status,
                 took_us=sum(timing.values()), reason=str(reason)))
-        if execution.project != CANARY.name:
-            parts.metrics.tasks.inc(execution.project, by=scene.tally.tasks)
-            effects.append(parts.usage.add(UsageEvent(
-                kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
-                project=execution.project, operation=execution.operation, client=execution.client,
-                source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
-                bytes_in=len(execution.body), timing=timing,
-                bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
-                trace_id=scene.trace.trace_id,
-                span_id=scene.trace.span_id if scene.trace.sampled else None,
-                origin=str(execution.origin), observed=list(execution.observed),
-                step=step, address=execution.address or None, token=execution.token or None)))
-        parts.intake.finish_after([record], effects)
+        if execution.project == CANARY.name:
+            return []
+        parts.metrics.tasks.inc(execution.project, by=scene.tally.tasks)
+        return [parts.usage.add(UsageEvent(
+            kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
+            project=execution.project, operation=execution.operation, client=execution.client,
+            source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
+            bytes_in=len(execution.body), timing=timing,
+            bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
+            trace_id=scene.trace.trace_id,
+            span_id=scene.trace.span_id if scene.trace.sampled else None,
+            origin=str(execution.origin), observed=list(execution.observed),
+            step=step, address=execution.address or None, token=execution.token or None))]

@@ -75,17 +75,25 @@ class Endings:
             self._tasks.spawn(self._wake(halt.project), "wake what waits")
 
     def execution(self, execution: str, end: End) -> "_Known":
-        """While an execution runs. Raises Cancelled, ClientGone for one that was to end before it began."""
-        if execution in self._known:
-            raise _error(self._known[execution])
+        """While an execution runs. Raises what `begins` raises."""
+        self.begins(execution)
         return _Known(self._running, execution, end)
 
     def inside(self, project: str, workflow: str, end: End) -> "_Known":
-        """While a workflow runs. Raises WorkflowStopped."""
-        place = (project, workflow)
-        if place in self._halts:
-            raise WorkflowStopped(_told(self._halts[place]), headers={"Retry-After": "60"})
-        return _Known(self._inside, place, end)
+        """While a workflow runs. Raises what `enters` raises."""
+        self.enters(project, workflow)
+        return _Known(self._inside, (project, workflow), end)
+
+    def begins(self, execution: str) -> None:
+        """Raises Cancelled, ClientGone for one that was to end before it began."""
+        if execution in self._known:
+            raise _error(self._known[execution])
+
+    def enters(self, project: str, workflow: str) -> None:
+        """Raises WorkflowStopped."""
+        halt = self._halts.get((project, workflow))
+        if halt is not None:
+            raise WorkflowStopped(_told(halt), headers={"Retry-After": "60"})
 
     async def look(self) -> None:
         """Look at once: an execution that is to end may not wait for days before that."""

@@ -1,16 +1,18 @@
-"""The door: executions in, one task each.
+"""The door: executions in; those that are done at once one after the other, each of the others in a task of its own.
 
 In:    polls of `weir.executions`.
 Out:   each execution performed: its outcome (`outcome.py`), told to whom it concerns (`closing.py`).
-Never: a rule; `run.py` walks, `steps/` act.
+Never: a rule; `run.py` walks, `steps/` act. A turn of the event loop that does not end.
 """
 
+import asyncio
 from collections.abc import Sequence
 
-from services.executor.closing import Closing
+from services.executor.closing import Closing, Effects
 from services.executor.journal import Superseded
 from services.executor.outcome import Outcomes, scope_of
 from services.executor.parts import ExecutorParts
+from services.executor.plan import Plan
 from services.executor.progress import Following
 from services.executor.scene import Parked, Scene, Tally
 from shared.contracts import codec
@@ -21,9 +23,12 @@ from shared.kafka.record import Record
 from shared.names import spans
 from shared.names.metrics import QUEUE, WORK
 from shared.telemetry.logs import about_request
+from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of
 
 HOP = "executor"
+# after so long whoever else has a turn gets it
+_TURN_US = 10_000
 
 
 class Stage:
@@ -32,47 +37,97 @@ class Stage:
     def __init__(self, parts: ExecutorParts) -> None:
         """Ready when the intake starts."""
         self._parts, self._outcomes, self._closing = parts, Outcomes(parts), Closing(parts)
+        self._clock = parts.surroundings.clock
 
     def handle(self, records: Sequence[Record]) -> None:
-        """Start all executions of a poll."""
-        for record in records:
-            try:
-                execution = ExecutionRecord.from_headers(codec.header_map(record.headers), record.value)
-            except BadRecord as exc:
-                self._parts.intake.finish_after([record], [self._parts.dead_letters.bury(record, str(exc))])
-            else:
-                self._parts.tasks.spawn(self._admitted(record, execution), execution.request_id)
+        """Do, or start, all executions of a poll."""
+        left = self._turn(records)
+        if left:
+            self._parts.tasks.spawn(self._by_turns(left), "executions")
 
-    async def _admitted(self, record: Record, execution: ExecutionRecord) -> None:
+    async def _by_turns(self, records: Sequence[Record]) -> None:
+        while records:
+            await asyncio.sleep(0)
+            records = self._turn(records)
+
+    def _turn(self, records: Sequence[Record]) -> Sequence[Record]:
+        """As many as one turn has time for; what is left. Those that are done are finished together."""
+        until_us, taken = self._clock.elapsed_us() + _TURN_US, 0
+        done: list[Record] = []
+        effects: set[asyncio.Future[None]] = set()
+        for record in records:
+            taken += 1
+            found = self._take(record)
+            if found is not None:
+                done.append(record)
+                effects.update(found)
+                if self._clock.elapsed_us() > until_us:
+                    break
+        about_request(None)
+        if done:
+            self._parts.intake.finish_after(done, effects)
+        return records[taken:]
+
+    def _take(self, record: Record) -> Effects | None:
+        """What has to be acknowledged before the record is done; None when it goes on in a task."""
+        try:
+            execution = ExecutionRecord.from_headers(codec.header_map(record.headers), record.value)
+        except BadRecord as exc:
+            about_request(None)
+            return [self._parts.dead_letters.bury(record, str(exc))]
+        trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
+        told = execution.holds or execution.claim or (execution.keep_ms and not execution.answer_by_ms)
+        plan = None if trace.sampled or told else self._outcomes.at_once(execution)
+        if plan is None:
+            self._parts.tasks.spawn(self._admitted(record, execution, trace), execution.request_id)
+            return None
+        return self._perform_now(record, execution, trace, plan)
+
+    def _perform_now(self, record: Record, execution: ExecutionRecord, trace: TraceContext,
+                     plan: Plan) -> Effects | None:
+        """No coroutine, and no task: most executions wait for nothing, and are over before one could begin."""
+        started_us = self._clock.elapsed_us()
+        scene, queue_us = self._begin(record, execution, trace)
+        outcome = self._outcomes.now(plan, scene)
+        timing = self._measured(scene, queue_us, started_us)
+        if self._parts.progress.is_silent(scene):
+            return self._closing.now(record, scene, outcome, timing)
+        self._parts.tasks.spawn(self._closing.told(record, scene, outcome, timing, Following()), execution.request_id)
+        return None
+
+    async def _admitted(self, record: Record, execution: ExecutionRecord, trace: TraceContext) -> None:
         self._outcomes.came(execution.project)
         try:
-            await self._perform(record, execution)
+            await self._perform(record, execution, trace)
         finally:
             self._outcomes.gone(execution.project)
 
-    async def _perform(self, record: Record, execution: ExecutionRecord) -> None:
-        parts, clock = self._parts, self._parts.surroundings.clock
-        started_us, now_ms = clock.elapsed_us(), clock.now_ms()
-        trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
-        about_request(execution.request_id, trace.trace_id)
-        queue_us = max(0, (now_ms - record.timestamp) * 1000)
-        span = parts.traces.begin(execution, record, trace, queue_us)
-        scene = Scene(surroundings=parts.surroundings, execution=execution, trace=context_of(span, trace),
-                      tally=Tally(), began_ms=now_ms, scope=scope_of(execution), span=span,
-                      laps=None if trace.sampled else [])
+    async def _perform(self, record: Record, execution: ExecutionRecord, trace: TraceContext) -> None:
+        started_us = self._clock.elapsed_us()
+        scene, queue_us = self._begin(record, execution, trace)
         try:
-            following = parts.progress.follow(scene)
+            following = self._parts.progress.follow(scene)
             outcome = await self._outcomes.of(record, scene)
             if isinstance(outcome, Parked | Superseded):
                 await self._left(record, scene, outcome, following)
                 return
-            worked_us = clock.elapsed_us() - started_us
-            timing = {**execution.timing, "executor-queue": queue_us, "executor": worked_us}
-            self._measure(execution, queue_us, worked_us, trace)
+            timing = self._measured(scene, queue_us, started_us)
             await self._closing.told(record, scene, outcome, timing, following)
         finally:
-            if span is not None:
-                span.end()
+            if scene.span is not None:
+                scene.span.end()
+
+    def _begin(self, record: Record, execution: ExecutionRecord, trace: TraceContext) -> tuple[Scene, int]:
+        """Its scene, and for how many microseconds it has waited."""
+        parts, now_ms = self._parts, self._clock.now_ms()
+        about_request(execution.request_id, trace.trace_id)
+        queue_us = max(0, (now_ms - record.timestamp) * 1000)
+        span: Span | None = None
+        if trace.sampled:
+            span = parts.traces.begin(execution, record, trace, queue_us)
+        return Scene(surroundings=parts.surroundings, execution=execution, trace=context_of(span, trace),
+                     tally=Tally(), began_ms=now_ms, scope=scope_of(execution), span=span,
+                     laps=None if trace.sampled else []), queue_us
 
     async def _left(self, record: Record, scene: Scene, why: Parked | Superseded, following: Following | None) -> None:
         """It goes on without this record, later or elsewhere already."""
@@ -86,8 +141,12 @@ class Stage:
                 scene.span.event(spans.PARKED, {spans.PARK_UNTIL_MS: why.until_ms})
         parts.intake.finish_after([record], [])
 
-    def _measure(self, execution: ExecutionRecord, queue_us: int, worked_us: int, trace: TraceContext) -> None:
-        metrics, trace_id = self._parts.metrics, trace.trace_id if trace.sampled else None
+    def _measured(self, scene: Scene, queue_us: int, started_us: int) -> dict[str, int]:
+        """The timing of all hops up to here."""
+        metrics, execution, trace = self._parts.metrics, scene.execution, scene.trace
+        worked_us = self._clock.elapsed_us() - started_us
+        trace_id = trace.trace_id if trace.sampled else None
         metrics.hop_us.add(queue_us, HOP, QUEUE, trace_id=trace_id)
         metrics.hop_us.add(worked_us, HOP, WORK, trace_id=trace_id)
         metrics.execution_us.add(worked_us, execution.project, execution.operation, trace_id=trace_id)
+        return {**execution.timing, "executor-queue": queue_us, "executor": worked_us}

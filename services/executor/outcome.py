@@ -12,7 +12,8 @@ from typing import Any
 
 from services.executor.journal import Superseded
 from services.executor.parts import ExecutorParts
-from services.executor.run import run
+from services.executor.plan import Plan
+from services.executor.run import run, run_now
 from services.executor.scene import Parked, Scene
 from services.executor.stream import Stream
 from shared.contracts import codec
@@ -32,6 +33,7 @@ from shared.errors import (
 )
 from shared.kafka.record import Record
 from shared.names import actions
+from shared.names.headers import JSON
 from shared.names.reasons import Reason
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,28 @@ class Outcomes:
         if not self._running[project]:
             del self._running[project]
 
+    def at_once(self, execution: ExecutionRecord) -> Plan | None:
+        """The plan of an execution that can be done at once: it has not been put aside, and there is room for it."""
+        plan = self._parts.shelf.known(execution.project, execution.version, execution.operation)
+        if plan is None or not plan.at_once or execution.spent or not self._has_room(execution.project, 1):
+            return None
+        return plan
+
+    def now(self, plan: Plan, scene: Scene) -> Outcome:
+        """As `of`, at once."""
+        execution, parts = scene.execution, self._parts
+        try:
+            parts.surroundings.endings.begins(execution.request_id)
+            self._look_at_time(execution)
+            _furnish(scene, plan)
+            parts.surroundings.endings.enters(execution.project, plan.operation.workflow)
+            return run_now(plan, scene, parts.settings.max_reply_bytes), Reason.OK, None
+        except WeirError as error:
+            _charge(scene, error)
+            return _failed(execution, error)
+        except Exception as exc:
+            return _broken(execution, exc)
+
     async def of(self, record: Record, scene: Scene) -> Outcome | Parked | Superseded:
         """The answer, why, and the step that failed; or that it goes on later, or elsewhere."""
         execution = scene.execution
@@ -75,25 +99,18 @@ class Outcomes:
             else:
                 raise
             await self._ended(scene, error)
-            failed_step = error.members.get("step")
-            return (error_reply(error, execution.request_id), error.reason,
-                    None if failed_step is None else str(failed_step))
-        except Exception:
-            log.exception("execution %s failed", execution.request_id,
-                          extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
-            failure = WorkflowFailed("an error inside the executor; its log has the request id")
-            return error_reply(failure, execution.request_id), failure.reason, None
+            return _failed(execution, error)
+        except Exception as exc:
+            return _broken(execution, exc)
 
     async def _ended(self, scene: Scene, error: WeirError) -> None:
-        """It did not end well: what it has cost, and whether it can go on once more."""
-        execution, tally = scene.execution, scene.tally
-        # what was refused was not run, but for what had run before it was put aside
-        tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) else tally.tasks)
-        if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
-            tally.ended = error
-            if scene.journal is not None or execution.spent:
-                await self._parts.keeping.forget(execution)
-        elif scene.journal is not None or execution.spent:
+        """It did not end well: whether it can go on once more."""
+        execution, for_good = scene.execution, _charge(scene, error)
+        if scene.journal is None and not execution.spent:
+            return
+        if for_good:
+            await self._parts.keeping.forget(execution)
+        else:
             await self._parts.keeping.failed(execution)
 
     async def _patiently(self, record: Record, scene: Scene) -> ReplyRecord:
@@ -113,19 +130,14 @@ class Outcomes:
         parts, execution, tally = self._parts, scene.execution, scene.tally
         endings, tally.main = parts.surroundings.endings, asyncio.current_task()
         with endings.execution(execution.request_id, tally.end):
-            if (execution.answer_by_ms or execution.deadline_ms) <= parts.surroundings.clock.now_ms():
-                parts.metrics.expired.inc()
-                raise TimedOut("the deadline had passed before the workflow could start")
-            bound = parts.settings.max_in_flight_per_project
-            if self._running[execution.project] > bound:
+            self._look_at_time(execution)
+            if not self._has_room(execution.project):
                 if execution.reply_to is None:
                     raise await parts.keeping.put_aside(execution)
-                raise Overloaded(f"{bound} executions of this project run here already "
-                                 "(WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
+                raise Overloaded(f"{parts.settings.max_in_flight_per_project} executions of this project run here "
+                                 "already (WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
             plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
-            scene.scope["config"] = plan.config
-            scene.rule, scene.workflow, scene.route = plan.tracing, plan.operation.workflow, plan.operation.path
-            scene.scope["trigger"]["body"] = _body(execution)
+            _furnish(scene, plan)
             if plan.operation.mode == "events":
                 scene.stream = Stream(parts.answers, record, execution, parts.settings.max_reply_bytes)
             with endings.inside(execution.project, plan.operation.workflow, tally.end):
@@ -138,6 +150,14 @@ class Outcomes:
                     await parts.keeping.park(execution, parked.until_ms, tally.tasks)
                     raise
 
+    def _look_at_time(self, execution: ExecutionRecord) -> None:
+        if (execution.answer_by_ms or execution.deadline_ms) <= self._parts.surroundings.clock.now_ms():
+            self._parts.metrics.expired.inc()
+            raise TimedOut("the deadline had passed before the workflow could start")
+
+    def _has_room(self, project: str, more: int = 0) -> bool:
+        return self._running.get(project, 0) + more <= self._parts.settings.max_in_flight_per_project
+
 
 def scope_of(execution: ExecutionRecord) -> dict[str, Any]:
     """What expressions see before anything has run."""
@@ -146,11 +166,41 @@ def scope_of(execution: ExecutionRecord) -> dict[str, Any]:
                           "project": execution.project, "version": execution.version}}
 
 
+def _furnish(scene: Scene, plan: Plan) -> None:
+    """What the plan says, and the request's body."""
+    scene.scope["config"] = plan.config
+    scene.rule, scene.workflow, scene.route = plan.tracing, plan.operation.workflow, plan.operation.path
+    scene.scope["trigger"]["body"] = _body(scene.execution)
+
+
+def _charge(scene: Scene, error: WeirError) -> bool:
+    """What one that did not end well has cost; whether it has ended for good."""
+    execution, tally = scene.execution, scene.tally
+    # what was refused was not run, but for what had run before it was put aside
+    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) else tally.tasks)
+    if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
+        tally.ended = error
+        return True
+    return False
+
+
+def _failed(execution: ExecutionRecord, error: WeirError) -> Outcome:
+    step = error.members.get("step")
+    return error_reply(error, execution.request_id), error.reason, None if step is None else str(step)
+
+
+def _broken(execution: ExecutionRecord, error: Exception) -> Outcome:
+    log.error("execution %s failed", execution.request_id, exc_info=error,
+              extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
+    failure = WorkflowFailed("an error inside the executor; its log has the request id")
+    return error_reply(failure, execution.request_id), failure.reason, None
+
+
 def _body(execution: ExecutionRecord) -> Any:
-    media = (execution.content_type or "application/json").partition(";")[0].strip().lower()
     if not execution.body:
         return None
-    if media.endswith("json"):
+    content_type = execution.content_type
+    if content_type is None or content_type == JSON or content_type.partition(";")[0].strip().lower().endswith("json"):
         try:
             return codec.load(execution.body, "the request body")
         except BadRecord as exc:

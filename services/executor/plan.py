@@ -22,7 +22,10 @@ from shared.project.tracing import NO_RULE, TraceRule
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What runs for one operation of one project version. `waits`: some step of it may wait for something."""
+    """What runs for one operation of one project version.
+
+    `waits`: some step of it may wait for something; `at_once`: it begins and ends without a turn for anybody else.
+    """
 
     operation: Operation
     steps: Steps
@@ -33,18 +36,23 @@ class Plan:
     replies: ReplyValidator
     answer: tuple[Change, ...] = ()
     tracing: TraceRule = NO_RULE
+    at_once: bool = False
 
 
 def compile_plans(project: Project, config: Mapping[str, Any]) -> dict[str, Plan]:
     """All plans of a project version by operation name; `config` are its resolved config values."""
     workflows = _Workflows(project)
-    return {operation.name: Plan(
-        operation, workflows.steps(operation.workflow), project.workflows[operation.workflow].max_tasks,
-        project.workflows[operation.workflow].durable, workflows.waits(operation.workflow), config,
+    return {operation.name: _plan(project, operation, workflows, config) for operation in project.operations}
+
+
+def _plan(project: Project, operation: Operation, workflows: "_Workflows", config: Mapping[str, Any]) -> Plan:
+    workflow, steps = project.workflows[operation.workflow], workflows.steps(operation.workflow)
+    return Plan(
+        operation, steps, workflow.max_tasks, workflow.durable, workflows.waits(workflow.name), config,
         ReplyValidator.of(operation),
         tuple(policy.answer for policy in project.headers
-              if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation))
-        for operation in project.operations}
+              if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation),
+        at_once=steps.at_once and not workflow.durable and operation.mode != "events")
 
 
 class _Workflows:

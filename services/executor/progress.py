@@ -59,13 +59,19 @@ class Progress:
     def _begin(self, scene: Scene, following: Following) -> None:
         following.task = scene.surroundings.tasks.spawn(self._follow(scene), "progress")
 
+    @staticmethod
+    def is_silent(scene: Scene) -> bool:
+        """Whether nothing is told of an execution that ends now."""
+        execution = scene.execution
+        return not execution.keep_ms or _is_awaited(execution, scene.surroundings.clock.now_ms())
+
     async def end(self, scene: Scene, reply: ReplyRecord, following: Following | None) -> None:
         """Tell the answer, unless its caller still waits for it."""
         if following is None:
             return
         await self._end(scene, following)
         now_ms = scene.surroundings.clock.now_ms()
-        if scene.execution.answer_by_ms and now_ms < _from_ms(scene.execution):
+        if _is_awaited(scene.execution, now_ms):
             return
         steps = await self._before(scene) if _is_aside(scene) else tuple(scene.scope["steps"])
         result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps)
@@ -125,6 +131,11 @@ def _is_aside(scene: Scene) -> bool:
 def _untold(execution: ExecutionRecord, error: StoreUnavailable) -> None:
     log.warning("how an execution stands cannot be told: %s", error,
                 extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+
+
+def _is_awaited(execution: ExecutionRecord, now_ms: int) -> bool:
+    """Whether its caller still waits for the answer, and will for as long as it is on its way."""
+    return execution.answer_by_ms > 0 and now_ms < _from_ms(execution)
 
 
 def _from_ms(execution: ExecutionRecord) -> int:

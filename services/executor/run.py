@@ -29,6 +29,16 @@ async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
     leap = await (_in_time(plan, scene) if plan.waits or plan.durable else _walk(plan, scene))
     if scene.journal is not None:
         scene.journal.over()
+    return _ended(plan, scene, leap, max_reply_bytes)
+
+
+def run_now(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
+    """The same for a plan that is done at once, unsampled. Raises an error of the `Failed` branch."""
+    scene.tally.limit = plan.max_tasks
+    return _ended(plan, scene, plan.steps.now(scene, scene.laps), max_reply_bytes)
+
+
+def _ended(plan: Plan, scene: Scene, leap: Leap | None, max_reply_bytes: int) -> ReplyRecord:
     if not isinstance(leap, Replied):
         if plan.operation.mode != "request_response":
             return ReplyRecord(request_id=scene.execution.request_id, status=204, content_type=None)
@@ -63,17 +73,19 @@ async def _walk(plan: Plan, scene: Scene) -> Leap | None:
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:
     status = replied.status or plan.replies.status_of(replied.name)
     misfits = plan.replies.check(replied.name, replied.body)
-    where = {} if scene.tally.at is None else {"step": scene.tally.at}
     if misfits:
-        raise ReplyInvalid("; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000],
-                           members=where)
+        raise _invalid(scene, "; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
     try:
         body = b"" if replied.body is None else orjson.dumps(replied.body)
     except orjson.JSONEncodeError as exc:
-        raise ReplyInvalid(f"the reply is no JSON: {exc}", members=where) from None
+        raise _invalid(scene, f"the reply is no JSON: {exc}") from None
     if len(body) > max_reply_bytes:
-        raise ReplyInvalid(f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
-                           "(WEIR_EXECUTOR_MAX_REPLY_BYTES)", members=where)
+        raise _invalid(scene, f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
+                              "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
                        headers=dict(changed(replied.headers, plan.answer)),
                        content_type=JSON if body else None)
+
+
+def _invalid(scene: Scene, why: str) -> ReplyInvalid:
+    return ReplyInvalid(why, members={} if scene.tally.at is None else {"step": scene.tally.at})

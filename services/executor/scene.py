@@ -31,7 +31,6 @@ from shared.store.redis import Store
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import Tracing
 
-
 # when each step of a walk began: its id, microseconds of the clock that never goes back
 Laps = list[tuple[str, int]]
 

@@ -45,19 +45,21 @@ class Shelf:
     async def plan(self, project: str, version: int, operation: str) -> Plan:
         """The plan that policy meant. Raises Unavailable when this version does not arrive in time."""
         for _ in range(self._tries):
-            found = self._find(project, version)
-            if found is not None and operation in found:
-                return found[operation]
+            found = self.known(project, version, operation)
+            if found is not None:
+                return found
             await asyncio.sleep(_LOOK_AGAIN_S)
         raise Unavailable(f"version {version} of project {project!r} has not arrived here yet",
                           headers={"Retry-After": "1"})
 
-    def _find(self, project: str, version: int) -> dict[str, Plan] | None:
-        kept = self._plans.get(project, {}).get(version)
-        if kept is not None:
-            return kept
-        entity = self._catalogue.version(project, version)
-        return self._compile(entity) if entity is not None else None
+    def known(self, project: str, version: int, operation: str) -> Plan | None:
+        """The plan that policy meant; None while its version is not here."""
+        kept = self._plans.get(project)
+        plans = None if kept is None else kept.get(version)
+        if plans is None:
+            entity = self._catalogue.version(project, version)
+            plans = {} if entity is None else self._compile(entity)
+        return plans.get(operation)
 
     def _compile(self, version: ProjectVersion) -> dict[str, Plan]:
         project = Project.model_validate(version.document)

@@ -22,6 +22,8 @@ from shared.kafka.record import Record
 from shared.names import actions, topics
 
 log = logging.getLogger(__name__)
+# the topic of an answer, the same in all of a batch, and the record that it answers
+_Answered = tuple[str, Record]
 
 
 class Answers:
@@ -30,6 +32,8 @@ class Answers:
     def __init__(self, outbox: Outbox, dead_letters: DeadLetters) -> None:
         """Both are started elsewhere."""
         self._outbox, self._dead_letters = outbox, dead_letters
+        # what each batch on its way settles, and what it answers
+        self._on_their_way: dict[asyncio.Future[None], tuple[asyncio.Future[None], list[_Answered]]] = {}
 
     async def placed(self, address: ReplyAddress) -> ReplyAddress:
         """The address with a partition: an answer in parts stays on one."""
@@ -42,24 +46,28 @@ class Answers:
         return msgspec.structs.replace(address, partition=partitions[crc32(address.correlation_id) % len(partitions)])
 
     def send(self, address: ReplyAddress, reply: ReplyRecord, record: Record) -> list[asyncio.Future[None]]:
-        """Publish; returns what has to be acknowledged before the record is done."""
+        """Publish; returns what has to be acknowledged before the record is done: one future for all of a batch."""
         headers = [*address.answer_headers(), *reply.to_headers()]
         try:
             sent = self._outbox.send(address.topic, reply.body, headers, partition=address.partition)
         except SendFailed as exc:
             return [self._dead_letters.bury(record, f"the answer could not be sent: {exc}")]
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sent.add_done_callback(lambda done: self._settle(done, settled, address, record))
+        found = self._on_their_way.get(sent)
+        if found is None:
+            found = self._on_their_way[sent] = asyncio.get_running_loop().create_future(), []
+            sent.add_done_callback(self._settle)
+        settled, answered = found
+        answered.append((address.topic, record))
         return [settled]
 
-    def _settle(self, done: asyncio.Future[None], settled: asyncio.Future[None], address: ReplyAddress,
-                record: Record) -> None:
+    def _settle(self, done: asyncio.Future[None]) -> None:
+        settled, answered = self._on_their_way.pop(done)
         error = done.exception()
-        if error is not None and address.topic == topics.REPLIES and not isinstance(error, NoSuchPartition):
+        if error is not None and answered[0][0] == topics.REPLIES and not isinstance(error, NoSuchPartition):
             # the cluster's own callers wait there: the request is better redelivered than left without an answer
             settled.set_exception(error)
             return
-        if error is not None:
-            log.warning("answer to %s is lost: %s", address.topic, error, extra={"action": actions.REPLY_LOST})
-            self._dead_letters.bury(record, f"the answer to {address.topic} could not be sent: {error}")
+        for topic, record in answered if error is not None else ():
+            log.warning("answer to %s is lost: %s", topic, error, extra={"action": actions.REPLY_LOST})
+            self._dead_letters.bury(record, f"the answer to {topic} could not be sent: {error}")
         settled.set_result(None)

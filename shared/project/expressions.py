@@ -16,6 +16,7 @@ import orjson
 from jlens import Expression, JlensError
 
 from shared.errors import WorkflowFailed
+from shared.project.plain_paths import UNSURE, lookup
 
 Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
@@ -133,7 +134,11 @@ def _evaluation(source: str) -> Render:
     except (JlensError, UnicodeEncodeError) as exc:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
+    plain = lookup(source)
+
     def evaluate(scope: Scope) -> Any:
+        if plain is not None and (found := plain(scope, BOUNDS.max_bytes)) is not UNSURE:
+            return found
         try:
             return compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
                                      max_result_size=BOUNDS.max_bytes)
