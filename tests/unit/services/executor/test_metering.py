@@ -169,3 +169,17 @@ def test_random_workflow_costs_what_an_independent_count_says_and_replies_once(r
         cost = cost_of(Project.model_validate({"name": "p", "workflows": whole}), "w")
         assert cost.least <= count.tasks
         assert cost.most is None or count.tasks <= cost.most
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists())
+def test_random_workflow_ends_the_same_way_with_a_coroutine_for_each_step_and_without(raw: list[Json]) -> None:
+    steps = numbered([*raw, ANSWER], (f"s{number}" for number in range(100_000)))
+    ends = []
+    # each step of a sampled one has a span, and so a coroutine
+    for traced in (None, []):
+        made, scene = asyncio.run(perform(steps, others=CALLED, traced=traced))
+        error = None if isinstance(made, ReplyRecord) else (type(made), str(made), made.members)
+        ends.append((made if error is None else error, scene.tally.tasks, scene.tally.at,
+                     scene.scope["steps"], scene.scope["errors"]))
+    assert ends[0] == ends[1]

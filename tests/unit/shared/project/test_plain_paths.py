@@ -13,8 +13,9 @@ from shared.project.plain_paths import UNSURE, lookup
 NAMES = ("a", "b", "in_", "_c9")
 scalars = (st.none() | st.booleans() | st.integers(-2**70, 2**70) | st.floats() | st.text(max_size=4)
            | st.sampled_from(["\ud800", "\x00\x1f", "é", 2**53, 2**53 + 1, -0.0, 2.0]))
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3)
-                      | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=2), inner, max_size=10), max_leaves=12)
+keys = st.sampled_from(NAMES) | st.text(max_size=2)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=10),
+                      max_leaves=12)
 scopes = st.dictionaries(st.sampled_from(NAMES), values, max_size=4)
 paths = st.lists(st.sampled_from(NAMES), min_size=2, max_size=4).map(".".join)
 

@@ -1,0 +1,241 @@
+"""The door: what is done at once, what goes on in a task, and that both end the same way."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import msgspec
+import orjson
+import pytest
+
+from services.executor import inbox
+from services.executor.endings import Endings
+from services.executor.inbox import Stage
+from services.executor.journal import Journals
+from services.executor.keeping import Keeping
+from services.executor.outside.client import OutsideClient
+from services.executor.outside.credentials import Credentials
+from services.executor.parts import ExecutorParts
+from services.executor.progress import Progress
+from services.executor.scene import StorageBounds, Surroundings
+from services.executor.scripts import Scripts
+from services.executor.settings import ExecutorSettings
+from services.executor.shelf import Shelf
+from services.executor.traces import ExecutorTraces
+from shared.contracts.codec import header_map
+from shared.contracts.config import Halt, ProjectVersion
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.origin import Origin
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.usage import Envelope, UsageEvent
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.record import Record
+from shared.names import topics
+from shared.runtime.tasks import Tasks
+from shared.telemetry import logs
+from shared.telemetry.access import AccessLog
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.tracing import Tracing
+from tests.support.fakes import FakeOutbox, FakeRecord, StoppedClock
+from tests.unit.services.executor.test_run import nobody, nowhere
+
+Json = dict[str, Any]
+NAME: Json = {"id": "name", "transform": {"value": "{% trigger.body.name %}"}}
+ANSWER: Json = {"id": "answer", "reply": {"body": "{% steps %}", "headers": {"x-id": "{% execution.id %}"}}}
+WORKFLOWS: dict[str, list[Json]] = {
+    "quick": [NAME, {"id": "way", "branch": {"if": "steps.name = 'a'", "then": [
+        {"id": "known", "transform": {"value": 1}}]}}, ANSWER],
+    "slow": [NAME, {"id": "wait", "delay": {"for": "1ms"}}, ANSWER],
+    "long": [NAME, {"id": "wait", "delay": {"for": "20s"}}, ANSWER],
+    "fails": [NAME, {"id": "no", "fail": {"message": "no", "error": "sold-out", "status": 409}}],
+    "silent": [NAME]}
+# of one that is sampled, its spans tell of them
+STEPS = {f"step {step['id']}" for steps in WORKFLOWS.values() for step in steps}
+
+
+class Finished:
+    """Stands for the intake."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[Record], list[asyncio.Future[None]]]] = []
+        self.called = asyncio.Event()
+
+    def finish_after(self, records: Sequence[Record], effects: Iterable[asyncio.Future[None]]) -> None:
+        self.calls.append((list(records), list(effects)))
+        self.called.set()
+
+
+class Bed:
+    """An executor without a broker and without a store."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.outbox, self.finished, self.tasks, self.clock = FakeOutbox(), Finished(), Tasks(), StoppedClock()
+        store, metrics, tracing = nowhere(), Metrics(), Tracing("t", "t")
+        outbox, http = cast(Any, self.outbox), cast(OutsideClient, None)
+        self.endings = Endings(store, self.tasks)
+        dead, journals = DeadLetters(outbox, metrics, self.clock, "executor"), Journals(store, self.tasks)
+        self.usage = UsageEnvelopes(outbox, metrics)
+        shelf = Shelf({}, 100, lambda _: None, self.endings.take)
+        shelf.take([ProjectVersion(project="p", version=1, files={}, time=0, document={
+            "name": "p", "workflows": {name: {"name": name, "steps": steps} for name, steps in WORKFLOWS.items()},
+            "operations": [{"name": name, "method": "POST", "path": f"/{name}", "workflow": name}
+                           for name in WORKFLOWS]})])
+        self.stage = Stage(ExecutorParts(
+            settings=ExecutorSettings(**settings), shelf=shelf, intake=cast(Any, self.finished),
+            answers=Answers(outbox, dead), usage=self.usage, dead_letters=dead, metrics=metrics, access=AccessLog(0),
+            tasks=self.tasks, keeping=Keeping(store, store, self.clock, journals),
+            progress=Progress(store, store, self.tasks), traces=ExecutorTraces(tracing, 1_000),
+            surroundings=Surroundings(
+                http=http, credentials=Credentials(None, http, self.clock), clock=self.clock, tracing=tracing,
+                tasks=self.tasks, journals=journals, store=store, storage=StorageBounds(), outbox=outbox,
+                scripts=Scripts(time_ms=100, memory_bytes=16_000_000, threads=1), endings=self.endings,
+                neighbours=nobody(), max_response_bytes=1_000)))
+
+    def record(self, number: int, operation: str = "quick", **more: Any) -> FakeRecord:
+        now_ms = self.clock.now_ms()
+        execution = msgspec.structs.replace(ExecutionRecord(
+            request_id=f"r{number}", project="p", version=1, operation=operation, client="c", source="edge",
+            origin=Origin("t", 0, number), deadline_ms=now_ms + 60_000, answer_by_ms=now_ms + 30_000,
+            keep_ms=1_000, timing={"policy": 5}, answer_headers={"RateLimit": "r=1"},
+            reply_to=ReplyAddress(correlation_id=b"%d" % number, topic=topics.REPLIES, partition=3)), **more)
+        return FakeRecord(topics.EXECUTIONS, 0, number, now_ms, value=b'{"name": "a"}',
+                          headers=[*execution.to_headers()])
+
+    async def settled(self, records: int) -> None:
+        """Until so many records are finished."""
+        async with asyncio.timeout(10):
+            while sum(len(done) for done, _ in self.finished.calls) < records:
+                self.finished.called.clear()
+                await self.finished.called.wait()
+
+    def replies(self) -> list[ReplyRecord]:
+        return [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
+                for sent in self.outbox.sent if sent.topic == topics.REPLIES]
+
+    def events(self) -> list[UsageEvent]:
+        self.usage.flush()
+        return [event for sent in self.outbox.sent if sent.topic == topics.USAGE
+                for event in Envelope.from_record(sent.value, header_map(cast(Any, sent.headers))).events]
+
+
+async def test_execution_that_waits_for_nothing_is_answered_before_the_door_closes() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(number) for number in range(3)])
+    assert [(one.request_id, one.status, orjson.loads(one.body)) for one in bed.replies()] == [
+        (f"r{number}", 200, {"name": "a", "known": 1, "way": "then"}) for number in range(3)]
+    (done, effects), = bed.finished.calls
+    assert [record.offset for record in done] == [0, 1, 2]
+    # an answer each, for this outbox sends no batches, and one envelope
+    assert len(effects) == 4
+    assert [(event.id, event.tasks, event.status) for event in bed.events()] == [(f"r{n}", 5, 200) for n in range(3)]
+
+
+@pytest.mark.parametrize("more", [
+    {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}, {"holds": ("k",)}, {"answer_by_ms": 0}],
+    ids=["sampled", "holds an amount", "nobody waits"])
+@pytest.mark.parametrize("operation", ["quick", "fails", "silent"])
+async def test_execution_in_a_task_ends_as_one_that_is_done_at_once(operation: str, more: Json) -> None:
+    found = []
+    for extra in ({}, more):
+        bed = Bed()
+        bed.stage.handle([bed.record(1, operation, **extra)])
+        assert bool(bed.finished.calls) == (extra == {})
+        await bed.settled(1)
+        reply, = bed.replies()
+        event, = bed.events()
+        found.append((reply.status, reply.body, reply.headers, reply.content_type, reply.timing.keys() - STEPS,
+                      event.tasks, event.status, event.reason, event.step, event.bytes_out))
+    assert found[0] == found[1]
+
+
+async def test_poll_with_both_kinds_finishes_each() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(0, "slow"), bed.record(1), bed.record(2, "slow"), FakeRecord(topics.EXECUTIONS, 0, 3)])
+    assert [record.offset for record in bed.finished.calls[0][0]] == [1, 3]
+    await bed.settled(4)
+    assert {one.request_id for one in bed.replies()} == {"r0", "r1", "r2"}
+    assert sum(sent.topic == topics.DEAD_LETTERS for sent in bed.outbox.sent) == 1
+
+
+async def test_long_poll_gives_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    bed = Bed()
+    ticks = iter(range(0, 10**9, 1_000))
+    monkeypatch.setattr(bed.clock, "elapsed_us", lambda: next(ticks))
+    bed.stage.handle([bed.record(number) for number in range(20)])
+    first = len(bed.replies())
+    assert 0 < first < 20
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert first < len(bed.replies()) < 20
+    await bed.settled(20)
+    assert [one.request_id for one in bed.replies()] == [f"r{number}" for number in range(20)]
+    assert inbox._TURN_US < 100_000
+
+
+async def test_ids_of_one_execution_stand_on_no_line_after_it() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1)])
+    assert logs._about.get() is None
+
+
+async def test_stopped_workflow_does_not_run() -> None:
+    bed = Bed()
+    bed.endings.take(Halt(project="p", workflow="quick", halted=True, time=0, reason="enough"))
+    bed.stage.handle([bed.record(1)])
+    reply, = bed.replies()
+    assert (reply.status, b"enough" in reply.body, bed.events()[0].tasks) == (503, True, 0)
+
+
+async def test_cancelled_execution_does_not_run() -> None:
+    bed = Bed()
+    bed.endings._known["r1"] = "operator"
+    bed.stage.handle([bed.record(1), bed.record(2)])
+    assert [one.status for one in bed.replies()] == [503, 200]
+
+
+async def test_execution_that_runs_ends_with_its_workflow_or_when_it_is_cancelled(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancelled(*_: Any) -> tuple[int, dict[str, str]]:
+        return 1, {"r1": "operator"}
+    monkeypatch.setattr("services.executor.endings.cancelled", cancelled)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long"), bed.record(2, "long"), bed.record(3)])
+    await asyncio.sleep(0)
+    await bed.endings.look()
+    await bed.settled(2)
+    assert [(one.request_id, one.status) for one in bed.replies()] == [("r3", 200), ("r1", 503)]
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    await bed.settled(3)
+    assert [(event.id, event.tasks, event.reason) for event in bed.events()] == [
+        ("r3", 5, "ok"), ("r1", 3, "cancelled"), ("r2", 3, "cancelled")]
+
+
+async def test_execution_past_its_deadline_does_not_run() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, answer_by_ms=1), bed.record(2, answer_by_ms=0, keep_ms=0, deadline_ms=1)])
+    await bed.settled(2)
+    assert [one.status for one in bed.replies()] == [504, 504]
+
+
+async def test_project_that_has_no_room_is_told_so() -> None:
+    bed = Bed(max_in_flight_per_project=1)
+    bed.stage.handle([bed.record(1, "slow")])
+    await asyncio.sleep(0)
+    bed.stage.handle([bed.record(2)])
+    await bed.settled(2)
+    assert {one.request_id: one.status for one in bed.replies()} == {"r1": 200, "r2": 503}
+
+
+async def test_answer_at_the_end_of_a_wait_is_kept_before_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    bed, kept = Bed(), []
+
+    async def put(_: Any, project: str, result: Any, keep_ms: int) -> None:
+        kept.append((project, result.id, result.state, len(bed.replies())))
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed.stage.handle([bed.record(1, answer_by_ms=bed.clock.now_ms() + 100)])
+    await bed.settled(1)
+    assert kept == [("p", "r1", "succeeded", 0)]
+    assert len(bed.replies()) == 1
