@@ -159,7 +159,7 @@ def test_random_workflow_costs_what_an_independent_count_says_and_replies_once(r
     steps = numbered([*raw, ANSWER], (f"s{number}" for number in range(100_000)))
     count = Count()
     end = count.steps(steps)
-    made, scene = asyncio.run(perform(steps, others=CALLED))
+    made, scene = asyncio.run(perform(steps, others=CALLED, left_ms=60_000))
     assert scene.tally.tasks == count.tasks
     assert isinstance(made, ReplyRecord) == (end == "reply")
     assert len(count.replied) == (end == "reply")
@@ -178,7 +178,7 @@ def test_random_workflow_ends_the_same_way_with_a_coroutine_for_each_step_and_wi
     ends = []
     # each step of a sampled one has a span, and so a coroutine
     for traced in (None, []):
-        made, scene = asyncio.run(perform(steps, others=CALLED, traced=traced))
+        made, scene = asyncio.run(perform(steps, others=CALLED, traced=traced, left_ms=60_000))
         error = None if isinstance(made, ReplyRecord) else (type(made), str(made), made.members)
         ends.append((made if error is None else error, scene.tally.tasks, scene.tally.at,
                      scene.scope["steps"], scene.scope["errors"]))
