@@ -41,7 +41,9 @@ _REQUEST = {
 _DEPTH = {**_NUMBER, "description": "Operations behind this one, each called by a workflow of the one before"}
 _HEADERS: dict[str, dict[str, Any]] = {
     topics.REQUESTS_INTERNAL: {**_REQUEST, H.DEPTH: _DEPTH},
-    topics.REQUESTS_EDGE: {**_REQUEST, H.HTTP: {
+    topics.REQUESTS_EDGE: {H.REQUEST: {
+        **_TEXT, "description": "JSON of all that the others say, which the edge writes instead of them"},
+        **_REQUEST, H.HTTP: {
         **_TEXT, "description": "JSON {method, path, query, headers, client_ip, certificate}: the edge alone can know"},
         H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
     topics.EXECUTIONS: {

@@ -17,6 +17,7 @@ from shared.contracts.codec import header_map
 from shared.contracts.dead_letter import DeadLetter, LetterNote, is_note
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.contracts.request import RequestRecord
 from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
@@ -116,12 +117,15 @@ def _letter(record: Record) -> Letter:
     own, headers = DeadLetter.from_headers(record.headers), header_map(record.headers)
     project, operation = _name(headers.get(H.PROJECT)), _name(headers.get(H.OPERATION) or headers.get(H.PATH))
     request_id, replay_of = _name(headers.get(H.REQUEST_ID)), headers.get(H.REPLAY_OF, b"")
-    if own.origin.topic == topics.EXECUTIONS:
-        try:
+    try:
+        if own.origin.topic == topics.EXECUTIONS:
             execution = ExecutionRecord.from_headers(headers, b"")
             project, operation = execution.project, execution.operation
-        except BadRecord:
-            pass
+        elif H.REQUEST in headers:
+            request = RequestRecord.from_headers(headers, b"", edge=own.origin.topic == topics.REQUESTS_EDGE)
+            project, operation = _shortened(request.project), _shortened(request.operation or request.path or "")
+    except BadRecord:
+        pass
     return Letter(
         id=record.offset, time=own.time_ms, service=own.service, error=own.error, origin=own.origin, project=project,
         operation=operation, request_id=request_id, size=len(record.value or b""), cut=H.DEAD_CUT in headers,
@@ -129,7 +133,11 @@ def _letter(record: Record) -> Letter:
 
 
 def _name(raw: bytes | None) -> str:
-    return (raw or b"").decode(errors="replace")[:_MAX_NAME]
+    return _shortened((raw or b"").decode(errors="replace"))
+
+
+def _shortened(text: str) -> str:
+    return text[:_MAX_NAME]
 
 
 class LetterFollower:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from shared.contracts.codec import header_map, text
+from shared.contracts.codec import header_map
 from shared.contracts.request import RequestRecord
 from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.replay import Replay
@@ -18,7 +18,6 @@ from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
 from shared.kafka.record import Record
-from shared.names import headers as H
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 
@@ -75,11 +74,10 @@ class PastRequests:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             try:
-                headers = header_map(record.headers)
-                if text(headers, H.PROJECT) == project:
-                    edge = record.topic == topics.REQUESTS_EDGE
-                    replay.take(RequestRecord.from_headers(headers, record.value, edge=edge), record.topic,
-                                record.timestamp)
+                request = RequestRecord.from_headers(header_map(record.headers), record.value,
+                                                     edge=record.topic == topics.REQUESTS_EDGE)
+                if request.project == project:
+                    replay.take(request, record.topic, record.timestamp)
             except BadRecord:
                 # policy has put it aside as well
                 continue

@@ -36,7 +36,7 @@ class Canary:
         request = RequestRecord(request_id=ids.request_id(now_ms), project=CANARY.name,
                                 operation=CANARY.operations[0].name, deadline_ms=now_ms + _TIMEOUT_MS)
         try:
-            reply = await self._caller.ask(topics.REQUESTS_EDGE, b"", request.addressed, _TIMEOUT_MS)
+            reply = await self._caller.ask(topics.REQUESTS_EDGE, b"", request.enclosed, _TIMEOUT_MS)
         except WeirError as exc:
             log.warning("the canary did not come back: %s", exc, extra={"action": actions.CANARY_FAILED})
             return f"no request goes through policy and executor: {exc}"

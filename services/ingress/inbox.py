@@ -167,7 +167,7 @@ class Door:
         # who said how long it waits is not kept longer
         grace_ms = 0 if how.wait_ms < how.run_ms else parts.settings.grace_ms
         try:
-            reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.addressed, how.wait_ms + grace_ms,
+            reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.enclosed, how.wait_ms + grace_ms,
                                             Watching(parts.traces, visit))
         except TimedOut as error:
             visit.caller = self._owner(self._known(record.token_digest), target)
@@ -183,7 +183,7 @@ class Door:
                       how: Answering) -> answer.Answer | web.StreamResponse:
         settings = self._parts.settings
         watching = Watching(self._parts.traces, visit)
-        async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.addressed, watching) as parts:
+        async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.enclosed, watching) as parts:
             stream = EventStream(request, parts, visit.request_id, heartbeat_s=settings.heartbeat_ms / 1000,
                                  end_s=time.monotonic() + (how.wait_ms + settings.grace_ms) / 1000)
             try:

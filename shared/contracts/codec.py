@@ -6,10 +6,11 @@ Never: a default for a value that is there but malformed.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 import orjson
+from msgspec import Meta
 
 from shared.errors import BadRecord
 
@@ -18,6 +19,7 @@ HeaderMap = Mapping[str, bytes]
 JsonObject = dict[str, Any]
 T = TypeVar("T")
 MAX_NAME = 200
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 TIMING = msgspec.json.Decoder(dict[str, int])
 TEXT_BY_NAME = msgspec.json.Decoder(dict[str, str])
 

@@ -24,6 +24,8 @@ import msgspec
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.request import RequestRecord
 from shared.errors import BadRecord
 from shared.names import headers as H
 from shared.names import topics
@@ -115,6 +117,8 @@ class Replay:
             return [*self._execution(headers, value), mark]
         if topic not in topics.REQUESTS:
             return [*headers, mark]
+        if topic == topics.REQUESTS_EDGE and H.REQUEST in codec.header_map(headers):
+            return [*self._request(headers, value), mark]
         silent = not self.answered or codec.header_map(headers).get(H.REPLY_TOPIC) == topics.REPLIES.encode()
         kept = [(key, found) for key, found in headers if key != H.DEADLINE
                 and not (silent and key in _REPLY_ADDRESS)]
@@ -122,15 +126,28 @@ class Replay:
             kept.append((H.REQUEST_ID, self.request_id.encode()))
         return [*kept, (H.DEADLINE, b"%d" % self.deadline_ms), mark]
 
+    def _request(self, headers: Headers, value: bytes | None) -> Headers:
+        """One that cannot be read is sent as it was."""
+        try:
+            record = RequestRecord.from_headers(codec.header_map(headers), value, edge=True)
+        except BadRecord:
+            return headers
+        again = msgspec.structs.replace(record, deadline_ms=self.deadline_ms,
+                                        request_id=record.request_id or self.request_id)
+        return again.enclosed(self._address(record.reply_to))
+
     def _execution(self, headers: Headers, value: bytes | None) -> Headers:
         """One that cannot be read is sent as it was."""
         try:
             record = ExecutionRecord.from_headers(codec.header_map(headers), value)
         except BadRecord:
             return headers
-        silent = not self.answered or (record.reply_to is not None and record.reply_to.topic == topics.REPLIES)
         return msgspec.structs.replace(record, deadline_ms=self.deadline_ms,
-                                       reply_to=None if silent else record.reply_to).to_headers()
+                                       reply_to=self._address(record.reply_to)).to_headers()
+
+    def _address(self, address: ReplyAddress | None) -> ReplyAddress | None:
+        """Where the answer goes: nowhere, when nobody waits there any more."""
+        return None if address is None or not self.answered or address.topic == topics.REPLIES else address
 
 
 def _number(headers: codec.HeaderMap, key: str) -> int:

@@ -27,19 +27,18 @@ from shared.contracts.origin import Origin
 from shared.contracts.reply_address import ReplyAddress
 from shared.names import headers as H
 
-Name = Annotated[str, Meta(min_length=1, max_length=codec.MAX_NAME)]
 Client = Annotated[str, Meta(max_length=codec.MAX_NAME)]
 
 
 class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One execution to run; its id is the request id."""
 
-    request_id: Name
-    project: Name
+    request_id: codec.Name
+    project: codec.Name
     version: int
-    operation: Name
+    operation: codec.Name
     client: Client
-    source: Name
+    source: codec.Name
     origin: Origin
     deadline_ms: int
     trigger: dict[str, Any] = {}

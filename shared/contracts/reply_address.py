@@ -67,13 +67,23 @@ class ReplyAddress(Struct, frozen=True, kw_only=True):
         """Read the address; None when the caller wants no answer. Raises BadRecord for half an address."""
         for dialect, (correlation_key, topic_key) in _KEYS.items():
             if topic_key in headers:
-                correlation_id = headers.get(correlation_key, b"")
-                if not 1 <= len(correlation_id) <= MAX_CORRELATION_BYTES:
-                    raise BadRecord(f"header {correlation_key} must have 1 to {MAX_CORRELATION_BYTES} bytes, "
-                                    f"it has {len(correlation_id)}; without it the answer could not be matched")
-                return cls(correlation_id=correlation_id, topic=_topic(headers, topic_key),
+                made = cls(correlation_id=headers.get(correlation_key, b""), topic=required(headers, topic_key),
                            partition=_partition(headers, dialect), dialect=dialect)
+                made.check()
+                return made
         return None
+
+    def check(self) -> None:
+        """Whether an answer could be sent there and matched. Raises BadRecord."""
+        correlation_key, topic_key = _KEYS[self.dialect]
+        if not 1 <= len(self.correlation_id) <= MAX_CORRELATION_BYTES:
+            raise BadRecord(f"header {correlation_key} must have 1 to {MAX_CORRELATION_BYTES} bytes, "
+                            f"it has {len(self.correlation_id)}; without it the answer could not be matched")
+        if not _is_name(self.topic):
+            raise BadRecord(f"header {topic_key} is no topic name: 1 to 249 letters, digits, dots, dashes and "
+                            "underscores")
+        if self.partition is not None and not 0 <= self.partition <= MAX_PARTITION:
+            raise BadRecord(f"reply partition {self.partition} is not one from 0 to {MAX_PARTITION}")
 
     def allowed_by(self, prefixes: Sequence[str]) -> bool:
         """Whether answers may be written to this topic."""
@@ -89,12 +99,10 @@ def _allowed(topic: str, prefixes: tuple[str, ...]) -> bool:
     return any(topic == prefix or (prefix.endswith(".") and topic.startswith(prefix)) for prefix in prefixes)
 
 
-def _topic(headers: HeaderMap, key: str) -> str:
+@lru_cache(maxsize=1000)
+def _is_name(topic: str) -> bool:
     """Kafka's own rule: a client that is asked for another name asks the broker for it again and again."""
-    topic = required(headers, key)
-    if _TOPIC.fullmatch(topic) is None:
-        raise BadRecord(f"header {key} is no topic name: 1 to 249 letters, digits, dots, dashes and underscores")
-    return topic
+    return _TOPIC.fullmatch(topic) is not None
 
 
 def _partition(headers: HeaderMap, dialect: Dialect) -> int | None:
@@ -104,12 +112,8 @@ def _partition(headers: HeaderMap, dialect: Dialect) -> int | None:
             return None
         if len(raw) != 4:
             raise BadRecord(f"header {H.SPRING_REPLY_PARTITION} must be a 4-byte big-endian integer")
-        number: int | None = int.from_bytes(raw)
-    else:
-        number = integer(headers, H.REPLY_PARTITION)
-    if number is not None and number > MAX_PARTITION:
-        raise BadRecord(f"reply partition {number} is larger than {MAX_PARTITION}")
-    return number
+        return int.from_bytes(raw)
+    return integer(headers, H.REPLY_PARTITION)
 
 
 def correlation_of_reply(headers: HeaderMap) -> bytes | None:

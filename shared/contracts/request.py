@@ -11,14 +11,18 @@ Value: the request body, raw. Headers (UTF-8 but for the correlation id):
 certificate}, edge only (`certificate`: the subject that a trusted proxy tells); `weir-sealed` credentials for policy
 alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address; `weir-token-digest` hex; `idempotency-key`;
 `content-type`; `prefer` (RFC 7240: `respond-async`, `wait=N`); trace context.
+
+The edge writes `weir-request` instead: a JSON object of the fields below but for the body, those that have their
+default left out. It is made and read at once, which takes a quarter of the time; believed on the edge's topic alone.
+`weir-request-id` stands beside it, for whoever looks at records without knowing this one.
 """
 
-from typing import Any, Self
+from typing import Annotated, Any, Self, cast
 from urllib.parse import parse_qs
 
 import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.contracts import codec
 from shared.contracts.ids import is_request_id
@@ -47,18 +51,18 @@ _TEXTS = (H.PROJECT, H.OPERATION, H.METHOD, H.PATH, H.REQUEST_ID, H.TOKEN_DIGEST
           H.PREFER, H.TRACEPARENT, H.TRACESTATE, H.BAGGAGE)
 
 
-class RequestRecord(Struct, frozen=True, kw_only=True):
+class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request as its topic carries it. `request_id` and `deadline_ms` may be None: then the reader sets them."""
 
-    project: str
+    project: codec.Name
     body: bytes = b""
     request_id: str | None = None
-    operation: str | None = None
+    operation: codec.Name | None = None
     method: str | None = None
     path: str | None = None
     params: dict[str, Any] = {}
     http: HttpFacts | None = None
-    deadline_ms: int | None = None
+    deadline_ms: Annotated[int, Meta(ge=0, lt=10**18)] | None = None
     reply_to: ReplyAddress | None = None
     token_digest: str | None = None
     sealed: str | None = None
@@ -95,14 +99,14 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
     @classmethod
     def from_headers(cls, headers: codec.HeaderMap, body: bytes | None, *, edge: bool) -> Self:
         """Read a record. Raises BadRecord; whether the caller may write to the reply topic is not asked here."""
+        facts = headers.get(H.REQUEST) if edge else None
+        if facts is not None:
+            return cast(Self, _enclosed(facts, body))
         text = codec.texts(headers, _TEXTS).get
         operation, method, path, request_id = text(H.OPERATION), text(H.METHOD), text(H.PATH), text(H.REQUEST_ID)
-        if not operation and not (method and path):
-            raise BadRecord(f"the record names no operation: set {H.OPERATION}, or {H.METHOD} and {H.PATH}")
+        _check(operation, method, path, request_id)
         if operation:
             codec.named(H.OPERATION, operation)
-        if request_id is not None and not is_request_id(request_id):
-            raise BadRecord(f"header {H.REQUEST_ID} is not a UUID: {request_id[:80]!r}; leave it out to get one")
         return cls(
             project=codec.named(H.PROJECT, text(H.PROJECT)), body=body or b"", operation=operation, method=method,
             path=path, request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
@@ -117,10 +121,39 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
         """The record's headers, with the place where the answer goes."""
         return [*self.to_headers(), *address.to_headers()]
 
+    def enclosed(self, address: ReplyAddress | None) -> list[tuple[str, bytes]]:
+        """The headers of a record of the edge, with the place where the answer goes, if there is one."""
+        facts = _ENCODER.encode(msgspec.structs.replace(self, body=b"", reply_to=address))
+        known = [] if self.request_id is None else [(H.REQUEST_ID, self.request_id.encode())]
+        return [*known, (H.REQUEST, facts)]
+
     def split_path(self) -> tuple[str, dict[str, list[str]]]:
         """`weir-path` as path and query."""
         path, _, query = (self.path or "").partition("?")
         return path, parse_qs(query, keep_blank_values=True)
+
+
+def _enclosed(facts: bytes, body: bytes | None) -> RequestRecord:
+    made = codec.decode(facts, _DECODER, f"header {H.REQUEST}")
+    _check(made.operation, made.method, made.path, made.request_id)
+    if made.reply_to is not None:
+        made.reply_to.check()
+    msgspec.structs.force_setattr(made, "body", body or b"")
+    if made.depth:
+        # only who calls from inside has something behind it
+        msgspec.structs.force_setattr(made, "depth", 0)
+    return made
+
+
+def _check(operation: str | None, method: str | None, path: str | None, request_id: str | None) -> None:
+    if not operation and not (method and path):
+        raise BadRecord(f"the record names no operation: set {H.OPERATION}, or {H.METHOD} and {H.PATH}")
+    if request_id is not None and not is_request_id(request_id):
+        raise BadRecord(f"header {H.REQUEST_ID} is not a UUID: {request_id[:80]!r}; leave it out to get one")
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(RequestRecord)
 
 
 def secret_headers_in(headers: codec.HeaderMap) -> list[str]:

@@ -5,7 +5,8 @@ Out:   constants; the wire form behind each key is documented in `shared/contrac
 Never: encoding or decoding.
 """
 
-# request
+# request; the edge writes one header for all of them but the id
+REQUEST = "weir-request"
 REQUEST_ID = "weir-request-id"
 PROJECT = "weir-project"
 OPERATION = "weir-operation"

@@ -64,10 +64,16 @@ def _request(**more: Any) -> RequestRecord:
 
 # samples that today's code writes differently; their old files must still decode
 SUPERSEDED = frozenset({"execution", "execution-observed", "execution-kept", "execution-caller", "execution-depth",
-                        "execution-traced", "usage", "usage-observed", "usage-step", "usage-caller", "signal"})
+                        "execution-traced", "request-edge", "usage", "usage-observed", "usage-step", "usage-caller",
+                        "signal"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
+    "request-edge-json": _request(
+        operation="get-employee", params={"id": "e-100"}, reply_to=OWN, sealed="c2VhbGVk", prefer="wait=5",
+        baggage="tenant=acme", http=HttpFacts(
+            method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"},
+            client_ip="::1", certificate="CN=till")),
     "request-internal-by-name": _request(
         operation="get-employee", params={"id": "e-100", "n": [1, 2]}, reply_to=SPRING),
     "request-internal-by-path": _request(method="GET", path="/employees?limit=1", reply_to=PLAIN),
@@ -191,6 +197,8 @@ def encode(sample: Any) -> Wire:
         return Wire(config.to_value(sample), [], sample.key)
     if isinstance(sample, Signal):
         return Wire(sample.to_value(), [], sample.key)
+    if isinstance(sample, RequestRecord) and sample.http is not None:
+        return Wire(sample.body, sample.enclosed(sample.reply_to))
     return Wire(sample.body, sample.to_headers())
 
 

@@ -8,11 +8,13 @@ from shared.contracts.dead_letter import DeadLetter, LetterNote, Replay, is_note
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.request import RequestRecord
 from shared.errors import BadRecord
 from shared.names import headers as H
 from shared.names import topics
 
 LETTER = DeadLetter(origin=Origin("weir.executions", 1, 2), service="policy", error="why ü", time_ms=5)
+REQUEST_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 REPLAY = Replay(letter=9, request_id="made", deadline_ms=1_000)
 OWN = ReplyAddress(correlation_id=b"1", topic=topics.REPLIES, partition=3)
 EXECUTION = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
@@ -54,6 +56,24 @@ def test_request_keeps_its_id_and_address_and_gets_a_new_deadline(change: dict[s
 def test_request_without_an_id_gets_one_and_nobody_waits_on_the_clusters_own_topic() -> None:
     after = header_map(REPLAY.to_headers(topics.REQUESTS_EDGE, OWN.to_headers(), b""))
     assert after == {H.REQUEST_ID: b"made", H.DEADLINE: b"1000", H.REPLAY_OF: b"9"}
+
+
+@pytest.mark.parametrize(("topic", "answered", "kept"), [
+    (topics.REPLIES, True, False), ("replies.x", True, True), ("replies.x", False, False)])
+def test_enclosed_request_gets_a_new_deadline_inside_and_no_address_where_nobody_waits(
+        topic: str, answered: bool, kept: bool) -> None:
+    address = replace(OWN, topic=topic)
+    record = RequestRecord(project="p", operation="o", deadline_ms=5, body=b"x")
+    replay = Replay(letter=9, request_id=REQUEST_ID, deadline_ms=1_000, answered=answered)
+    after = header_map(replay.to_headers(topics.REQUESTS_EDGE, record.enclosed(address), b"x"))
+    assert (after[H.REQUEST_ID], after[H.REPLAY_OF]) == (REQUEST_ID.encode(), b"9")
+    assert RequestRecord.from_headers(after, b"x", edge=True) == replace(
+        record, request_id=REQUEST_ID, deadline_ms=1_000, reply_to=address if kept else None)
+
+
+def test_enclosed_request_that_cannot_be_read_goes_as_it_was() -> None:
+    assert REPLAY.to_headers(topics.REQUESTS_EDGE, [(H.REQUEST, b"{")], b"") == [
+        (H.REQUEST, b"{"), (H.REPLAY_OF, b"9")]
 
 
 def test_execution_gets_a_new_deadline_inside_and_one_that_cannot_be_read_goes_as_it_was() -> None:

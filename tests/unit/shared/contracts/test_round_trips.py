@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from shared.contracts.reply_address import Dialect, ReplyAddress
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.contracts.usage import Envelope, UsageEvent
 from shared.errors import BadRecord, InputInvalid
+from shared.names import headers as H
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 named = st.text(string.ascii_lowercase + "-", min_size=1, max_size=10)
@@ -65,6 +67,31 @@ events = st.builds(
 @given(requests)
 def test_request_comes_back_as_it_went(record: RequestRecord) -> None:
     assert RequestRecord.from_headers(header_map(record.to_headers()), record.body, edge=True) == record
+
+
+@given(requests, addresses())
+def test_enclosed_request_comes_back_as_it_went_from_the_edge_alone(record: RequestRecord, to: ReplyAddress) -> None:
+    headers = header_map(record.enclosed(to))
+    sent = msgspec.structs.replace(record, reply_to=to)
+    assert RequestRecord.from_headers(headers, record.body, edge=True) == sent
+    with pytest.raises(BadRecord):
+        RequestRecord.from_headers(headers, record.body, edge=False)
+
+
+@pytest.mark.parametrize("facts", [
+    b"", b"{}", b"[]", b'{"project":"p"}', b'{"project":"","operation":"o"}', b'{"project":"p","operation":""}',
+    b'{"project":"p","operation":"o","request_id":"r"}', b'{"project":"p","operation":"o","deadline_ms":-1}',
+    b'{"project":"p","operation":"o","reply_to":{"correlation_id":"","topic":"t"}}',
+    b'{"project":"p","operation":"o","reply_to":{"correlation_id":"YQ==","topic":"a b"}}',
+    b'{"project":"p","operation":"o","reply_to":{"correlation_id":"YQ==","topic":"t","partition":-1}}'])
+def test_enclosed_request_that_is_none_is_a_bad_record(facts: bytes) -> None:
+    with pytest.raises(BadRecord):
+        RequestRecord.from_headers({H.REQUEST: facts}, b"", edge=True)
+
+
+def test_enclosed_request_has_nothing_behind_it() -> None:
+    headers = {H.REQUEST: b'{"project":"p","operation":"o","depth":3}'}
+    assert RequestRecord.from_headers(headers, b"", edge=True).depth == 0
 
 
 @given(requests)
@@ -117,7 +144,7 @@ keys = st.sampled_from([key for key, _ in RequestRecord(
     reply_to=ReplyAddress(correlation_id=b"c", topic="t", partition=1)).to_headers()] + [
         "kafka_replyTopic", "kafka_correlationId", "kafka_replyPartition", "reply_to", "correlation_id", "weir-status",
         "weir-headers", "weir-timing", "weir-trigger", "weir-origin", "weir-version", "weir-source", "weir-producer",
-        "weir-sequence"])
+        "weir-sequence", "weir-request"])
 rubbish = st.lists(st.tuples(keys, st.none() | st.binary(max_size=30) | st.sampled_from(
     [b"{}", b"[]", b"1", b"null", b'{"query":1}', b"p", b"200", b"a/1/2"])), max_size=14)
 READERS: list[Callable[[Any, Any], Any]] = [
