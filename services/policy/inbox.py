@@ -6,8 +6,7 @@ Never: a rule; `decide.py` and `checks/` have them.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from collections.abc import Sequence
 
 from services.policy.hearing import Hearing
 from services.policy.parts import PolicyParts
@@ -15,16 +14,16 @@ from services.policy.rulings import Effects, Rulings
 from services.policy.unfit import unfit
 from shared.contracts import ids
 from shared.contracts.codec import header_map
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.decision.case import Case
-from shared.decision.decide import look, settle
+from shared.decision.decide import Decision, look, settle
 from shared.errors import BadRecord
 from shared.kafka.dead_letters import told_by
 from shared.kafka.record import Record
 from shared.names import actions, topics
 
 log = logging.getLogger(__name__)
-P = ParamSpec("P")
 
 
 class Bench:
@@ -42,11 +41,15 @@ class Bench:
         done: list[Record] = []
         waiting: list[Hearing] = []
         for record in records:
-            found = self._safely(record, self._open, record, waiting)
+            try:
+                found = self._open(record, waiting)
+            except Exception as exc:
+                found = self._failed(record, exc)
             if found is not None:
                 done.append(record)
                 effects.extend(found)
-        self._parts.intake.finish_after(done, effects)
+        if done:
+            self._parts.intake.finish_after(done, effects)
         if waiting:
             self._waiting += waiting
             if not self._asking:
@@ -67,46 +70,51 @@ class Bench:
     async def _ask_the_store(self, hearings: Sequence[Hearing]) -> None:
         """One round trip for all calls that have an idempotency key, one for all that a limit applies to."""
         effects: Effects = []
-        going: list[Hearing] = []
-        for hearing, held in zip(hearings, await self._parts.claims.take(hearings), strict=True):
-            if held is None:
-                going.append(hearing)
-            else:
-                effects.extend(self._safely(hearing.record, self._rulings.close, hearing, held) or ())
+        going = hearings
+        if any(hearing.case.claim is not None for hearing in hearings):
+            going = []
+            for hearing, held in zip(hearings, await self._parts.claims.take(hearings), strict=True):
+                if held is None:
+                    going.append(hearing)
+                else:
+                    effects.extend(self._end(hearing, held))
         limited = [hearing for hearing in going if hearing.case.demands]
         if limited:
             outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in limited])
             for hearing, outcome in zip(limited, outcomes, strict=True):
                 hearing.case.outcomes = outcome
         for hearing in going:
-            effects.extend(self._safely(hearing.record, self._settle, hearing) or ())
+            effects.extend(self._end(hearing))
         self._parts.intake.finish_after([hearing.record for hearing in hearings], effects)
 
-    def _settle(self, hearing: Hearing) -> Effects:
-        if hearing.case.lap is not None:
-            hearing.case.lap("store")
-        return self._rulings.close(hearing, settle(hearing.case))
-
-    def _safely(self, record: Record, work: Callable[P, Effects | None], *args: P.args,
-                **more: P.kwargs) -> Effects | None:
+    def _end(self, hearing: Hearing, held: Decision | KeptAnswer | None = None) -> Effects:
+        """`held`: what is known of it already; else it is to be settled."""
         try:
-            return work(*args, **more)
-        except BadRecord as exc:
-            return [self._parts.dead_letters.bury(record, str(exc))]
+            if held is None:
+                if hearing.case.lap is not None:
+                    hearing.case.lap("store")
+                held = settle(hearing.case)
+            return self._rulings.close(hearing, held)
         except Exception as exc:
-            log.exception("a record could not be decided", extra={"action": actions.REQUEST_FAILED, **told_by(record)})
-            return [self._parts.dead_letters.bury(record, f"{type(exc).__name__}: {exc}")]
+            return self._failed(hearing.record, exc)
+
+    def _failed(self, record: Record, error: Exception) -> Effects:
+        if isinstance(error, BadRecord):
+            return [self._parts.dead_letters.bury(record, str(error))]
+        log.error("a record could not be decided", exc_info=error,
+                  extra={"action": actions.REQUEST_FAILED, **told_by(record)})
+        return [self._parts.dead_letters.bury(record, f"{type(error).__name__}: {error}")]
 
     def _open(self, record: Record, waiting: list[Hearing]) -> Effects | None:
         """What ends a call; None while it waits for something, and is finished later."""
         parts = self._parts
         started_us, now_ms = parts.clock.elapsed_us(), parts.clock.now_ms()
-        headers = header_map(record.headers)
-        request = RequestRecord.from_headers(headers, record.value, edge=record.topic == topics.REQUESTS_EDGE)
+        headers, edge = header_map(record.headers), record.topic == topics.REQUESTS_EDGE
+        request = RequestRecord.from_headers(headers, record.value, edge=edge)
         if request.reply_to is not None and not request.reply_to.allowed_by(parts.settings.reply_prefixes):
             raise BadRecord(f"reply topic {request.reply_to.topic[:200]!r} is not allowed; topics that start with "
                             f"one of {', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
-        trace = parts.traces.context(request, parts.book, edge=record.topic == topics.REQUESTS_EDGE)
+        trace = parts.traces.context(request, parts.book, edge=edge)
         case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
         queue_us = max(0, (now_ms - record.timestamp) * 1000)
         span = deciding = None

@@ -13,6 +13,8 @@ from msgspec import Struct
 
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
+_ODD = "13579bdf"
+
 
 class TraceContext(Struct, frozen=True):
     """Wire: `00-<32 hex trace id>-<16 hex span id>-<2 hex flags>`; flag bit 0 says sampled.
@@ -29,9 +31,12 @@ class TraceContext(Struct, frozen=True):
     def parse(cls, value: str | None) -> Self | None:
         """Read a header; None when it is absent or malformed."""
         found = _FORM.fullmatch(value) if value else None
-        if found is None or (found[4] and value is not None and value.startswith("00")):
+        if found is None:
             return None
-        return cls(found[1], found[2], bool(int(found[3], 16) & 1))
+        trace_id, span_id, flags, more = found.groups()
+        if more and value is not None and value.startswith("00"):
+            return None
+        return cls(trace_id, span_id, flags[1] in _ODD)
 
     @classmethod
     def new(cls, *, sampled: bool) -> Self:

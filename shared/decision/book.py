@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Adjustment, Entity, ProjectVersion, Token
+from shared.contracts.token import stored_digest
 from shared.decision.allowances import CompiledAllowance, compile_allowances, speaking_of
 from shared.decision.jwt_verifier import JwtVerifier
 from shared.decision.signals import SignalBoard
@@ -23,17 +24,25 @@ from shared.project.canary import CANARY
 from shared.project.cost import cost_of
 from shared.project.inputs import InputValidator
 from shared.project.model import Operation, Project
-from shared.project.modes import operations_of
+from shared.project.modes import Answering, answering, operations_of
 from shared.project.routes import RouteTable
 from shared.project.tracing import NO_RULE, TraceRule
+
+Owner = tuple[Token, frozenset[str]]
+_MAX_OWNERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedOperation:
-    """One operation, its compiled input schemas, and the policies that speak of it, in file order."""
+    """One operation, its compiled input schemas, and the policies that speak of it, in file order.
+
+    `edge` and `inside`: how it answers callers from there who prefer nothing.
+    """
 
     operation: Operation
     inputs: InputValidator
+    edge: Answering
+    inside: Answering
     rejects: tuple[CompiledPolicy, ...] = ()
     accepts: tuple[CompiledPolicy, ...] = ()
     limited: bool = False
@@ -83,7 +92,8 @@ def _guard(operation: Operation, policies: Sequence[CompiledPolicy], allowances:
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
     runs = operation.workflow in project.workflows
-    return GuardedOperation(operation, InputValidator.of(operation), by_action["reject"], by_action["accept"],
+    return GuardedOperation(operation, InputValidator.of(operation), answering(operation, None, edge=True),
+                            answering(operation, None, edge=False), by_action["reject"], by_action["accept"],
                             any(compiled.limits for compiled in by_action["accept"]), project.kinds_of(operation),
                             compile_form(project.headers, project.bounds, operation.name),
                             runs and project.workflows[operation.workflow].durable,
@@ -102,10 +112,13 @@ class PolicyBook:
         self.jwt = JwtVerifier()
         self.signals = SignalBoard()
         self._catalogue = Catalogue()
+        # by the digest that came: a caller sends the same one again and again
+        self._owners: dict[str, Owner] = {}
         self._projects: dict[str, GuardedProject] = {CANARY.name: GuardedProject.compile(CANARY, 1)}
 
     def take(self, entities: Sequence[Entity]) -> None:
         """Take in what the config topic says; a project is compiled once, in its newest version."""
+        self._owners = {}
         self.signals.take_pins(entities)
         for entity in entities:
             self._catalogue.put(entity)
@@ -121,7 +134,7 @@ class PolicyBook:
     def with_project(self, guarded: GuardedProject) -> "PolicyBook":
         """The same book with another version of one project: a draft."""
         other = copy(self)
-        other._projects = {**self._projects, guarded.name: guarded}
+        other._projects, other._owners = {**self._projects, guarded.name: guarded}, {}
         return other
 
     def clients(self, project: str) -> dict[str, frozenset[str]]:
@@ -147,6 +160,14 @@ class PolicyBook:
         """What an operator has changed about an allowance."""
         return self._catalogue.adjustments.get((project, allowance))
 
-    def token(self, stored_digest: str) -> Token | None:
-        """The token of a stored digest, whatever its state."""
-        return self._catalogue.tokens_by_digest.get(stored_digest)
+    def owner(self, topic_digest: str) -> Owner | None:
+        """The token that a digest stands for on its topic, whatever its state, and what its client may be."""
+        known = self._owners.get(topic_digest)
+        if known is None:
+            token = self._catalogue.tokens_by_digest.get(stored_digest(topic_digest))
+            if token is None:
+                return None
+            if len(self._owners) >= _MAX_OWNERS:
+                self._owners.clear()
+            known = self._owners[topic_digest] = token, self.roles(token.project, token.client)
+        return known

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.contracts.request import RequestRecord
+from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.allowances import Grant
 from shared.decision.amounts import Ask, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
@@ -19,6 +19,8 @@ from shared.project.access.budgets import Demand, Kind
 from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy
 from shared.project.modes import Answering, answering
+
+_NO_HTTP = HttpFacts()
 
 
 class Claim(Struct, frozen=True):
@@ -94,12 +96,12 @@ class Case(Struct, kw_only=True):
         """What rules look at, once the caller is known."""
         if self._facts is None:
             assert self.guarded is not None
-            http = self.request.http
+            operation, http = self.guarded.operation, self.request.http or _NO_HTTP
             self._facts = Facts(
-                operation=self.operation, method=self.guarded.operation.method, now_ms=self.now_ms,
+                operation=operation.name, method=operation.method, now_ms=self.now_ms,
                 client=self.client, token=self.token, roles=self.roles, authenticated=bool(self.client),
                 source="edge" if self.topic == topics.REQUESTS_EDGE else "internal",
-                ip=http.client_ip if http is not None else "", headers=http.headers if http is not None else {},
+                ip=http.client_ip, headers=http.headers,
                 query=self.query, path=self.path_params, claims=self.claims, body=self.request.body)
         return self._facts
 
@@ -107,9 +109,10 @@ class Case(Struct, kw_only=True):
     def answering(self) -> Answering:
         """Whether the caller waits, and for how long."""
         if self._answering is None:
-            assert self.guarded is not None
-            self._answering = answering(self.guarded.operation, self.request.prefer,
-                                        edge=self.topic == topics.REQUESTS_EDGE)
+            guarded, edge, prefer = self.guarded, self.topic == topics.REQUESTS_EDGE, self.request.prefer
+            assert guarded is not None
+            self._answering = (answering(guarded.operation, prefer, edge=edge) if prefer
+                               else guarded.edge if edge else guarded.inside)
         return self._answering
 
     @property
@@ -121,6 +124,8 @@ class Case(Struct, kw_only=True):
     @property
     def holds(self) -> tuple[str, ...]:
         """Keys of what the call took that is given back when it ends."""
+        if not self.demands:
+            return ()
         held: list[str] = []
         for demand, outcome in zip(self.demands, self.outcomes, strict=False):
             if outcome.wait_ms:

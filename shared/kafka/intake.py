@@ -51,6 +51,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._subscription = subscription
         self._consumer: AIOKafkaConsumer | None = None
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._open = 0
         self._places: dict[TopicPartition, int] = {}
         # where each poll began, and when its first record was written
         self._polls: dict[TopicPartition, deque[tuple[int, int]]] = {}
@@ -91,13 +92,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def finished(self, records: Iterable[Record]) -> None:
         """These records are done; records of a partition that has moved on are ignored."""
-        by_partition: dict[TopicPartition, list[int]] = {}
+        # a plain pair finds what stands under a TopicPartition
+        by_partition: dict[tuple[str, int], list[int]] = {}
         for record in records:
-            by_partition.setdefault(TopicPartition(record.topic, record.partition), []).append(record.offset)
+            place = record.topic, record.partition
+            if place in by_partition:
+                by_partition[place].append(record.offset)
+            else:
+                by_partition[place] = [record.offset]
         for partition, offsets in by_partition.items():
             tracker = self._trackers.get(partition)
             if tracker is not None:
-                tracker.finished(offsets)
+                self._open -= tracker.finished(offsets)
         self._look_around()
 
     def finish_after(self, records: Sequence[Record], effects: Iterable[asyncio.Future[None]]) -> None:
@@ -108,6 +114,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         open_effects = set(effects)
         if not open_effects:
             self.finished(records)
+            return
 
         def ended(effect: asyncio.Future[None]) -> None:
             open_effects.discard(effect)
@@ -122,7 +129,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def open(self) -> int:
         """How many records are read and not finished."""
-        return sum(tracker.open for tracker in self._trackers.values())
+        return self._open
 
     @property
     def watched(self) -> Watched:
@@ -142,9 +149,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return polls[0][1] if polls else None
 
     def _look_around(self) -> None:
-        still_open = self.open()
-        _switch(self._room, on=still_open < self._subscription.max_open or self._stopping)
-        _switch(self._idle, on=still_open == 0)
+        _switch(self._room, on=self._open < self._subscription.max_open or self._stopping)
+        _switch(self._idle, on=self._open == 0)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         while not self._stopping:
@@ -157,7 +163,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 tracker = self._trackers.get(partition)
                 if tracker is None:
                     tracker = self._trackers[partition] = OffsetTracker()
-                tracker.fetched(record.offset for record in found)
+                self._open += tracker.fetched([record.offset for record in found])
                 if found:
                     self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
                     self._written_ms(partition)
@@ -207,15 +213,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._trackers.pop(partition, None)
             self._places.pop(partition, None)
             self._polls.pop(partition, None)
+        self._open = sum(tracker.open for tracker in self._trackers.values())
         self._look_around()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Start counting anew."""
         for partition in assigned:
             self._trackers[partition] = OffsetTracker()
+        self._open = sum(tracker.open for tracker in self._trackers.values())
 
 
 def _switch(event: asyncio.Event, *, on: bool) -> None:
+    if on is event.is_set():
+        return
     if on:
         event.set()
     else:

@@ -8,7 +8,7 @@ Fetched offsets have gaps (compaction, transaction markers), so we count what we
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class OffsetTracker:
@@ -20,17 +20,21 @@ class OffsetTracker:
         self._open: set[int] = set()
         self._committable: int | None = None
 
-    def fetched(self, offsets: Iterable[int]) -> None:
-        """Offsets of a poll, ascending; each is open until it is finished."""
-        new = tuple(offsets)
-        self._fetched.extend(new)
-        self._open.update(new)
+    def fetched(self, offsets: Sequence[int]) -> int:
+        """Offsets of a poll, ascending; each is open until it is finished. How many were not open before."""
+        before = len(self._open)
+        self._fetched.extend(offsets)
+        self._open.update(offsets)
+        return len(self._open) - before
 
-    def finished(self, offsets: Iterable[int]) -> None:
-        """Offsets whose work is done, effects acknowledged; one that is not open is ignored."""
-        self._open.difference_update(offsets)
-        while self._fetched and self._fetched[0] not in self._open:
-            self._committable = self._fetched.popleft() + 1
+    def finished(self, offsets: Iterable[int]) -> int:
+        """Offsets whose work is done, effects acknowledged; one that is not open is ignored. How many were open."""
+        still_open, fetched = self._open, self._fetched
+        before = len(still_open)
+        still_open.difference_update(offsets)
+        while fetched and fetched[0] not in still_open:
+            self._committable = fetched.popleft() + 1
+        return before - len(still_open)
 
     @property
     def oldest(self) -> int | None:

@@ -89,8 +89,12 @@ class InputValidator:
     def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
               body: bytes) -> Checked:
         """Check all parts of a request."""
-        checked = Checked(path=dict(path), query={name: values[-1] if len(values) == 1 else list(values)
-                                                  for name, values in query.items() if values})
+        checked = Checked()
+        if path:
+            checked.path = dict(path)
+        if query:
+            checked.query = {name: values[-1] if len(values) == 1 else list(values)
+                             for name, values in query.items() if values}
         if (part := self._parts.get("path")) is not None:
             checked.path = part.coerce({name: [value] for name, value in path.items()})
             checked.errors += part.errors(checked.path)

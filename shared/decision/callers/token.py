@@ -5,7 +5,7 @@ Out:   the client; 401.
 Never: a raw token: what reaches policy is a digest that is good for one topic only.
 """
 
-from shared.contracts.token import is_malformed, stored_digest
+from shared.contracts.token import is_malformed
 from shared.decision.callers.identity import Identity, expired, invalid
 from shared.decision.case import Case
 from shared.errors import Refused
@@ -18,11 +18,12 @@ def by_token(case: Case) -> Identity | Refused | None:
         return None
     if is_malformed(digest):
         return invalid("the token is mistyped: its checksum does not fit")
-    token = case.book.token(stored_digest(digest))
-    if token is None or token.project != case.request.project:
+    owner = case.book.owner(digest)
+    if owner is None or owner[0].project != case.request.project:
         return invalid("the token is not one of this project's")
+    token, roles = owner
     if token.revoked is not None and token.revoked <= case.now_ms:
         return invalid("the token has been revoked")
     if token.expires is not None and token.expires <= case.now_ms:
         return expired("the token has expired; ask the API's owner for a new one")
-    return Identity(client=token.client, roles=case.book.roles(token.project, token.client), token=token.id)
+    return Identity(client=token.client, roles=roles, token=token.id)

@@ -5,6 +5,8 @@ Out:   the case's trigger, with values coerced as the schemas say; 400 with ever
 Never: a look at the body of an operation that declares none.
 """
 
+from functools import lru_cache
+
 from shared.decision.case import Case
 from shared.errors import InputInvalid, MediaTypeUnsupported, Refused
 from shared.names.headers import JSON
@@ -18,7 +20,8 @@ def input_fits(case: Case) -> Refused | None:
     if guarded.inputs.reads_body and request.body and not _is_json(request.content_type):
         return MediaTypeUnsupported(f"operation {case.operation!r} reads {JSON}, not {request.content_type[:80]}"
                                     if request.content_type else f"send the body with content-type {JSON}")
-    headers = request.http.headers if request.http is not None else {}
+    http = request.http
+    headers = http.headers if http is not None else {}
     checked = guarded.inputs.check(case.path_params, case.query, headers, request.body)
     if checked.errors:
         errors = [{"in": error.where, "pointer": error.pointer, "message": error.message}
@@ -27,10 +30,11 @@ def input_fits(case: Case) -> Refused | None:
                             "do not fit; `errors` lists each", members={"errors": errors})
     seen = headers if guarded.form is None else guarded.form.seen(headers)
     case.trigger = {"path": checked.path, "query": checked.query, "headers": seen, "client": case.client,
-                    "method": guarded.operation.method, "ip": request.http.client_ip if request.http else ""}
+                    "method": guarded.operation.method, "ip": http.client_ip if http is not None else ""}
     return None
 
 
+@lru_cache(maxsize=1_000)
 def _is_json(content_type: str | None) -> bool:
     media = (content_type or JSON).partition(";")[0].strip().lower()
     return media == JSON or media.endswith("+json")

@@ -8,6 +8,7 @@ Header syntax: draft-ietf-httpapi-ratelimit-headers-10.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from shared.decision.amounts import UNKNOWN, Outcome
 from shared.decision.callers.identity import invalid
@@ -19,9 +20,12 @@ from shared.project.access.budgets import Demand, Kind
 
 def demands_of(case: Case) -> list[Demand]:
     """What the call would take from each limit that applies to it."""
-    demands = [*case.throttles, *(limit.demand(case.facts) for compiled in case.accepted for limit in compiled.limits),
-               *allowance_demands(case)]
-    return demands if case.once is None else [case.once, *demands]
+    demands = [*case.throttles] if case.once is None else [case.once, *case.throttles]
+    for compiled in case.accepted:
+        for limit in compiled.limits:
+            demands.append(limit.demand(case.facts))
+    demands.extend(allowance_demands(case))
+    return demands
 
 
 def limits_allow(case: Case) -> Refused | None:
@@ -30,19 +34,20 @@ def limits_allow(case: Case) -> Refused | None:
         return (Unavailable("the store is away that knows which messages have come before; try again shortly",
                             headers={"Retry-After": "2"}) if case.outcomes[0] is UNKNOWN
                 else invalid("this message has been delivered before"))
-    enforced, refusing = [], []
+    windows, refusing = [], []
     for told in zip(case.demands, case.outcomes, strict=False):
         demand, outcome = told
         if demand.kind is Kind.ALLOWANCE:
             break
         if demand.enforced:
-            enforced.append(told)
+            if demand.width_ms:
+                windows.append(told)
             if outcome.wait_ms:
                 refusing.append(told)
         elif outcome.wait_ms:
             case.observed.append(f"{demand.name}:limit")
-    if enforced:
-        case.answer_headers.update(_headers(enforced))
+    if windows:
+        _note_headers(case.answer_headers, windows)
     if not refusing:
         return None
     demand, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
@@ -52,15 +57,19 @@ def limits_allow(case: Case) -> Refused | None:
         **case.answer_headers, "Retry-After": str(_seconds(outcome.wait_ms))}, members={"limit": demand.name})
 
 
-def _headers(told: Sequence[tuple[Demand, Outcome]]) -> dict[str, str]:
-    windows = [one for one in told if one[0].width_ms]
-    if not windows:
-        return {}
-    demand, outcome = windows[0] if len(windows) == 1 else min(
-        windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
-    return {
-        "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.limit};w={_seconds(one.width_ms)}' for one, _ in windows),
-        "RateLimit": f'"{demand.name}";r={outcome.left};t={_seconds(outcome.wait_ms or outcome.reset_ms)}'}
+def _note_headers(headers: dict[str, str], windows: Sequence[tuple[Demand, Outcome]]) -> None:
+    if len(windows) == 1:
+        demand, outcome = windows[0]
+        headers["RateLimit-Policy"] = _policy(demand.name, demand.limit, demand.width_ms)
+    else:
+        demand, outcome = min(windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
+        headers["RateLimit-Policy"] = ", ".join([_policy(one.name, one.limit, one.width_ms) for one, _ in windows])
+    headers["RateLimit"] = f'"{demand.name}";r={outcome.left};t={_seconds(outcome.wait_ms or outcome.reset_ms)}'
+
+
+@lru_cache(maxsize=1_000)
+def _policy(name: str, limit: int, width_ms: int) -> str:
+    return f'"{name}";q={limit};w={_seconds(width_ms)}'
 
 
 def _seconds(ms: int) -> int:

@@ -17,16 +17,20 @@ def policies_let_in(case: Case) -> AccessRejected | None:
     guarded, project = case.guarded, case.project
     if guarded is None or project is None:
         return None
+    needs_accept = project.denies and not guarded.operation.public
+    accepts = guarded.accepts if needs_accept or guarded.limited else ()
+    if not guarded.rejects and not accepts and not needs_accept:
+        return None
+    facts = case.facts
     for compiled in guarded.rejects:
-        if compiled.holds(case.facts):
+        if compiled.holds(facts):
             policy = compiled.policy
             if policy.enforced:
                 return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
                                       status=policy.status, policy=policy.name)
             case.observed.append(f"{policy.name}:reject")
-    needs_accept = project.denies and not guarded.operation.public
-    if needs_accept or guarded.limited:
-        case.accepted = [compiled for compiled in guarded.accepts if compiled.holds(case.facts)]
+    if accepts:
+        case.accepted = [compiled for compiled in accepts if compiled.holds(facts)]
     if not needs_accept or any(compiled.policy.enforced for compiled in case.accepted):
         return None
     case.observed.extend(f"{compiled.policy.name}:accept" for compiled in case.accepted)

@@ -7,7 +7,7 @@ Never: amounts; a subject's value in a key, for a header may be a secret: keys h
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,8 @@ from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
 from shared.project.access.limits import PER_MS, Limit
 from shared.project.access.problems import BadRule
 from shared.project.periods import BadZone, bounds, zone_of
+
+_MAX_KNOWN = 10_000
 
 
 class Kind(IntEnum):
@@ -62,10 +64,23 @@ class CompiledLimit:
     kind: Kind
     enforced: bool
     period: Callable[[int], tuple[int, int]] | None = None
+    # by subject, where the subject is all that a demand depends on
+    _known: dict[str, Demand] = field(default_factory=dict, compare=False, repr=False)
 
     def demand(self, facts: Facts) -> Demand:
         """What this call would take."""
-        key = self.where + _digest("\0".join([read(facts) for read in self.subjects]))
+        subject = "\0".join([read(facts) for read in self.subjects])
+        known = self._known.get(subject)
+        if known is not None:
+            return known
+        made = self._demand(facts, self.where + _digest(subject))
+        if self.period is None and isinstance(self.limit.cost, int):
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[subject] = made
+        return made
+
+    def _demand(self, facts: Facts, key: str) -> Demand:
         limit, width_ms, extra = self.limit.limit or self.limit.concurrent or 1, 0, 0
         if self.period is not None:
             start_ms, extra = self.period(facts.now_ms)

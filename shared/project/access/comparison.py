@@ -29,6 +29,16 @@ def compile_comparison(comparison: Comparison, *, texts: bool) -> Test:
     return lambda values: all(test(values) for test in tests)
 
 
+def listed(comparison: Comparison) -> tuple[frozenset[str], bool] | None:
+    """Texts, and whether a value has to be one of them or none may be; None where something else is asked, too."""
+    if len(comparison.tests()) != 1:
+        return None
+    for one, many, wanted in ((comparison.is_, comparison.in_, True), (comparison.is_not, comparison.not_in, False)):
+        if one is not None or many is not None:
+            return frozenset(_key(text, True) for text in (many or (one,))), wanted
+    return None
+
+
 def compile_pattern(pattern: str) -> Any:
     """Raises BadPattern."""
     options = re2.Options()

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
-from shared.project.access.comparison import BadPattern, compile_comparison
+from shared.project.access.comparison import BadPattern, compile_comparison, listed
 from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
 from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
@@ -106,8 +106,20 @@ def _compared(kind: str, setting: Comparison) -> CompiledRule:
         test = compile_comparison(setting, texts=texts)
     except BadPattern as exc:
         raise BadRule(str(exc), (kind, "matches")) from None
-    return CompiledRule(label, lambda facts: test(values(facts)),
+    return CompiledRule(label, _direct(kind, setting) or (lambda facts: test(values(facts))),
                         lambda facts: ", ".join(str(value)[:_MAX_SHOWN] for value in values(facts)) or "nothing")
+
+
+def _direct(kind: str, setting: Comparison) -> Predicate | None:
+    """The questions that are asked most, without a list of values in between."""
+    names = listed(setting) if kind == "role" else None
+    if names is not None:
+        texts, wanted = names
+        return lambda facts: texts.isdisjoint(facts.roles) is not wanted
+    if kind == "header" and isinstance(setting, Named) and setting.tests() == {"exists"}:
+        key, expected = setting.name.lower(), setting.exists
+        return lambda facts: (key in facts.headers) is expected
+    return None
 
 
 def _source(kind: str, setting: Comparison) -> tuple[str, Values, bool]:
@@ -142,6 +154,9 @@ def _spread(value: Any) -> Sequence[Any]:
 def _address(setting: Addresses, lists: NetworkLists) -> Predicate:
     inside = [] if setting.in_ is None else _networks(setting.in_, lists, ("ip", "in"))
     outside = [] if setting.not_in is None else _networks(setting.not_in, lists, ("ip", "not_in"))
+    if len(inside) == 1 and not outside:
+        only = inside[0].holds
+        return lambda facts: only(facts.address)
 
     def holds(facts: Facts) -> bool:
         address = facts.address
