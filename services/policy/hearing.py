@@ -16,7 +16,7 @@ from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.errors import WeirError
 from shared.kafka.record import Record
-from shared.names import spans, topics
+from shared.names import spans
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
 from shared.project.access.budgets import Kind
@@ -30,21 +30,20 @@ NEARLY = 10
 
 
 class Hearing(Struct, frozen=True, kw_only=True):
-    """One call under way; `timing` grows. `deciding`: span of the decision, inside `span`; none when unsampled."""
+    """One call under way; `timing` grows. `deciding`: span of the decision, inside `span`; none when unsampled.
+
+    `source`: which door the call came through.
+    """
 
     case: Case
     record: Record
+    source: str
     request_id: str
     trace: TraceContext
     started_us: int
     timing: dict[str, int]
     span: Span | None
     deciding: Span | None
-
-    @property
-    def source(self) -> str:
-        """Which door the call came through."""
-        return "edge" if self.record.topic == topics.REQUESTS_EDGE else "internal"
 
     @property
     def origin(self) -> Origin:
@@ -82,14 +81,14 @@ class Hearing(Struct, frozen=True, kw_only=True):
     def measure(self, metrics: Metrics) -> None:
         """How long it waited and was worked on; which limits are nearly spent; what was only observed."""
         trace_id = self.trace.trace_id if self.trace.sampled else None
-        metrics.hop_us.add(self.timing["policy-queue"], HOP, QUEUE, trace_id=trace_id)
-        metrics.hop_us.add(self.timing["policy"], HOP, WORK, trace_id=trace_id)
-        project = self.case.request.project
-        for demand, outcome in zip(self.case.demands, self.case.outcomes, strict=False):
+        case, timing = self.case, self.timing
+        metrics.hop_us.add(timing["policy-queue"], HOP, QUEUE, trace_id=trace_id)
+        metrics.hop_us.add(timing["policy"], HOP, WORK, trace_id=trace_id)
+        for demand, outcome in zip(case.demands, case.outcomes, strict=False):
             if outcome.left * NEARLY < demand.limit and demand.kind is not Kind.ONCE:
-                metrics.limits_near.inc(project, demand.name)
-        for outcome_of_policy in self.case.observed:
-            metrics.observed.inc(project, outcome_of_policy)
+                metrics.limits_near.inc(case.request.project, demand.name)
+        for outcome_of_policy in case.observed:
+            metrics.observed.inc(case.request.project, outcome_of_policy)
 
     def describe(self, ruling: Decision) -> None:
         """Say in the spans how it was decided."""

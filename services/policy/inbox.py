@@ -122,8 +122,9 @@ class Bench:
             span, deciding = opened
             trace = span.context
         hearing = Hearing(
-            case=case, record=record, request_id=request.request_id or ids.request_id(now_ms), trace=trace,
-            started_us=started_us, timing={"policy-queue": queue_us}, span=span, deciding=deciding)
+            case=case, record=record, source="edge" if edge else "internal",
+            request_id=request.request_id or ids.request_id(now_ms), trace=trace, started_us=started_us,
+            timing={"policy-queue": queue_us}, span=span, deciding=deciding)
         decision = unfit(case.request, secret_headers_in(headers), parts.settings.max_body_bytes) or look(case)
         if decision is None and (case.demands or case.claim is not None):
             waiting.append(hearing)

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 import msgspec
 import orjson
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from shared.contracts import codec
 from shared.contracts.ids import is_request_id
@@ -134,14 +135,15 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def _enclosed(facts: bytes, body: bytes | None) -> RequestRecord:
-    made = codec.decode(facts, _DECODER, f"header {H.REQUEST}")
+    made = codec.decode(facts, _DECODER, _WHAT)
     _check(made.operation, made.method, made.path, made.request_id)
     if made.reply_to is not None:
         made.reply_to.check()
-    msgspec.structs.force_setattr(made, "body", body or b"")
+    if body:
+        force_setattr(made, "body", body)
     if made.depth:
         # only who calls from inside has something behind it
-        msgspec.structs.force_setattr(made, "depth", 0)
+        force_setattr(made, "depth", 0)
     return made
 
 
@@ -152,6 +154,7 @@ def _check(operation: str | None, method: str | None, path: str | None, request_
         raise BadRecord(f"header {H.REQUEST_ID} is not a UUID: {request_id[:80]!r}; leave it out to get one")
 
 
+_WHAT = f"header {H.REQUEST}"
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(RequestRecord)
 

@@ -124,16 +124,13 @@ class Case(Struct, kw_only=True):
     @property
     def holds(self) -> tuple[str, ...]:
         """Keys of what the call took that is given back when it ends."""
-        if not self.demands:
+        held = [demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
+                if demand.kind is Kind.CONCURRENT and not outcome.wait_ms]
+        if not held:
             return ()
-        held: list[str] = []
-        for demand, outcome in zip(self.demands, self.outcomes, strict=False):
-            if outcome.wait_ms:
-                if demand.enforced:
-                    return ()
-            elif demand.kind is Kind.CONCURRENT:
-                held.append(demand.key)
-        return tuple(held)
+        taken = not any(outcome.wait_ms and demand.enforced
+                        for demand, outcome in zip(self.demands, self.outcomes, strict=False))
+        return tuple(held) if taken else ()
 
     def ask(self, request_id: str) -> Ask:
         """What the amounts are asked for."""
