@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import orjson
 
-from services.analytics.buckets import MINUTE_MS
 from services.analytics.fold import Folded
 from services.analytics.ledger import Addition
 from shared.contracts.catalogue import Catalogue
@@ -22,6 +21,7 @@ from shared.contracts.usage import UsageEvent
 from shared.decision.allowances import CompiledAllowance, Grant, compile_allowances
 from shared.project.model import Project
 from shared.project.webhook import Webhook
+from shared.usage.buckets import MINUTE_MS
 
 DETECTOR = "allowance"
 # as long as the counters by day

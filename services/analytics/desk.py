@@ -9,7 +9,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from services.analytics.queries import Queries
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.verify import Verifier
 from shared.contracts.codec import header_map
@@ -22,6 +21,7 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.record import Record
 from shared.names import actions
 from shared.runtime.tasks import Tasks
+from shared.usage.queries import Queries
 
 log = logging.getLogger(__name__)
 REPLY_PREFIXES = ("weir.replies", "replies.")
@@ -37,6 +37,7 @@ class QueryDesk:
     dead_letters: DeadLetters
     tasks: Tasks
     settings: AnalyticsSettings
+    max_buckets: int
 
     async def answer(self, record: Record) -> None:
         """Answer a query, if it says where to."""
@@ -60,7 +61,7 @@ class QueryDesk:
     async def _work(self, record: Record, address: ReplyAddress, query: UsageQuery) -> None:
         try:
             if query.ask == "verify":
-                found = await self.verifier.verify(query, self.settings.max_query_buckets,
+                found = await self.verifier.verify(query, self.max_buckets,
                                                    self.settings.max_verify_envelopes)
                 body = found.to_json()
             else:

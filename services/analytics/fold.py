@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.analytics.buckets import MINUTE_MS
-from services.analytics.measures import Measures, slot_of
 from shared.contracts.usage import Envelope, UsageEvent
+from shared.usage.buckets import MINUTE_MS
+from shared.usage.dimensions import Dimensions
+from shared.usage.measures import Measures, slot_of
 
 _NONE: frozenset[int] = frozenset()
 ENVELOPES = "envelope/"
@@ -27,16 +28,6 @@ class Placed(NamedTuple):
     partition: int
     offset: int
     envelope: Envelope | None
-
-
-class Dimensions(NamedTuple):
-    """By what usage is kept apart."""
-
-    operation: str
-    client: str
-    source: str
-    status: int
-    reason: str
 
 
 class Group(NamedTuple):

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import msgspec
-
-from services.analytics import buckets, seen
-from services.analytics.fold import ENVELOPES, Dimensions, Folded, Known, Placed, fold
-from services.analytics.measures import ENCODER, Measures, total
+from services.analytics import seen
+from services.analytics.fold import ENVELOPES, Folded, Known, Placed, fold
 from shared.clock import Clock
 from shared.contracts.codec import JsonObject
 from shared.contracts.usage import UsageEvent
 from shared.store.redis import Store
+from shared.usage import buckets
+from shared.usage.dimensions import Dimensions, field_of
+from shared.usage.measures import ENCODER, Measures, total
 
 OFFSETS, STREAM, PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:usage:producers"
 # the topic keeps seven days
@@ -29,7 +29,6 @@ _KEEP_PRODUCER_S = 8 * 86_400
 _PARTS = 4_000
 # each is added to four buckets, 6 us apiece, and the store does nothing else meanwhile
 _MOST_SUMS = 400
-_FIELDS, _FIELD = msgspec.json.Encoder(), msgspec.json.Decoder(Dimensions)
 
 
 class LedgerWentBack(RuntimeError):
@@ -111,11 +110,6 @@ class Ledger:
             "HGETALL", OFFSETS))}
 
 
-def read_field(name: bytes) -> Dimensions:
-    """The dimensions of a counter's field."""
-    return _FIELD.decode(name)
-
-
 @dataclass(slots=True)
 class _Entry:
     """Fields that are added to one or more buckets: those of a minute to its hour as well, if all are of one minute."""
@@ -168,7 +162,7 @@ def _flat(fields: Mapping[Dimensions, Measures], names: dict[Dimensions, str]) -
     for dimensions, sum_ in fields.items():
         name = names.get(dimensions)
         if name is None:
-            name = names[dimensions] = _FIELDS.encode(dimensions).decode()
+            name = names[dimensions] = field_of(dimensions)
         flat += (name, sum_)
     return (flat[at:at + _PARTS] for at in range(0, len(flat), _PARTS))
 

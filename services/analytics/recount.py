@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from services.analytics.buckets import Grain
-from services.analytics.fold import ENVELOPES, Dimensions
-from services.analytics.measures import Measures
-from services.analytics.ranges import Bucket
+from services.analytics.fold import ENVELOPES
 from shared.contracts.query import Difference
 from shared.contracts.usage import Envelope, UsageEvent
+from shared.usage.buckets import Grain
+from shared.usage.dimensions import Dimensions
+from shared.usage.measures import Measures
+from shared.usage.ranges import Bucket
 
 _MEASURES = ("requests", "tasks", "bytes_in", "bytes_out", "micros", "late")
 _MOST_SHOWN = 20

@@ -19,7 +19,6 @@ class AnalyticsSettings(BaseSettings):
     # how long a request record's place is remembered; the request topics keep a day
     seen_hours: PositiveInt = 26
     store_retry_s: PositiveFloat = 0.5
-    max_query_buckets: PositiveInt = 3_000
     # one verification reads no more of the topic
     max_verify_envelopes: PositiveInt = 500_000
     # added up before the store is asked once

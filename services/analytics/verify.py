@@ -10,11 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from services.analytics import recount, stream
-from services.analytics.buckets import HOUR_MS, key
-from services.analytics.counters import CHANGES
-from services.analytics.ledger import OFFSETS, pairs, read_field
-from services.analytics.measures import stored
-from services.analytics.ranges import Range, range_of
+from services.analytics.ledger import OFFSETS, pairs
 from services.analytics.recount import Place, Recount, Sums
 from services.analytics.screen import Screen
 from shared.clock import Clock
@@ -25,6 +21,11 @@ from shared.kafka.span import SpanReader
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 from shared.store.redis import Store
+from shared.usage.buckets import HOUR_MS, key
+from shared.usage.counters import CHANGES
+from shared.usage.dimensions import read_field
+from shared.usage.measures import stored
+from shared.usage.ranges import Range, range_of
 
 # a request that is delivered again ends the second time within so long after the first
 _BEFORE_MS = HOUR_MS

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from services.analytics.abuse_book import AbuseBook
 from services.analytics.allowance import Spending
 from services.analytics.app import Handlers, build_app
-from services.analytics.counters import Counters
 from services.analytics.desk import QueryDesk
 from services.analytics.follow import Rewinder
 from services.analytics.herald import Herald, HeraldParts
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
 from services.analytics.processor import Processor
-from services.analytics.queries import Queries
 from services.analytics.recall import Recall
 from services.analytics.screen import Projects, Screen
 from services.analytics.settings import AnalyticsSettings
@@ -50,9 +48,12 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.service import ServiceSettings
 from shared.settings.telemetry import TraceSettings
+from shared.settings.usage import QuerySettings
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
+from shared.usage.counters import Counters
+from shared.usage.queries import Queries
 
 # who asks whether it is ready does not wait for much longer
 _PING_S = 2.0
@@ -139,8 +140,8 @@ def _herald(ground: Ground, known: Known) -> Herald:
 
 
 def _desk(ground: Ground, known: Known, screen: Screen) -> QueryDesk:
-    store, clock, names = ground.store, ground.clock, known.projects.names
-    return QueryDesk(queries=Queries(Counters(store), clock, names, ground.own.max_query_buckets),
+    store, clock, names, most = ground.store, ground.clock, known.projects.names, QuerySettings().max_query_buckets
+    return QueryDesk(queries=Queries(Counters(store), clock, names, most), max_buckets=most,
                      verifier=Verifier(ground.kafka, store, clock, screen, names),
                      answers=Answers(ground.outbox, ground.dead_letters), dead_letters=ground.dead_letters,
                      tasks=ground.tasks, settings=ground.own)

@@ -21,6 +21,7 @@ from shared.decision.book import PolicyBook
 from shared.kafka.outbox import Outbox
 from shared.names.headers import JSON
 from shared.store.redis import Store
+from shared.usage.queries import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Desk:
     outbox: Outbox
     book: PolicyBook
     replay: PastRequests
+    queries: Queries
     clock: Clock
     query_timeout_ms: int
     verify_timeout_ms: int

@@ -38,7 +38,7 @@ from shared.client.caller import Caller
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.contracts.config import Entity
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
@@ -55,8 +55,11 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.usage import QuerySettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
+from shared.usage.counters import Counters
+from shared.usage.queries import Queries
 
 ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, *clients.ROUTES, *credentials.ROUTES,
                              *executions.ROUTES, *log_levels.ROUTES, *usage.ROUTES, *dead_letters.ROUTES,
@@ -102,6 +105,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     desk = Desk(registry=registry, traces=trace_store, letters=letters, letter_reader=letters_followed,
                 caller=Caller(outbox, pending, replies), store=store, book=book,
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
+                queries=_queries(store, clock, registry),
                 query_timeout_ms=own.query_timeout_ms, verify_timeout_ms=own.verify_timeout_ms,
                 max_project_bytes=own.max_project_bytes)
 
@@ -121,3 +125,9 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
         HealthServer(health, service.bind_host, service.health_port), store, outbox, key_sets,
         signals_followed, config, replies, traces_followed, letters_followed, watchdog,
         AdminServer(door.application, service.bind_host, own.port)))
+
+
+def _queries(store: Store, clock: Clock, registry: Registry) -> Queries:
+    # calls that meant no project at all are counted under the empty name
+    return Queries(Counters(store), clock, lambda: ("", *registry.catalogue.projects()),
+                   QuerySettings().max_query_buckets)

@@ -121,8 +121,9 @@ async def test_usage_is_printed_as_table_csv_and_json(platform: Platform, projec
     assert "colour" in refused.stderr
 
 
-async def test_internal_service_asks_on_the_topic(platform: Platform, project: str, producer: Producer,
-                                                  kafka: KafkaSettings, answers: AIOKafkaConsumer) -> None:
+async def test_internal_service_asks_on_the_topic_and_hears_what_the_admin_api_says(
+        platform: Platform, project: str, producer: Producer, kafka: KafkaSettings, answers: AIOKafkaConsumer,
+        http: ClientSession) -> None:
     await producer.send(calls(project, 3))
     await settled(platform, project, 3)
     query = UsageQuery(project=project, since_ms=NOW - 60_000, until_ms=NOW + 60_000, by=("client",))
@@ -131,11 +132,15 @@ async def test_internal_service_asks_on_the_topic(platform: Platform, project: s
             (H.CORRELATION_ID, b"q"), (H.REPLY_TOPIC, b"weir.replies"), (H.REPLY_PARTITION, b"7")])
     found = []
     async for record in answers:
-        found.append((dict(record.headers)["weir-status"], json.loads(record.value)))
+        found.append((dict(record.headers)["weir-status"], record.value))
         if len(found) == 3:
             break
     assert [status for status, _ in found] == [b"200", b"400", b"400"]
-    assert found[0][1]["rows"][0]["requests"] == 3
+    assert json.loads(found[0][1])["rows"][0]["requests"] == 3
+    path = f"/projects/{project}/usage?by=client&since={NOW - 60_000}&until={NOW + 60_000}"
+    async with http.get(f"{platform.control}/v1{path}",
+                        headers={"Authorization": f"Bearer {platform.admin_token}"}) as same:
+        assert await same.read() == found[0][1]
 
 
 @pytest.fixture

@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 import pytest
 
-from services.analytics import buckets
-from services.analytics.counters import Counters, Fields, State
-from services.analytics.fold import Dimensions, Placed
-from services.analytics.ledger import OFFSETS, Addition, Ledger, LedgerWentBack, read_field
-from services.analytics.measures import Measures, stored, total
-from services.analytics.queries import Queries
-from services.analytics.ranges import Bucket
+from services.analytics.fold import Placed
+from services.analytics.ledger import OFFSETS, Addition, Ledger, LedgerWentBack
 from shared.clock import SystemClock
 from shared.contracts.query import UsageQuery
 from shared.contracts.usage import Envelope, UsageEvent
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from shared.usage import buckets
+from shared.usage.counters import Counters, Fields, State
+from shared.usage.dimensions import Dimensions, read_field
+from shared.usage.measures import Measures, stored, total
+from shared.usage.queries import Queries
+from shared.usage.ranges import Bucket
 from tests.support.platform import Platform
 from tests.support.usage import event
 

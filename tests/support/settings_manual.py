@@ -17,10 +17,12 @@ from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.settings.telemetry import TraceSettings
+from shared.settings.usage import QuerySettings
 
 CLASSES: tuple[type[BaseSettings], ...] = (
     LocalSettings, ServiceSettings, TraceSettings, ClusterKey, KafkaSettings, RedisSettings, IngressSettings,
-    PolicySettings, ExecutorSettings, AnalyticsSettings, ControlSettings, SinkSettings)
+    PolicySettings, ExecutorSettings, AnalyticsSettings, QuerySettings, ControlSettings,
+    SinkSettings)
 INTRODUCTION = "# Settings\n\nEvery setting is an environment variable, read once, when a process starts.\n"
 
 

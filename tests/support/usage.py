@@ -10,9 +10,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from services.analytics import seen
-from services.analytics.fold import Dimensions, Folded, Group, Known, Placed, fold
-from services.analytics.measures import Measures
+from services.analytics.fold import Folded, Group, Known, Placed, fold
 from shared.contracts.usage import Envelope, UsageEvent
+from shared.usage.dimensions import Dimensions
+from shared.usage.measures import Measures
 
 TIME = 1_700_000_000_000
 Totals = dict[Group, tuple[int, int, int, int]]

@@ -1,17 +1,18 @@
 """Usage, as analytics counted it.
 
 In:    a range, dimensions, filters.
-Out:   rows; asked for over `weir.queries`, like any internal service would.
+Out:   rows, read where analytics keeps its counters; a verification, asked for over `weir.queries`.
 Never: counting.
 """
 
+import asyncio
 from typing import Any
 
 import orjson
 
 from services.control.api import Call, Result, Route
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
-from shared.errors import InputInvalid, Unavailable
+from shared.errors import InputInvalid, TimedOut, Unavailable
 from shared.names import topics
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
@@ -29,10 +30,11 @@ async def usage(call: Call) -> Result:
         "per": call.query.get("per"), "order": call.query.get("order", "requests"),
         "top": _number(call, "top", 1_000), "skip": _number(call, "skip", 0),
         "compare": call.query.get("compare", "false") == "true"})
-    answer = await _ask(call, query, call.desk.query_timeout_ms)
+    answer = await _read(call, query)
     if form == "csv":
-        return Result(to_csv(answer["rows"], columns(query.by, per=query.per is not None)), media=_CSV)
-    return Result(answer)
+        rows = orjson.loads(answer)["rows"]
+        return Result(to_csv(rows, columns(query.by, per=query.per is not None)), media=_CSV)
+    return Result(orjson.Fragment(answer))
 
 
 async def usage_of_all(call: Call) -> Result:
@@ -43,7 +45,7 @@ async def usage_of_all(call: Call) -> Result:
 async def verify(call: Call) -> Result:
     """The counters beside a recount of the topic."""
     query = _query(call, _HOUR_MS, {"ask": "verify"})
-    return Result(await _ask(call, query, call.desk.verify_timeout_ms))
+    return Result(await _ask(call, query))
 
 
 async def verify_all(call: Call) -> Result:
@@ -58,9 +60,18 @@ def _query(call: Call, back_ms: int, members: dict[str, Any]) -> UsageQuery:
         "until_ms": until_ms, **members}))
 
 
-async def _ask(call: Call, query: UsageQuery, timeout_ms: int) -> dict[str, Any]:
+async def _read(call: Call, query: UsageQuery) -> bytes:
+    timeout_ms = call.desk.query_timeout_ms
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            return await call.desk.queries.answer(query)
+    except TimeoutError:
+        raise TimedOut(f"no answer within {timeout_ms} ms") from None
+
+
+async def _ask(call: Call, query: UsageQuery) -> dict[str, Any]:
     reply = await call.desk.caller.ask(topics.QUERIES, query.to_json(), lambda address: address.to_headers(),
-                                       timeout_ms)
+                                       call.desk.verify_timeout_ms)
     if reply.status == InputInvalid.status:
         raise InputInvalid(str(orjson.loads(reply.body).get("detail", "analytics refuses the query")))
     if reply.status != 200:

@@ -4,10 +4,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.buckets import MINUTE, cover
 from services.analytics.fold import Placed
 from services.analytics.recount import Place, Recount, as_sums, differences
 from shared.contracts.usage import UsageEvent
+from shared.usage.buckets import MINUTE, cover
 from tests.support.usage import TIME, MemoryLedger, envelopes, event, strategy, with_origins
 
 BUCKETS = list(cover(TIME - 60_000, TIME + 300_000))

@@ -50,6 +50,7 @@ def month_of(day: int) -> int:
     return (date.year - _EPOCH) * 12 + date.month - 1
 
 
+@lru_cache(maxsize=1024)
 def _month_start(index: int) -> int:
     year, month = divmod(index, 12)
     return int(datetime(_EPOCH + year, month + 1, 1, tzinfo=UTC).timestamp()) * 1000

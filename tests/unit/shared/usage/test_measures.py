@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.measures import ENCODER, Measures, middle_of, row, slot_of, stored, total
+from shared.usage.measures import ENCODER, Measures, middle_of, row, slot_of, stored, total
 
 times = st.lists(st.integers(1, 600_000_000), min_size=1, max_size=50)
 

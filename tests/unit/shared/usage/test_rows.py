@@ -4,11 +4,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.fold import Dimensions
-from services.analytics.measures import slot_of
-from services.analytics.ranges import Range
-from services.analytics.rows import Found, Kept, answer_of
 from shared.contracts.query import DIMENSIONS, UsageQuery
+from shared.usage.dimensions import Dimensions
+from shared.usage.measures import slot_of
+from shared.usage.ranges import Range
+from shared.usage.rows import Found, Kept, answer_of
 
 names = st.text(max_size=4)
 dimensions = st.builds(Dimensions, names, names, st.sampled_from(["edge", "internal"]), st.integers(100, 599), names)

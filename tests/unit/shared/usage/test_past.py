@@ -1,11 +1,11 @@
 """What is remembered of the past."""
 
-from services.analytics import past
-from services.analytics.buckets import HOUR
-from services.analytics.counters import State
-from services.analytics.past import Past, Rows
-from services.analytics.rows import Group
 from shared.contracts.query import UsageQuery
+from shared.usage import past
+from shared.usage.buckets import HOUR
+from shared.usage.counters import State
+from shared.usage.past import Past, Rows
+from shared.usage.rows import Group
 
 QUERY = UsageQuery(project="p", since_ms=0, until_ms=60_000)
 STATES = [State((HOUR, 1), 3, 1)]

@@ -8,9 +8,9 @@ Never: a minute that is kept no more, or minutes at the edge of a long range: th
 
 from typing import NamedTuple
 
-from services.analytics.buckets import GRAINS, HOUR, HOUR_MS, MINUTE, MONTH, Grain, cover
 from shared.contracts.query import Granularity
 from shared.errors import InputInvalid
+from shared.usage.buckets import GRAINS, HOUR, HOUR_MS, MINUTE, MONTH, Grain, cover
 
 Bucket = tuple[Grain, int]
 # of so long a range, a minute more or less is not worth sixty buckets

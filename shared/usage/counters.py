@@ -8,9 +8,9 @@ Never: the store, or this process, held by one large bucket: nobody else would b
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
-from services.analytics.buckets import key
-from services.analytics.ranges import Bucket
 from shared.store.redis import Store
+from shared.usage.buckets import key
+from shared.usage.ranges import Bucket
 
 Fields = Mapping[bytes, bytes]
 # a field of each bucket, beside the counters

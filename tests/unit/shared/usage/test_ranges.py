@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.buckets import DAY, DAY_MS, GRAINS, HOUR, HOUR_MS, MINUTE, MINUTE_MS, MONTH
-from services.analytics.ranges import range_of
 from shared.errors import InputInvalid
-from tests.unit.services.analytics.test_buckets import ms
+from shared.usage.buckets import DAY, DAY_MS, GRAINS, HOUR, HOUR_MS, MINUTE, MINUTE_MS, MONTH
+from shared.usage.ranges import range_of
+from tests.unit.shared.usage.test_buckets import ms
 
 NOW = ms(2026, 11, 25, 7, 30)
 

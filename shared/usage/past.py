@@ -8,10 +8,10 @@ Never: more of them than the bound allows.
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from services.analytics.counters import State
-from services.analytics.measures import Row
-from services.analytics.rows import Place
 from shared.contracts.query import UsageQuery
+from shared.usage.counters import State
+from shared.usage.measures import Row
+from shared.usage.rows import Place
 
 Rows = dict[Place, Row]
 # groups and buckets that are kept, of all questions together; about half a kilobyte each
@@ -28,7 +28,7 @@ class Past:
 
     def told(self, query: UsageQuery, project: str, states: Sequence[State]) -> Rows | None:
         """The sums of these buckets; None where they are not known as they stand now."""
-        asked = _asked(query, project)
+        asked = asked_of(query, project)
         known = self._known.get(asked)
         if known is None or known[0] != states:
             return None
@@ -37,7 +37,7 @@ class Past:
 
     def keep(self, query: UsageQuery, project: str, states: Sequence[State], rows: Rows) -> None:
         """Sums that have just been made."""
-        asked = _asked(query, project)
+        asked = asked_of(query, project)
         if asked in self._known:
             self._size -= _size(*self._known.pop(asked))
         self._known[asked] = states, rows
@@ -52,6 +52,7 @@ def _size(states: Sequence[State], rows: Rows) -> int:
     return 1 + len(states) + len(rows)
 
 
-def _asked(query: UsageQuery, project: str) -> tuple[object, ...]:
+def asked_of(query: UsageQuery, project: str) -> tuple[object, ...]:
+    """What is asked, whatever the range."""
     where = tuple(sorted((name, tuple(values)) for name, values in query.where.items()))
     return project, query.by, where, query.per

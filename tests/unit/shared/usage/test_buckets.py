@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics import buckets
+from shared.usage import buckets
 
 MINUTE = buckets.MINUTE_MS
 

@@ -1,0 +1,18 @@
+"""Settings of those who answer questions about usage.
+
+In:    `WEIR_ANALYTICS_*`.
+Out:   `QuerySettings`.
+Never: settings of counting; analytics has those.
+"""
+
+from pydantic import PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class QuerySettings(BaseSettings):
+    """Environment: WEIR_ANALYTICS_<FIELD>. Analytics answers internal services, control whoever has the admin token."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_ANALYTICS_", frozen=True, extra="ignore")
+
+    # one question looks at no more
+    max_query_buckets: PositiveInt = 3_000
