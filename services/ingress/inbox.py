@@ -13,37 +13,30 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.ingress import admission, answer, cors, message, translate
-from services.ingress.edge_usage import EdgeUsage
+from services.ingress.callers import Callers
+from services.ingress.endings import Endings
 from services.ingress.executions import placed
 from services.ingress.gate import Gate
-from services.ingress.origin import client_ip, hops
 from services.ingress.pages import DOCUMENTS, Pages
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
 from services.ingress.traces import EdgeTraces, Watching
 from services.ingress.visit import Visit
-from shared.client.caller import Caller, NotAcknowledged
+from shared.client.caller import Caller
 from shared.clock import Clock
 from shared.contracts import ids
-from shared.contracts.config import Token
 from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
-from shared.contracts.usage import Kind
-from shared.decision.checks.signals import refusal
-from shared.decision.signals import SignalBoard
 from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
 from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
-from shared.project.access.facts import packed
-from shared.project.access.networks import Networks
 from shared.project.modes import OWN_PATHS, Answering
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
 from shared.store.redis import Store, StoreUnavailable
-from shared.telemetry.access import AccessLog, Ending
 from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 
@@ -60,15 +53,13 @@ class EdgeParts:
     routes: EdgeRoutes
     caller: Caller
     gate: Gate
-    usage: EdgeUsage
+    callers: Callers
+    endings: Endings
     metrics: Metrics
-    access: AccessLog
     traces: EdgeTraces
     pages: Pages
     health: Health
-    proxies: Networks
     seal: Seal | None
-    board: SignalBoard
     store: Store
 
 
@@ -93,12 +84,13 @@ class Door:
         try:
             result = await self._call(request, visit, query)
         except WeirError as error:
-            result = self._refused(request, visit, error)
+            result = self._parts.endings.refused(request, visit, error)
         except Exception:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
-            result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
-        self._finish(visit, result.status)
+            result = self._parts.endings.refused(
+                request, visit, WeirError("an error inside the gateway; the log has the request id"))
+        self._parts.endings.finish(visit, result.status)
         if isinstance(result, web.StreamResponse):
             return result
         result.headers.update(_shared(request, visit))
@@ -129,17 +121,21 @@ class Door:
         parts, project, below = self._parts, visit.project, visit.below
         if visit.path.startswith(OWN_PATHS):
             project, below = _split(await placed(parts.store, visit.path))
-        visit.target = target = self._target(request, project, below)
+        try:
+            visit.target = target = parts.routes.find(request.method, project, below)
+        except Refused as error:
+            blocked = parts.callers.blocked_address(request, project, parts.clock.now_ms())
+            return parts.endings.refused(request, visit, error if blocked is None else blocked)
         parts.traces.begin(visit, target, forced=(
-            H.HTTP_TRACE in request.headers and self._may_ask(request, query, target)))
+            H.HTTP_TRACE in request.headers and self._may_ask(request, below, query, target)))
         admission.check_open(draining=self.draining)
         # a refusal has to cost as little as it can, when there are many
         parts.caller.check()
         parts.gate.check()
-        seen = self._http_parts(request, below, query)
-        now_ms = parts.clock.now_ms()
-        if parts.board.blocks(now_ms):
-            self._check_signals(visit, seen, target, now_ms)
+        seen = parts.callers.parts(request, below, query)
+        blocked = parts.callers.blocked(visit, seen, target, parts.clock.now_ms())
+        if blocked is not None:
+            return parts.endings.refused(request, visit, blocked)
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
@@ -170,7 +166,7 @@ class Door:
             reply = await parts.caller.ask(topics.REQUESTS_EDGE, seen.body, record.enclosed, how.wait_ms + grace_ms,
                                             Watching(parts.traces, visit))
         except TimedOut as error:
-            visit.caller = self._owner(self._known(record.token_digest), target)
+            visit.caller = parts.callers.owner(seen, target)
             if how.kept:
                 raise answer.still_running(target.project, visit.request_id, how.wait_ms) from error
             raise
@@ -201,7 +197,7 @@ class Door:
         if stream.ended is not None:
             self._parts.traces.answered(visit, stream.ended)
         if stream.error is not None:
-            self._refused(request, visit, stream.error)
+            self._parts.endings.refused(request, visit, stream.error)
         return response
 
     async def _gone(self, request: web.BaseRequest, request_id: str) -> None:
@@ -213,52 +209,6 @@ class Door:
         except StoreUnavailable as exc:
             log.warning("an execution that nobody hears goes on: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": request_id})
-
-    def _target(self, request: web.BaseRequest, project: str, below: str) -> Target:
-        """Raises OperationNotFound, MethodNotAllowed; Blocked instead, for whoever is."""
-        parts = self._parts
-        try:
-            return parts.routes.find(request.method, project, below)
-        except Refused:
-            now_ms = parts.clock.now_ms()
-            blocked = refusal(parts.board.about(project, (("ip", self._client_ip(request)),), now_ms), now_ms)
-            if blocked is not None:
-                raise blocked from None
-            raise
-
-    def _check_signals(self, visit: Visit, seen: translate.HttpParts, target: Target, now_ms: int) -> None:
-        """Refuse a blocked caller before anything is read or published. Raises Blocked."""
-        caller = self._known(translate.proofs(seen, target).digest)
-        blocked = refusal(self._parts.board.about(target.project, (
-            ("ip", seen.client_ip), ("client", caller.client if caller else ""),
-            ("token", caller.id if caller else "")), now_ms), now_ms)
-        if blocked is not None:
-            visit.caller = self._owner(caller, target)
-            raise blocked
-
-    def _known(self, digest: str | None) -> Token | None:
-        return self._parts.routes.caller_of(digest) if digest else None
-
-    def _owner(self, token: Token | None, target: Target) -> Token | None:
-        """Whose token it is, of a request that the edge ends, as far as the edge can know."""
-        return token if token is not None and token.project == target.project and token.revoked is None else None
-
-    def _http_parts(self, request: web.BaseRequest, path: str, query: str) -> translate.HttpParts:
-        settings = self._parts.settings
-        headers = translate.clean_headers(request.headers.items())
-        certificate = headers.pop(settings.certificate_header, "") if settings.certificate_header else ""
-        if certificate and not self._parts.proxies.holds(packed(request.remote or "")):
-            certificate = ""
-        return translate.HttpParts(method=request.method, path=path, query=query, headers=headers,
-                                   client_ip=self._client_ip(request), certificate=certificate)
-
-    def _client_ip(self, request: web.BaseRequest) -> str:
-        settings, remote = self._parts.settings, request.remote or ""
-        if not settings.trusted_proxies:
-            return remote
-        chain = ([element.get("for", "") for element in request.forwarded] if settings.forwarded_by == "forwarded"
-                 else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
-        return client_ip(remote, chain, self._parts.proxies)
 
     async def _body(self, request: web.BaseRequest, visit: Visit) -> bytes:
         limit = self._parts.settings.max_body_bytes
@@ -273,35 +223,10 @@ class Door:
         admission.check_size(len(body), limit)
         return body
 
-    def _may_ask(self, request: web.BaseRequest, query: str, target: Target) -> bool:
+    def _may_ask(self, request: web.BaseRequest, path: str, query: str, target: Target) -> bool:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
-        seen = self._http_parts(request, "", query)
-        owner = self._owner(self._known(translate.proofs(seen, target).digest), target)
+        owner = self._parts.callers.owner(self._parts.callers.parts(request, path, query), target)
         return owner is not None and owner.client in target.tracing.debug
-
-    def _refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
-        unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
-        kind: Kind = "delivery" if visit.published_us and unclear else "request"
-        # a name that nobody has must not become one in the counters
-        served = self._parts.routes.served(visit.project)
-        wanted = served is None or served.project.abuse.addresses
-        self._parts.usage.ended(kind, visit, error, project="" if served is None else visit.project,
-                                address=self._client_ip(request) if wanted else "")
-        reason = str(error.reason)
-        self._parts.metrics.requests.inc(*visit.labels, reason)
-        visit.error = (reason, str(error))
-        return answer.of_error(error, visit.request_id)
-
-    def _finish(self, visit: Visit, status: int) -> None:
-        parts, now_us = self._parts, self._parts.clock.elapsed_us()
-        took_us, trace, (project, operation) = now_us - visit.started_us, visit.trace, visit.labels
-        has_trace = parts.traces.finish(visit, status, now_us)
-        parts.metrics.answers.inc(project, operation, str(status))
-        parts.metrics.request_us.add(took_us, project, operation, trace_id=trace.trace_id if has_trace else None)
-        if parts.access.wants(status, now_us):
-            parts.access.note(Ending(
-                request_id=visit.request_id, trace_id=trace.trace_id, project=project, operation=operation,
-                method=visit.method, source="edge", status=status, took_us=took_us, reason=visit.error[0]))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -51,6 +51,7 @@ class Served(Struct, frozen=True):
     routes: RouteTable
     targets: Mapping[str, Target]
     plain: Mapping[tuple[str, str], Target]
+    keeps_addresses: bool
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "Served":
@@ -66,7 +67,7 @@ class Served(Struct, frozen=True):
             found = routes.match(operation.method, operation.path)
             if isinstance(found, Match) and not found.params:
                 plain[operation.method, operation.path] = targets[found.operation.name]
-        return cls(project, version.version, routes, targets, plain)
+        return cls(project, version.version, routes, targets, plain, project.abuse.addresses)
 
 
 class EdgeRoutes:

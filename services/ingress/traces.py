@@ -2,7 +2,7 @@
 
 In:    visits.
 Out:   spans.
-Never: a span for an unsampled request that went well.
+Never: a span for an unsampled request that went well; a trace for each of very many that were refused at once.
 """
 
 import asyncio
@@ -21,6 +21,9 @@ from shared.telemetry.late_spans import LateTrace
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.span import Kind, Span, Value
 from shared.telemetry.tracing import Tracing, sent
+
+# when everything is refused the metrics say so, and a trace of each would cost more than the refusal
+_MOST_REFUSED_A_SECOND = 20
 
 
 class Watching:
@@ -48,6 +51,7 @@ class EdgeTraces:
     def __init__(self, tracing: Tracing, sampler: Sampler, clock: Clock, slow_ms: int) -> None:
         """`slow_ms`: where neither an operation nor its project says anything."""
         self._tracing, self._sampler, self._clock, self._slow_us = tracing, sampler, clock, slow_ms * 1000
+        self._second = self._refused = 0
 
     def begin(self, visit: Visit, target: Target, *, forced: bool) -> None:
         """The operation is known: decide, and open the span. `forced`: the caller asks for it, and may."""
@@ -89,16 +93,26 @@ class EdgeTraces:
         if visit.span is not None:
             self._close(visit, visit.span, status)
             return True
-        if visit.target is not None and (ended >= 500 or visit.target.tracing.is_slow(
+        if visit.target is None or not (ended >= 500 or visit.target.tracing.is_slow(
                 now_us - visit.started_us, self._slow_us)):
-            self._tracing.afterwards(self._late(visit, visit.target, ended))
-            return True
-        return False
+            return False
+        if not visit.published_us and not self._room(now_us):
+            return False
+        self._tracing.afterwards(self._late(visit, visit.target, ended))
+        return True
 
     def came_late(self, visit: Visit, reply: ReplyRecord) -> None:
         """An answer that nobody waits for any more: where the request was all the time."""
         if visit.span is None and visit.target is not None:
             self._tracing.afterwards(self._late(visit, visit.target, reply.status, reply), hops_only=True)
+
+    def _room(self, now_us: int) -> bool:
+        """Whether one more that was refused before anything was published gets a trace."""
+        second = now_us // 1_000_000
+        if second != self._second:
+            self._second, self._refused = second, 0
+        self._refused += 1
+        return self._refused <= _MOST_REFUSED_A_SECOND
 
     def _close(self, visit: Visit, span: Span, status: int) -> None:
         ended = max(status, visit.told_status)

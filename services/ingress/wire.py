@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from services.ingress.callers import Callers
 from services.ingress.canary import Canary
 from services.ingress.edge_usage import EdgeUsage
+from services.ingress.endings import Endings
 from services.ingress.gate import Gate
 from services.ingress.inbox import Door, EdgeParts
 from services.ingress.pages import Pages
@@ -31,7 +33,6 @@ from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import IN_LINE, PLACES, SIGNALS
-from shared.project.access.networks import Networks
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -95,13 +96,14 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
     health.probes.append(Canary(caller, clock))
+    callers, spans = Callers(own, routes, board), EdgeTraces(tracing, sampler, clock, traces.slow_ms)
+    endings = Endings(
+        clock=clock, routes=routes, callers=callers, metrics=metrics, traces=spans,
+        usage=EdgeUsage(envelopes, clock, keep_addresses=service.usage_addresses),
+        access=AccessLog(service.access_log_ratio))
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, usage=EdgeUsage(
-            envelopes, clock, keep_addresses=service.usage_addresses),
-        metrics=metrics, access=AccessLog(service.access_log_ratio), pages=Pages(routes), health=health,
-        traces=EdgeTraces(tracing, sampler, clock, traces.slow_ms),
-        proxies=Networks(own.trusted_proxies), seal=ClusterKey().seal(), board=board,
-        store=store))
+        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, callers=callers, endings=endings,
+        metrics=metrics, traces=spans, pages=Pages(routes), health=health, seal=ClusterKey().seal(), store=store))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),

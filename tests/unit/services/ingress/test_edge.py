@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from services.ingress import admission, answer, translate
 from services.ingress.routes import EdgeRoutes, Target
+from services.ingress.traces import EdgeTraces
+from services.ingress.visit import Visit
 from shared.contracts import token as tokens
 from shared.contracts.config import ProjectVersion
 from shared.contracts.reply import ReplyRecord
@@ -16,6 +18,9 @@ from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Una
 from shared.names import topics
 from shared.names.headers import SECRET_HEADERS
 from shared.project.model import Operation
+from shared.telemetry.sampling import Sampler
+from shared.telemetry.tracing import Tracing
+from tests.support.fakes import StoppedClock
 
 OPERATION = Operation.model_validate({"name": "get", "method": "GET", "path": "/a/{id}", "workflow": "w"})
 TARGET = Target("p", OPERATION, {"id": "1"})
@@ -64,7 +69,8 @@ def test_headers_that_are_no_utf8_do_not_break_the_record() -> None:
 
 def test_workflow_can_neither_split_the_answer_nor_own_the_connection() -> None:
     made = answer.of_reply(ReplyRecord(request_id="r", status=200, body=b"1", headers={
-        "X-A": "1", "X-B": "1\r\nSet-Cookie: x", "Content-Length": "7", "Connection": "close"}), "r")
+        "X-A": "1", "X-B": "1\r\nSet-Cookie: x", "X-C\r\nX-D": "1", "X-E": "\x00", "Content-Length": "7",
+        "Connection": "close"}), "r")
     assert made.headers == {"X-A": "1", "X-Request-Id": "r", "Content-Type": "application/json"}
 
 
@@ -100,3 +106,27 @@ def test_routes_follow_the_newest_version() -> None:
         routes.find("POST", "p", "/new")
     with pytest.raises(OperationNotFound):
         routes.find("GET", "weir-canary", "/ping")
+
+
+def test_of_very_many_that_are_refused_at_once_a_few_leave_a_trace() -> None:
+    tracing, clock = Tracing("ingress", "i"), StoppedClock()
+    traces = EdgeTraces(tracing, Sampler(clock, ratio=0, max_per_s=0), clock, 1_000)
+    visit = Visit("r", "GET", "/p/a/1", "p", "/a/1", None, TRACE, clock.elapsed_us(), TARGET)
+    told = [traces.finish(visit, 503, clock.elapsed_us()) for _ in range(100)]
+    assert (told.count(True), len(tracing.take()[0])) == (20, 20)
+    assert traces.finish(visit, 503, clock.elapsed_us() + 1_000_000)
+    visit.published_us = clock.elapsed_us()
+    assert all(traces.finish(visit, 504, clock.elapsed_us() + 1_000_000) for _ in range(100))
+
+
+def test_plain_path_leads_where_the_table_leads_and_parameters_still_count() -> None:
+    routes = EdgeRoutes()
+    document = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}, "operations": [
+        {"name": name, "method": "GET", "path": path, "workflow": "w"}
+        for name, path in (("one", "/a/{id}"), ("all", "/a"), ("own", "/a/me"))]}
+    routes.take([ProjectVersion(project="p", version=1, document=document, files={}, time=0)])
+    found = {path: routes.find("GET", "p", path) for path in ("/a", "/a/me", "/a/7", "/a/m%65", "/a/{id}")}
+    assert {path: (target.operation.name, dict(target.params)) for path, target in found.items()} == {
+        "/a": ("all", {}), "/a/me": ("own", {}), "/a/7": ("one", {"id": "7"}), "/a/m%65": ("own", {}),
+        "/a/{id}": ("one", {"id": "{id}"})}
+    assert routes.find("HEAD", "p", "/a/me").operation.name == "own"
