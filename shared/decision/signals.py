@@ -7,6 +7,7 @@ Never: a clock; a signal after its end.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import ip_network
 
 from shared.contracts.config import Entity, Pin
@@ -32,6 +33,8 @@ class SignalBoard:
         self._sweep_at = _SWEEP_AT
         # when the last one of all ends, and the last block: most of the time there is none to look for
         self._last = self._last_block = 0
+        # kind and subject of every signal, whatever its project
+        self._subjects: set[tuple[str, str]] = set()
 
     def take(self, signals: Sequence[Signal]) -> None:
         """Take in what the topic says; an unblocked subject is forgotten."""
@@ -62,18 +65,21 @@ class SignalBoard:
                 self._look_for_the_last()
 
     def _lasts(self, signal: Signal) -> None:
+        self._subjects.add((signal.kind, canonical(signal.kind, signal.subject)))
         self._last = max(self._last, signal.until)
         if signal.action == "block":
             self._last_block = max(self._last_block, signal.until)
 
     def _look_for_the_last(self) -> None:
         self._last = self._last_block = 0
+        self._subjects.clear()
         for signal in (*self._signals.values(), *self._pins.values()):
             self._lasts(signal)
 
     def _sweep(self, now_ms: int) -> None:
         self._signals = {place: signal for place, signal in self._signals.items()
                          if signal.until > now_ms - _KEPT_MS}
+        self._look_for_the_last()
         # not again for each that comes while most are in force
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._signals))
 
@@ -89,8 +95,10 @@ class SignalBoard:
         """Those in force about a caller; `subjects`: (kind, subject) pairs, empty ones are nobody's."""
         if self._last <= now_ms:
             return []
-        return [signal for kind, subject in subjects if subject for name in spellings(kind, subject)
-                for where in (project, EVERYWHERE)
+        # most callers are nobody's subject: one question for each of their names says so
+        known = [(kind, name) for kind, subject in subjects if subject for name in spellings(kind, subject)
+                 if (kind, name) in self._subjects]
+        return [signal for kind, name in known for where in (project, EVERYWHERE)
                 if (signal := self._at((where, kind, name), now_ms)) is not None]
 
     def of(self, project: str, kind: str, subject: str, now_ms: int) -> Signal | None:
@@ -144,8 +152,11 @@ def canonical(kind: str, subject: str) -> str:
 
 def spellings(kind: str, subject: str) -> tuple[str, ...]:
     """Under which subjects somebody may be known: an IPv6 address by its network, too."""
-    if kind != "ip":
-        return (subject,)
+    return _of_address(subject) if kind == "ip" else (subject,)
+
+
+@lru_cache(maxsize=20_000)
+def _of_address(subject: str) -> tuple[str, ...]:
     address = packed(subject)
     if address is None:
         return (subject,)

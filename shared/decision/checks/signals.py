@@ -33,7 +33,7 @@ def refusal(signals: Iterable[Signal], now_ms: int) -> Blocked | None:
     blocks = [signal for signal in signals if signal.action == "block"]
     if not blocks:
         return None
-    last = max(blocks, key=lambda signal: signal.until)
+    last = blocks[0] if len(blocks) == 1 else max(blocks, key=lambda signal: signal.until)
     who, why = "address" if last.kind == "ip" else last.kind, f": {last.reason}" if last.reason else ""
     if last.pinned:
         return Blocked(f"this {who} is blocked{why}", members={"signal": last.detector})
