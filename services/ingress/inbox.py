@@ -211,14 +211,16 @@ class Door:
                         extra={"action": actions.STORE_AWAY, "request_id": request_id})
 
     async def _body(self, request: web.BaseRequest, visit: Visit) -> bytes:
-        limit = self._parts.settings.max_body_bytes
-        admission.check_size(request.content_length or 0, limit)
-        content = request.content
-        try:
+        limit, content = self._parts.settings.max_body_bytes, request.content
+        if content.is_eof():
             # most come whole with their headers
-            body = content.read_nowait() if content.is_eof() else await request.read()
-        except web.HTTPRequestEntityTooLarge as exc:
-            raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
+            body = content.read_nowait()
+        else:
+            admission.check_size(request.content_length or 0, limit)
+            try:
+                body = await request.read()
+            except web.HTTPRequestEntityTooLarge as exc:
+                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         return body
