@@ -62,7 +62,7 @@ class Steps:
 
     def now(self, scene: Scene, laps: Laps | None = None) -> Leap | None:
         """As `walk`, where all are done at once: unsampled, without a journal. `laps`: where their beginnings go."""
-        tally, clock = scene.tally, scene.surroundings.clock
+        tally, clock, deadline_ms = scene.tally, scene.surroundings.clock, scene.execution.deadline_ms
         for step, work in self._plain:
             tally.at = step.id
             if laps is not None:
@@ -70,14 +70,16 @@ class Steps:
             try:
                 if step.condition is not None and not step.condition.holds(scene.scope):
                     continue
-                scene.left_ms()
+                if clock.now_ms() >= deadline_ms:
+                    scene.left_ms()
                 tally.count()
-                leap = _at_once(step, work, scene)
+                outcome = _at_once(step, work, scene)
             except WeirError as error:
                 _name(step, error)
                 raise
-            if leap is not None:
-                return leap
+            if isinstance(outcome, Leap):
+                return outcome
+            scene.scope["steps"][step.id] = scene.last = outcome
         return None
 
     async def walk(self, scene: Scene) -> Leap | None:
@@ -108,14 +110,13 @@ def _name(step: PlannedStep, error: WeirError) -> None:
         error.args = (f"step {step.id!r} failed, and says no more (mask)",)
 
 
-def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scene) -> Leap | None:
-    """One step whose work is done at once."""
+def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scene) -> Any | Leap:
+    """What a step gives whose work is done at once, or what stands for it."""
     try:
         outcome = work(scene)
-        if isinstance(outcome, Leap):
-            return outcome
-        if not step.holds:
+        if not step.holds and not isinstance(outcome, Leap):
             check_size(outcome, scene.surroundings.max_output_bytes)
+        return outcome
     except Exception as exc:
         error = exc if isinstance(exc, WeirError) else _broken(step, scene, exc)
         error.members = {"step": step.id, "attempt": 1, **error.members}
@@ -124,11 +125,7 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
             raise error from None
         _fell(step, scene, error)
         leap = None if step.catch is None else step.catch.now(scene)
-        if leap is None:
-            _give_instead(step, scene)
-        return leap
-    scene.keep(step.id, outcome)
-    return None
+        return _instead(step, scene) if leap is None else leap
 
 
 async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
@@ -238,7 +235,7 @@ async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirErr
         leap = await step.catch.walk(replace(inner.beside(), handled=scene.handled))
         if leap is not None:
             return leap
-    _give_instead(step, scene)
+    scene.keep(step.id, _instead(step, scene))
     return None
 
 
@@ -250,8 +247,8 @@ def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:
     scene.keep(step.id, None)
 
 
-def _give_instead(step: PlannedStep, scene: Scene) -> None:
-    scene.keep(step.id, None if step.fallback is None else step.fallback.render(scene.scope))
+def _instead(step: PlannedStep, scene: Scene) -> Any:
+    return None if step.fallback is None else step.fallback.render(scene.scope)
 
 
 def _may_be_handled(error: WeirError, scene: Scene) -> bool:
