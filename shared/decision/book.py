@@ -13,6 +13,7 @@ from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Adjustment, Entity, ProjectVersion, Token
 from shared.contracts.token import stored_digest
 from shared.decision.allowances import CompiledAllowance, compile_allowances, speaking_of
+from shared.decision.callers.identity import Identity
 from shared.decision.jwt_verifier import JwtVerifier
 from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
@@ -28,7 +29,7 @@ from shared.project.modes import Answering, answering, operations_of
 from shared.project.routes import RouteTable
 from shared.project.tracing import NO_RULE, TraceRule
 
-Owner = tuple[Token, frozenset[str]]
+Owner = tuple[Token, Identity]
 _MAX_OWNERS = 10_000
 
 
@@ -161,7 +162,7 @@ class PolicyBook:
         return self._catalogue.adjustments.get((project, allowance))
 
     def owner(self, topic_digest: str) -> Owner | None:
-        """The token that a digest stands for on its topic, whatever its state, and what its client may be."""
+        """The token that a digest stands for on its topic, whatever its state, and who shows it."""
         known = self._owners.get(topic_digest)
         if known is None:
             token = self._catalogue.tokens_by_digest.get(stored_digest(topic_digest))
@@ -169,5 +170,6 @@ class PolicyBook:
                 return None
             if len(self._owners) >= _MAX_OWNERS:
                 self._owners.clear()
-            known = self._owners[topic_digest] = token, self.roles(token.project, token.client)
+            known = self._owners[topic_digest] = token, Identity(
+                client=token.client, roles=self.roles(token.project, token.client), token=token.id)
         return known

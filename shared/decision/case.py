@@ -16,7 +16,7 @@ from shared.decision.amounts import Ask, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
 from shared.names import topics
 from shared.project.access.budgets import Demand, Kind
-from shared.project.access.facts import Facts
+from shared.project.access.facts import MISSING, Facts
 from shared.project.access.rules import CompiledPolicy
 from shared.project.modes import Answering, answering
 
@@ -104,6 +104,11 @@ class Case(Struct, kw_only=True):
                 ip=http.client_ip, headers=http.headers,
                 query=self.query, path=self.path_params, claims=self.claims, body=self.request.body)
         return self._facts
+
+    @property
+    def read_document(self) -> Any:
+        """The body as JSON, where a rule has asked for it; else MISSING."""
+        return MISSING if self._facts is None else self._facts.read_document
 
     @property
     def answering(self) -> Answering:

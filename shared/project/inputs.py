@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
+from shared.project.access.facts import MISSING
 from shared.project.model import Operation, Schema
 from shared.project.schemas import compile_schema
 
@@ -76,7 +77,8 @@ class InputValidator:
 
     def __init__(self, parts: Mapping[str, _Part]) -> None:
         """`parts`: by where they apply."""
-        self._parts = parts
+        self._path, self._query = parts.get("path"), parts.get("query")
+        self._headers, self._body = parts.get("headers"), parts.get("body")
         self.reads_body = "body" in parts
 
     @classmethod
@@ -87,24 +89,24 @@ class InputValidator:
         return cls({where: _Part(where, schema) for where, schema in schemas.items() if schema is not None})
 
     def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
-              body: bytes) -> Checked:
-        """Check all parts of a request."""
+              body: bytes, document: Any = MISSING) -> Checked:
+        """Check all parts of a request. `document`: the body as JSON, where somebody has read it already."""
         checked = Checked()
         if path:
             checked.path = dict(path)
         if query:
             checked.query = {name: values[-1] if len(values) == 1 else list(values)
                              for name, values in query.items() if values}
-        if (part := self._parts.get("path")) is not None:
-            checked.path = part.coerce({name: [value] for name, value in path.items()})
-            checked.errors += part.errors(checked.path)
-        if (part := self._parts.get("query")) is not None:
-            checked.query = part.coerce(query)
-            checked.errors += part.errors(checked.query)
-        if (part := self._parts.get("headers")) is not None:
-            checked.errors += part.errors(dict(headers))
-        if (part := self._parts.get("body")) is not None:
-            checked.errors += _body_errors(part, body)
+        if self._path is not None:
+            checked.path = self._path.coerce({name: [value] for name, value in path.items()})
+            checked.errors += self._path.errors(checked.path)
+        if self._query is not None:
+            checked.query = self._query.coerce(query)
+            checked.errors += self._query.errors(checked.query)
+        if self._headers is not None:
+            checked.errors += self._headers.errors(dict(headers))
+        if self._body is not None:
+            checked.errors += _body_errors(self._body, body) if document is MISSING else self._body.errors(document)
         return checked
 
 

@@ -16,14 +16,13 @@ def by_token(case: Case) -> Identity | Refused | None:
     digest = case.request.token_digest
     if not digest:
         return None
-    if is_malformed(digest):
-        return invalid("the token is mistyped: its checksum does not fit")
     owner = case.book.owner(digest)
     if owner is None or owner[0].project != case.request.project:
-        return invalid("the token is not one of this project's")
-    token, roles = owner
+        return invalid("the token is mistyped: its checksum does not fit" if is_malformed(digest)
+                       else "the token is not one of this project's")
+    token, identity = owner
     if token.revoked is not None and token.revoked <= case.now_ms:
         return invalid("the token has been revoked")
     if token.expires is not None and token.expires <= case.now_ms:
         return expired("the token has expired; ask the API's owner for a new one")
-    return Identity(client=token.client, roles=roles, token=token.id)
+    return identity

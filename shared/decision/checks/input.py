@@ -22,7 +22,7 @@ def input_fits(case: Case) -> Refused | None:
                                     if request.content_type else f"send the body with content-type {JSON}")
     http = request.http
     headers = http.headers if http is not None else {}
-    checked = guarded.inputs.check(case.path_params, case.query, headers, request.body)
+    checked = guarded.inputs.check(case.path_params, case.query, headers, request.body, case.read_document)
     if checked.errors:
         errors = [{"in": error.where, "pointer": error.pointer, "message": error.message}
                   for error in checked.errors]

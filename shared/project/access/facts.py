@@ -53,6 +53,11 @@ class Facts(Struct, kw_only=True):
         return self._document
 
     @property
+    def read_document(self) -> Any:
+        """The body as JSON where a rule has asked for it; else MISSING."""
+        return MISSING if self._document is _UNREAD else self._document
+
+    @property
     def address(self) -> bytes | None:
         """The address in network byte order, an IPv4 one that is mapped into IPv6 as IPv4; None without any."""
         if self._address is _UNREAD:

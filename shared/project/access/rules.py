@@ -13,7 +13,7 @@ from typing import Any
 from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
 from shared.project.access.comparison import BadPattern, compile_comparison, listed
-from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
+from shared.project.access.facts import MISSING, Facts, claim_pointer, packed, part_of
 from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
 from shared.project.access.problems import BadRule
@@ -156,7 +156,7 @@ def _address(setting: Addresses, lists: NetworkLists) -> Predicate:
     outside = [] if setting.not_in is None else _networks(setting.not_in, lists, ("ip", "not_in"))
     if len(inside) == 1 and not outside:
         only = inside[0].holds
-        return lambda facts: only(facts.address)
+        return lambda facts: only(packed(facts.ip))
 
     def holds(facts: Facts) -> bool:
         address = facts.address

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts import token as tokens
-from shared.contracts.config import ProjectVersion, Token
+from shared.contracts.config import Client, ProjectVersion, Token
 from shared.contracts.request import HttpFacts, RequestRecord
-from shared.decision.book import PolicyBook
+from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.case import Case
 from shared.decision.decide import Decision, decide
 from shared.names import topics
@@ -72,6 +72,26 @@ ENDS = [
                          ids=[f"{reason} {number}" for number, (_, reason) in enumerate(ENDS)])
 def test_each_request_ends_for_its_own_reason(request_: dict[str, Any], reason: Reason) -> None:
     assert rule(request_)[0].reason is reason
+
+
+def test_what_is_known_of_a_token_is_not_older_than_the_book() -> None:
+    known = book()
+    assert rule({"operation": "get", "params": {"id": 5}}, known)[1].roles == frozenset()
+    known.take([Client(project="p", name="c", roles=["reader"], time=1)])
+    assert rule({"operation": "get", "params": {"id": 5}}, known)[1].roles == {"reader"}
+    stored = {topics.REQUESTS_INTERNAL: tokens.stored_digest(DIGEST)}
+    known.take([Token(id="t", project="p", client="c", digests=stored, created=0, revoked=NOW)])
+    assert rule({"operation": "get", "params": {"id": 5}}, known)[0].reason is Reason.CREDENTIALS_INVALID
+
+
+def test_draft_has_roles_of_its_own() -> None:
+    live = book()
+    assert rule({"operation": "get", "params": {"id": 5}}, live)[1].roles == frozenset()
+    document = {**DOCUMENT, "roles": ["reader"], "clients": [{"name": "c", "roles": ["reader"]}]}
+    draft = live.with_project(GuardedProject.of(ProjectVersion(
+        project="p", version=4, document=document, files={}, time=0)))
+    assert rule({"operation": "get", "params": {"id": 5}}, draft)[1].roles == {"reader"}
+    assert rule({"operation": "get", "params": {"id": 5}}, live)[1].roles == frozenset()
 
 
 @pytest.mark.parametrize(("token", "reason"), [

@@ -98,6 +98,12 @@ def test_every_misfit_is_told_with_its_pointer() -> None:
         ("path", "/id"), ("headers", ""), ("body", "/a~1b"), ("body", "/l/1")}
 
 
+def test_body_that_somebody_has_read_is_checked_as_it_was_read() -> None:
+    inputs = InputValidator.of(operation(input={"body": {"type": "integer"}}))
+    assert inputs.check({}, {}, {}, b"1", 1).errors == []
+    assert [error.where for error in inputs.check({}, {}, {}, b"null", None).errors] == ["body"]
+
+
 def test_long_values_are_not_echoed() -> None:
     inputs = InputValidator.of(operation(input={"body": {"type": "integer"}}))
     checked = inputs.check({}, {}, {}, b'"' + b"x" * 100_000 + b'"')
