@@ -75,13 +75,12 @@ class ReplyAddress(Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Whether an answer could be sent there and matched. Raises BadRecord."""
-        correlation_key, topic_key = _KEYS[self.dialect]
         if not 1 <= len(self.correlation_id) <= MAX_CORRELATION_BYTES:
-            raise BadRecord(f"header {correlation_key} must have 1 to {MAX_CORRELATION_BYTES} bytes, "
+            raise BadRecord(f"header {_KEYS[self.dialect][0]} must have 1 to {MAX_CORRELATION_BYTES} bytes, "
                             f"it has {len(self.correlation_id)}; without it the answer could not be matched")
         if not _is_name(self.topic):
-            raise BadRecord(f"header {topic_key} is no topic name: 1 to 249 letters, digits, dots, dashes and "
-                            "underscores")
+            raise BadRecord(f"header {_KEYS[self.dialect][1]} is no topic name: 1 to 249 letters, digits, dots, "
+                            "dashes and underscores")
         if self.partition is not None and not 0 <= self.partition <= MAX_PARTITION:
             raise BadRecord(f"reply partition {self.partition} is not one from 0 to {MAX_PARTITION}")
 

@@ -129,13 +129,18 @@ class Case(Struct, kw_only=True):
     @property
     def holds(self) -> tuple[str, ...]:
         """Keys of what the call took that is given back when it ends."""
-        held = [demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
-                if demand.kind is Kind.CONCURRENT and not outcome.wait_ms]
-        if not held:
+        concurrent = Kind.CONCURRENT
+        # of most calls there is none
+        if not [demand for demand in self.demands if demand.kind is concurrent]:
             return ()
-        taken = not any(outcome.wait_ms and demand.enforced
-                        for demand, outcome in zip(self.demands, self.outcomes, strict=False))
-        return tuple(held) if taken else ()
+        held: list[str] = []
+        for demand, outcome in zip(self.demands, self.outcomes, strict=False):
+            if outcome.wait_ms:
+                if demand.enforced:
+                    return ()
+            elif demand.kind is concurrent:
+                held.append(demand.key)
+        return tuple(held)
 
     def ask(self, request_id: str) -> Ask:
         """What the amounts are asked for."""
