@@ -21,8 +21,6 @@ class RedisSettings(BaseSettings):
     primary: str = "weir"
     # a store that answers later than this is treated as away, so that it delays nobody
     timeout_ms: PositiveInt = 50
-    # of one process; the store does one thing at a time anyway
-    connections: PositiveInt = 64
     # counters of usage may wait longer than a caller
     patient_timeout_ms: PositiveInt = 5_000
 

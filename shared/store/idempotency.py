@@ -8,7 +8,8 @@ Never: a decision about what stands there.
 from collections.abc import Sequence
 
 from shared.contracts.kept_answer import KeptAnswer
-from shared.store.redis import Argument, Store
+from shared.store.connection import Argument
+from shared.store.redis import Store
 
 
 async def claim(store: Store, claims: Sequence[tuple[str, KeptAnswer, int]]) -> list[KeptAnswer | None]:

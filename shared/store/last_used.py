@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from shared.names import actions
 from shared.runtime.tasks import Tasks
-from shared.store.redis import Argument, Store, StoreUnavailable
+from shared.store.connection import Argument
+from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 _KEY = "weir:token:used"

@@ -1,27 +1,25 @@
-"""The Redis client, its time-outs and its errors.
+"""The store as the services know it.
 
 In:    `RedisSettings`.
-Out:   `Store`: scripts by name, and `StoreUnavailable` for whatever goes wrong.
+Out:   `Store`: scripts by name, commands, and `StoreUnavailable` for whatever goes wrong.
 Never: a wait longer than the time-out that the settings name.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from hashlib import sha1
 from importlib import resources
-from typing import Any, cast
-
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from typing import Any, NamedTuple
 
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
 from shared.settings.redis import RedisSettings
-from shared.store.pool import close, pool
+from shared.store.address import Address
+from shared.store.connection import Argument, Connection, NoScript, NotPrimary, Refused
 from shared.telemetry.metrics import Metrics
 
-Argument = str | bytes | int
+_OPEN, _END = ("MULTI",), ("EXEC",)
 
 
 class StoreUnavailable(WeirError):
@@ -31,81 +29,122 @@ class StoreUnavailable(WeirError):
     blame, retry = Blame.PLATFORM, Retry.LATER
 
 
+class _ScriptForgotten(StoreUnavailable):
+    """Redis has begun anew, or was told to forget its scripts."""
+
+
+class _Script(NamedTuple):
+    """`what`: its name in metrics and errors."""
+
+    what: str
+    source: str
+    sha: str
+
+
 class Store:
-    """One connection pool. Scripts stand in `lua/<name>.lua` and run by their SHA."""
+    """One connection, for whoever asks. Scripts stand in `lua/<name>.lua` and run by their SHA."""
 
     def __init__(self, settings: RedisSettings, metrics: Metrics | None = None, *, patient: bool = False) -> None:
         """`patient` allows the longer time-out, for work that no caller waits for."""
         self._metrics = metrics or Metrics(muted=True)
-        timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
-        self._pool = pool(settings, timeout_s)
-        self._redis = Redis(connection_pool=self._pool)
-        self._scripts: dict[str, Any] = {}
+        self._address = Address(settings, (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000)
+        self._connection: Connection | None = None
+        self._opening, self._tries = asyncio.Lock(), 0
+        self._failure: Exception | None = None
+        self._scripts: dict[str, _Script] = {}
 
     async def start(self) -> None:
-        """Nothing: connections open when they are needed."""
+        """Nothing: the connection opens when it is needed."""
 
     async def stop(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
-        await close(self._pool)
+        """Close the connection."""
+        if self._connection is not None and not self._connection.lost:
+            self._connection.close()
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a Lua script atomically. Raises StoreUnavailable."""
-        known = self._scripts.get(script)
-        if known is None:
-            source = resources.files("shared.store.lua").joinpath(f"{script}.lua").read_text()
-            known = self._scripts[script] = self._redis.register_script(source)
-        with self._watched(f"script {script}"):
-            return await known(keys=list(keys), args=list(arguments))
+        known = self._scripts.get(script) or self._read(script)
+        try:
+            [answer] = await self._ask(known.what, (("EVALSHA", known.sha, len(keys), *keys, *arguments),))
+        except _ScriptForgotten:
+            [answer] = await self._ask(known.what, (("EVAL", known.source, len(keys), *keys, *arguments),))
+        return answer
 
     async def hashes(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
         """Whole hashes, in one round trip. Raises StoreUnavailable."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hgetall(key)
-            with self._watched("HGETALL"):
-                found: list[dict[bytes, bytes]] = await pipe.execute()
-        return found
+        return await self._ask("HGETALL", [("HGETALL", key) for key in keys]) if keys else []
 
     async def many(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
         """Several commands, in one round trip; `atomic`: with nobody else's between them. Raises StoreUnavailable."""
-        async with self._redis.pipeline(transaction=atomic) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            with self._watched("several"):
-                found: list[Any] = await pipe.execute()
-        return found
+        if not commands:
+            return []
+        if not atomic:
+            return await self._ask("several", commands)
+        *_, found = await self._ask("several", [_OPEN, *commands, _END])
+        try:
+            return _check(found)
+        except Refused as exc:
+            raise self._away("several", exc) from exc
 
     async def scan_hash(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
         """About so many fields of a hash, and where to go on; 0 is the end. Raises StoreUnavailable."""
-        with self._watched("HSCAN"):
-            following, fields = await self._redis.hscan(key, cursor, count=count)
-        return int(following), cast(dict[bytes, bytes], fields)
+        [[following, flat]] = await self._ask("HSCAN", (("HSCAN", key, cursor, "COUNT", count),))
+        return int(following), dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when Redis does not answer."""
         await self.command("PING")
 
     async def command(self, *parts: Argument) -> Any:
-        """One command. Raises StoreUnavailable."""
-        with self._watched(str(parts[0])):
-            return await self._redis.execute_command(*parts)  # type: ignore[no-untyped-call]  # redis-py
+        """One command, and its answer as the store gives it. Raises StoreUnavailable."""
+        [answer] = await self._ask(str(parts[0]), (parts,))
+        return answer
 
-    @contextmanager
-    def _watched(self, what: str) -> Iterator[None]:
-        """Measure a round trip; one error for whatever goes wrong in it.
-
-        `asyncio.wait_for`, which the client writes with, forgets a cancellation that comes while what it waits for ends
-        (cpython#86296, mended in 3.12): whoever was cancelled in here ends here.
-        """
-        began, task = time.monotonic_ns(), asyncio.current_task()
-        cancellations = 0 if task is None else task.cancelling()
+    async def _ask(self, what: str, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Measure a round trip; one error for whatever goes wrong in it."""
+        began, connection = time.monotonic_ns(), self._connection
         try:
-            yield
-        except (RedisError, OSError, TimeoutError) as exc:
-            self._metrics.store_errors.inc(what)
-            raise StoreUnavailable(f"{what}: {type(exc).__name__}: {exc}") from exc
-        if task is not None and task.cancelling() > cancellations:
-            raise asyncio.CancelledError
+            if connection is None or connection.lost:
+                connection = await self._open()
+            answers = await connection.ask(commands)
+            _check(answers)
+        except NoScript as exc:
+            raise _ScriptForgotten(f"{what}: {exc}") from exc
+        except (Refused, OSError, TimeoutError) as exc:
+            if isinstance(exc, NotPrimary) and connection is not None:
+                # whoever asks next asks for the primary
+                connection.close(str(exc))
+            raise self._away(what, exc) from exc
         self._metrics.store_us.add((time.monotonic_ns() - began) // 1000, what)
+        return answers
+
+    def _away(self, what: str, why: Exception) -> StoreUnavailable:
+        self._metrics.store_errors.inc(what)
+        return StoreUnavailable(f"{what}: {type(why).__name__}: {why}")
+
+    async def _open(self) -> Connection:
+        """Whoever waits while another opens the connection gets that one, or the same failure."""
+        tries = self._tries
+        async with self._opening:
+            if tries == self._tries:
+                try:
+                    self._connection, self._failure = await self._address.open(), None
+                except (Refused, OSError, TimeoutError) as exc:
+                    self._connection, self._failure = None, exc
+                self._tries += 1
+        if self._connection is None:
+            raise self._failure or ConnectionError("not open")
+        return self._connection
+
+    def _read(self, script: str) -> _Script:
+        source = resources.files("shared.store.lua").joinpath(f"{script}.lua").read_text()
+        found = self._scripts[script] = _Script(
+            f"script {script}", source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+        return found
+
+
+def _check(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Refused):
+            raise answer
+    return answers

@@ -9,7 +9,8 @@ import asyncio
 
 from shared.contracts.execution_result import ExecutionResult
 from shared.runtime.tasks import Tasks
-from shared.store.redis import Argument, Store, StoreUnavailable
+from shared.store.connection import Argument
+from shared.store.redis import Store, StoreUnavailable
 
 # the store does nothing else meanwhile: 3 us for each
 _AT_ONCE = 200

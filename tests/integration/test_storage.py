@@ -101,9 +101,9 @@ async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: S
     await store.command("DEL", f"weir:storage-done:p:r/{steps[0]['id']}")
 
 
-async def test_more_callers_than_connections_wait_for_one(platform: Platform) -> None:
-    crowded = Store(RedisSettings(url=platform.redis_url, connections=4), patient=True)
-    assert await asyncio.gather(*(crowded.command("PING") for _ in range(300))) == [True] * 300
+async def test_many_callers_share_a_connection(platform: Platform) -> None:
+    crowded = Store(RedisSettings(url=platform.redis_url), patient=True)
+    assert await asyncio.gather(*(crowded.command("PING") for _ in range(300))) == [b"PONG"] * 300
     await crowded.stop()
 
 

@@ -7,96 +7,207 @@
 -- extra: its end, unix ms); what is spent of it is counted by ledger.lua.
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
 -- A request takes all it demands or nothing; a demand that is not enforced never stops it.
-local time = redis.call('TIME')
+-- Calls of a batch demand the same amounts: each is read when it is first demanded, and written once, at the end.
+local call, floor, ceil, max = redis.call, math.floor, math.ceil, math.max
+local time = call('TIME')
 local now_us = time[1] * 1000000 + time[2]
-local now = math.floor(now_us / 1000)
+local now = floor(now_us / 1000)
 local PARTS = 20
-local look = {}
 
--- each returns: fits, left before, ms until more is left, ms to wait, how to take it
-look[1] = function(key, limit, width, _, cost)
-  local part = math.ceil(width / PARTS)
-  local current = math.floor(now / part)
-  local flat = redis.call('HGETALL', key)
-  local used, counts, gone = 0, {}, {}
-  for i = 1, #flat, 2 do
-    local index, count = tonumber(flat[i]), tonumber(flat[i + 1])
-    if index < current - PARTS then
-      gone[#gone + 1] = flat[i]
-    else
-      used = used + count
-      counts[#counts + 1] = {index, count}
+-- each: how an amount is read, what is said of it, how it is taken from, and written:
+-- read (key, width, extra) -> known.  look (known, limit, width, extra, cost, id) -> fits, left before, ms until more is
+-- left, ms to wait.  take (known, limit, width, extra, cost, id, until).  write (known).
+local make = {}
+
+make[1] = function()
+  local function leaves(known, index) return (index + PARTS + 1) * known.part - now end
+
+  -- `flat`: index, count, ... of the parts of the window; `oldest`: the least index that is in the window
+  local function read(key, width)
+    local part = ceil(width / PARTS)
+    local current, flat, used, oldest, gone = floor(now / part), call('HGETALL', key), 0, nil, nil
+    for i = 1, #flat, 2 do
+      local index = tonumber(flat[i])
+      if index < current - PARTS then
+        gone = gone or {}
+        gone[#gone + 1] = flat[i]
+      else
+        used = used + flat[i + 1]
+        if not oldest or index < oldest then oldest = index end
+      end
     end
+    return {key = key, width = width, part = part, current = current, flat = flat, used = used, oldest = oldest,
+            gone = gone, added = 0, changed = false}
   end
-  table.sort(counts, function(a, b) return a[1] < b[1] end)
-  local function leaves(index) return (index + PARTS + 1) * part - now end
-  local reset, wait, freed = width, width, 0
-  if counts[1] then reset = leaves(counts[1][1]) end
-  for _, pair in ipairs(counts) do
-    freed = freed + pair[2]
-    if used - freed + cost <= limit then
-      wait = leaves(pair[1])
-      break
+
+  local function until_it_fits(known, limit, cost)
+    local parts, flat, freed = {{known.current, known.added}}, known.flat, 0
+    for i = 1, #flat, 2 do
+      local index = tonumber(flat[i])
+      if index >= known.current - PARTS then parts[#parts + 1] = {index, tonumber(flat[i + 1])} end
     end
+    table.sort(parts, function(a, b) return a[1] < b[1] end)
+    for _, pair in ipairs(parts) do
+      freed = freed + pair[2]
+      if known.used - freed + cost <= limit then return leaves(known, pair[1]) end
+    end
+    return known.width
   end
-  return used + cost <= limit, limit - used, reset, wait, function()
-    if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
-    redis.call('HINCRBY', key, current, cost)
-    redis.call('PEXPIRE', key, width + 2 * part)
+
+  local function look(known, limit, width, _, cost)
+    local used, oldest = known.used, known.oldest
+    local reset = oldest and leaves(known, oldest) or width
+    if used + cost <= limit then return true, limit - used, reset, 0 end
+    return false, limit - used, reset, until_it_fits(known, limit, cost)
   end
+
+  local function take(known, _, _, _, cost)
+    known.used, known.added = known.used + cost, known.added + cost
+    known.oldest = math.min(known.oldest or known.current, known.current)
+  end
+
+  local function write(known)
+    if known.gone then call('HDEL', known.key, unpack(known.gone)) end
+    call('HINCRBY', known.key, known.current, known.added)
+    call('PEXPIRE', known.key, known.width + 2 * known.part)
+  end
+
+  return read, look, take, write
 end
 
-look[2] = function(key, limit, width, size, cost)
-  local each = math.ceil(width * 1000 / limit)
-  local full_at = math.max(tonumber(redis.call('GET', key) or 0), now_us)
-  local after = full_at + cost * each
-  local left = math.floor((size * each - (full_at - now_us)) / each)
-  local wait = math.ceil((after - now_us - size * each) / 1000)
-  local reset = math.ceil(math.min(each, math.max(full_at - now_us, 0)) / 1000)
-  return after - now_us <= size * each, left, reset, cost > size and width or wait, function()
-    -- a request may take from the same amount twice
-    local then_full = math.max(tonumber(redis.call('GET', key) or 0), now_us) + cost * each
-    redis.call('SET', key, string.format('%.0f', then_full), 'PX', math.max(1, math.ceil((then_full - now_us) / 1000)))
+make[2] = function()
+  local function read(key)
+    return {key = key, full_at = tonumber(call('GET', key) or 0), changed = false}
   end
+
+  local function look(known, limit, width, size, cost)
+    local each, full_at = ceil(width * 1000 / limit), max(known.full_at, now_us)
+    local after = full_at + cost * each
+    local left = floor((size * each - (full_at - now_us)) / each)
+    local wait = ceil((after - now_us - size * each) / 1000)
+    local reset = ceil(math.min(each, max(full_at - now_us, 0)) / 1000)
+    return after - now_us <= size * each, left, reset, cost > size and width or wait
+  end
+
+  local function take(known, limit, width, _, cost)
+    known.full_at = max(known.full_at, now_us) + cost * ceil(width * 1000 / limit)
+  end
+
+  local function write(known)
+    local keep = max(1, ceil((known.full_at - now_us) / 1000))
+    call('SET', known.key, string.format('%.0f', known.full_at), 'PX', keep)
+  end
+
+  return read, look, take, write
 end
 
-look[3] = function(key, limit, _, ends, cost)
-  local used = tonumber(redis.call('GET', key) or 0)
-  local reset = math.max(ends - now, 1)
-  return used + cost <= limit, limit - used, reset, reset, function()
-    redis.call('INCRBY', key, cost)
-    redis.call('PEXPIREAT', key, ends + 60000)
+make[3] = function()
+  local function read(key)
+    return {key = key, used = tonumber(call('GET', key) or 0), added = 0, ends = 0, changed = false}
   end
+
+  local function look(known, limit, _, ends, cost)
+    local used, reset = known.used, max(ends - now, 1)
+    return used + cost <= limit, limit - used, reset, reset
+  end
+
+  local function take(known, _, _, ends, cost)
+    known.used, known.added, known.ends = known.used + cost, known.added + cost, ends
+  end
+
+  local function write(known)
+    call('INCRBY', known.key, known.added)
+    call('PEXPIREAT', known.key, known.ends + 60000)
+  end
+
+  return read, look, take, write
 end
 
-look[4] = function(key, limit, _, _, _, id, ends)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  local used = redis.call('ZCARD', key)
-  local held = redis.call('ZSCORE', key, id)
-  return held or used < limit, limit - used, 1000, 1000, function()
-    redis.call('ZADD', key, ends, id)
-    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-    redis.call('PEXPIREAT', key, tonumber(last[2]) + 1000)
+make[4] = function()
+  local function read(key)
+    call('ZREMRANGEBYSCORE', key, '-inf', now)
+    return {key = key, used = call('ZCARD', key), over = false, changed = false}
   end
+
+  local function look(known, limit, _, _, _, id)
+    if known.over then
+      -- what was over when it was taken holds nothing for the next one
+      call('ZREMRANGEBYSCORE', known.key, '-inf', now)
+      known.used, known.over = call('ZCARD', known.key), false
+    end
+    local used = known.used
+    return used < limit or call('ZSCORE', known.key, id), limit - used, 1000, 1000
+  end
+
+  local function take(known, _, _, _, _, id, ends)
+    known.used, known.over = known.used + call('ZADD', known.key, ends, id), known.over or ends <= now
+  end
+
+  local function write(known)
+    local last = call('ZRANGE', known.key, -1, -1, 'WITHSCORES')
+    if last[2] then call('PEXPIREAT', known.key, tonumber(last[2]) + 1000) end
+  end
+
+  return read, look, take, write
 end
 
-look[5] = function(key, _, _, ends, _, id)
-  local holder = redis.call('GET', key)
-  local reset = math.max(ends - now, 1)
-  return not holder or holder == id, holder and 0 or 1, reset, reset, function()
-    redis.call('SET', key, id, 'PX', reset)
+make[5] = function()
+  local function read(key)
+    return {key = key, holder = call('GET', key), ends = 0, changed = false}
   end
+
+  local function look(known, _, _, ends, _, id)
+    local holder, reset = known.holder, max(ends - now, 1)
+    return not holder or holder == id, holder and 0 or 1, reset, reset
+  end
+
+  local function take(known, _, _, ends, _, id)
+    known.holder, known.ends = id, ends
+  end
+
+  local function write(known)
+    call('SET', known.key, known.holder, 'PX', max(known.ends - now, 1))
+  end
+
+  return read, look, take, write
 end
 
-look[6] = function(key, limit, rate, ends)
-  local bar = string.find(key, '|', 1, true)
-  local spent = tonumber(redis.call('HGET', string.sub(key, 1, bar - 1), string.sub(key, bar + 1)) or 0)
-  local reset = math.max(ends - now, 1)
-  local function nothing() end
-  if spent < limit then return true, limit - spent, reset, reset, nothing end
-  if rate == 0 then return false, 0, reset, reset, nothing end
-  local fits, _, _, wait, take = look[1](key, rate, 60000, 0, 1)
-  return fits, 0, reset, wait, take
+make[6] = function()
+  local read_window, look_window, take_window, write_window = make[1]()
+
+  local function read(key)
+    local bar = string.find(key, '|', 1, true)
+    return {key = key, spent = tonumber(call('HGET', string.sub(key, 1, bar - 1), string.sub(key, bar + 1)) or 0)}
+  end
+
+  local function look(known, limit, rate, ends)
+    local spent, reset = known.spent, max(ends - now, 1)
+    if spent < limit then return true, limit - spent, reset, reset end
+    if rate == 0 then return false, 0, reset, reset end
+    known.throttle = known.throttle or read_window(known.key, 60000)
+    local fits, _, _, wait = look_window(known.throttle, rate, 60000, 0, 1)
+    return fits, 0, reset, wait
+  end
+
+  local function take(known)
+    if known.throttle then take_window(known.throttle, 0, 0, 0, 1) end
+  end
+
+  local function write(known)
+    if known.throttle then write_window(known.throttle) end
+  end
+
+  return read, look, take, write
+end
+
+local kinds = {}
+local function kind_of(number)
+  local kind = kinds[number]
+  if not kind then
+    kind = {make[number]()}
+    kinds[number] = kind
+  end
+  return kind
 end
 
 -- what a request takes off the amount that is answered
@@ -105,24 +216,37 @@ local function taken(kind, cost)
   return kind >= 4 and 1 or cost
 end
 
-local answers = {}
+-- what is known of each amount by key, and which of them have been taken from, with how they are written
+local amounts, changed = {}, {}
+local answers, takes, known = {}, ARGV[2] == '1', {}
 for number, request in ipairs(cjson.decode(ARGV[1])) do
-  local admitted, seen = ARGV[2] == '1', {}
-  for index, demand in ipairs(request[3]) do
-    local fits, left, reset, wait, take = look[demand[2]](
-      demand[1], demand[3], demand[4], demand[5], demand[6], request[1], request[2])
-    seen[index] = {fits, left, reset, wait, take, taken(demand[2], demand[6])}
+  local id, ends, demands = request[1], request[2], request[3]
+  local admitted, answer, fitting = takes, {}, {}
+  for index, demand in ipairs(demands) do
+    local key, width, extra = demand[1], demand[4], demand[5]
+    local kind, amount = kind_of(demand[2]), amounts[key]
+    if not amount then
+      amount = kind[1](key, width, extra)
+      amounts[key] = amount
+    end
+    local fits, left, reset, wait = kind[2](amount, demand[3], width, extra, demand[6], id)
+    answer[index], known[index], fitting[index] = {left, reset, fits and 0 or max(wait, 1)}, amount, fits
     if not fits and demand[7] then admitted = false end
   end
-  local answer = {}
-  for index, one in ipairs(seen) do
-    local fits, left = one[1], one[2]
-    if admitted and fits then
-      one[5]()
-      left = left - one[6]
+  for index, demand in ipairs(demands) do
+    local one = answer[index]
+    if admitted and fitting[index] then
+      local amount, cost, kind = known[index], demand[6], kind_of(demand[2])
+      kind[3](amount, demand[3], demand[4], demand[5], cost, id, ends)
+      if not amount.changed then
+        amount.changed = true
+        changed[#changed + 1] = {kind[4], amount}
+      end
+      one[1] = one[1] - taken(demand[2], cost)
     end
-    answer[index] = {math.max(left, 0), one[3], fits and 0 or math.max(one[4], 1)}
+    one[1] = max(one[1], 0)
   end
   answers[number] = answer
 end
+for _, one in ipairs(changed) do one[1](one[2]) end
 return string.format('[%.0f,', now_us) .. cjson.encode(answers) .. ']'

@@ -1,0 +1,90 @@
+"""Where the store is: where the URL says, or wherever the Sentinels say that the primary is.
+
+In:    `RedisSettings`.
+Out:   connections to it that it has let in. Raises Refused, OSError, TimeoutError.
+Never: a command of those who ask.
+"""
+
+import asyncio
+from functools import partial
+from ssl import SSLContext
+from typing import Any
+
+from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
+
+from shared.settings.redis import RedisSettings
+from shared.store.connection import Argument, Connection, Refused
+
+# opening a connection takes longer than a command
+_LEAST_CONNECT_S = 0.5
+Place = tuple[str, int]
+
+
+class Address:
+    """Opens connections."""
+
+    def __init__(self, settings: RedisSettings, timeout_s: float) -> None:
+        """`timeout_s`: of a command. Raises ValueError for a URL that is none."""
+        known = dict[str, Any](parse_url(settings.url))
+        self._connect_s = max(timeout_s, _LEAST_CONNECT_S)
+        self._make = partial(Connection, timeout_s, self._connect_s)
+        self._place: Place = known.get("host", "localhost"), known.get("port", 6379)
+        self._path: str | None = known.get("path")
+        self._tls = _tls(known) if known.get("connection_class") is SSLConnection else None
+        self._primary = settings.primary
+        self._sentinels: list[Place] = [
+            (host, int(port)) for host, _, port in (one.rpartition(":") for one in settings.sentinels)]
+        hello: list[Argument] = ["HELLO", 3]
+        if "username" in known or "password" in known:
+            hello += ["AUTH", known.get("username", "default"), known.get("password", "")]
+        self._greeting = [hello, ["SELECT", known["db"]]] if known.get("db") else [hello]
+
+    async def open(self) -> Connection:
+        """A connection that may be asked."""
+        place = await self._found() if self._sentinels else self._place
+        async with asyncio.timeout(self._connect_s):
+            made = await self._dial(place, self._tls)
+            try:
+                for answer in await made.ask(self._greeting):
+                    if isinstance(answer, Refused):
+                        raise answer
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+    async def _dial(self, place: Place, tls: SSLContext | None) -> Connection:
+        loop = asyncio.get_running_loop()
+        if self._path is not None and not self._sentinels:
+            return (await loop.create_unix_connection(self._make, self._path))[1]
+        return (await loop.create_connection(self._make, *place, ssl=tls))[1]
+
+    async def _found(self) -> Place:
+        """Where the primary is, as the first Sentinel says that knows; the next question goes to that one first."""
+        failures = []
+        for sentinel in tuple(self._sentinels):
+            try:
+                async with asyncio.timeout(self._connect_s):
+                    [answer] = await self._asked(sentinel)
+            except (OSError, TimeoutError) as exc:
+                failures.append(f"{sentinel[0]}:{sentinel[1]}: {exc!r}")
+                continue
+            if isinstance(answer, list):
+                self._sentinels.remove(sentinel)
+                self._sentinels.insert(0, sentinel)
+                return answer[0].decode(), int(answer[1])
+            failures.append(f"{sentinel[0]}:{sentinel[1]}: {answer!r}")
+        raise ConnectionError(f"no Sentinel knows a primary named {self._primary!r}: {'; '.join(failures)}")
+
+    async def _asked(self, sentinel: Place) -> list[Any]:
+        made = await self._dial(sentinel, None)
+        try:
+            return await made.ask([["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._primary]])
+        finally:
+            made.close()
+
+
+def _tls(known: dict[str, Any]) -> SSLContext:
+    """As the URL's `ssl_...` parts say; by default the store has to prove its name."""
+    options = {name.removeprefix("ssl_"): value for name, value in known.items() if name.startswith("ssl_")}
+    return RedisSSLContext(**{"cert_reqs": "required", "check_hostname": True, **options}).get()
