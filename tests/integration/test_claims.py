@@ -31,7 +31,7 @@ def hearing(request_id: str, key: str | None, body: bytes = b"") -> Hearing:
     assert look(found) is None
     record: Record = None  # type: ignore[assignment]  # nobody looks at it here
     return Hearing(case=found, record=record, request_id=request_id, trace=TraceContext.new(sampled=False),
-                   started_us=0, timing={}, span=None, deciding=None)
+                   started_us=0, timing={}, source="edge", span=None, deciding=None)
 
 
 def told(found: Decision | KeptAnswer | None) -> object:
