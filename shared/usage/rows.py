@@ -70,6 +70,21 @@ class _Whole:
         self.measures = Measures.of([row for _, row in parts])
         self.errors = sum(row[0] for hundred, row in parts if hundred >= 5)
         self.refused = sum(row[0] for hundred, row in parts if hundred == 4)
+        # by the values and the time that it was told with
+        self._rows: dict[tuple[Values, int | None], UsageRow] = {}
+
+    def row(self, values: Values, time: int | None) -> UsageRow:
+        """As a row of an answer, the same one as before."""
+        known = self._rows.get((values, time))
+        if known is None:
+            known = self._rows[values, time] = self.beside(values, time, None)
+        return known
+
+    def beside(self, values: Values, time: int | None, before: Sums | None) -> UsageRow:
+        """As a row of an answer that compares."""
+        members: dict[str, Any] = dict(zip(DIMENSIONS, values, strict=True))
+        members.update(self.told)
+        return UsageRow(time=time, before=before, **members)
 
     @cached_property
     def told(self) -> Mapping[str, int | None]:
@@ -135,10 +150,9 @@ def _by_time(chosen: list[Values], found: Found, wholes: Wholes) -> list[UsageRo
 
 
 def _row(values: Values, whole: _Whole, time: int | None, earlier: Mapping[Values, _Whole] | None) -> UsageRow:
-    before = None if earlier is None else _sums(earlier.get(values, _NOTHING).told)
-    members: dict[str, Any] = dict(zip(DIMENSIONS, values, strict=True))
-    members.update(whole.told)
-    return UsageRow(time=time, before=before, **members)
+    if earlier is None:
+        return whole.row(values, time)
+    return whole.beside(values, time, _sums(earlier.get(values, _NOTHING).told))
 
 
 def _total(groups: Mapping[Values, _Whole]) -> Sums:

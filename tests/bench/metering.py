@@ -16,7 +16,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import redis
@@ -194,6 +196,24 @@ def token_of(cluster: Platform) -> str:
     return made
 
 
+def asked(cluster: Platform, path: str, seconds: float) -> list[float]:
+    """Milliseconds of each answer of the admin API, over one connection, as a dashboard asks."""
+    parts, took, token = urlsplit(cluster.control), list[float](), cluster.admin_token
+    connection = HTTPConnection(str(parts.hostname), parts.port)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        connection.request("GET", f"/v1{path}", headers={"Authorization": f"Bearer {token}"})
+        with connection.getresponse() as answer:
+            answer.read()
+        took.append((time.monotonic() - began) * 1000)
+        if answer.status != 200:
+            raise RuntimeError(f"GET {path}: {answer.status}")
+        time.sleep(QUERY_EVERY_S)
+    connection.close()
+    return took
+
+
 def query(bench: Bench, seconds: float) -> None:
     """Queries of the last day, by operation and client, beside calls."""
     bench.publish(events(100_000, 20, 10, now_ms() - DAY_MS, DAY_MS))
@@ -202,13 +222,7 @@ def query(bench: Bench, seconds: float) -> None:
     for rate in (0, QUERY_RATE):
         running = load(f"{bench.cluster.ingress}/{PROJECT}/echo", token, seconds, rate) if rate else None
         time.sleep(1)
-        took: list[float] = []
-        end = time.monotonic() + seconds - 2
-        while time.monotonic() < end:
-            began = time.monotonic()
-            bench.cluster.admin("GET", f"/projects/{PROJECT}/usage?by=operation,client")
-            took.append((time.monotonic() - began) * 1000)
-            time.sleep(QUERY_EVERY_S)
+        took = asked(bench.cluster, f"/projects/{PROJECT}/usage?by=operation,client", seconds - 2)
         given = f"{rps(running):.0f} of {rate} calls/s" if running is not None else "no calls"
         took.sort()
         print(f"a usage query of the last day, 200 groups, beside {given}: p50 {statistics.median(took):.1f} ms, "
