@@ -108,16 +108,16 @@ class Gate:
         if self._line:
             self._let_in()
 
-    def told(self, took_us: int, timing: Mapping[str, int], unread_us: int) -> None:
-        """An answer has come: how long after its call was published, the microseconds of each hop, and how long it lay
-        here.
+    def told(self, took_us: int, timing: Mapping[str, int]) -> None:
+        """An answer has come: how long after its call was published, and the microseconds of each hop.
 
         Two measures, and the lesser counts: clocks of other machines may be wrong, and what an execution that was put
-        aside has waited for is no queue.
+        aside has waited for is no queue. How long the answer lay here is not in it: fewer calls under way make an edge
+        that is busy with refusing no faster.
         """
         window, now_us = self._window, self._clock.elapsed_us()
         worked_us = timing.get("policy", 0) + timing.get("executor", 0)
-        queued_us = timing.get("policy-queue", 0) + timing.get("executor-queue", 0) + unread_us
+        queued_us = timing.get("policy-queue", 0) + timing.get("executor-queue", 0)
         window.answers += 1
         window.queued_us += max(0, min(took_us - worked_us, queued_us))
         window.worked_us += worked_us

@@ -170,8 +170,7 @@ class Door:
             if how.kept:
                 raise answer.still_running(target.project, visit.request_id, how.wait_ms) from error
             raise
-        parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing,
-                        (parts.clock.now_ms() - reply.placed_ms) * 1000)
+        parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing)
         parts.traces.answered(visit, reply)
         return answer.of_reply(reply, visit.request_id)
 

@@ -34,6 +34,8 @@ Found = dict[Place, list[Row]]
 Part = tuple[int, Row]
 # sums that are remembered, about two kilobytes each
 _MOST = 5_000
+# groups that are added up to one sum of many
+_TOGETHER = 16
 # names of fields whose groups are remembered, for each question
 _MOST_NAMES = 5_000
 
@@ -68,6 +70,7 @@ class _Whole:
 
     def __init__(self, parts: list[Part]) -> None:
         self.measures = Measures.of([row for _, row in parts])
+        self.stored = self.measures.row()
         self.errors = sum(row[0] for hundred, row in parts if hundred >= 5)
         self.refused = sum(row[0] for hundred, row in parts if hundred == 4)
         # by the values and the time that it was told with
@@ -107,6 +110,11 @@ class Wholes:
             found.setdefault(key, []).extend((hundred, row) for row in rows)
         return {key: self._of(some) for key, some in found.items()}
 
+    def total(self, groups: Iterable[_Whole]) -> _Whole:
+        """The sum of all groups: few have changed, so few of the sums that it is made of are made again."""
+        rows = [(0, group.stored) for group in groups]
+        return _Whole([(0, self._of(rows[at:at + _TOGETHER]).stored) for at in range(0, len(rows), _TOGETHER)])
+
     def _of(self, parts: list[Part]) -> _Whole:
         # rows that stand here are held, so no others have their ids
         key = tuple([id(row) for _, row in parts])
@@ -128,7 +136,7 @@ def answer_of(query: UsageQuery, wanted: Range, found: Found, before: Found | No
     groups = wholes.by_key((group.values, group.hundred, rows) for (_, group), rows in found.items())
     earlier = None if before is None else wholes.by_key(
         (group.values, group.hundred, rows) for (_, group), rows in before.items())
-    total, total_before = _total(groups), None if earlier is None else _total(earlier)
+    total, total_before = _total(groups, wholes), None if earlier is None else _total(earlier, wholes)
     if earlier is not None:
         groups.update({values: _NOTHING for values in earlier if values not in groups})
     order = sorted(groups, key=lambda values: (-_measure(groups[values], query.order), tuple(map(_text, values))))
@@ -155,10 +163,10 @@ def _row(values: Values, whole: _Whole, time: int | None, earlier: Mapping[Value
     return whole.beside(values, time, _sums(earlier.get(values, _NOTHING).told))
 
 
-def _total(groups: Mapping[Values, _Whole]) -> Sums:
+def _total(groups: Mapping[Values, _Whole], wholes: Wholes) -> Sums:
     if not groups:
         return Sums()
-    sums = _sums(_Whole([(0, whole.measures.row()) for whole in groups.values()]).told)
+    sums = _sums(wholes.total(groups.values()).told)
     sums.errors = sum(whole.errors for whole in groups.values())
     sums.refused = sum(whole.refused for whole in groups.values())
     return sums

@@ -52,7 +52,7 @@ class Served:
         while self._working and self._working[0][0] <= now_ms:
             _, published_ms, answer = self._working.popleft()
             took_us, worked_us = (now_ms - published_ms) * 1000, self._work_ms * 1000
-            self.gate.told(took_us, {"policy-queue": took_us - worked_us, "executor": worked_us}, 0)
+            self.gate.told(took_us, {"policy-queue": took_us - worked_us, "executor": worked_us})
             if not answer.done():
                 answer.set_result(None)
         for _ in range(3):
@@ -121,9 +121,9 @@ def full(patience_ms: int = 60_000) -> tuple[Gate, StoppedClock]:
     """A gate with `LEAST` places, all taken."""
     clock = StoppedClock()
     gate = Gate(clock, most=LEAST + 3, target_ms=TARGET_MS, patience_ms=patience_ms)
-    gate.told(10 * TARGET_MS * 1000, {}, 10 * TARGET_MS * 1000)
+    gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
     clock.now += 1_000
-    gate.told(10 * TARGET_MS * 1000, {}, 10 * TARGET_MS * 1000)
+    gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
     return gate, clock
 
 
@@ -186,20 +186,20 @@ async def test_whoever_hangs_up_leaves_the_line_and_no_place_is_lost() -> None:
     assert fourth.done()
 
 
-@pytest.mark.parametrize(("took_ms", "timing_ms", "unread_ms"), [
+@pytest.mark.parametrize(("took_ms", "timing_ms"), [
     # it was put aside for a minute
-    (60_000, {"policy-queue": 1, "executor-queue": 1, "executor": 5}, 1),
+    (60_000, {"policy-queue": 1, "executor-queue": 1, "executor": 5}),
     # the clock of the machine that read it is a minute ahead
-    (10, {"policy-queue": 60_000, "executor-queue": 0}, 0),
-    # so is that of whoever wrote the answer
-    (10, {"policy-queue": 1}, -60_000)])
-def test_neither_what_was_put_aside_nor_a_wrong_clock_is_a_queue(
-        took_ms: int, timing_ms: dict[str, int], unread_ms: int) -> None:
+    (10, {"policy-queue": 60_000, "executor-queue": 0}),
+    # this process was too busy to read its answer
+    (60_000, {"policy-queue": 1, "executor-queue": 1})])
+def test_neither_what_was_put_aside_nor_a_wrong_clock_nor_a_busy_edge_is_a_queue(
+        took_ms: int, timing_ms: dict[str, int]) -> None:
     clock = StoppedClock()
     gate = Gate(clock, most=MOST, target_ms=TARGET_MS, patience_ms=60_000)
     for _ in range(10):
         clock.now += 100
-        gate.told(took_ms * 1000, {hop: took * 1000 for hop, took in timing_ms.items()}, unread_ms * 1000)
+        gate.told(took_ms * 1000, {hop: took * 1000 for hop, took in timing_ms.items()})
     assert gate.places == MOST
 
 
