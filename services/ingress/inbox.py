@@ -139,6 +139,8 @@ class Door:
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
+        # before it has a place: whoever sends it slowly keeps nobody out
+        seen.body = await self._body(request, visit)
         await parts.gate.enter()
         if target.operation.mode == "events":
             # a stream lasts for as long as it likes, and keeps nobody waiting
@@ -152,7 +154,6 @@ class Door:
     async def _published(self, request: web.BaseRequest, visit: Visit, seen: translate.HttpParts,
                          target: Target) -> answer.Answer | web.StreamResponse:
         parts = self._parts
-        seen.body = await self._body(request, visit)
         how = target.answering(seen.headers.get(H.PREFER))
         record = translate.to_record(
             seen, target, visit.request_id, parts.clock.now_ms() + how.run_ms,
