@@ -1,12 +1,12 @@
 """How many calls may be under way: as many as the cluster answers without keeping them waiting in its queues.
 
-In:    calls that come and end; of each answer, how long it took and how long somebody worked on it.
+In:    calls that come and end; of each answer, how long it took and what each hop says of its time.
 Out:   a place, at once or after a while in line; Overloaded.
 Never: HTTP, Kafka; a word on whose call it is.
 
-Each answer tells how long it waited in queues. While that is less than `target_ms`, every call gets
-a place, slow workflows too. When it is more, there are places for what is answered in that time (Little's law: calls
-under way = rate of answers x their time), and whoever comes then waits in line here, where waiting costs nothing.
+Each answer tells how long it waited in queues. While that is less than `target_ms`, every call gets a place, slow
+workflows too. When it is more, there are places for what is answered in that time (Little's law: calls under way = rate
+of answers x their time), and whoever comes then waits in line here, where waiting costs nothing.
 
 The line is served in the order of arrival until it is so long that some have to be refused. From then on, and for a
 second after, those who came last go first, and those who have waited for longer than `target_ms` wait for that to be
@@ -98,7 +98,8 @@ class Gate:
         try:
             await waiting.place
         except asyncio.CancelledError:
-            if waiting.place.done() and not waiting.place.cancelled():
+            given = waiting.place.done() and not waiting.place.cancelled() and waiting.place.exception() is None
+            if given:
                 self.leave()
             raise
 

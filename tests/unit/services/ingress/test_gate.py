@@ -167,6 +167,22 @@ async def test_whoever_has_waited_too_long_is_refused() -> None:
     assert gate.in_line == 0
 
 
+async def test_whoever_hangs_up_as_it_is_refused_gives_no_place_back() -> None:
+    gate, clock = full(patience_ms=50)
+    inside = await entered(gate, LEAST)
+    [waits] = await entered(gate, 1)
+    clock.now += 51
+    gate._look_again()
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)
+    assert gate.in_line == 0
+    # as many are inside as before: the next one waits
+    [following] = await entered(gate, 1)
+    assert not following.done()
+    assert all(one.done() for one in inside)
+    following.cancel()
+
+
 async def test_whoever_hangs_up_leaves_the_line_and_no_place_is_lost() -> None:
     gate, _ = full()
     await entered(gate, LEAST)
