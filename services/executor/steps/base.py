@@ -6,7 +6,7 @@ Never: a step kind.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,6 +80,31 @@ class Walk(Protocol):
 
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap; `scene.last` is the output of the last one that ran."""
+
+
+class ChoiceStep(ABC):
+    """A step that runs one of several lists of steps, and gives the name of the way that it took."""
+
+    holds = True
+    waits = False
+
+    def __init__(self, ways: Iterable[Walk]) -> None:
+        """All lists that there are."""
+        self.at_once = all(steps.at_once for steps in ways)
+
+    @abstractmethod
+    def way(self, scene: Scene) -> tuple[str, Walk]:
+        """The way to take. Raises WorkflowFailed."""
+
+    async def run(self, scene: Scene) -> str | Leap:
+        """The way that was taken."""
+        name, steps = self.way(scene)
+        return await steps.walk(scene.beside()) or name
+
+    def now(self, scene: Scene) -> str | Leap:
+        """As `run`; what ran last inside it is over before anybody looks."""
+        name, steps = self.way(scene)
+        return steps.now(scene) or name
 
 
 @dataclass(frozen=True, slots=True)
