@@ -66,6 +66,9 @@ ROUTES: tuple[Route, ...] = (*projects.ROUTES, *access.ROUTES, *signals.ROUTES, 
                              *allowance.ROUTES, *traces.ROUTES,
                              *documents.ROUTES)
 
+# somebody waits for what is written here, and can try again
+_WAIT_MS = 10_000
+
 
 class AdminServer:
     """Listens last, stops first."""
@@ -90,7 +93,8 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("control", service), Tasks()
     configured = own.admin_token.get_secret_value() if own.admin_token is not None else None
     token = admin_token(configured, Path(service.state_dir))
-    store, outbox = Store(RedisSettings(), metrics, patient=True), Outbox(kafka, metrics)
+    store = Store(RedisSettings(), metrics, patient=True)
+    outbox = Outbox(kafka.model_copy(update={"send_timeout_ms": min(kafka.send_timeout_ms, _WAIT_MS)}), metrics)
     registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces, own.max_trace_bytes)
     vault = Vault.of(ClusterKey().seal(), os.environ)
     book, key_sets = PolicyBook(vault), KeySets(vault, clock, tasks)

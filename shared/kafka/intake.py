@@ -58,6 +58,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._clock = SystemClock()
         self._room, self._idle = asyncio.Event(), asyncio.Event()
         self._stopping = False
+        # a commit did not end though the broker answers
+        self._in_doubt = False
         self._loops: list[asyncio.Task[Any]] = []
         self.handler: Callable[[Sequence[Record]], None] = _nobody
         metrics.kafka_errors.inc("commit", by=0)
@@ -191,20 +193,37 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                    if (offset := tracker.take_committable()) is not None}
         if not offsets or self._consumer is None:
             return
-        within_ms = self._settings.session_timeout_ms
+        # a second time there is less patience: by then somebody else may have the partitions
+        within_ms = self._settings.session_timeout_ms // (2 if self._in_doubt else 1)
         try:
             async with asyncio.timeout(within_ms / 1000) as limit:
                 await self._consumer.commit(offsets)
         except CLIENT_ERRORS as exc:
             self._metrics.kafka_errors.inc("commit")
-            if limit.expired():
+            answers = limit.expired() and await self._answers(self._consumer, offsets)
+            if answers and self._in_doubt:
                 # the client can lose the coordinator for good when a broker dies, and go on fetching: by now the group
                 # has given the partitions to somebody else, and both would work on every record
-                raise KafkaUnavailable(f"group {self._subscription.group}: no commit within {within_ms} ms; this "
-                                       "member may be in it no more, so it ends and joins anew") from exc
-            # what is not committed is delivered again; readers of the effects know repeats
+                raise KafkaUnavailable(f"group {self._subscription.group}: no commit within {within_ms} ms though the "
+                                       "broker answers; this member may be in it no more, so it ends and joins anew"
+                                       ) from exc
+            self._in_doubt = answers
+            for partition, offset in offsets.items():
+                if (tracker := self._trackers.get(partition)) is not None:
+                    tracker.put_back(offset)
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
+        else:
+            self._in_doubt = False
+
+    async def _answers(self, consumer: AIOKafkaConsumer, asked: Iterable[TopicPartition]) -> bool:
+        """Whether the broker is there: while it is not, no member of the group can commit, and nobody takes over."""
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                await consumer.end_offsets(list(asked))
+        except CLIENT_ERRORS:
+            return False
+        return True
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Commit what is done, then forget the partitions: their open records go to another member."""

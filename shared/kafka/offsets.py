@@ -50,3 +50,8 @@ class OffsetTracker:
         """The offset to commit since the last call, or None."""
         offset, self._committable = self._committable, None
         return offset
+
+    def put_back(self, offset: int) -> None:
+        """This one could not be committed; what was finished since then stands."""
+        if self._committable is None:
+            self._committable = offset

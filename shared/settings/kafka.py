@@ -48,8 +48,9 @@ class KafkaSettings(BaseSettings):
     stuck_after_ms: PositiveInt = 8_000
     # an unacknowledged batch older than this makes the sender say that the broker is away
     stalled_after_ms: PositiveInt = 2_000
-    # aiokafka's idempotent producer never gives up by itself
-    send_timeout_ms: PositiveInt = 10_000
+    # aiokafka's idempotent producer never gives up by itself. What follows from a request outlasts the restart of a
+    # broker: an event that is lost after its answer would be told anew, and otherwise, once the deadline is over
+    send_timeout_ms: PositiveInt = 60_000
     outbox_max_records: PositiveInt = 50_000
 
     @model_validator(mode="after")

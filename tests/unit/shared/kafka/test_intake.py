@@ -4,37 +4,74 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 
 from shared.kafka.faults import KafkaUnavailable
 from shared.kafka.intake import Intake, Subscription
+from shared.kafka.offsets import OffsetTracker
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 
 
 class Lost:
-    """A consumer that has lost its coordinator: it fetches, and never commits."""
+    """A consumer that has lost its coordinator: it fetches, and never commits. `away`: nor does the broker answer."""
 
-    def __init__(self) -> None:
-        self.commits = 0
+    def __init__(self, *, away: bool = False) -> None:
+        self.away, self.commits = away, list[Any]()
 
-    async def commit(self, _: Any) -> None:
-        """Never returns."""
-        self.commits += 1
+    async def commit(self, offsets: Any) -> None:
+        """Never returns while it is lost."""
+        self.commits.append(offsets)
         await asyncio.Event().wait()
 
+    async def end_offsets(self, _: Any) -> dict[Any, int]:
+        """Needs no coordinator."""
+        if self.away:
+            await asyncio.Event().wait()
+        return {}
 
-@pytest.mark.parametrize("commits", [True, False])
-async def test_commit_that_does_not_end_takes_the_service_down(commits: bool) -> None:
-    tasks, consumer = Tasks(), Lost()
-    intake = Intake(KafkaSettings(session_timeout_ms=50, heartbeat_interval_ms=10), tasks, Metrics(), Subscription(
-        group="g", instance="i", topics=("t",), max_open=1))
-    intake._consumer = consumer  # type: ignore[assignment]  # a real one loses its coordinator once in many crashes
-    tracker = type("Tracker", (), {"take_committable": lambda _: 1 if commits else None})()
-    intake._trackers["t"] = tracker  # type: ignore[index]
-    if commits:
-        with pytest.raises(KafkaUnavailable, match="joins anew"):
-            await intake._commit()
-    else:
+
+PLACE = TopicPartition("t", 0)
+
+
+def member(consumer: Any) -> Intake:
+    intake = Intake(KafkaSettings(session_timeout_ms=50, request_timeout_ms=50, heartbeat_interval_ms=10), Tasks(),
+                    Metrics(), Subscription(group="g", instance="i", topics=("t",), max_open=1))
+    # a real one loses its coordinator once in many crashes
+    intake._consumer = consumer
+    tracker = intake._trackers[PLACE] = OffsetTracker()
+    tracker.fetched([4])
+    tracker.finished([4])
+    return intake
+
+
+async def test_member_that_cannot_commit_though_the_broker_answers_ends() -> None:
+    consumer = Lost()
+    intake = member(consumer)
+    await intake._commit()
+    with pytest.raises(KafkaUnavailable, match="joins anew"):
         await intake._commit()
-    assert consumer.commits == int(commits)
+    assert consumer.commits == [{PLACE: 5}, {PLACE: 5}], "what is not committed is committed later"
+
+
+async def test_member_outlasts_a_broker_that_is_away() -> None:
+    consumer = Lost(away=True)
+    intake = member(consumer)
+    for _ in range(3):
+        await intake._commit()
+    consumer.away = False
+    await intake._commit()
+    intake._trackers[PLACE].fetched([5])
+    intake._trackers[PLACE].finished([5])
+    with pytest.raises(KafkaUnavailable, match="joins anew"):
+        await intake._commit()
+    assert consumer.commits == [{PLACE: 5}] * 4 + [{PLACE: 6}]
+
+
+async def test_member_with_nothing_to_commit_asks_nobody() -> None:
+    consumer = Lost()
+    intake = member(consumer)
+    intake._trackers[PLACE].take_committable()
+    await intake._commit()
+    assert consumer.commits == []
