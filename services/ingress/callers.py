@@ -50,13 +50,20 @@ class Callers:
                  else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
         return client_ip(remote, chain, self._proxies)
 
+    def any_blocked(self, now_ms: int) -> bool:
+        """Whether anybody may be."""
+        return self._board.blocks(now_ms)
+
     def blocked(self, visit: Visit, seen: translate.HttpParts, target: Target, now_ms: int) -> Blocked | None:
         """Whether the caller is, before anything is read or published."""
         if not self._board.blocks(now_ms):
             return None
-        digest = translate.proofs(seen, target).digest
+        return self.blocked_by(visit, target, translate.proofs(seen, target).digest, seen.client_ip, now_ms)
+
+    def blocked_by(self, visit: Visit, target: Target, digest: str | None, address: str, now_ms: int) -> Blocked | None:
+        """The same of a caller whose token and address are known."""
         token = self._routes.caller_of(digest) if digest else None
-        subjects = [("ip", seen.client_ip)]
+        subjects = [("ip", address)]
         if token is not None:
             subjects += [("client", token.client), ("token", token.id)]
         found = refusal(self._board.about(target.project, subjects, now_ms), now_ms)

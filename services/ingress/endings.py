@@ -5,11 +5,9 @@ Out:   the answer to an error; usage, metrics, the trace, a line of the access l
 Never: a second count of a request that ended further in.
 """
 
-from aiohttp import web
 from msgspec import Struct
 
 from services.ingress import answer
-from services.ingress.callers import Callers
 from services.ingress.edge_usage import EdgeUsage
 from services.ingress.routes import EdgeRoutes
 from services.ingress.traces import EdgeTraces
@@ -27,25 +25,28 @@ class Endings(Struct, frozen=True, kw_only=True):
 
     clock: Clock
     routes: EdgeRoutes
-    callers: Callers
     usage: EdgeUsage
     metrics: Metrics
     access: AccessLog
     traces: EdgeTraces
 
-    def refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
-        """The edge itself ends it."""
+    def refused(self, visit: Visit, error: WeirError, address: str) -> answer.Answer:
+        """The edge itself ends it. `address`: whence it came."""
+        self.count(visit, error, address)
+        return answer.of_error(error, visit.request_id)
+
+    def count(self, visit: Visit, error: WeirError, address: str) -> None:
+        """The edge itself has ended it."""
         unclear = isinstance(error, (NotAcknowledged, TimedOut)) or not isinstance(error, Refused)
         kind: Kind = "delivery" if visit.published_us and unclear else "request"
         # a name that nobody has must not become one in the counters
         served = self.routes.served(visit.project)
-        wanted = served is None or served.keeps_addresses
+        kept = served is None or served.keeps_addresses
         self.usage.ended(kind, visit, error, project="" if served is None else visit.project,
-                         address=self.callers.address(request) if wanted else "")
+                         address=address if kept else "")
         reason = str(error.reason)
         self.metrics.requests.inc(*visit.labels, reason)
         visit.error = (reason, str(error))
-        return answer.of_error(error, visit.request_id)
 
     def finish(self, visit: Visit, status: int) -> None:
         """The caller has its answer, or is about to."""

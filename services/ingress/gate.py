@@ -11,12 +11,13 @@ of answers x their time), and whoever comes then waits in line here, where waiti
 The line is served in the order of arrival until it is so long that some have to be refused. From then on, and for a
 second after, those who came last go first, and those who have waited for longer than `target_ms` wait for that to be
 over: nobody may want their answers any more (adaptive LIFO: B. Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Whoever
-has waited for `patience_ms` is refused.
+has waited for `patience_ms` is refused. A long line is of no use then, and whoever leaves it in vain costs more than
+one who is refused at once: it has room for few, and for some more every moment, for the overload may be over.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +25,13 @@ from shared.clock import Clock
 from shared.errors import Overloaded
 
 LEAST = 64
+# answers come in trains: what one window holds says little
+_WINDOWS = 5
 _WINDOW_US, _HASTE_US, _LOOK_S = 200_000, 1_000_000, 0.1
+# from what arrives on a connection to the task that asks for a place
+_TURNS = 4
+# by which part the line gets longer at each look, when few are refused, and when many are
+_SOON, _LATER = 8, 64
 _AGAIN = {"Retry-After": "1"}
 
 
@@ -38,15 +45,23 @@ class Window:
     worked_us: int = 0
 
 
-def places(window: Window, now_us: int, before: int, target_us: int, most: int) -> int:
-    """How many calls may be under way after such a window, when it were `before` until now."""
+def places(window: Window, now_us: int, before: int, target_us: int, most: int, *, wanted: bool) -> int:
+    """How many calls may be under way after such a window, when it were `before` until now. `wanted`: some wait."""
     if not window.answers:
         return before
-    if window.queued_us <= target_us * window.answers:
-        return min(most, before + before // 4 + 16)
-    # the rate of answers x the time that each may take
-    allowed_us = target_us * window.answers + window.worked_us
-    return min(most, max(LEAST, allowed_us // (now_us - window.began_us)))
+    # as many as are answered in the time that each may take: the rate of answers x that time
+    fitting = (target_us * window.answers + window.worked_us) // (now_us - window.began_us)
+    if window.queued_us > target_us * window.answers:
+        return min(most, max(LEAST, fitting))
+    grown = before + before // 4 + 16
+    # with a line every place is taken, so more of them than fit would only make a queue
+    return min(most, max(before, min(grown, fitting + fitting // 4 + 16)) if wanted else grown)
+
+
+def _together(windows: Iterable[Window]) -> Window:
+    one, *more = windows
+    return Window(one.began_us, *(sum(getattr(window, name) for window in (one, *more))
+                                  for name in ("answers", "queued_us", "worked_us")))
 
 
 class _Waiting(NamedTuple):
@@ -61,9 +76,11 @@ class Gate:
         """Wide open."""
         self._clock, self._most = clock, most
         self._target_us, self._patience_us = target_ms * 1000, patience_ms * 1000
-        self._places, self._inside = most, 0
+        self._places, self._room = most, most
+        self._inside = self._expected = self._refusals = 0
         self._line: deque[_Waiting] = deque()
         self._window = Window(clock.elapsed_us())
+        self._windows = deque[Window](maxlen=_WINDOWS)
         self._refused_us: int | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -77,24 +94,46 @@ class Gate:
         """How many wait for a place."""
         return len(self._line)
 
-    def check(self) -> None:
-        """Whether one more may come at all: for whoever would do something for it before. Raises Overloaded."""
-        if self._inside + len(self._line) < self._most or self._open():
+    @property
+    def full(self) -> bool:
+        """Whether nobody may come, not even in line; those who are on their way come first."""
+        return self._full(self._expected)
+
+    def expect(self) -> None:
+        """One is on its way here, and comes within a few turns of the event loop."""
+        if not self._hurried():
             return
-        self._refused_us = self._clock.elapsed_us()
-        raise Overloaded(f"{self._most} requests are in flight already; try again shortly "
-                         "(WEIR_INGRESS_MAX_IN_FLIGHT)", headers=_AGAIN)
+        if not self._expected:
+            self._forget_expected(_TURNS)
+        self._expected += 1
+
+    def refusal(self) -> Overloaded | None:
+        """Why one more may not come at all: for whoever would do something for it before."""
+        if not self._full(0):
+            return None
+        self.refused()
+        why = (f"{self._most} requests are in flight already" if self._inside + len(self._line) >= self._most
+               else "the cluster is busy, and as many wait already as can be answered soon")
+        return Overloaded(f"{why}; try again shortly (WEIR_INGRESS_MAX_IN_FLIGHT)", headers=_AGAIN)
+
+    def refused(self) -> None:
+        """Somebody was refused because it is full."""
+        self._refused_us, self._refusals = self._clock.elapsed_us(), self._refusals + 1
+        if self._inside + len(self._line) >= self._most:
+            self._room = LEAST
 
     async def enter(self) -> None:
         """Take a place, which `leave` gives back. Raises Overloaded."""
         if self._open():
             self._inside += 1
             return
-        self.check()
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
         waiting = _Waiting(self._clock.elapsed_us(), asyncio.get_running_loop().create_future())
         self._line.append(waiting)
         if self._timer is None:
-            self._look_again()
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again)
         try:
             await waiting.place
         except asyncio.CancelledError:
@@ -123,9 +162,23 @@ class Gate:
         window.queued_us += max(0, min(took_us - worked_us, queued_us))
         window.worked_us += worked_us
         if now_us - window.began_us >= _WINDOW_US:
-            self._places = places(window, now_us, self._places, self._target_us, self._most)
+            self._windows.append(window)
+            self._places = places(_together(self._windows), now_us, self._places, self._target_us, self._most,
+                                  wanted=bool(self._line))
             self._window = Window(now_us)
             self._let_in()
+
+    def _forget_expected(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._forget_expected, turns - 1)
+        else:
+            self._expected = 0
+
+    def _full(self, expected: int) -> bool:
+        inside, in_line = self._inside + expected, len(self._line)
+        if inside < self._places and (not in_line or self._hurried()):
+            return False
+        return inside + in_line >= self._most or max(0, inside - self._places) + in_line >= self._room
 
     def _open(self) -> bool:
         return self._inside < self._places and (not self._line or self._hurried())
@@ -152,5 +205,7 @@ class Gate:
                 place.set_exception(Overloaded(
                     f"the cluster is busy, and no place came free within {self._patience_us // 1000} ms; try again "
                     "shortly (WEIR_INGRESS_LINE_PATIENCE_MS)", headers=_AGAIN))
+        self._room = min(self._most, self._room + self._room // (_SOON if self._refusals <= self._inside else _LATER))
+        self._refusals = 0
         self._let_in()
         self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again) if self._line else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.ingress import admission, answer, cors, message, translate
+from services.ingress.again import AGAIN, Again
 from services.ingress.callers import Callers
 from services.ingress.endings import Endings
 from services.ingress.executions import placed
@@ -53,6 +54,7 @@ class EdgeParts:
     routes: EdgeRoutes
     caller: Caller
     gate: Gate
+    again: Again
     callers: Callers
     endings: Endings
     metrics: Metrics
@@ -84,17 +86,21 @@ class Door:
         try:
             result = await self._call(request, visit, query)
         except WeirError as error:
-            result = self._parts.endings.refused(request, visit, error)
+            result = self._refused(request, visit, error)
         except Exception:
             log.exception("request %s failed", visit.request_id,
                           extra={"action": actions.REQUEST_FAILED, "request_id": visit.request_id})
-            result = self._parts.endings.refused(
-                request, visit, WeirError("an error inside the gateway; the log has the request id"))
+            result = self._refused(request, visit, WeirError("an error inside the gateway; the log has the request id"))
         self._parts.endings.finish(visit, result.status)
         if isinstance(result, web.StreamResponse):
             return result
         result.headers.update(_shared(request, visit))
+        if visit.error[0] in AGAIN:
+            self._parts.again.know(request, visit)
         return await message.send(request, result, self._parts.clock.now_ms() // 1000)
+
+    def _refused(self, request: web.BaseRequest, visit: Visit, error: WeirError) -> answer.Answer:
+        return self._parts.endings.refused(visit, error, self._parts.callers.address(request))
 
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse | None:
         """The answer to what is no call of an operation."""
@@ -125,17 +131,19 @@ class Door:
             visit.target = target = parts.routes.find(request.method, project, below)
         except Refused as error:
             blocked = parts.callers.blocked_address(request, project, parts.clock.now_ms())
-            return parts.endings.refused(request, visit, error if blocked is None else blocked)
+            return self._refused(request, visit, error if blocked is None else blocked)
         parts.traces.begin(visit, target, forced=(
             H.HTTP_TRACE in request.headers and self._may_ask(request, below, query, target)))
         admission.check_open(draining=self.draining)
         # a refusal has to cost as little as it can, when there are many
         parts.caller.check()
-        parts.gate.check()
+        full = parts.gate.refusal()
+        if full is not None:
+            return self._refused(request, visit, full)
         seen = parts.callers.parts(request, below, query)
         blocked = parts.callers.blocked(visit, seen, target, parts.clock.now_ms())
         if blocked is not None:
-            return parts.endings.refused(request, visit, blocked)
+            return self._refused(request, visit, blocked)
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
@@ -197,7 +205,7 @@ class Door:
         if stream.ended is not None:
             self._parts.traces.answered(visit, stream.ended)
         if stream.error is not None:
-            self._parts.endings.refused(request, visit, stream.error)
+            self._refused(request, visit, stream.error)
         return response
 
     async def _gone(self, request: web.BaseRequest, request_id: str) -> None:

@@ -12,15 +12,36 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Protocol
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 
 from services.ingress.answer import Answer, fits
+from services.ingress.doorstep import Connection
 
 SERVER = "weir"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 # RFC 9110, 6.4.1: neither a body, nor a length that says how long it would be
 _BODILESS = frozenset((204, 304, *range(100, 200)))
+
+
+class Manner(Protocol):
+    """What a request says of how it is answered."""
+
+    @property
+    def method(self) -> str:
+        """As it came."""
+        ...
+
+    @property
+    def version(self) -> HttpVersion:
+        """Of the protocol."""
+        ...
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection goes on."""
+        ...
 
 
 class Sent(web.StreamResponse):
@@ -48,21 +69,23 @@ _GOES_ON, _CLOSED = Sent(keep_alive=True), Sent(keep_alive=False)
 
 async def send(request: web.BaseRequest, answer: Answer, now_s: int) -> web.StreamResponse:
     """Write to the caller, if it is still there. Raises ValueError for a header that no message may have."""
-    made, transport = message(request, answer, _date(now_s)), request.transport
+    made, transport = message(request, answer, now_s), request.transport
     if transport is None or transport.is_closing():
         return _CLOSED
     transport.write(made)
+    if isinstance(request.protocol, Connection):
+        request.protocol.answered()
     if request.protocol.writing_paused:
         # whoever reads slowly gets no further answer made before it has read this one
         await request.writer.drain()
     return _GOES_ON if request.keep_alive else _CLOSED
 
 
-def message(request: web.BaseRequest, answer: Answer, date: str) -> bytes:
+def message(request: Manner, answer: Answer, now_s: int) -> bytes:
     """The whole answer. Raises ValueError."""
     status, version, keep_alive, body = answer.status, request.version, request.keep_alive, answer.body
     reads_body = status not in _BODILESS and request.method != "HEAD"
-    own = f"Server: {SERVER}\r\nDate: {date}\r\n"
+    own = f"Server: {SERVER}\r\nDate: {_date(now_s)}\r\n"
     if body and reads_body and not _has_type(answer.headers):
         own += "Content-Type: application/octet-stream\r\n"
     if status not in _BODILESS and (body or reads_body):

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from services.ingress.again import Again
 from services.ingress.callers import Callers
 from services.ingress.canary import Canary
+from services.ingress.doorstep import Heads, Server
 from services.ingress.edge_usage import EdgeUsage
 from services.ingress.endings import Endings
 from services.ingress.gate import Gate
@@ -51,20 +53,21 @@ from shared.telemetry.tracing import Tracing
 class HttpServer:
     """Listens last, when everything behind it is ready, and stops first."""
 
-    def __init__(self, door: Door, pending: Pending, host: str, port: int) -> None:
+    def __init__(self, door: Door, heads: Heads, pending: Pending, host: str, port: int) -> None:
         """Port 0 lets the system choose."""
-        self._door, self._pending, self._host, self._port = door, pending, host, port
+        self._door, self._heads, self._pending, self._host, self._port = door, heads, pending, host, port
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._runner = web.ServerRunner(web.Server(self._door.handle, access_log=None))
+        self._runner = web.ServerRunner(Server(self._door.handle, self._heads))
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
 
     async def stop(self) -> None:
         """Refuse new calls, let those under way end, close."""
         self._door.draining = True
+        self._heads.forget()
         await self._pending.empty()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -98,14 +101,18 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     health.probes.append(Canary(caller, clock))
     callers, spans = Callers(own, routes, board), EdgeTraces(tracing, sampler, clock, traces.slow_ms)
     endings = Endings(
-        clock=clock, routes=routes, callers=callers, metrics=metrics, traces=spans,
+        clock=clock, routes=routes, metrics=metrics, traces=spans,
         usage=EdgeUsage(envelopes, clock, keep_addresses=service.usage_addresses),
         access=AccessLog(service.access_log_ratio))
+    heads = Heads()
+    again = Again(clock=clock, routes=routes, caller=caller, gate=gate, callers=callers, traces=spans, endings=endings,
+                  heads=heads)
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, callers=callers, endings=endings,
-        metrics=metrics, traces=spans, pages=Pages(routes), health=health, seal=ClusterKey().seal(), store=store))
+        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, again=again, callers=callers,
+        endings=endings, metrics=metrics, traces=spans, pages=Pages(routes), health=health, seal=ClusterKey().seal(),
+        store=store))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         signals, config, replies, watchdog,
-        HttpServer(door, pending, service.bind_host, own.port)))
+        HttpServer(door, heads, pending, service.bind_host, own.port)))

@@ -61,6 +61,24 @@ async def test_blocked_call_costs_no_record_and_says_why(
             assert await blocked()
         # the canaries of the ingress go on meanwhile, on the other topic
         assert await published(platform, http) - before < 20
+        ids = set[str]()
+        for _ in range(3):
+            async with proxy.get(f"{platform.ingress}/{name}/ask", headers=behind) as answer:
+                ids.add(answer.headers["X-Request-Id"])
+                assert (answer.status, (await answer.json())["request_id"]) == (403, answer.headers["X-Request-Id"])
+            # the same connection and the same path, by others
+            for others in ({**headers, "X-Forwarded-For": "203.0.113.78"}, headers):
+                async with proxy.get(f"{platform.ingress}/{name}/ask", headers=others) as answer:
+                    assert (answer.status, await answer.json()) == (200, 1)
+        assert len(ids) == 3
+    # not through the proxy: the header is anybody's to write
+    async with http.get(f"{platform.ingress}/{name}/ask", headers=behind) as answer:
+        assert answer.status == 200
+
+    def counted() -> bool:
+        rows = platform.admin("GET", f"/projects/{name}/usage?by=reason")["rows"]
+        return {row["reason"]: row["requests"] for row in rows}.get("blocked", 0) >= 104
+    await eventually(counted)
     assert '"203.0.113.77"' in platform.weir("signals", "list", name, "--json").stdout
     assert json.loads(platform.weir("signals", "lift", name, "--ip", "203.0.113.77", "--json").stdout)["action"] == (
         "unblock")

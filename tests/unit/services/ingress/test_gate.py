@@ -117,10 +117,10 @@ async def test_a_burst_after_silence_is_let_in() -> None:
     assert len(cluster.took_ms) >= 2_900
 
 
-def full(patience_ms: int = 60_000) -> tuple[Gate, StoppedClock]:
+def full(patience_ms: int = 60_000, most: int = LEAST + 3) -> tuple[Gate, StoppedClock]:
     """A gate with `LEAST` places, all taken."""
     clock = StoppedClock()
-    gate = Gate(clock, most=LEAST + 3, target_ms=TARGET_MS, patience_ms=patience_ms)
+    gate = Gate(clock, most=most, target_ms=TARGET_MS, patience_ms=patience_ms)
     gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
     clock.now += 1_000
     gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
@@ -154,6 +154,68 @@ async def test_the_line_is_served_in_order_until_somebody_has_to_be_refused() ->
     gate.leave()
     await asyncio.sleep(0)
     assert list(let_in(line)) == [0, 1, 3]
+
+
+async def test_after_a_refusal_the_line_has_room_for_few_and_then_for_more() -> None:
+    gate, _ = full(most=LEAST + 500)
+    await entered(gate, LEAST)
+    line = await entered(gate, 500)
+    assert isinstance(gate.refusal(), Overloaded)
+    for one in line:
+        one.cancel()
+    await asyncio.sleep(0)
+    gate._look_again()
+    few = await entered(gate, LEAST + LEAST // 8 + 1)
+    assert [one.done() for one in few] == [False] * (len(few) - 1) + [True], "one more than there was room for"
+    with pytest.raises(Overloaded, match="as many wait already as can be answered soon"):
+        await few[-1]
+    for _ in range(40):
+        gate._look_again()
+    assert not gate.full
+    more = await entered(gate, 400)
+    assert not any(one.done() for one in more), "nobody else was refused, so there is room again"
+    for one in (*few, *more):
+        one.cancel()
+    await asyncio.gather(*few, *more, return_exceptions=True)
+
+
+async def test_many_refusals_leave_the_line_short() -> None:
+    gate, _ = full(most=LEAST + 500)
+    await entered(gate, LEAST)
+    line = await entered(gate, 500)
+    for _ in range(20):
+        for _ in range(2 * LEAST):
+            gate.refused()
+        gate._look_again()
+    for one in line:
+        one.cancel()
+    await asyncio.sleep(0)
+    few = await entered(gate, LEAST + 21)
+    assert sum(one.done() for one in few) >= 1
+    for one in few:
+        one.cancel()
+    await asyncio.gather(*few, return_exceptions=True)
+
+
+async def test_those_on_their_way_to_the_gate_count_while_some_are_refused() -> None:
+    gate, _ = full(most=LEAST + 500)
+    gate.expect()
+    assert not gate.full
+    await entered(gate, LEAST - 1)
+    line = await entered(gate, 501)
+    assert isinstance(gate.refusal(), Overloaded)
+    for one in line:
+        one.cancel()
+    await asyncio.sleep(0)
+    gate._look_again()
+    for _ in range(LEAST + LEAST // 8):
+        assert not gate.full
+        gate.expect()
+    assert gate.full, "all that there is room for are on their way"
+    assert gate.refusal() is None, "whoever has come is not on its way any more"
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert not gate.full
 
 
 async def test_whoever_has_waited_too_long_is_refused() -> None:
@@ -220,15 +282,15 @@ def test_neither_what_was_put_aside_nor_a_wrong_clock_nor_a_busy_edge_is_a_queue
 
 
 @given(answers=st.integers(1, 10_000), queued_ms=st.integers(0, 10_000), worked_ms=st.integers(0, 10_000),
-       before=st.integers(LEAST, MOST), span_ms=st.integers(200, 5_000))
+       before=st.integers(LEAST, MOST), span_ms=st.integers(200, 5_000), wanted=st.booleans())
 def test_places_stay_within_their_bounds_and_short_queues_take_none_away(
-        answers: int, queued_ms: int, worked_ms: int, before: int, span_ms: int) -> None:
+        answers: int, queued_ms: int, worked_ms: int, before: int, span_ms: int, wanted: bool) -> None:
     window = Window(0, answers, answers * queued_ms * 1000, answers * worked_ms * 1000)
-    found = places(window, span_ms * 1000, before, TARGET_MS * 1000, MOST)
+    found = places(window, span_ms * 1000, before, TARGET_MS * 1000, MOST, wanted=wanted)
     assert LEAST <= found <= MOST
     if queued_ms <= TARGET_MS:
         assert found >= before
 
 
 def test_nothing_is_learned_from_nothing() -> None:
-    assert places(Window(0), 200_000, 123, TARGET_MS * 1000, MOST) == 123
+    assert places(Window(0), 200_000, 123, TARGET_MS * 1000, MOST, wanted=True) == 123

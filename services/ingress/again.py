@@ -1,0 +1,127 @@
+"""What is said to those who were refused, and come again with the same head.
+
+In:    requests that were refused for what their head says; who is blocked, how many are under way.
+Out:   the bytes of each further refusal, counted and told like the first one.
+Never: a refusal for what is so no more: after a moment all of it is looked at anew.
+"""
+
+from functools import partial
+
+from aiohttp import HttpVersion, HttpVersion11, web
+from msgspec import Struct
+
+from services.ingress import cors, message, translate
+from services.ingress.callers import Callers
+from services.ingress.doorstep import Connection, Heads
+from services.ingress.endings import Endings
+from services.ingress.gate import Gate
+from services.ingress.routes import EdgeRoutes, Target
+from services.ingress.traces import EdgeTraces
+from services.ingress.visit import Visit
+from shared.client.caller import Caller
+from shared.clock import Clock
+from shared.contracts import ids
+from shared.contracts.config import Token
+from shared.contracts.traceparent import TraceContext
+from shared.errors import WeirError
+from shared.names import headers as H
+from shared.names.reasons import Reason
+from shared.project.modes import OWN_PATHS
+
+# refusals for what a head says, and nothing that comes later
+AGAIN = frozenset((Reason.BLOCKED, Reason.OVERLOADED))
+# for so long the same words are said; a second later they would be wrong (Retry-After)
+_SAME_MS = 200
+
+
+class _Told(Struct, frozen=True):
+    """A refusal, as it was made for one of them. `full`: nobody could come in then."""
+
+    message: bytes
+    request_id: bytes
+    error: WeirError
+    target: Target
+    caller: Token | None
+    full: bool
+    until_ms: int
+
+
+class _Head(Struct, kw_only=True):
+    """What a head says, as far as it matters. `digest`: of its token; `told`: what the last one like it was
+    told."""
+
+    method: str
+    path: str
+    project: str
+    below: str
+    digest: str | None
+    address: str
+    origin: str | None
+    version: HttpVersion = HttpVersion11
+    keep_alive: bool = True
+    told: _Told | None = None
+
+
+class Again(Struct, frozen=True, kw_only=True):
+    """Of one ingress process."""
+
+    clock: Clock
+    routes: EdgeRoutes
+    caller: Caller
+    gate: Gate
+    callers: Callers
+    traces: EdgeTraces
+    endings: Endings
+    heads: Heads
+
+    def know(self, request: web.BaseRequest, visit: Visit) -> None:
+        """It was refused for what its head says; the next one like it need not be read."""
+        protocol, target = request.protocol, visit.target
+        if (target is None or visit.came is not None or H.HTTP_TRACE in request.headers or not request.keep_alive
+                or request.method == "OPTIONS" or request.version != HttpVersion11
+                or visit.path.startswith(OWN_PATHS) or not isinstance(protocol, Connection) or not protocol.arrival
+                or self.heads.find(protocol.arrival, protocol.remote) is not None):
+            return
+        seen = self.callers.parts(request, visit.below, request.raw_path.partition("?")[2])
+        head = _Head(method=request.method, path=visit.path, project=visit.project, below=visit.below,
+                     digest=translate.proofs(seen, target).digest, address=seen.client_ip,
+                     origin=request.headers.get(cors.ORIGIN))
+        self.heads.put(protocol.arrival, protocol.remote, partial(self._refusal, head))
+
+    def _refusal(self, head: _Head) -> bytes | None:
+        """None when it may not be refused now, or not for that."""
+        now_ms, full, told = self.clock.now_ms(), self.gate.full, head.told
+        if told is not None and now_ms < told.until_ms and full is told.full:
+            visit = self._visit(head, told.target, now_ms)
+            visit.caller = told.caller
+            if full:
+                self.gate.refused()
+            self.endings.count(visit, told.error, head.address)
+            self.endings.finish(visit, told.error.status)
+            return told.message.replace(told.request_id, visit.request_id.encode())
+        if not full and not self.callers.any_blocked(now_ms):
+            self.gate.expect()
+            return None
+        try:
+            target = self.routes.find(head.method, head.project, head.below)
+            self.caller.check()
+        except WeirError:
+            return None
+        visit = self._visit(head, target, now_ms)
+        error = self.gate.refusal() or self.callers.blocked_by(visit, target, head.digest, head.address, now_ms)
+        if error is None:
+            self.gate.expect()
+            return None
+        result = self.endings.refused(visit, error, head.address)
+        self.endings.finish(visit, result.status)
+        if target.cors:
+            result.headers.update(cors.answer_headers(target.cors, head.origin))
+        made = message.message(head, result, now_ms // 1000)
+        head.told = _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
+        return made
+
+    def _visit(self, head: _Head, target: Target, now_ms: int) -> Visit:
+        visit = Visit(ids.request_id(now_ms), head.method, head.path, head.project, head.below, None,
+                      TraceContext.new(sampled=False), self.clock.elapsed_us(), target)
+        self.traces.begin(visit, target, forced=False)
+        return visit

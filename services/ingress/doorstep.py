@@ -1,0 +1,137 @@
+"""Who was refused for what its head says, and comes again with the same bytes, is refused without being read again.
+
+In:    what arrives on a connection; heads that were refused.
+Out:   the bytes of a refusal, at once; everything else to aiohttp.
+Never: a decision: `again.py` looks anew at who is blocked and at how many are under way.
+
+Reading a request, and a task for it, cost several times what a refusal does, and those who are refused come often: a
+blocked caller tries again, and in an overload most of what comes is refused. They mostly send the same head each time.
+
+A head is known by a digest of all of its bytes, so nothing is taken for what it is not. Connections are answered here
+only while nothing is under way on them, and only if each arrival so far was one whole message, so that the next one
+begins with its first byte.
+"""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+from aiohttp import web
+
+_END, _LENGTH, _CODING = b"\r\n\r\n", b"\r\ncontent-length:", b"\r\ntransfer-encoding:"
+# larger ones are read as ever; more are forgotten all together
+_LONGEST, _MOST = 4_096, 4_096
+# an address, and all that a keyed digest takes for a key
+_REMOTE = 64
+
+
+Again = Callable[[], bytes | None]
+
+
+class Heads:
+    """Those that were refused lately, and what tells the refusal of the next one."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._known: dict[bytes, tuple[int, Again]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def find(self, data: bytes, remote: bytes) -> Again | None:
+        """What is known of a message of exactly these bytes. `remote`: who sends it, a proxy or not."""
+        size, again = self._known.get(_mark(data[:data.find(_END, 0, _LONGEST)], remote), (0, None))
+        return again if size == len(data) else None
+
+    def put(self, data: bytes, remote: bytes, again: Again) -> None:
+        """This message was refused; `again` tells whether the next one like it is, too, or has to be read."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[_mark(data[:data.find(_END)], remote)] = len(data), again
+
+    def forget(self) -> None:
+        """All of them."""
+        self._known.clear()
+
+
+def _mark(head: bytes, remote: bytes) -> bytes:
+    # a head has secrets in it, which are kept nowhere; whose it is depends on who sends it
+    return blake2b(head, digest_size=16, key=remote).digest()
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether it is exactly one message, of a length that its head tells."""
+    end = data.find(_END)
+    if end < 0:
+        return False
+    head = data[:end].lower()
+    at = head.find(_LENGTH)
+    if at < 0:
+        return end + len(_END) == len(data) and _CODING not in head
+    length = head[at + len(_LENGTH):].partition(b"\r\n")[0].strip()
+    return length.isdigit() and end + len(_END) + int(length) == len(data) and _CODING not in head
+
+
+class Connection(web.RequestHandler):
+    """One caller's connection."""
+
+    __slots__ = ("_arrival", "_heads", "_in_step", "_under_way", "remote")
+
+    def __init__(self, server: "Server", heads: Heads, **aiohttps: Any) -> None:
+        """Nobody is connected."""
+        super().__init__(server, **aiohttps)
+        self._heads = heads
+        # what came last, if its head is short; whether each arrival was one message
+        self._arrival, self._in_step, self._under_way, self.remote = b"", True, 0, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has come."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.remote = str(peer[0] if isinstance(peer, tuple) else peer).encode()[:_REMOTE]
+
+    def answered(self) -> None:
+        """All of an answer is written; aiohttp takes a moment more until it waits for the next request."""
+        self._under_way -= 1
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether nothing is under way."""
+        if self._under_way and self._waiter is not None and not self._waiter.done():
+            # answers in parts, and those of aiohttp itself
+            self._under_way = 0
+        return not self._under_way
+
+    @property
+    def arrival(self) -> bytes:
+        """All bytes of the request under way; empty where they are not known."""
+        return self._arrival if self._in_step and not self._messages else b""
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse at once, or let aiohttp read."""
+        if self._in_step and data:
+            if self._heads and self._quiet and not self.writing_paused:
+                again = self._heads.find(data, self.remote)
+                refusal = None if again is None or self._close or self._force_close else again()
+                if refusal is not None and self.transport is not None:
+                    self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+                    self.transport.write(refusal)
+                    return
+            self._in_step = is_whole(data)
+            self._arrival = data if self._in_step and len(data) <= _LONGEST else b""
+            self._under_way += 1
+        super().data_received(data)
+
+
+class Server(web.Server):
+    """aiohttp's low-level server, with these connections."""
+
+    def __init__(self, handler: Callable[..., object], heads: Heads) -> None:
+        """Inside the running loop."""
+        super().__init__(handler)  # type: ignore[arg-type]  # an answer of any kind
+        self._heads = heads
+
+    def __call__(self) -> Connection:
+        """A connection for a new caller."""
+        return Connection(self, self._heads, loop=self._loop, access_log=None)

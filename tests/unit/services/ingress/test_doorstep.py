@@ -1,0 +1,171 @@
+"""Refusals on the doorstep: the same bytes again, nothing else, and never in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingress.doorstep import Connection, Heads, Server, is_whole
+from tests.unit.services.ingress.test_message import Wire, settled
+
+ASKED = b"POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+OTHER = ASKED.replace(b"/p/x", b"/p/y")
+NO = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+
+
+class Step:
+    """A server that remembers each head that it has read, and what arrived with it."""
+
+    def __init__(self) -> None:
+        self.heads, self.refusal, self.read, self.asked = Heads(), NO, list[str](), 0
+        self.busy: asyncio.Event | None = None
+        self.server = Server(self.handle, self.heads)
+        self.opened = list[Connection]()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.read.append(request.raw_path)
+        if self.busy is not None:
+            await self.busy.wait()
+        protocol = request.protocol
+        assert isinstance(protocol, Connection)
+        if protocol.arrival:
+            self.heads.put(protocol.arrival, protocol.remote, self.again)
+        return web.Response(status=200)
+
+    def again(self) -> bytes | None:
+        self.asked += 1
+        return self.refusal or None
+
+    async def connection(self) -> tuple[Connection, Wire]:
+        connection, wire = self.server(), Wire()
+        connection.connection_made(wire)
+        self.opened.append(connection)
+        await settled()
+        return connection, wire
+
+
+async def say(connection: Connection, wire: Wire, message: bytes) -> bytes:
+    wire.written = b""
+    connection.data_received(message)
+    await settled()
+    return wire.written
+
+
+@pytest.fixture
+async def step() -> AsyncIterator[Step]:
+    made = Step()
+    yield made
+    for connection in made.opened:
+        connection.force_close()
+        connection.connection_lost(None)
+    await settled()
+
+
+async def test_same_bytes_are_refused_on_any_connection_without_being_read(step: Step) -> None:
+    first, wire = await step.connection()
+    assert (await say(first, wire, ASKED)).startswith(b"HTTP/1.1 200")
+    assert await say(first, wire, ASKED) == NO
+    second, wire = await step.connection()
+    assert await say(second, wire, ASKED) == NO
+    assert step.read == ["/p/x"], "it was read once"
+
+
+@pytest.mark.parametrize("message", [
+    OTHER, ASKED.replace(b"{}", b"[]x").replace(b": 2", b": 3"), ASKED.replace(b"Host: x", b"Host: y"),
+    b"GET /p/x HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["path", "length", "header", "method"])
+async def test_any_other_byte_of_a_head_is_read(step: Step, message: bytes) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    assert (await say(connection, wire, message)).startswith(b"HTTP/1.1 200")
+    assert len(step.read) == 2
+
+
+async def test_another_body_of_the_same_length_is_refused_too(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    assert await say(connection, wire, ASKED.replace(b"{}", b"[]")) == NO, "a refusal looks at no body"
+
+
+async def test_who_may_come_in_again_is_read(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    step.refusal = b""
+    assert (await say(connection, wire, ASKED)).startswith(b"HTTP/1.1 200")
+
+
+async def test_answers_keep_the_order_of_their_requests(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    step.busy = asyncio.Event()
+    assert await say(connection, wire, OTHER) == b""
+    assert await say(connection, wire, ASKED) == b"", "one is under way"
+    step.busy.set()
+    await settled()
+    assert wire.written.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize("first", [
+    OTHER + ASKED[:10], OTHER[:-1], ASKED + OTHER,
+    b"POST /p/y HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+    ids=["begins the next", "ends too soon", "two at once", "chunked"])
+async def test_connection_whose_messages_do_not_come_one_by_one_is_read(step: Step, first: bytes) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    begun, wire = await step.connection()
+    await say(begun, wire, first)
+    asked = step.asked
+    await say(begun, wire, ASKED)
+    assert step.asked == asked, "nobody knows where a message begins there"
+
+
+async def test_arrivals_in_pieces_are_not_remembered(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED[:20])
+    assert (await say(connection, wire, ASKED[20:])).startswith(b"HTTP/1.1 200")
+    assert not step.heads
+
+
+async def test_who_reads_slowly_gets_no_refusals_piled_up(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    connection.pause_writing()
+    connection.data_received(ASKED)
+    assert step.asked == 0
+    connection.resume_writing()
+    await settled()
+
+
+def test_heads_are_bounded_and_hold_no_bytes_of_a_message() -> None:
+    heads = Heads()
+    for number in range(5_000):
+        secret = b"GET / HTTP/1.1\r\nAuthorization: Bearer secret%d\r\n\r\n" % number
+        heads.put(secret, b"192.0.2.1", lambda: NO)
+    assert len(heads._known) <= 4_096
+    assert all(b"secret" not in mark for mark in heads._known)
+    assert heads.find(secret, b"192.0.2.1") is not None
+    assert heads.find(secret, b"192.0.2.2") is None, "whose it is depends on who sends it"
+
+
+@given(st.lists(st.sampled_from([b"X-A: content-length: 3", b"Content-Length: 3", b"content-length:3 ", b"X-B: 1",
+                                 b"Transfer-Encoding: chunked", b"Content-Length: +3", b"Content-Length: 3, 3"]),
+                max_size=3), st.sampled_from([b"", b"abc", b"abcd", b"\r\n\r\n"]))
+async def test_whole_is_what_the_parser_takes_for_one_message(lines: list[bytes], body: bytes) -> None:
+    message = b"\r\n".join((b"POST / HTTP/1.1", b"Host: x", *lines, b"", b"")) + body
+    if not is_whole(message):
+        return
+    parser = web.Server(_nobody)()._parser
+    assert parser is not None
+    try:
+        messages, _, tail = parser.feed_data(message + ASKED)
+    except HttpProcessingError:
+        return  # the connection ends with it
+    assert [one[0].path for one in messages] == ["/", "/p/x"]
+    assert not tail
+
+
+async def _nobody(_: web.BaseRequest) -> web.StreamResponse:
+    raise AssertionError("it is only parsed")
