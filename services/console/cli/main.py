@@ -6,46 +6,52 @@ Never: a command's work; the other files of this folder have it.
 """
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 import typer
 
 from deploy.local.faults import LocalFault
-from services.console.cli import (
-    access,
-    allowance,
-    credentials,
-    dlq,
-    documents,
-    example,
-    executions,
-    explain,
-    local,
-    logging,
-    observe,
-    projects,
-    signals,
-    stream,
-    top,
-    traces,
-    usage,
-)
 from services.console.cli.failure import Failure
 
+# file -> the commands and groups that it adds. Loading all of them takes longer than what most of them do
+COMMANDS = {
+    "local": ("up", "scale", "down", "status", "doctor"),
+    "example": ("example",),
+    "projects": ("validate", "apply", "diff", "versions", "rollback", "export", "projects"),
+    "access": ("client", "token"),
+    "credentials": ("credential",),
+    "executions": ("executions", "workflow"),
+    "explain": ("replay", "access"),
+    "signals": ("signals",),
+    "allowance": ("allowance",),
+    "observe": ("call",),
+    "traces": ("trace", "traces"),
+    "top": ("top",),
+    "logging": ("log-level",),
+    "usage": ("usage",),
+    "stream": ("tail", "sink"),
+    "dlq": ("dlq",),
+    "documents": ("openapi", "asyncapi", "schema"),
+}
 
-def application() -> typer.Typer:
-    """The command with all groups."""
+
+def application(words: Iterable[str] = ()) -> typer.Typer:
+    """The command: with the files that know one of these words, or with all where none does."""
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
-    for group in (local, example, projects, access, credentials, executions, explain, signals, allowance, observe,
-                  traces, top, logging, usage, stream, dlq, documents):
-        group.register(app)
+    # with a callback a single command keeps its name
+    app.callback()(lambda: None)
+    first = next((word for word in words if not word.startswith("-")), "")
+    for file in [file for file, names in COMMANDS.items() if first in names] or COMMANDS:
+        import_module(f"services.console.cli.{file}").register(app)
     return app
 
 
 def main() -> None:
     """Run the command; whatever a person can mend is one sentence on standard error."""
     try:
-        application()()
+        application(sys.argv[1:])()
     except (Failure, LocalFault) as exc:
         print(f"weir: {exc}", file=sys.stderr)  # noqa: T201
         raise SystemExit(exc.exit_code) from None
