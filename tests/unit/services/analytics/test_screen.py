@@ -48,11 +48,13 @@ def test_envelope_of_our_own_passes(screen: Screen) -> None:
     (written(event(), value=b" " * (MAX_BYTES + 1)), "bytes, at most"),
     (written(event(tasks=-1)), "tasks"), (written(event(timing={"policy": -5})), "timing"),
     (written(event(bytes_in=2**60)), "bytes_in"), (written(event(origin="nowhere")), "origin"),
+    (written(event(origin="t/1/2\n")), "origin"), (written(event(origin="t" * 300 + "/1/2")), "origin"),
     (written(event(), headers=[("weir-producer", b"p")]), "weir-sequence"),
     (written(event(), headers=[("weir-sequence", b"1")]), "weir-producer"),
     (written(event(), headers=[("weir-producer", b"p"), ("weir-sequence", b"1"), ("weir-format", b"2")]), "format 1"),
     (written(event(time=TIME + 600_001)), "WEIR_ANALYTICS_MAX_AHEAD_MS")],
     ids=["no JSON", "null", "no text", "deep", "too large", "negative", "negative time", "huge", "bad place",
+         "more than a place", "long place",
          "no number", "no producer", "other version", "future"])
 def test_bad_envelope_is_refused_and_says_why(screen: Screen, record: Written, says: str) -> None:
     with pytest.raises(BadRecord, match=says):
