@@ -41,7 +41,8 @@ class Heads:
 
     def find(self, data: bytes, remote: bytes) -> Again | None:
         """What is known of a message of exactly these bytes. `remote`: who sends it, a proxy or not."""
-        size, again = self._known.get(_mark(data[:data.find(_END, 0, _LONGEST)], remote), (0, None))
+        end = data.find(_END, 0, _LONGEST)
+        size, again = self._known.get(_mark(data[:end], remote), (0, None)) if end > 0 else (0, None)
         return again if size == len(data) else None
 
     def put(self, data: bytes, remote: bytes, again: Again) -> None:
