@@ -96,6 +96,7 @@ class Again(Struct, frozen=True, kw_only=True):
             visit.caller = told.caller
             if full:
                 self.gate.refused()
+            self.traces.begin(visit, told.target, forced=False)
             self.endings.count(visit, told.error, head.address)
             self.endings.finish(visit, told.error.status)
             return told.message.replace(told.request_id, visit.request_id.encode())
@@ -112,6 +113,7 @@ class Again(Struct, frozen=True, kw_only=True):
         if error is None:
             self.gate.expect()
             return None
+        self.traces.begin(visit, target, forced=False)
         result = self.endings.refused(visit, error, head.address)
         self.endings.finish(visit, result.status)
         if target.cors:
@@ -121,7 +123,5 @@ class Again(Struct, frozen=True, kw_only=True):
         return made
 
     def _visit(self, head: _Head, target: Target, now_ms: int) -> Visit:
-        visit = Visit(ids.request_id(now_ms), head.method, head.path, head.project, head.below, None,
-                      TraceContext.new(sampled=False), self.clock.elapsed_us(), target)
-        self.traces.begin(visit, target, forced=False)
-        return visit
+        return Visit(ids.request_id(now_ms), head.method, head.path, head.project, head.below, None,
+                     TraceContext.new(sampled=False), self.clock.elapsed_us(), target)

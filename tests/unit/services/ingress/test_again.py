@@ -1,0 +1,162 @@
+"""What those are told who were refused and come again: the same, as long as it is so, and each is counted."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from services.ingress.again import Again
+from services.ingress.callers import Callers
+from services.ingress.doorstep import Connection, Heads, Server
+from services.ingress.edge_usage import EdgeUsage
+from services.ingress.endings import Endings
+from services.ingress.gate import LEAST, Gate
+from services.ingress.routes import EdgeRoutes
+from services.ingress.settings import IngressSettings
+from services.ingress.traces import EdgeTraces
+from services.ingress.visit import Visit
+from shared.contracts.config import ProjectVersion
+from shared.contracts.signal import Signal
+from shared.contracts.traceparent import TraceContext
+from shared.contracts.usage import UsageEvent
+from shared.decision.signals import SignalBoard
+from shared.errors import Unavailable
+from shared.telemetry.access import AccessLog
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.sampling import Sampler
+from shared.telemetry.tracing import Tracing
+from tests.support.fakes import StoppedClock
+from tests.unit.services.ingress.test_message import Wire, settled
+
+ASKED = b"GET /p/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n"
+DOCUMENT = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}},
+            "operations": [{"name": "o", "method": "GET", "path": "/a", "workflow": "w"}],
+            "cors": [{"origins": ["https://a.example"]}]}
+
+
+class Edge:
+    """All that a refusal touches, without Kafka; the one caller's address is 192.0.2.1."""
+
+    def __init__(self) -> None:
+        self.clock, self.board, self.counted, self.away = StoppedClock(), SignalBoard(), list[UsageEvent](), False
+        self.routes, self.heads = EdgeRoutes(), Heads()
+        self.routes.take([ProjectVersion(project="p", version=1, document=DOCUMENT, files={}, time=0)])
+        self.gate = Gate(self.clock, most=2 * LEAST, target_ms=100, patience_ms=1_000)
+        callers = Callers(IngressSettings(), self.routes, self.board)
+        traces = EdgeTraces(Tracing("ingress", "i"), Sampler(self.clock, ratio=0, max_per_s=0), self.clock, 1_000)
+        envelopes: Any = SimpleNamespace(add=self.counted.append)
+        caller: Any = SimpleNamespace(check=self._check)
+        self.again = Again(
+            clock=self.clock, routes=self.routes, caller=caller, gate=self.gate, callers=callers, traces=traces,
+            heads=self.heads, endings=Endings(
+                clock=self.clock, routes=self.routes, metrics=Metrics(muted=True), traces=traces,
+                usage=EdgeUsage(envelopes, self.clock, keep_addresses=True), access=AccessLog(0)))
+
+    def _check(self) -> None:
+        if self.away:
+            raise Unavailable("the broker is away")
+
+    async def refuse(self, request: web.BaseRequest) -> web.StreamResponse:
+        """As the door does."""
+        target = self.routes.find("GET", "p", "/a")
+        self.again.know(request, Visit("r", "GET", "/p/a", "p", "/a", None, TraceContext.new(sampled=False), 0, target))
+        return web.Response(status=403)
+
+    async def known(self) -> None:
+        """The head has been refused once."""
+        connection: Connection = Server(self.refuse, self.heads)()
+        connection.connection_made(Wire())
+        await settled()
+        connection.data_received(ASKED)
+        await settled()
+        connection.force_close()
+        connection.connection_lost(None)
+        await settled()
+
+    def come(self) -> bytes | None:
+        """The same caller again."""
+        again = self.heads.find(ASKED, b"192.0.2.1")
+        assert again is not None
+        return again()
+
+    def block(self, for_ms: int) -> None:
+        """By address."""
+        self.board.take([Signal(project="p", kind="ip", subject="192.0.2.1", action="block", time=self.clock.now,
+                                until=self.clock.now + for_ms, detector="scan")])
+
+    async def crowd(self) -> None:
+        """As many are under way as may be."""
+        for _ in range(2 * LEAST):
+            await self.gate.enter()
+
+
+@pytest.fixture
+async def edge() -> Edge:
+    made = Edge()
+    await made.known()
+    return made
+
+
+def problem(answer: bytes | None) -> tuple[bytes, dict[str, str], dict[str, Any]]:
+    assert answer is not None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    return status, dict(line.decode().split(": ", 1) for line in lines), json.loads(body)
+
+
+async def test_blocked_caller_is_told_each_time_under_an_id_of_its_own_and_counted(edge: Edge) -> None:
+    edge.block(10_000)
+    seen = [problem(edge.come()) for _ in range(3)]
+    ids = [body["request_id"] for _, _, body in seen]
+    assert len(set(ids)) == 3
+    for status, headers, body in seen:
+        assert status == b"HTTP/1.1 403 Forbidden"
+        assert (headers["X-Request-Id"], headers["Retry-After"]) == (body["request_id"], "10")
+        assert headers["Access-Control-Allow-Origin"] == "https://a.example"
+        assert int(headers["Content-Length"]) > 0
+    assert [(event.id, event.reason, event.operation, event.address) for event in edge.counted] == [
+        (one, "blocked", "o", "192.0.2.1") for one in ids]
+
+
+async def test_words_are_made_anew_after_a_moment(edge: Edge) -> None:
+    edge.block(10_000)
+    edge.come()
+    edge.clock.now += 1_200
+    assert problem(edge.come())[1]["Retry-After"] == "9"
+    edge.clock.now += 8_900
+    assert edge.come() is None, "the block is over"
+
+
+async def test_lifted_block_is_told_no_longer_than_a_moment(edge: Edge) -> None:
+    edge.block(10_000)
+    edge.come()
+    edge.board.take([Signal(project="p", kind="ip", subject="192.0.2.1", action="unblock", time=edge.clock.now,
+                            until=0, detector="scan")])
+    edge.clock.now += 200
+    assert edge.come() is None
+
+
+async def test_crowd_is_a_refusal_until_a_place_is_free(edge: Edge) -> None:
+    assert edge.come() is None, "there is room"
+    await edge.crowd()
+    for _ in range(2):
+        status, headers, body = problem(edge.come())
+        assert status == b"HTTP/1.1 503 Service Unavailable"
+        assert (body["code"], headers["Retry-After"]) == ("overloaded", "1")
+    edge.gate.leave()
+    assert edge.come() is None, "at once, whatever was said a moment ago"
+    assert [event.status for event in edge.counted] == [503, 503]
+
+
+@pytest.mark.parametrize("what", ["the broker is away", "no such operation any more"])
+async def test_what_needs_another_answer_is_read(edge: Edge, what: str) -> None:
+    edge.block(10_000)
+    if what == "the broker is away":
+        edge.away = True
+    else:
+        edge.routes.take([ProjectVersion(project="p", version=2, files={}, time=0, document={
+            **DOCUMENT, "operations": [{"name": "o", "method": "GET", "path": "/b", "workflow": "w"}]})])
+    assert edge.come() is None
+    assert edge.counted == []
