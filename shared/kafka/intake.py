@@ -189,7 +189,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._commit()
 
     async def _commit(self) -> None:
-        offsets = {partition: offset for partition, tracker in self._trackers.items()
+        # a partition that comes back meanwhile has a tracker of its own, and what is committed of it may be further on
+        trackers = dict(self._trackers)
+        offsets = {partition: offset for partition, tracker in trackers.items()
                    if (offset := tracker.take_committable()) is not None}
         if not offsets or self._consumer is None:
             return
@@ -209,8 +211,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                                        ) from exc
             self._in_doubt = answers
             for partition, offset in offsets.items():
-                if (tracker := self._trackers.get(partition)) is not None:
-                    tracker.put_back(offset)
+                trackers[partition].put_back(offset)
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
         else:

@@ -75,3 +75,12 @@ async def test_member_with_nothing_to_commit_asks_nobody() -> None:
     intake._trackers[PLACE].take_committable()
     await intake._commit()
     assert consumer.commits == []
+
+
+async def test_offset_of_a_partition_that_has_moved_meanwhile_is_not_put_back() -> None:
+    intake = member(Lost())
+    committing = asyncio.create_task(intake._commit())
+    await asyncio.sleep(0)
+    await intake.on_partitions_assigned([PLACE])
+    await committing
+    assert intake._trackers[PLACE].take_committable() is None
