@@ -10,7 +10,7 @@ from functools import partial
 from aiohttp import HttpVersion, HttpVersion11, web
 from msgspec import Struct
 
-from services.ingress import cors, message, translate
+from services.ingress import answer, cors, message, translate
 from services.ingress.callers import Callers
 from services.ingress.doorstep import Connection, Heads
 from services.ingress.endings import Endings
@@ -91,36 +91,37 @@ class Again(Struct, frozen=True, kw_only=True):
     def _refusal(self, head: _Head) -> bytes | None:
         """None when it may not be refused now, or not for that."""
         now_ms, full, told = self.clock.now_ms(), self.gate.full, head.told
-        if told is not None and now_ms < told.until_ms and full is told.full:
-            visit = self._visit(head, told.target, now_ms)
-            visit.caller = told.caller
-            if full:
-                self.gate.refused()
-            self.traces.begin(visit, told.target, forced=False)
-            self.endings.count(visit, told.error, head.address)
-            self.endings.finish(visit, told.error.status)
-            return told.message.replace(told.request_id, visit.request_id.encode())
-        if not full and not self.callers.any_blocked(now_ms):
-            self.gate.expect()
-            return None
-        try:
-            target = self.routes.find(head.method, head.project, head.below)
-            self.caller.check()
-        except WeirError:
-            return None
-        visit = self._visit(head, target, now_ms)
-        error = self.gate.refusal() or self.callers.blocked_by(visit, target, head.digest, head.address, now_ms)
-        if error is None:
-            self.gate.expect()
-            return None
-        self.traces.begin(visit, target, forced=False)
-        result = self.endings.refused(visit, error, head.address)
-        self.endings.finish(visit, result.status)
-        if target.cors:
-            result.headers.update(cors.answer_headers(target.cors, head.origin))
-        made = message.message(head, result, now_ms // 1000)
-        head.told = _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
-        return made
+        if told is None or now_ms >= told.until_ms or full is not told.full:
+            told = head.told = self._look(head, now_ms, full=full)
+            if told is None:
+                return None
+        elif full:
+            self.gate.refused()
+        visit = self._visit(head, told.target, now_ms)
+        visit.caller = told.caller
+        self.traces.begin(visit, told.target, forced=False)
+        self.endings.count(visit, told.error, head.address)
+        self.endings.finish(visit, told.error.status)
+        return told.message.replace(told.request_id, visit.request_id.encode())
+
+    def _look(self, head: _Head, now_ms: int, *, full: bool) -> _Told | None:
+        """What those who come with this head are told for a moment; None for one who is to be read."""
+        if full or self.callers.any_blocked(now_ms):
+            try:
+                target = self.routes.find(head.method, head.project, head.below)
+                self.caller.check()
+            except WeirError:
+                return None
+            visit = self._visit(head, target, now_ms)
+            error = self.gate.refusal() or self.callers.blocked_by(visit, target, head.digest, head.address, now_ms)
+            if error is not None:
+                result = answer.of_error(error, visit.request_id)
+                if target.cors:
+                    result.headers.update(cors.answer_headers(target.cors, head.origin))
+                made = message.message(head, result, now_ms // 1000)
+                return _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
+        self.gate.expect()
+        return None
 
     def _visit(self, head: _Head, target: Target, now_ms: int) -> Visit:
         return Visit(ids.request_id(now_ms), head.method, head.path, head.project, head.below, None,

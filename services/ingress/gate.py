@@ -17,7 +17,7 @@ one who is refused at once: it has room for few, and for some more every moment,
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,10 +58,9 @@ def places(window: Window, now_us: int, before: int, target_us: int, most: int, 
     return min(most, max(before, min(grown, fitting + fitting // 4 + 16)) if wanted else grown)
 
 
-def _together(windows: Iterable[Window]) -> Window:
-    one, *more = windows
-    return Window(one.began_us, *(sum(getattr(window, name) for window in (one, *more))
-                                  for name in ("answers", "queued_us", "worked_us")))
+def _together(windows: Sequence[Window]) -> Window:
+    return Window(windows[0].began_us, sum(one.answers for one in windows), sum(one.queued_us for one in windows),
+                  sum(one.worked_us for one in windows))
 
 
 class _Waiting(NamedTuple):
@@ -175,13 +174,13 @@ class Gate:
             self._expected = 0
 
     def _full(self, expected: int) -> bool:
-        inside, in_line = self._inside + expected, len(self._line)
-        if inside < self._places and (not in_line or self._hurried()):
+        if self._open(expected):
             return False
+        inside, in_line = self._inside + expected, len(self._line)
         return inside + in_line >= self._most or max(0, inside - self._places) + in_line >= self._room
 
-    def _open(self) -> bool:
-        return self._inside < self._places and (not self._line or self._hurried())
+    def _open(self, expected: int = 0) -> bool:
+        return self._inside + expected < self._places and (not self._line or self._hurried())
 
     def _hurried(self) -> bool:
         return self._refused_us is not None and self._clock.elapsed_us() - self._refused_us < _HASTE_US

@@ -156,15 +156,19 @@ async def test_the_line_is_served_in_order_until_somebody_has_to_be_refused() ->
     assert list(let_in(line)) == [0, 1, 3]
 
 
-async def test_after_a_refusal_the_line_has_room_for_few_and_then_for_more() -> None:
-    gate, _ = full(most=LEAST + 500)
-    await entered(gate, LEAST)
-    line = await entered(gate, 500)
+async def refuse_one_and_empty(gate: Gate, line: list[asyncio.Task[None]]) -> None:
+    """Somebody is refused, and all who wait hang up."""
     assert isinstance(gate.refusal(), Overloaded)
     for one in line:
         one.cancel()
     await asyncio.sleep(0)
     gate._look_again()
+
+
+async def test_after_a_refusal_the_line_has_room_for_few_and_then_for_more() -> None:
+    gate, _ = full(most=LEAST + 500)
+    await entered(gate, LEAST)
+    await refuse_one_and_empty(gate, await entered(gate, 500))
     few = await entered(gate, LEAST + LEAST // 8 + 1)
     assert [one.done() for one in few] == [False] * (len(few) - 1) + [True], "one more than there was room for"
     with pytest.raises(Overloaded, match="as many wait already as can be answered soon"):
@@ -202,12 +206,7 @@ async def test_those_on_their_way_to_the_gate_count_while_some_are_refused() -> 
     gate.expect()
     assert not gate.full
     await entered(gate, LEAST - 1)
-    line = await entered(gate, 501)
-    assert isinstance(gate.refusal(), Overloaded)
-    for one in line:
-        one.cancel()
-    await asyncio.sleep(0)
-    gate._look_again()
+    await refuse_one_and_empty(gate, await entered(gate, 501))
     for _ in range(LEAST + LEAST // 8):
         assert not gate.full
         gate.expect()
