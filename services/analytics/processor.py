@@ -49,4 +49,5 @@ class Processor:
                 if tp.topic == topics.USAGE and (place := await consumer.position(tp)) is not None}
 
     async def _seek(self, partition: int, offset: int) -> None:
-        await self._app.consumer.seek(TP(topics.USAGE, partition), offset)
+        # `seek` would reach into the consumer's thread, and end it while it reads
+        await self._app.consumer.seek_wait({TP(topics.USAGE, partition): offset})
