@@ -1,6 +1,7 @@
 """What is said to those who were refused, and come again with the same head.
 
-In:    requests that were refused for what their head says; who is blocked, how many are under way.
+In:    requests that were refused for what their head says; who is blocked, how many are under way, whether anything can
+       be published.
 Out:   the bytes of each further refusal, counted and told like the first one.
 Never: a refusal for what is so no more: after a moment all of it is looked at anew.
 """
@@ -28,8 +29,8 @@ from shared.names import headers as H
 from shared.names.reasons import Reason
 from shared.project.modes import OWN_PATHS
 
-# refusals for what a head says, and nothing that comes later
-AGAIN = frozenset((Reason.BLOCKED, Reason.OVERLOADED))
+# refusals for what a head says, or whatever it says
+AGAIN = frozenset((Reason.BLOCKED, Reason.OVERLOADED, Reason.UNAVAILABLE))
 # for so long the same words are said; a second later they would be wrong (Retry-After)
 _SAME_MS = 200
 
@@ -106,14 +107,15 @@ class Again(Struct, frozen=True, kw_only=True):
 
     def _look(self, head: _Head, now_ms: int, *, full: bool) -> _Told | None:
         """What those who come with this head are told for a moment; None for one who is to be read."""
-        if full or self.callers.any_blocked(now_ms):
+        away = self._away()
+        if full or away is not None or self.callers.any_blocked(now_ms):
             try:
                 target = self.routes.find(head.method, head.project, head.below)
-                self.caller.check()
             except WeirError:
                 return None
             visit = self._visit(head, target, now_ms)
-            error = self.gate.refusal() or self.callers.blocked_by(visit, target, head.digest, head.address, now_ms)
+            error = away or self.gate.refusal(first=False) or self.callers.blocked_by(
+                visit, target, head.digest, head.address, now_ms)
             if error is not None:
                 result = answer.of_error(error, visit.request_id)
                 if target.cors:
@@ -121,6 +123,14 @@ class Again(Struct, frozen=True, kw_only=True):
                 made = message.message(head, result, now_ms // 1000)
                 return _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
         self.gate.expect()
+        return None
+
+    def _away(self) -> WeirError | None:
+        """Why nothing can be published now."""
+        try:
+            self.caller.check()
+        except WeirError as error:
+            return error
         return None
 
     def _visit(self, head: _Head, target: Target, now_ms: int) -> Visit:

@@ -106,9 +106,10 @@ class Gate:
             self._forget_expected(_TURNS)
         self._expected += 1
 
-    def refusal(self) -> Overloaded | None:
-        """Why one more may not come at all: for whoever would do something for it before."""
-        if not self._full(0):
+    def refusal(self, *, first: bool = True) -> Overloaded | None:
+        """Why one more may not come at all: for whoever would do something for it before. `first`: those who are on
+        their way come after it."""
+        if not self._full(0 if first else self._expected):
             return None
         self.refused()
         why = (f"{self._most} requests are in flight already" if self._inside + len(self._line) >= self._most

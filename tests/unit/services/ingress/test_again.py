@@ -150,13 +150,31 @@ async def test_crowd_is_a_refusal_until_a_place_is_free(edge: Edge) -> None:
     assert [event.status for event in edge.counted] == [503, 503]
 
 
-@pytest.mark.parametrize("what", ["the broker is away", "no such operation any more"])
-async def test_what_needs_another_answer_is_read(edge: Edge, what: str) -> None:
+async def test_last_place_is_taken_by_the_first_who_is_on_its_way(edge: Edge) -> None:
+    await edge.crowd()
+    edge.come()
+    edge.gate.leave()
+    assert edge.come() is None, "it may come in"
+    for _ in range(3):
+        assert problem(edge.come())[2]["code"] == "overloaded"
+    assert [event.reason for event in edge.counted] == ["overloaded"] * 4
+
+
+async def test_what_needs_another_answer_is_read(edge: Edge) -> None:
     edge.block(10_000)
-    if what == "the broker is away":
-        edge.away = True
-    else:
-        edge.routes.take([ProjectVersion(project="p", version=2, files={}, time=0, document={
-            **DOCUMENT, "operations": [{"name": "o", "method": "GET", "path": "/b", "workflow": "w"}]})])
+    edge.routes.take([ProjectVersion(project="p", version=2, files={}, time=0, document={
+        **DOCUMENT, "operations": [{"name": "o", "method": "GET", "path": "/b", "workflow": "w"}]})])
     assert edge.come() is None
     assert edge.counted == []
+
+
+async def test_nothing_is_read_while_nothing_can_be_published(edge: Edge) -> None:
+    edge.away = True
+    for _ in range(2):
+        status, _, body = problem(edge.come())
+        assert (status, body["code"], body["detail"]) == (
+            b"HTTP/1.1 503 Service Unavailable", "unavailable", "the broker is away")
+    edge.away = False
+    edge.clock.now += 200
+    assert edge.come() is None, "a moment later"
+    assert [event.reason for event in edge.counted] == ["unavailable", "unavailable"]
