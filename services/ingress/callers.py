@@ -50,6 +50,14 @@ class Callers:
                  else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
         return client_ip(remote, chain, self._proxies)
 
+    def address_of(self, remote: str, forwarded_for: str) -> str | None:
+        """The same of a request of which no more is known than these; None where that is too little."""
+        if not self._settings.trusted_proxies:
+            return remote
+        if self._settings.forwarded_by == "forwarded":
+            return None
+        return client_ip(remote, hops(forwarded_for), self._proxies)
+
     def any_blocked(self, now_ms: int) -> bool:
         """Whether anybody may be."""
         return self._board.blocks(now_ms)

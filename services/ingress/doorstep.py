@@ -7,34 +7,64 @@ Never: a decision: `again.py` looks anew at who is blocked and at how many are u
 Reading a request, and a task for it, cost several times what a refusal does, and those who are refused come often: a
 blocked caller tries again, and in an overload most of what comes is refused. They mostly send the same head each time.
 
-A head is known by a digest of all of its bytes, so nothing is taken for what it is not. Connections are answered here
-only while nothing is under way on them, and only if each arrival so far was one whole message, so that the next one
-begins with its first byte.
+A head is known by a digest of all of its bytes, so nothing is taken for what it is not. While nobody can come in at
+all, whatever its head says, a head that is not known is taken for what it is if nothing in it is unusual (`plain`).
+
+Connections are answered here only while nothing is under way on them, and only if each arrival so far was one whole
+message, so that the next one begins with its first byte.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
+
+from shared.names import headers as H
 
 _END, _LENGTH, _CODING = b"\r\n\r\n", b"\r\ncontent-length:", b"\r\ntransfer-encoding:"
 # larger ones are read as ever; more are forgotten all together
 _LONGEST, _MOST = 4_096, 4_096
 # an address, and all that a keyed digest takes for a key
 _REMOTE = 64
-
+# a request without a doubt (RFC 9112, 3 and 5): the path from the root, fields of one line each
+_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1\r\n"
+                      rb"((?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*)\r\n")
+# what makes a difference for who answers, or how
+_UNUSUAL = re.compile(
+    f"^(?:connection|keep-alive|proxy-connection|upgrade|expect|transfer-encoding|forwarded|{H.TRACEPARENT}|"
+    f"{H.HTTP_TRACE}):".encode(), re.IGNORECASE | re.MULTILINE)
+_FIELDS = re.compile(rb"^(content-length|origin|x-forwarded-for):[ \t]*(.*?)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 
 Again = Callable[[], bytes | None]
 
 
+class Plain(NamedTuple):
+    """A request that arrived whole, and in which nothing is unusual. `path` without its query."""
+
+    method: str
+    path: str
+    origin: str | None
+    forwarded_for: str
+
+
+Stranger = Callable[[Plain, str], bytes | None]
+
+
 class Heads:
-    """Those that were refused lately, and what tells the refusal of the next one."""
+    """Those that were refused lately, and what tells the refusal of the next one.
+
+    `crowded`: whether nobody can come in now, whatever a head says; `stranger`: the refusal, then, of a request from
+    such an address, or None for one that is to be read.
+    """
 
     def __init__(self) -> None:
         """None yet."""
         self._known: dict[bytes, tuple[int, Again]] = {}
+        self.crowded: Callable[[], bool] = lambda: False
+        self.stranger: Stranger = lambda _asked, _remote: None
 
     def __bool__(self) -> bool:
         return bool(self._known)
@@ -72,6 +102,23 @@ def is_whole(data: bytes) -> bool:
         return end + len(_END) == len(data) and _CODING not in head
     length = head[at + len(_LENGTH):].partition(b"\r\n")[0].strip()
     return length.isdigit() and end + len(_END) + int(length) == len(data) and _CODING not in head
+
+
+def plain(data: bytes) -> Plain | None:
+    """What arrived, if it is one whole message and nothing in it is unusual."""
+    found = _REQUEST.match(data, 0, _LONGEST)
+    if found is None or _UNUSUAL.search(found[3]) is not None:
+        return None
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELDS.findall(found[3]):
+        fields.setdefault(name.lower(), []).append(value)
+    lengths, origins = fields.get(b"content-length", [b"0"]), fields.get(b"origin", [])
+    if (len(lengths) > 1 or len(origins) > 1 or not lengths[0].isdigit()
+            or found.end() + int(lengths[0]) != len(data)):
+        return None
+    return Plain(found[1].decode(), found[2].partition(b"?")[0].decode(),
+                 origins[0].decode(errors="replace") if origins else None,
+                 b", ".join(fields.get(b"x-forwarded-for", ())).decode(errors="replace"))
 
 
 class Connection(web.RequestHandler):
@@ -113,8 +160,7 @@ class Connection(web.RequestHandler):
         """Refuse at once, or let aiohttp read."""
         if self._in_step and data:
             if self._heads and self._quiet and not self.writing_paused:
-                again = self._heads.find(data, self.remote)
-                refusal = None if again is None or self._close or self._force_close else again()
+                refusal = None if self._close or self._force_close else self._refusal(data)
                 if refusal is not None and self.transport is not None:
                     self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                     self.transport.write(refusal)
@@ -123,6 +169,14 @@ class Connection(web.RequestHandler):
             self._arrival = data if self._in_step and len(data) <= _LONGEST else b""
             self._under_way += 1
         super().data_received(data)
+
+
+    def _refusal(self, data: bytes) -> bytes | None:
+        again = self._heads.find(data, self.remote)
+        if again is not None:
+            return again()
+        asked = plain(data) if self._heads.crowded() else None
+        return None if asked is None else self._heads.stranger(asked, self.remote.decode())
 
 
 class Server(web.Server):

@@ -19,7 +19,7 @@ from services.ingress.endings import Endings
 from services.ingress.executions import placed
 from services.ingress.gate import Gate
 from services.ingress.pages import DOCUMENTS, Pages
-from services.ingress.routes import EdgeRoutes, Target
+from services.ingress.routes import EdgeRoutes, Target, split
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
 from services.ingress.traces import EdgeTraces, Watching
@@ -80,7 +80,7 @@ class Door:
         if page is not None:
             return page
         now_ms, came = self._parts.clock.now_ms(), TraceContext.parse(request.headers.get(H.TRACEPARENT))
-        visit = Visit(ids.request_id(now_ms), request.method, path, *_split(path), came,
+        visit = Visit(ids.request_id(now_ms), request.method, path, *split(path), came,
                       came or TraceContext.new(sampled=False), self._parts.clock.elapsed_us())
         about_request(visit.request_id, visit.trace.trace_id)
         try:
@@ -115,7 +115,7 @@ class Door:
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
         """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
-        project, below = _split(path)
+        project, below = split(path)
         method = request.headers[cors.WANTED_METHOD]
         try:
             target = self._parts.routes.find(method, project, below)
@@ -126,7 +126,7 @@ class Door:
     async def _call(self, request: web.BaseRequest, visit: Visit, query: str) -> answer.Answer | web.StreamResponse:
         parts, project, below = self._parts, visit.project, visit.below
         if visit.path.startswith(OWN_PATHS):
-            project, below = _split(await placed(parts.store, visit.path))
+            project, below = split(await placed(parts.store, visit.path))
         try:
             visit.target = target = parts.routes.find(request.method, project, below)
         except Refused as error:
@@ -237,12 +237,6 @@ class Door:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
         owner = self._parts.callers.owner(self._parts.callers.parts(request, path, query), target)
         return owner is not None and owner.client in target.tracing.debug
-
-
-def _split(path: str) -> tuple[str, str]:
-    """The project, and the path below it."""
-    project, _, rest = path.partition("/")[2].partition("/")
-    return project, "/" + rest
 
 
 def _shared(request: web.BaseRequest, visit: Visit) -> Mapping[str, str]:

@@ -22,6 +22,12 @@ from shared.project.routes import MethodNotAllowed as OtherMethods
 from shared.project.tracing import NO_RULE, TraceRule
 
 
+def split(path: str) -> tuple[str, str]:
+    """The project, and the path below it."""
+    project, _, rest = path.partition("/")[2].partition("/")
+    return project, "/" + rest
+
+
 class Target(Struct, frozen=True):
     """Where a request goes. All but `params` is the same for every request of the operation. `usual`: how it answers
     those who prefer nothing."""

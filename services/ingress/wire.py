@@ -107,6 +107,7 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     heads = Heads()
     again = Again(clock=clock, routes=routes, caller=caller, gate=gate, callers=callers, traces=spans, endings=endings,
                   heads=heads)
+    heads.crowded, heads.stranger = again.crowded, again.stranger
     door = Door(EdgeParts(
         settings=own, clock=clock, routes=routes, caller=caller, gate=gate, again=again, callers=callers,
         endings=endings, metrics=metrics, traces=spans, pages=Pages(routes), health=health, seal=ClusterKey().seal(),

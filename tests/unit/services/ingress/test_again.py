@@ -9,7 +9,7 @@ from aiohttp import web
 
 from services.ingress.again import Again
 from services.ingress.callers import Callers
-from services.ingress.doorstep import Connection, Heads, Server
+from services.ingress.doorstep import Connection, Heads, Plain, Server
 from services.ingress.edge_usage import EdgeUsage
 from services.ingress.endings import Endings
 from services.ingress.gate import LEAST, Gate
@@ -148,6 +148,36 @@ async def test_crowd_is_a_refusal_until_a_place_is_free(edge: Edge) -> None:
     edge.gate.leave()
     assert edge.come() is None, "at once, whatever was said a moment ago"
     assert [event.status for event in edge.counted] == [503, 503]
+
+
+async def test_while_nobody_can_come_in_any_caller_is_refused(edge: Edge) -> None:
+    edge.block(10_000)
+    assert not edge.again.crowded()
+    await edge.crowd()
+    assert edge.again.crowded()
+    for address in ("192.0.2.1", "192.0.2.2"):
+        status, headers, body = problem(edge.again.stranger(Plain("GET", "/p/a", "https://a.example", ""), address))
+        assert (status, body["code"]) == (b"HTTP/1.1 503 Service Unavailable", "overloaded")
+        assert headers["Access-Control-Allow-Origin"] == "https://a.example"
+    _, headers, _ = problem(edge.again.stranger(Plain("GET", "/p/a", None, ""), "192.0.2.2"))
+    assert "Access-Control-Allow-Origin" not in headers
+    assert [(event.operation, event.address) for event in edge.counted] == [
+        ("o", "192.0.2.1"), ("o", "192.0.2.2"), ("o", "192.0.2.2")]
+    for path in ("/-/health", "/p/openapi.json", "/p/reference", "/p/nothing", "/q/a"):
+        assert edge.again.stranger(Plain("GET", path, None, ""), "192.0.2.1") is None, "that is no matter of places"
+    edge.gate.leave()
+    assert edge.again.stranger(Plain("GET", "/p/a", None, ""), "192.0.2.1") is None, "a block is for who is known"
+
+
+@pytest.mark.parametrize(("settings", "remote", "address"), [
+    ({}, "192.0.2.1", "192.0.2.1"),
+    ({"trusted_proxies": ("192.0.2.0/24",)}, "192.0.2.1", "198.51.100.7"),
+    ({"trusted_proxies": ("10.0.0.0/8",)}, "192.0.2.1", "192.0.2.1"),
+    ({"trusted_proxies": ("192.0.2.0/24",), "forwarded_by": "forwarded"}, "192.0.2.1", None)])
+def test_address_of_a_stranger_is_the_one_that_a_request_would_have(
+        settings: dict[str, Any], remote: str, address: str | None) -> None:
+    callers = Callers(IngressSettings(**settings), EdgeRoutes(), SignalBoard())
+    assert callers.address_of(remote, "6.6.6.6, 198.51.100.7") == address
 
 
 async def test_last_place_is_taken_by_the_first_who_is_on_its_way(edge: Edge) -> None:

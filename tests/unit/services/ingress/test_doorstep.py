@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingress.doorstep import Connection, Heads, Server, is_whole
+from services.ingress.doorstep import Connection, Heads, Plain, Server, is_whole, plain
 from tests.unit.services.ingress.test_message import Wire, settled
 
 ASKED = b"POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -97,6 +97,25 @@ async def test_who_may_come_in_again_is_read(step: Step) -> None:
     assert (await say(connection, wire, ASKED)).startswith(b"HTTP/1.1 200")
 
 
+async def test_while_nobody_can_come_in_a_head_that_nobody_knows_is_not_read(step: Step) -> None:
+    connection, wire = await step.connection()
+    await say(connection, wire, ASKED)
+    came = list[tuple[Plain, str]]()
+
+    def stranger(asked: Plain, remote: str) -> bytes | None:
+        came.append((asked, remote))
+        return NO
+    step.heads.stranger = stranger
+    assert (await say(connection, wire, OTHER)).startswith(b"HTTP/1.1 200"), "there is room"
+    step.heads.crowded = lambda: True
+    other = OTHER.replace(b"/p/y", b"/p/z?a=b").replace(b"Host: x", b"Host: x\r\nOrigin: https://o")
+    assert await say(connection, wire, other) == NO
+    assert came == [(Plain("POST", "/p/z", "https://o", ""), "192.0.2.1")]
+    unusual = other.replace(b"Host: x", b"Host: x\r\nExpect: 200-maybe")
+    assert not (await say(connection, wire, unusual)).startswith(NO)
+    assert len(came) == 1
+
+
 async def test_answers_keep_the_order_of_their_requests(step: Step) -> None:
     connection, wire = await step.connection()
     await say(connection, wire, ASKED)
@@ -165,6 +184,44 @@ async def test_whole_is_what_the_parser_takes_for_one_message(lines: list[bytes]
         return  # the connection ends with it
     assert [one[0].path for one in messages] == ["/", "/p/x"]
     assert not tail
+
+
+LINES = [b"GET / HTTP/1.1", b"POST /p/x?q=/-/ HTTP/1.1", b"GET /p/a#b HTTP/1.1", b"GET http://x/p HTTP/1.1",
+         b"OPTIONS / HTTP/1.1", b"GET /p HTTP/1.0", b"GET  /p HTTP/1.1", b"get /p HTTP/1.1", b"GET /\xc3\xa4 HTTP/1.1", b"GET /p/\t HTTP/1.1"]
+FIELDS = [b"Host: x", b"X-A: content-length: 3", b"Content-Length: 3", b"content-length:3 ", b"Content-Length: +3",
+          b"Content-Length: 3, 3", b"Content-Length : 3", b" Content-Length: 3", b"X-B: a\nContent-Length: 3",
+          b"X-C: a\rContent-Length: 3", b"Transfer-Encoding: chunked", b"Connection: close", b"connection:\tclose",
+          b"Upgrade: h2c", b"Expect: 100-continue", b"Origin: https://o ", b"X-Forwarded-For: 192.0.2.7", b"X-D: \0",
+          b"X-Forwarded-For:198.51.100.1", b"traceparent: 00-0-0-00", b"X-Weir-Trace: 1", b"Forwarded: for=192.0.2.7"]
+
+
+@given(st.sampled_from(LINES), st.lists(st.sampled_from(FIELDS), max_size=4),
+       st.sampled_from([b"", b"abc", b"abcd", b"\r\n\r\n"]))
+async def test_what_is_plain_is_one_message_to_the_parser_too(line: bytes, fields: list[bytes], body: bytes) -> None:
+    message = b"\r\n".join((line, *fields, b"", b"")) + body
+    asked = plain(message)
+    if asked is None:
+        return
+    parser = web.Server(_nobody)()._parser
+    assert parser is not None
+    try:
+        messages, upgraded, tail = parser.feed_data(message + b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+    except HttpProcessingError:
+        # it refuses such a message; a refusal of ours says no less, and the next one begins where it ends
+        return
+    [first, following] = [one[0] for one in messages]
+    assert (first.method, first.path.partition("?")[0], first.headers.get("Origin")) == asked[:3]
+    assert ", ".join(first.headers.getall("X-Forwarded-For", [])) == asked.forwarded_for
+    assert following.path == "/next"
+    assert (upgraded, tail, first.should_close, first.chunked) == (False, b"", False, False)
+    assert not {"Expect", "traceparent", "Forwarded", "X-Weir-Trace"} & set(first.headers)
+
+
+@pytest.mark.parametrize("line", LINES[:2])
+def test_usual_requests_are_plain(line: bytes) -> None:
+    asked = plain(b"\r\n".join((line, b"Host: x", b"Content-Length: 2", b"Authorization: Bearer t", b"", b"{}")))
+    assert asked is not None
+    assert asked.path == line.split()[1].decode().partition("?")[0]
 
 
 async def _nobody(_: web.BaseRequest) -> web.StreamResponse:
