@@ -79,8 +79,11 @@ class Again(Struct, frozen=True, kw_only=True):
     paths: dict[tuple[str, str, str | None], _Head] = {}
 
     def crowded(self) -> bool:
-        """Whether nobody can come in now, whoever it is."""
-        return self.gate.full or self._away() is not None
+        """Whether nobody can come in now, whoever it is; otherwise one is on its way."""
+        if self.gate.full or self._away() is not None:
+            return True
+        self.gate.expect()
+        return False
 
     def stranger(self, asked: Plain, remote: str) -> bytes | None:
         """The refusal of a request of whose caller nothing is known, while nobody can come in."""

@@ -56,8 +56,8 @@ Stranger = Callable[[Plain, str], bytes | None]
 class Heads:
     """Those that were refused lately, and what tells the refusal of the next one.
 
-    `crowded`: whether nobody can come in now, whatever a head says; `stranger`: the refusal, then, of a request from
-    such an address, or None for one that is to be read.
+    `crowded`: asked of each whose head is not known, whether nobody can come in now, whatever a head says; `stranger`:
+    the refusal, then, of a request from such an address, or None for one that is to be read.
     """
 
     def __init__(self) -> None:

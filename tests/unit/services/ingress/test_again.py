@@ -1,5 +1,6 @@
 """What those are told who were refused and come again: the same, as long as it is so, and each is counted."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -167,6 +168,9 @@ async def test_while_nobody_can_come_in_any_caller_is_refused(edge: Edge) -> Non
         assert edge.again.stranger(Plain("GET", path, None, ""), "192.0.2.1") is None, "that is no matter of places"
     edge.gate.leave()
     assert edge.again.stranger(Plain("GET", "/p/a", None, ""), "192.0.2.1") is None, "a block is for who is known"
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert [edge.again.crowded() for _ in range(2)] == [False, True], "the first is on its way to the last place"
 
 
 @pytest.mark.parametrize(("settings", "remote", "address"), [

@@ -187,7 +187,8 @@ async def test_whole_is_what_the_parser_takes_for_one_message(lines: list[bytes]
 
 
 LINES = [b"GET / HTTP/1.1", b"POST /p/x?q=/-/ HTTP/1.1", b"GET /p/a#b HTTP/1.1", b"GET http://x/p HTTP/1.1",
-         b"OPTIONS / HTTP/1.1", b"GET /p HTTP/1.0", b"GET  /p HTTP/1.1", b"get /p HTTP/1.1", b"GET /\xc3\xa4 HTTP/1.1", b"GET /p/\t HTTP/1.1"]
+         b"OPTIONS / HTTP/1.1", b"GET /p HTTP/1.0", b"GET  /p HTTP/1.1", b"get /p HTTP/1.1",
+         b"GET /\xc3\xa4 HTTP/1.1", b"GET /p/\t HTTP/1.1"]
 FIELDS = [b"Host: x", b"X-A: content-length: 3", b"Content-Length: 3", b"content-length:3 ", b"Content-Length: +3",
           b"Content-Length: 3, 3", b"Content-Length : 3", b" Content-Length: 3", b"X-B: a\nContent-Length: 3",
           b"X-C: a\rContent-Length: 3", b"Transfer-Encoding: chunked", b"Connection: close", b"connection:\tclose",
