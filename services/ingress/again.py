@@ -16,7 +16,7 @@ from services.ingress.callers import Callers
 from services.ingress.doorstep import Connection, Heads, Plain
 from services.ingress.endings import Endings
 from services.ingress.gate import Gate
-from services.ingress.pages import DOCUMENTS
+from services.ingress.pages import may_be_page
 from services.ingress.routes import EdgeRoutes, Target, split
 from services.ingress.traces import EdgeTraces
 from services.ingress.visit import Visit
@@ -87,7 +87,7 @@ class Again(Struct, frozen=True, kw_only=True):
 
     def stranger(self, asked: Plain, remote: str) -> bytes | None:
         """The refusal of a request of whose caller nothing is known, while nobody can come in."""
-        if asked.path.startswith(OWN_PATHS) or asked.path.endswith(DOCUMENTS):
+        if may_be_page(asked.method, asked.path):
             return None
         address = self.callers.address_of(remote, asked.forwarded_for)
         if address is None:

@@ -170,7 +170,6 @@ class Connection(web.RequestHandler):
             self._under_way += 1
         super().data_received(data)
 
-
     def _refusal(self, data: bytes) -> bytes | None:
         again = self._heads.find(data, self.remote)
         if again is not None:

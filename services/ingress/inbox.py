@@ -18,7 +18,7 @@ from services.ingress.callers import Callers
 from services.ingress.endings import Endings
 from services.ingress.executions import placed
 from services.ingress.gate import Gate
-from services.ingress.pages import DOCUMENTS, Pages
+from services.ingress.pages import Pages, may_be_page
 from services.ingress.routes import EdgeRoutes, Target, split
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
@@ -42,7 +42,7 @@ from shared.telemetry.logs import about_request
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-HOP, _READS = "ingress", ("GET", "HEAD")
+HOP = "ingress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Door:
 
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse | None:
         """The answer to what is no call of an operation."""
-        if path.startswith(OWN_PATHS) or (request.method in _READS and path.endswith(DOCUMENTS)):
+        if may_be_page(request.method, path):
             return await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
                 self._parts.pages.answer(path))
         if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:

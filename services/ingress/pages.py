@@ -12,14 +12,20 @@ from aiohttp import web
 
 from services.ingress.routes import EdgeRoutes
 from shared.names.headers import JSON
+from shared.project.modes import OWN_PATHS
 from shared.project.openapi import openapi
 from shared.project.routes import Match
 
 _VIEWER = "/-/viewer/"
 # how the paths of documents end
-DOCUMENTS = ("/openapi.json", "/reference")
+DOCUMENTS, _READS = ("/openapi.json", "/reference"), ("GET", "HEAD")
 _TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
+
+
+def may_be_page(method: str, path: str) -> bool:
+    """Whether such a request may be meant for no operation, but for what the edge itself answers."""
+    return path.startswith(OWN_PATHS) or (method in _READS and path.endswith(DOCUMENTS))
 
 
 class Pages:
