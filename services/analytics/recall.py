@@ -16,10 +16,12 @@ import orjson
 from services.analytics.detectors.look import TICK_MS, Look, Span
 from services.analytics.detectors.registry import DETECTORS
 from services.analytics.sightings import Row
+from shared.contracts.signal import IN_FORCE, Action
 from shared.store.redis import Store
 
 # the store does nothing else while it takes so many, and calls wait 50 ms for it at the most
 _CHUNK = 100
+_MOMENT_MS = 5_000
 _MINUTE_MS = 60_000
 
 
@@ -39,18 +41,24 @@ class Recall:
             looks += [_look(answer, row, span) for answer, (row, span) in zip(answers, chunk, strict=True)]
         return looks
 
-    async def forget(self, project: str, kind: str, subject: str) -> None:
-        """Begin anew with a subject. Raises StoreUnavailable."""
+    async def forget(self, project: str, kind: str, subject: str, now_ms: int) -> None:
+        """Begin anew with a subject, about whom all may be said again. Raises StoreUnavailable."""
         keys = [_key(detector.name, project, kind, subject) for detector in DETECTORS if detector.name != "rate-jump"]
-        await self._store.command("DEL", *keys, *(f"{key}:marks" for key in keys))
+        said = (_said(project, kind, subject, action, now_ms) for action in IN_FORCE)
+        await self._store.command("DEL", *keys, *(f"{key}:marks" for key in keys), *said)
 
-    async def first_to_say(self, name: str, keep_ms: int) -> bool:
-        """Whether no other process has just said the same. Raises StoreUnavailable."""
-        return await self._store.command("SET", f"weir:abuse:said:{name}", "1", "NX", "PX", keep_ms) is not None
+    async def first_to_say(self, project: str, kind: str, subject: str, action: Action, now_ms: int) -> bool:
+        """Whether no other process says the same at this moment. Raises StoreUnavailable."""
+        name = _said(project, kind, subject, action, now_ms)
+        return await self._store.command("SET", name, "1", "NX", "PX", 2 * _MOMENT_MS) is not None
 
 
 def _key(detector: str, project: str, kind: str, subject: str) -> str:
     return f"weir:abuse:{detector}:{project}:{kind}:{subject}"
+
+
+def _said(project: str, kind: str, subject: str, action: Action, now_ms: int) -> str:
+    return f"weir:abuse:said:{project}:{kind}:{subject}:{action}:{now_ms // _MOMENT_MS}"
 
 
 def _slice(row: Row, span: Span) -> int:

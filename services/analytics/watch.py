@@ -34,7 +34,6 @@ _GATHER_TURNS = 5
 _OLD_TICKS = 600_000 // TICK_MS
 _AHEAD_TICKS = 60_000 // TICK_MS
 _MAX_NOTICED = 20_000
-_SAID_MS = 5_000
 _JUST_NOW_MS = 60_000
 
 
@@ -148,7 +147,7 @@ class Watch:
         if not says_more(signal, parts.board.of(signal.project, signal.kind, signal.subject, now_ms), now_ms):
             return
         # another process may find the same at the same moment
-        if not await parts.recall.first_to_say(f"{signal.key.decode()}:{now_ms // _SAID_MS}", 2 * _SAID_MS):
+        if not await parts.recall.first_to_say(row.project, row.kind, row.subject, signal.action, now_ms):
             return
         parts.board.take([signal])
         parts.metrics.findings.inc(row.project, signal.detector, signal.action)
@@ -164,7 +163,7 @@ class Watch:
         for subject in [one for one in self._noticed if one[1:] == (project, signal.kind, signal.subject)]:
             del self._noticed[subject]
         try:
-            await self._parts.recall.forget(project, signal.kind, signal.subject)
+            await self._parts.recall.forget(project, signal.kind, signal.subject, self._parts.clock.now_ms())
         except StoreUnavailable as exc:
             log.warning("what was seen of %s %s before it was let in counts on: %s", signal.kind, signal.subject, exc,
                         extra={"action": actions.STORE_AWAY})

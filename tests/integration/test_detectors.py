@@ -64,13 +64,18 @@ class Cluster:
                 chance.choice(parts).append(events[at])
                 at += 1
             self.clock.now = end
-            for watch, part in zip(self.watches, parts, strict=True):
-                watch.see(Folded(requests=part))
-                turn = asyncio.ensure_future(watch.turn())
-                while not turn.done():
-                    await asyncio.wait([turn], timeout=0.002)
-                    self._acknowledge()
-                await turn
+            await self.turn(parts)
+        return self.signals
+
+    async def turn(self, parts: Sequence[Sequence[UsageEvent]]) -> list[Signal]:
+        """Everybody sees their part, and judges."""
+        for watch, part in zip(self.watches, parts, strict=True):
+            watch.see(Folded(requests=list(part)))
+            turn = asyncio.ensure_future(watch.turn())
+            while not turn.done():
+                await asyncio.wait([turn], timeout=0.002)
+                self._acknowledge()
+            await turn
         return self.signals
 
     def _acknowledge(self) -> None:
@@ -162,6 +167,16 @@ async def test_whoever_is_let_in_again_is_judged_by_what_comes_after(store: Stor
     later = [event for event in events if traffic.START + 20_000 < event.time < traffic.START + 21_500]
     assert len(await cluster.replay(later)) == 1
     assert len(await cluster.replay([event for event in events if event.time > traffic.START + 30_000])) == 2
+
+
+async def test_whoever_goes_on_at_once_after_being_let_in_is_found_at_once(store: Store, name: str) -> None:
+    cluster = Cluster(store, name)
+    events = [event for event in traffic.record("credential-stuffing", name).events
+              if event.time < traffic.START + 8_000]
+    for expected in (1, 2):
+        assert len(await cluster.turn([events, []])) == expected
+        cluster.lift(cluster.signals[-1])
+        await asyncio.sleep(0.2)
 
 
 async def test_store_that_is_away_costs_sightings_and_nothing_else(store: Store, name: str) -> None:
