@@ -1,5 +1,7 @@
 # `make` lists the targets.
 PYTHON ?= python3
+# whoever names a Python gets it, whoever does not the fastest build of the version that `python3` is
+CHOSEN := $(if $(filter file,$(origin PYTHON)),$$($(PYTHON) deploy/local/interpreter.py),$(PYTHON))
 VENV := .venv
 READY := $(VENV)/.installed
 
@@ -42,7 +44,7 @@ clean: ## remove the virtual environment and caches, not the state
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Weir needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12" >&2; exit 1; }
-	@test -x $(VENV)/bin/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(VENV)/bin/python || { python=$(CHOSEN); echo "making $(VENV)"; "$$python" -m venv $(VENV); }
 	@echo "installing pinned packages; the first time takes a minute"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
