@@ -39,9 +39,9 @@ collector: ## build the OpenTelemetry Collector that reads the spans (wants Go; 
 	@go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config deploy/otel/builder.yaml
 
 clean: ## remove the virtual environment and caches, not the state
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build services/analytics/*.so
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml setup.py services/analytics/quick.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Weir needs Python 3.11 or newer; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || { python=$(CHOSEN); echo "making $(VENV)"; "$$python" -m venv $(VENV); }

@@ -82,11 +82,10 @@ class Spending:
         found: dict[Spot, set[str]] = {}
         if not self._allowances:
             return found
-        for group, sum_ in folded.sums.items():
+        for (project, minute, operation, client, *_), sum_ in folded.sums.items():
             if sum_.tasks:
-                client, operation = group.dimensions.client, group.dimensions.operation
-                for one in self._concerned((group.project, operation, client, group.minute)):
-                    spot = Spot(group.project, one.allowance.label, one.calendar.at(group.minute * MINUTE_MS))
+                for one in self._concerned((project, operation, client, minute)):
+                    spot = Spot(project, one.allowance.label, one.calendar.at(minute * MINUTE_MS))
                     found.setdefault(spot, set()).add(one.subject(client, operation))
         return found
 

@@ -121,11 +121,11 @@ class _Entry:
 def _by_bucket(folded: Folded) -> list[tuple[list[str | int], list[str | Measures]]]:
     """The sums for each size of bucket: [key, expiry, key, expiry, ...], [field, sums, field, sums, ...]."""
     finer, current = buckets.MINUTE, dict[tuple[str, int], _Entry]()
-    for group, sum_ in folded.sums.items():
-        place = group.project, group.minute
+    for (project, minute, *dimensions), sum_ in folded.sums.items():
+        place = project, minute
         if place not in current:
             current[place] = _Entry(_target(finer, *place), {})
-        current[place].fields[group.dimensions] = sum_
+        current[place].fields[Dimensions._make(dimensions)] = sum_
     entries = list(current.values())
     for grain in buckets.GRAINS[1:]:
         parts: dict[tuple[str, int], list[_Entry]] = {}

@@ -11,6 +11,7 @@ most callers call all the time.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from services.analytics import loops
 from services.analytics.detectors.look import TICK_MS, Detector, Sighting, caller
 from services.analytics.detectors.registry import BY_REASON, DETECTORS, OF_CALLERS, OF_PLACES
 from shared.contracts.usage import UsageEvent
@@ -71,8 +72,15 @@ class Sightings:
         self.rows: dict[tuple[int, Subject], Row] = {}
         self.passed_over = 0
 
-    def see(self, events: Iterable[UsageEvent]) -> None:
-        """Written out in one loop: it runs for every request of the cluster."""
+    def see(self, events: list[UsageEvent]) -> None:
+        """Take a stretch of events."""
+        if loops.BUILT:
+            loops.see(events, self.callers, self.places, TICK_MS, lambda event: self._see_each((event,)))
+        else:
+            self._see_each(events)
+
+    def _see_each(self, events: Iterable[UsageEvent]) -> None:
+        """Written out in one loop, which `quick.c` has as well for calls that went well, of callers that are known."""
         callers, places = self.callers, self.places
         for event in events:
             if event.reason == BLOCKED:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from services.analytics import seen
 from services.analytics.fold import Folded, Group, Known, Placed, fold
 from shared.contracts.usage import Envelope, UsageEvent
-from shared.usage.dimensions import Dimensions
 from shared.usage.measures import Measures
 
 TIME = 1_700_000_000_000
@@ -55,8 +54,7 @@ def recount(events: Iterable[UsageEvent]) -> Totals:
     """Requests, tasks, bytes in and out of distinct events, one after the other."""
     found: dict[Group, Counter[str]] = {}
     for one in events:
-        group = Group(one.project, one.time // 60_000,
-                      Dimensions(one.operation, one.client, one.source, one.status, one.reason))
+        group = (one.project, one.time // 60_000, one.operation, one.client, one.source, one.status, one.reason)
         if one.kind == "request":
             found.setdefault(group, Counter()).update(
                 requests=1, tasks=one.tasks, bytes_in=one.bytes_in, bytes_out=one.bytes_out)

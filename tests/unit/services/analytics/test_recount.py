@@ -8,6 +8,7 @@ from services.analytics.fold import Placed
 from services.analytics.recount import Place, Recount, as_sums, differences
 from shared.contracts.usage import UsageEvent
 from shared.usage.buckets import MINUTE, cover
+from shared.usage.dimensions import Dimensions
 from tests.support.usage import TIME, MemoryLedger, envelopes, event, strategy, with_origins
 
 BUCKETS = list(cover(TIME - 60_000, TIME + 300_000))
@@ -15,8 +16,8 @@ events = st.lists(strategy(), max_size=30).map(with_origins)
 
 
 def counted(ledger: MemoryLedger) -> dict[Place, object]:
-    return {Place(group.project, (MINUTE, group.minute), group.dimensions): as_sums(sums)
-            for group, sums in ledger.sums.items()}
+    return {Place(project, (MINUTE, minute), Dimensions._make(dimensions)): as_sums(sums)
+            for (project, minute, *dimensions), sums in ledger.sums.items()}
 
 
 @given(events, st.lists(st.integers(0, 30), max_size=5))
