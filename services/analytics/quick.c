@@ -16,7 +16,7 @@
 #define MAX_MICROS (1LL << 53)
 
 static PyTypeObject *event_type, *sums_type;
-static PyObject *word_request, *word_ok, *one;
+static PyObject *word_request, *one;
 
 /* in the order of `event_fields` and `sums_fields` */
 enum { KIND, TIME, PROJECT, OPERATION, CLIENT, SOURCE, STATUS, REASON, TASKS, BYTES_IN, BYTES_OUT, TIMING, ORIGIN,
@@ -67,9 +67,9 @@ static PyObject *learn(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static int is_word(PyObject *text, PyObject *word)
+static int is_request(PyObject *kind)
 {
-    return text == word || (PyUnicode_Check(text) && PyUnicode_Compare(text, word) == 0);
+    return kind == word_request || (PyUnicode_Check(kind) && PyUnicode_Compare(kind, word_request) == 0);
 }
 
 static int all_there(PyObject *event)
@@ -230,7 +230,7 @@ static int take_one(PyObject *event, PyObject *seen, PyObject *known, PyObject *
 {
     long long time, micros;
     PyObject *minute, *sums;
-    if (!Py_IS_TYPE(event, event_type) || !all_there(event) || !is_word(OF_EVENT(event, KIND), word_request))
+    if (!Py_IS_TYPE(event, event_type) || !all_there(event) || !is_request(OF_EVENT(event, KIND)))
         return 0;
     time = small(OF_EVENT(event, TIME));
     micros = micros_of(OF_EVENT(event, TIMING));
@@ -273,13 +273,15 @@ end:
 }
 
 /* 1 when the caller and its place are known, 0 when the event is for the loop in Python, -1 on an error */
-static int see_one(PyObject *event, PyObject *callers, PyObject *places, long long tick_ms)
+static int see_one(PyObject *event, PyObject *callers, PyObject *places, PyObject *noted, long long tick_ms)
 {
     PyObject *project, *client, *address, *token, *tick, *key, *count, *more;
     long long time;
     int there;
-    if (!Py_IS_TYPE(event, event_type) || !all_there(event) || !is_word(OF_EVENT(event, REASON), word_ok))
+    if (!Py_IS_TYPE(event, event_type) || !all_there(event))
         return 0;
+    if ((there = PySet_Contains(noted, OF_EVENT(event, REASON))) != 0)
+        return there < 0 ? -1 : 0;
     project = OF_EVENT(event, PROJECT), client = OF_EVENT(event, CLIENT);
     address = OF_EVENT(event, ADDRESS), token = OF_EVENT(event, TOKEN);
     if (!PyUnicode_CheckExact(client) || (time = small(OF_EVENT(event, TIME))) < 0)
@@ -309,14 +311,14 @@ static int see_one(PyObject *event, PyObject *callers, PyObject *places, long lo
 
 static PyObject *see(PyObject *self, PyObject *args)
 {
-    PyObject *events, *callers, *places, *rest;
+    PyObject *events, *callers, *places, *noted, *rest;
     long long tick_ms;
-    if (!PyArg_ParseTuple(args, "O!O!O!LO", &PyList_Type, &events, &PyDict_Type, &callers, &PyDict_Type, &places,
-                          &tick_ms, &rest))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!LO", &PyList_Type, &events, &PyDict_Type, &callers, &PyDict_Type, &places,
+                          &PyFrozenSet_Type, &noted, &tick_ms, &rest))
         return NULL;
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(events); at++) {
         PyObject *event = Py_NewRef(PyList_GET_ITEM(events, at));
-        int done = see_one(event, callers, places, tick_ms);
+        int done = see_one(event, callers, places, noted, tick_ms);
         if (done == 0)
             done = hand_over(rest, event);
         Py_DECREF(event);
@@ -329,7 +331,7 @@ static PyObject *see(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"learn", learn, METH_VARARGS, "learn(event: type, sums: type): note where their fields stand."},
     {"take", take, METH_VARARGS, "take(events, seen, known, groups, requests, rest): add up events."},
-    {"see", see, METH_VARARGS, "see(events, callers, places, tick_ms, rest): count calls of callers."},
+    {"see", see, METH_VARARGS, "see(events, callers, places, noted, tick_ms, rest): count calls."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "quick", "Loops over usage events.", -1, methods,
@@ -338,9 +340,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "quick", "Loops over 
 PyMODINIT_FUNC PyInit_quick(void)
 {
     word_request = PyUnicode_InternFromString("request");
-    word_ok = PyUnicode_InternFromString("ok");
     one = PyLong_FromLong(1);
-    if (word_request == NULL || word_ok == NULL || one == NULL)
+    if (word_request == NULL || one == NULL)
         return NULL;
     return PyModule_Create(&module);
 }

@@ -10,5 +10,5 @@ def take(
     rest: Callable[[UsageEvent], object]) -> None: ...
 def see(
     events: list[UsageEvent], callers: dict[tuple[int, str, str, str | None], list[int]],
-    places: dict[tuple[str, str, str | None], UsageEvent], tick_ms: int,
+    places: dict[tuple[str, str, str | None], UsageEvent], noted: frozenset[str], tick_ms: int,
     rest: Callable[[UsageEvent], object]) -> None: ...

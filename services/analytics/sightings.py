@@ -25,6 +25,8 @@ _TELL_TICKS = 4
 _MANY_CALLS = 50
 _PART = 500
 _WEIGHING = tuple(detector for detector in DETECTORS if detector.weighs_calls)
+# calls that a detector looks at, or that none may: all others merely count
+_NOTED = frozenset((BLOCKED, *BY_REASON))
 _MINUTE_TICKS = 60_000 // TICK_MS
 # tick, project, client, the address of a caller that is no client
 CallerKey = tuple[int, str, str, str | None]
@@ -75,12 +77,12 @@ class Sightings:
     def see(self, events: list[UsageEvent]) -> None:
         """Take a stretch of events."""
         if loops.BUILT:
-            loops.see(events, self.callers, self.places, TICK_MS, lambda event: self._see_each((event,)))
+            loops.see(events, self.callers, self.places, _NOTED, TICK_MS, lambda event: self._see_each((event,)))
         else:
             self._see_each(events)
 
     def _see_each(self, events: Iterable[UsageEvent]) -> None:
-        """Written out in one loop, which `quick.c` has as well for calls that went well, of callers that are known."""
+        """Written out in one loop, which `quick.c` has as well for calls that merely count, of callers that are known."""
         callers, places = self.callers, self.places
         for event in events:
             if event.reason == BLOCKED:

@@ -1,8 +1,8 @@
 """What growth costs: the same calls on a cluster as it comes, and on one that has more of something.
 
-`python -m tests.bench.growth [partitions] [processes] [size]`; each prints its figures, and asserts nothing. Two
-clusters run side by side and are loaded in turn, so what else the machine does meets both; a ratio is
-the median over rounds, its spread from the lowest to the highest.
+`python -m tests.bench.growth [partitions] [topics] [processes] [size]`; each prints its figures, and asserts nothing.
+Two clusters run side by side and are loaded in turn, so what else the machine does meets both; a ratio is the median
+over rounds, its spread from the lowest to the highest.
 """
 
 import argparse
@@ -25,7 +25,9 @@ from orjson import dumps
 
 from shared.contracts.config import Client, Token, to_value
 from shared.kafka.outbox import Outbox
+from shared.kafka.topics import ensure_topics
 from shared.names import topics
+from shared.names.topics import Topic
 from shared.settings.kafka import KafkaSettings
 from tests.bench import projects
 from tests.bench.drive import cpu_s, drive_url
@@ -35,6 +37,7 @@ from tests.support.platform import Platform
 RATE, CONNECTIONS = 1_200, 64
 # not that of replies: each process that waits for answers needs one of its own
 PARTITIONED = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL, topics.EXECUTIONS, topics.USAGE)
+REPLY_TOPICS = 300
 PROJECTS, CLIENTS, TOKENS_EACH = 200, 10_000, 2
 Env = Mapping[str, str]
 
@@ -94,6 +97,17 @@ def by_partitions(rounds: int, seconds: float) -> None:
     with ExitStack() as stack:
         sides = [Side(stack, f"{count} partitions", projects.standard(), env=partitions(count)) for count in (4, 1, 24)]
         compare(sides[0], sides[1:], rounds, seconds)
+
+
+def by_topics(rounds: int, seconds: float) -> None:
+    """Weir's own topics, and beside them those of as many internal services as a large company has."""
+    with ExitStack() as stack:
+        own = Side(stack, "Weir's own topics", projects.standard())
+        more = Side(stack, f"{REPLY_TOPICS} topics more", projects.standard())
+        asyncio.run(ensure_topics(more.cluster.kafka, [
+            Topic(name=f"replies.service-{number}", value="", writers=(), readers=(), partitions=1, configs={})
+            for number in range(REPLY_TOPICS)]))
+        compare(own, [more], rounds, seconds)
 
 
 def by_processes(rounds: int, seconds: float) -> None:
@@ -181,7 +195,7 @@ def _metric(ready_url: str, name: str) -> str:
 
 def main() -> None:
     """Run what is named, or all."""
-    kinds = {"partitions": by_partitions, "processes": by_processes, "size": by_size}
+    kinds = {"partitions": by_partitions, "topics": by_topics, "processes": by_processes, "size": by_size}
     arguments = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     arguments.add_argument("what", nargs="*", default=list(kinds))
     arguments.add_argument("--rounds", type=int, default=7)

@@ -42,7 +42,7 @@ def test_small_difference_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_moment_in_which_the_machine_was_busy_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(mine=("/a", [0.030, 0.010, 0.030, 0.030, 0.030]), other=("/b", [0.010, 0.030, 0.030, 0.030, 0.030]))
+    machine = Machine(mine=("/a", [0.030, 0.010, *[0.030] * 3]), other=("/b", [0.010, *[0.030] * 4]))
     assert chosen(monkeypatch, machine, "other") == ("mine", 1.0)
 
 
