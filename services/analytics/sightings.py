@@ -82,7 +82,7 @@ class Sightings:
             self._see_each(events)
 
     def _see_each(self, events: Iterable[UsageEvent]) -> None:
-        """Written out in one loop, which `quick.c` has as well for calls that merely count, of callers that are known."""
+        """Written out in one loop, which `quick.c` has as well for calls that merely count, of known callers."""
         callers, places = self.callers, self.places
         for event in events:
             if event.reason == BLOCKED:
