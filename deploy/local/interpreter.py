@@ -43,10 +43,14 @@ _WAIT_S = 20
 
 
 def candidates() -> list[str]:
-    """All files on the PATH and in the usual places that are named like this version."""
+    """Other files on the PATH and in the usual places that are named like this version, each file once."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *_USUAL]
-    return list(dict.fromkeys(path for folder in folders if os.access(path := os.path.join(folder, name), os.X_OK)))
+    found = {os.path.realpath(sys.executable): ""}
+    for path in (os.path.join(folder, name) for folder in folders):
+        if os.access(path, os.X_OK):
+            found.setdefault(os.path.realpath(path), path)
+    return [path for path in found.values() if path]
 
 
 def probe(path: str) -> tuple[str, float] | None:

@@ -2,7 +2,7 @@
 
    In:    usage events, and the dicts, sets and lists of the caller.
    Out:   the same, with the plain events added.
-   Never: a rule of its own: whatever is not plain, or new, goes to `rest`, the loop in Python.
+   Never: a rule of its own: whatever is not plain, or comes again, goes to `rest`, the loop in Python.
 
    Events and sums are structs of msgspec, whose fields are slots: `learn` notes where in the object each one stands. */
 
@@ -116,7 +116,7 @@ static long long micros_of(PyObject *timing)
 /* Numbers of the place that the last event had: the next one mostly has the same. All but `name` are borrowed. */
 typedef struct { PyObject *name, *numbers, *counted; } Place;
 
-/* Which number of which place an origin is, as place and number; 1 when it is plain, 0 when not, -1 on an error. */
+/* The place that an origin names, and the number in it; 1 when it is plain, 0 when not, -1 on an error. */
 static int read_origin(PyObject *origin, PyObject *seen, PyObject *known, Place *place, long long *number)
 {
     if (!PyUnicode_CheckExact(origin) || !PyUnicode_IS_COMPACT_ASCII(origin))
