@@ -9,10 +9,11 @@ workflows too. When it is more, there are places for what is answered in that ti
 of answers x their time), and whoever comes then waits in line here, where waiting costs nothing.
 
 The line is served in the order of arrival until it is so long that some have to be refused. From then on, and for a
-second after, those who came last go first, and those who have waited for longer than `target_ms` wait for that to be
-over: nobody may want their answers any more (adaptive LIFO: B. Maurer, "Fail at Scale", ACM Queue 13/8, 2015). Whoever
-has waited for `patience_ms` is refused. A long line is of no use then, and whoever leaves it in vain costs more than
-one who is refused at once: it has room for few, and for some more every moment, for the overload may be over.
+second after, those who came last go first, and those who have waited for longer than `target_ms` wait for a moment in
+which nobody is refused: nobody may want their answers any more (adaptive LIFO: B. Maurer, "Fail at Scale", ACM Queue
+13/8, 2015). Whoever has waited for `patience_ms` is refused. A long line is of no use then, and whoever leaves it in
+vain costs more than one who is refused at once: it has room for few, and for some more every moment, for the overload
+may be over.
 """
 
 import asyncio
@@ -146,7 +147,7 @@ class Gate:
         """Give a place back."""
         self._inside -= 1
         if self._line:
-            self._let_in()
+            self._let_in(hurried=self._hurried())
 
     def told(self, took_us: int, timing: Mapping[str, int]) -> None:
         """An answer has come: how long after its call was published, and the microseconds of each hop.
@@ -166,7 +167,7 @@ class Gate:
             self._places = places(_together(self._windows), now_us, self._places, self._target_us, self._most,
                                   wanted=bool(self._line))
             self._window = Window(now_us)
-            self._let_in()
+            self._let_in(hurried=self._hurried())
 
     def _forget_expected(self, turns: int) -> None:
         if turns:
@@ -186,8 +187,8 @@ class Gate:
     def _hurried(self) -> bool:
         return self._refused_us is not None and self._clock.elapsed_us() - self._refused_us < _HASTE_US
 
-    def _let_in(self) -> None:
-        hurried, since_us = self._hurried(), self._clock.elapsed_us() - self._target_us
+    def _let_in(self, *, hurried: bool) -> None:
+        since_us = self._clock.elapsed_us() - self._target_us
         while self._line and self._inside < self._places:
             if hurried and self._line[-1].since_us < since_us:
                 return
@@ -206,6 +207,7 @@ class Gate:
                     f"the cluster is busy, and no place came free within {self._patience_us // 1000} ms; try again "
                     "shortly (WEIR_INGRESS_LINE_PATIENCE_MS)", headers=_AGAIN))
         self._room = min(self._most, self._room + self._room // (_SOON if self._refusals <= self._inside else _LATER))
+        # who was passed over gets the places that nobody else has come for
+        self._let_in(hurried=self._refusals > 0)
         self._refusals = 0
-        self._let_in()
         self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again) if self._line else None

@@ -26,7 +26,7 @@ class IngressSettings(BaseSettings):
     # past this a caller is told at once, before anything is published
     max_in_flight: PositiveInt = 2_048
     # answers that have waited for longer than this in the cluster's queues make calls wait before them, at the edge
-    queue_target_ms: PositiveInt = 150
+    queue_target_ms: PositiveInt = 100
     # whoever has waited at the edge for so long is refused
     line_patience_ms: PositiveInt = 1_000
     max_body_bytes: PositiveInt = 900_000

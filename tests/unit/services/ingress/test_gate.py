@@ -156,6 +156,22 @@ async def test_the_line_is_served_in_order_until_somebody_has_to_be_refused() ->
     assert list(let_in(line)) == [0, 1, 3]
 
 
+async def test_whoever_was_passed_over_is_let_in_once_nobody_is_refused() -> None:
+    gate, clock = full()
+    await entered(gate, LEAST)
+    line = await entered(gate, 3)
+    assert isinstance(gate.refusal(), Overloaded)
+    clock.now += TARGET_MS + 1
+    for _ in range(LEAST):
+        gate.leave()
+    gate._look_again()
+    await asyncio.sleep(0)
+    assert list(let_in(line)) == [], "while some are refused, places are for those who come"
+    gate._look_again()
+    await asyncio.sleep(0)
+    assert list(let_in(line)) == [0, 1, 2], "nobody has come for these places"
+
+
 async def refuse_one_and_empty(gate: Gate, line: list[asyncio.Task[None]]) -> None:
     """Somebody is refused, and all who wait hang up."""
     assert isinstance(gate.refusal(), Overloaded)
