@@ -64,8 +64,9 @@ def _calls(workflow: Workflow, source: Source, known: set[str], workflows: Workf
 def _misfit(value: object, schema: Schema | None) -> str:
     """What is wrong with the input of a call, as far as that is known before it runs; empty when nothing is."""
     try:
+        validator = ValueValidator(schema)
         if compile_value(value).constant:
-            return ValueValidator(schema).misfits(value)
+            return validator.misfits(value)
     except (BadExpression, BadSchema):
         # told elsewhere
         return ""

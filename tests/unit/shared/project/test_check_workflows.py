@@ -97,6 +97,15 @@ def test_changed_workflow_is_refused_with_the_calls_that_no_longer_fit(given: st
     assert all(str(says) in one.message for one in found)
 
 
+@pytest.mark.parametrize("schema", ["{ type: object, required: 5 }",
+                                    "{ type: object, additionalProperties: false, properties: null }"])
+@pytest.mark.parametrize("given", ["{ x: '{% 1 %}' }", "{ x: 1 }"])
+def test_call_of_a_workflow_whose_input_is_no_schema_is_told_at_the_schema(schema: str, given: str) -> None:
+    found = problems("steps:\n  - { id: c, call: { workflow: a, input: " + given + " } }\n" + ANSWER,
+                     a=f"input: {schema}\nsteps:\n" + ANSWER)
+    assert [(one.file, one.code, one.line) for one in found] == [("workflows/a.yaml", "schema", 1)]
+
+
 @pytest.mark.parametrize(("reads", "says"), [
     ("steps.c.gone", "steps.c.gone"), ("steps.c.inner.gone & ''", "steps.c.inner.gone"),
     ("( $a := steps.c; $a.gone )", "steps.c.gone"), ("$map(steps.c.lines, function($i) { $i.x })", None),
