@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from shared.project.model import Project, Workflow
-from shared.project.steps.base import Step
+from shared.project.steps.base import Step, steps_in
 from shared.project.steps.control import (
     BranchSettings,
     BreakSettings,
@@ -74,12 +74,34 @@ class _Ways:
 
 
 _NOTHING, _ONE = Cost(0, 0), Cost(1, 1)
-Workflows = Mapping[str, Workflow]
+# of whole workflows by name
+Costs = Mapping[str, Cost]
 
 
 def cost_of(project: Project, workflow: str) -> Cost:
     """The trigger and the steps."""
-    return _ONE.and_then(_whole(project.workflows[workflow].steps, project.workflows))
+    costs: dict[str, Cost] = {}
+    for name in _called_first(workflow, project.workflows):
+        costs[name] = _whole(project.workflows[name].steps, costs)
+    return _ONE.and_then(costs[workflow])
+
+
+def _called_first(start: str, workflows: Mapping[str, Workflow]) -> list[str]:
+    """A workflow and all that it leads to: each once, and after all that it calls itself."""
+    done: list[str] = []
+    seen: set[str] = set()
+    # a long row of calls is no deep recursion here
+    waiting = [(start, False)]
+    while waiting:
+        name, all_called_are_done = waiting.pop()
+        if all_called_are_done:
+            done.append(name)
+        elif name not in seen:
+            seen.add(name)
+            waiting.append((name, True))
+            waiting += [(step.settings.workflow, False) for _, step in steps_in(workflows[name].steps)
+                        if isinstance(step.settings, CallSettings)]
+    return done
 
 
 def _tasks(count: int) -> str:
@@ -90,43 +112,43 @@ def _either(one: Cost | None, other: Cost | None) -> Cost | None:
     return one.either(other) if one is not None and other is not None else one or other
 
 
-def _whole(steps: Sequence[Step], workflows: Workflows) -> Cost:
-    ways = _list(steps, workflows)
+def _whole(steps: Sequence[Step], costs: Costs) -> Cost:
+    ways = _list(steps, costs)
     return _either(ways.on, ways.end) or _NOTHING
 
 
-def _list(steps: Iterable[Step], workflows: Workflows) -> _Ways:
-    return reduce(lambda ways, step: ways.then(_step(step, workflows)), steps, _Ways(_NOTHING))
+def _list(steps: Iterable[Step], costs: Costs) -> _Ways:
+    return reduce(lambda ways, step: ways.then(_step(step, costs)), steps, _Ways(_NOTHING))
 
 
-def _step(step: Step, workflows: Workflows) -> _Ways:
-    ways = _run(step, workflows).after(_ONE)
+def _step(step: Step, costs: Costs) -> _Ways:
+    ways = _run(step, costs).after(_ONE)
     if step.handles != "fail":
         # it may fail at its beginning, at its end, or anywhere between
         whole = _either(ways.on, ways.end) or _ONE
-        handled = _list(step.catch, workflows).after(Cost(1, whole.most))
+        handled = _list(step.catch, costs).after(Cost(1, whole.most))
         ways = handled if isinstance(step.settings, FailSettings) else ways.either(handled)
     return ways if step.if_ is None else ways.either(_Ways(_NOTHING))
 
 
-def _run(step: Step, workflows: Workflows) -> _Ways:
+def _run(step: Step, costs: Costs) -> _Ways:
     """Without the step itself."""
     settings = step.settings
     if isinstance(settings, _ENDS):
         return _Ways(None, _NOTHING)
     if isinstance(settings, BranchSettings):
-        return _list(settings.then, workflows).either(_list(settings.else_, workflows))
+        return _list(settings.then, costs).either(_list(settings.else_, costs))
     if isinstance(settings, SwitchSettings):
-        ways = [_list(case, workflows) for case in (*settings.cases.values(), settings.default or ())]
+        ways = [_list(case, costs) for case in (*settings.cases.values(), settings.default or ())]
         return reduce(_Ways.either, ways)
     if isinstance(settings, LoopSettings):
         # a reply inside ends the workflow, at the earliest in the first pass
         leaves = _leaves(settings.steps)
         return _Ways(Cost(0, None), Cost(1, None) if leaves else None)
     if isinstance(settings, ParallelSettings):
-        return _Ways(reduce(Cost.and_then, (_whole(branch, workflows) for branch in settings.branches.values())))
+        return _Ways(reduce(Cost.and_then, (_whole(branch, costs) for branch in settings.branches.values())))
     if isinstance(settings, CallSettings):
-        called = _whole(workflows[settings.workflow].steps, workflows)
+        called = costs[settings.workflow]
         # one that nobody waits for may be ended by the deadline
         return _Ways(called if settings.wait else Cost(0, called.most))
     return _Ways(_NOTHING)

@@ -29,3 +29,11 @@ def test_least_and_most(steps: list[dict[str, Any]], told: str) -> None:
     project = Project.model_validate({"name": "p", "workflows": {
         "w": {"name": "w", "steps": steps}, "other": {"name": "other", "steps": [X, REPLY]}}})
     assert str(cost_of(project, "w")) == told
+
+
+def test_long_row_of_calls_has_a_cost_and_each_workflow_is_asked_once() -> None:
+    calls = {f"w{i}": [{"id": f"c{n}", "call": {"workflow": f"w{i + 1}"}} for n in range(2)] for i in range(400)}
+    project = Project.model_validate({"name": "p", "workflows": {
+        name: {"name": name, "steps": steps} for name, steps in {**calls, "w400": [REPLY]}.items()}})
+    # twice what the next one costs, and the two calls themselves
+    assert cost_of(project, "w0").least == 1 + 2**400 + 2 * (2**400 - 1)
