@@ -1,10 +1,11 @@
 """YAML with the place of every value.
 
 In:    the text of one file.
-Out:   plain data, and line and column for a path into it.
+Out:   plain data, and line and column for a path into it; what no JSON can hold is a problem.
 Never: an exception for a wrong file: what is wrong comes back as a `Problem`.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,11 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 _MAX_CHARS = 1_000_000
 _MAX_NODES = 100_000
 _MAX_DEPTH = 60
+# what JSON has, and `<<`, which takes members over from elsewhere
+_TYPE = "tag:yaml.org,2002:"
+_PLAIN = frozenset(_TYPE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+# the integers that can be written into a version
+_LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
 Key = str | int
 Place = tuple[int, int]
 
@@ -75,8 +81,9 @@ def read(file: str, text: str) -> Source:
         return source
     if node is not None:
         _note(node, source.places)
-        source.problems += [source.problem(path, "text", "half of a character stands here (a lone surrogate)")
-                            for path in _halves(node)]
+        source.problems += [source.problem(path, code, message) for path, code, message in _no_json(node)]
+        source.problems += [source.problem(path, "json", "this number is beyond those of JSON; in quotes it is a text")
+                            for path in _beyond_json(source.data)]
     deepest = max(source.places, key=len, default=())
     if len(deepest) > _MAX_DEPTH:
         source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
@@ -84,8 +91,8 @@ def read(file: str, text: str) -> Source:
     return source
 
 
-def _halves(root: Node) -> Iterator[tuple[Key, ...]]:
-    """Where an escape like "\\ud800" has made a text that no encoding can write."""
+def _no_json(root: Node) -> Iterator[tuple[tuple[Key, ...], str, str]]:
+    """What no JSON can hold, so that no version with it could be written: where, a code, and why."""
     waiting: list[tuple[Node, tuple[Key, ...]]] = [(root, ())]
     seen: set[int] = set()
     while waiting:
@@ -93,13 +100,42 @@ def _halves(root: Node) -> Iterator[tuple[Key, ...]]:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, MappingNode):
+        if node.tag not in _PLAIN:
+            name = str(node.tag).removeprefix(_TYPE)
+            yield path, "json", (f"{node.value} is a date here; in quotes it is a text" if name == "timestamp" else
+                                 f"{name!r} is a type of YAML that JSON does not have")
+        elif isinstance(node, MappingNode):
             for key_node, value_node in node.value:
-                waiting += [(key_node, path), (value_node, (*path, _whole(str(key_node.value))))]
+                inner = (*path, _whole(str(key_node.value)))
+                if key_node.tag not in (_TYPE + "str", _TYPE + "merge"):
+                    yield inner, "json", "the name of a member is a text; in quotes it is one"
+                waiting += [(key_node, path), (value_node, inner)]
         elif isinstance(node, SequenceNode):
             waiting += [(item, (*path, index)) for index, item in enumerate(node.value)]
         elif _whole(str(node.value)) != str(node.value):
+            yield path, "text", "half of a character stands here (a lone surrogate)"
+
+
+def _beyond_json(root: Any) -> Iterator[tuple[Key, ...]]:
+    """Numbers that cannot be written into a version."""
+    waiting: list[tuple[Any, tuple[Key, ...]]] = [(root, ())]
+    seen: set[int] = set()
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, dict | list):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            members = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(item, (*path, key)) for key, item in members]
+        elif isinstance(value, int | float) and not _is_json(value):
             yield path
+
+
+def _is_json(number: int | float) -> bool:
+    if isinstance(number, float):
+        return math.isfinite(number)
+    return _LEAST_INTEGER <= number <= _LARGEST_INTEGER
 
 
 def _whole(text: str) -> str:

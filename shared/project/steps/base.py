@@ -98,7 +98,7 @@ class Step(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_file(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict) or "settings" in raw:
+        if not isinstance(raw, dict):
             return raw
         # a step may hold steps: the kinds know this class
         from shared.project.steps.registry import STEP_SETTINGS
@@ -106,8 +106,12 @@ class Step(Model):
         if len(kinds) != 1:
             raise ValueError(f"a step has exactly one of {', '.join(STEP_SETTINGS)}; this one has "
                              f"{', '.join(kinds) or 'none'}")
+        for name in ("kind", "settings"):
+            if name in raw:
+                raise ValueError(f"unknown key {name!r} in step: its kind is a key itself, with its settings")
         rest = {key: value for key, value in raw.items() if key != kinds[0]}
-        return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(raw[kinds[0]] or {})}
+        settings = {} if raw[kinds[0]] is None else raw[kinds[0]]
+        return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(settings)}
 
     @model_validator(mode="after")
     def _handles_one_way(self) -> "Step":

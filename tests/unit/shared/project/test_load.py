@@ -1,15 +1,36 @@
 """Every problem of a project with its file, line and column; no text may raise."""
 
+import io
+from typing import Any
+
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
-from shared.project.load import load_project
+from shared.project.cost import cost_of
+from shared.project.load import Loaded, load_project
 from shared.project.model import Project
 from tests.support.platform import PROJECT, ROOT
 
 EXAMPLE = ROOT / "examples" / PROJECT
 FILES = {path.relative_to(EXAMPLE).as_posix(): path.read_text() for path in EXAMPLE.rglob("*.yaml")}
+CALLS = {
+    "weir.yaml": "name: p\nconfig: { outside: { default: x } }\n",
+    "operations.yaml": "operations:\n  - { name: o, method: POST, path: '/{id}', workflow: w, "
+                       "replies: { success: { body: { type: object } }, gone: { status: 410 } } }\n",
+    "workflows/w.yaml": "steps:\n  - { id: c, call: { workflow: a, input: { n: 1, day: '2026-01-31' } } }\n"
+                        "  - { id: d, call: { workflow: a, input: { n: '{% config.outside %}' }, wait: false } }\n"
+                        "  - { id: t, retry: { on: [503] }, fallback: 0, transform: { value: '{% steps.c.sum %}' } }\n"
+                        "  - { id: r, reply: { body: '{% steps.t %}' } }\n",
+    "workflows/a.yaml": "input: { type: object, required: [n], properties: { n: {}, day: {} }, "
+                        "additionalProperties: false }\n"
+                        "output: { type: object, properties: { sum: {} }, additionalProperties: false }\n"
+                        "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"
+                        "  - { id: r, reply: { body: { sum: 1 } } }\n"}
+PROJECTS = [CALLS, *({path.relative_to(example).as_posix(): path.read_text() for path in example.rglob("*.yaml")}
+                     for example in sorted((ROOT / "examples").iterdir()) if (example / "weir.yaml").exists())]
 OPERATIONS, LOOKUP = "operations.yaml", "workflows/get-employee.yaml"
 
 
@@ -89,15 +110,92 @@ def test_schema_that_points_outside_is_refused() -> None:
                for problem in load_project({**FILES, OPERATIONS: changed}).problems)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(FILES)), st.data())
-def test_no_change_to_a_file_raises(file: str, data: st.DataObject) -> None:
-    text = FILES[file]
+def loaded_and_written(files: dict[str, str]) -> Loaded:
+    """Loads; what is accepted can be written as a version, comes back the same, and has a cost."""
+    loaded = load_project(files)
+    for problem in loaded.problems:
+        assert (problem.line, problem.column) >= (1, 1)
+    if loaded.project is not None:
+        document = orjson.loads(orjson.dumps(loaded.project.to_document()))
+        assert Project.model_validate(document) == loaded.project
+        for operation in loaded.project.operations:
+            cost_of(loaded.project, operation.workflow)
+    return loaded
+
+
+NOISE = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
+    ["{", "[", "&a *a", "!!python/object:x", "? ", "- - -", "<<: *e", "0x", ".inf", "2001-01-01", "{% (", "\t",
+     "!!binary /w==", "!!set {a}", "9" * 20, "0x" + "f" * 5000, "{1: a}", "{null: a}", "~", "{}", "[]"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PROJECTS), st.data())
+def test_no_change_to_a_file_raises(files: dict[str, str], data: st.DataObject) -> None:
+    file = data.draw(st.sampled_from(sorted(files)))
+    text = files[file]
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 20)))
-    noise = data.draw(st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
-        ["{", "[", "&a *a", "!!python/object:x", "? ", "- - -", "<<: *e", "0x", ".inf", "2001-01-01", "{% (", "\t"]))
-    load_project({**FILES, file: text[:start] + noise + text[end:]})
+    loaded_and_written({**files, file: text[:start] + data.draw(NOISE) + text[end:]})
+
+
+def places_in(value: Any) -> list[tuple[Any, Any]]:
+    """Every container of a document with each of its keys."""
+    if not isinstance(value, dict | list):
+        return []
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    return [place for key, item in members for place in [(value, key), *places_in(item)]]
+
+
+ODD = st.sampled_from([
+    None, True, 0, -1, 1.5, 10**30, 2**63, 2**64, -0.0, float("nan"), "", "x", "{% ( %}", "{% steps.x %}", "{% $ %}",
+    "{%%}", "\0", "9" * 400 + "s", "5s", [], {}, [[]], {"": 1}, {1: 2}, {None: 1}, [None], {"a": None}, b"\xff",
+    [{"id": "x"}], {"type": "object", "required": 5}, {"kind": "x", "settings": {}}, "2026-01-31"])
+KEYS = st.sampled_from(["zz", 1, None, "if", "steps", "catch", "retry", "fallback", "on_error", "timeout", "mask",
+                        "kind", "settings", "reply", "stop", "call", "input", "output", "required", "properties"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PROJECTS), st.data())
+def test_no_other_value_at_any_place_raises(files: dict[str, str], data: st.DataObject) -> None:
+    file = data.draw(st.sampled_from(sorted(files)))
+    document = YAML(typ="safe").load(files[file])
+    container, key = data.draw(st.sampled_from(places_in(document)))
+    if isinstance(container, dict) and data.draw(st.booleans()):
+        key = data.draw(KEYS)
+    container[key] = data.draw(ODD)
+    text = io.StringIO()
+    YAML(typ="safe").dump(document, text)
+    loaded_and_written({**files, file: text.getvalue()})
+
+
+@pytest.mark.parametrize(("value", "place", "says"), [
+    ("2026-01-31", (2, 35), "2026-01-31 is a date here"), ("!!binary /w==", (2, 35), "'binary' is a type of YAML"),
+    ("!!set {a}", (2, 35), "'set'"), ("99999999999999999999", (2, 35), "beyond those of JSON"),
+    ("0x" + "f" * 5000, (2, 35), "beyond those of JSON"), (".nan", (2, 35), "beyond those of JSON"),
+    ("[1, -.inf]", (2, 46), "beyond those of JSON"), ("{ 1: a }", (2, 44), "in quotes it is one"),
+    ("{ a: { null: a } }", (2, 49), "in quotes it is one")])
+def test_what_json_cannot_hold_is_told_with_its_place(value: str, place: tuple[int, int], says: str) -> None:
+    text = CALLS["workflows/w.yaml"].replace("{ n: 1, day: '2026-01-31' }", value)
+    found = load_project({**CALLS, "workflows/w.yaml": text}).problems
+    assert [(one.file, one.code, (one.line, one.column)) for one in found] == [("workflows/w.yaml", "json", place)]
+    assert says in found[0].message
+
+
+@pytest.mark.parametrize("value", [str(2**64 - 1), str(-2**63), "1e308", "'2026-01-31'", "{ '1': a }",
+                                   "{ <<: { a: 1 } }"])
+def test_what_json_can_just_hold_is_accepted(value: str) -> None:
+    text = CALLS["workflows/w.yaml"].replace("'{% steps.t %}'", value)
+    assert loaded_and_written({**CALLS, "workflows/w.yaml": text}).problems == ()
+
+
+@pytest.mark.parametrize(("step", "says"), [
+    ("{ id: b, kind: nothing, settings: {} }", "this one has none"), ("{ id: b, kind: stop, stop: }", "key 'kind'"),
+    ("{ id: b, settings: {}, stop: }", "key 'settings'"), ("{ id: b, stop: [] }", "dictionary")])
+def test_step_of_a_file_names_its_kind_in_one_way(step: str, says: str) -> None:
+    text = CALLS["workflows/a.yaml"].replace("{ id: s, stop: }", step)
+    found = load_project({**CALLS, "workflows/a.yaml": text}).problems
+    assert [(one.file, one.code, one.line) for one in found] == [("workflows/a.yaml", "shape", 4)]
+    assert says in found[0].message
 
 
 @pytest.mark.parametrize("text", ["[" * 2000, "a: " * 500, "x: &a [*a]", "- " * 3000, "\0", "%YAML 3.0\n---\n"],
