@@ -23,7 +23,9 @@ _SEGMENT = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*\}")
 
 @dataclass(slots=True)
 class Checked:
-    """What to check. `known_workflows`, `malformed_operations`: names of what is there, though it is malformed."""
+    """What to check. `known_workflows`, `malformed_operations`: names of what is there, though it is malformed;
+    `used_workflows`: those that malformed operations name.
+    """
 
     operations: list[tuple[Operation, Source, tuple[Key, ...]]] = field(default_factory=list)
     workflows: list[tuple[Workflow, Source]] = field(default_factory=list)
@@ -42,7 +44,8 @@ def check_project(checked: Checked) -> list[Problem]:
     access = () if checked.access is None else check_access(*checked.access, operations, names)
     allowance = () if checked.allowance is None else check_allowance(*checked.allowance, names)
     return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance,
-            *check_workflows(checked.workflows, operations, checked.known_workflows, checked.config)]
+            *check_workflows(checked.workflows, operations, checked.known_workflows, checked.used_workflows,
+                             checked.config)]
 
 
 def _operations(checked: Checked) -> Iterator[Problem]:

@@ -43,33 +43,41 @@ _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps: `loop` and `apart` say what may end what; `given`: what calls give."""
+    """What stands around a list of steps: `loop` and `apart` say what may end what; `given`: what calls give;
+    `replies`: whether somebody waits for a reply.
+    """
 
     source: Source
     users: Sequence[Operation]
     everyone: frozenset[str]
     config: frozenset[str] | None
     given: Mapping[str, tuple[str, Schema]]
+    replies: bool
     loop: bool = False
     apart: bool = False
 
 
 def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Sequence[Operation], known: set[str],
-                    config: frozenset[str] | None) -> list[Problem]:
-    """All problems. `known`: names of all workflow files, the malformed ones too."""
+                    used: set[str], config: frozenset[str] | None) -> list[Problem]:
+    """All problems. `known`: names of all workflow files, the malformed ones too; `used`: those that malformed
+    operations name.
+    """
     by_name = {workflow.name: (workflow, source) for workflow, source in workflows}
     problems: list[Problem] = []
     called = {step.settings.workflow for workflow, _ in workflows for _, step in steps_in(workflow.steps)
               if isinstance(step.settings, CallSettings)}
+    # nobody knows whom a malformed one calls
+    elsewhere = called | used | (known if known - by_name.keys() else set())
     for workflow, source in workflows:
         users = [operation for operation in operations if operation.workflow == workflow.name]
         everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
-        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name))
+        replies = (any(operation.mode == "request_response" for operation in users)
+                   or (not users and workflow.name not in elsewhere))
+        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
-        answers = any(operation.mode == "request_response" for operation in users)
-        if (answers or (not users and workflow.name not in called)) and not _ends(workflow.steps):
+        if replies and not _ends(workflow.steps):
             problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
                                            "reply; its last step should be a `reply` without `if`"))
     return [*problems, *check_calls(by_name, operations, known)]
@@ -117,6 +125,9 @@ def _leap(step: Step, path: Path, around: _Around) -> Iterator[Problem]:
         yield around.source.problem(
             (*path, step.kind), "misplaced", f"`{step.kind}` inside steps that run beside others would end those too; "
             "let them finish and decide after them")
+    elif around.replies and isinstance(settings, StopSettings):
+        yield around.source.problem((*path, step.kind), "no-reply", "`stop` ends this workflow without a reply, and "
+                                    "its caller waits for one; a `reply` or a `fail` ends it, too")
 
 
 def _always_ends(step: Step) -> bool:
@@ -130,16 +141,14 @@ def _always_ends(step: Step) -> bool:
 
 
 def _ends(steps: Sequence[Step]) -> bool:
-    """Whether every way through some steps ends with an answer: a reply, or an error."""
+    """Whether every way through some steps ends with an answer: a reply, or an error. A stop is told by itself."""
     for step in steps:
         if step.if_ is not None or step.handles == "continue":
             continue
         if step.handles == "catch" and not _ends(step.catch):
             continue
-        if isinstance(step.settings, ReplySettings | FailSettings):
+        if isinstance(step.settings, ReplySettings | FailSettings | StopSettings):
             return True
-        if isinstance(step.settings, StopSettings):
-            return False
         if _all_ways_end(step.settings, _ends):
             return True
     return False

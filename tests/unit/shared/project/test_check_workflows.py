@@ -39,14 +39,21 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % "{ id: r, break: }", "misplaced", (7, 20),
      "beside"),
     (BRANCH % "{ id: r, reply: {} }", "no-reply", (1, 1), "can end without a reply"),
-    (BRANCH % "{ id: s, stop: }" + ANSWER.replace("answer", "s"), "duplicate", (7, 7), "stands twice"),
+    ("steps:\n  - { id: s, stop: }\n", "no-reply", (2, 14), "without a reply"),
+    ("steps:\n  - { id: s, if: trigger.body.x, stop: }\n" + ANSWER, "no-reply", (2, 34), "without a reply"),
+    (BRANCH % "{ id: s, stop: }" + ANSWER, "no-reply", (6, 20), "without a reply"),
+    (LOOP % "{ id: s, stop: }", "no-reply", (6, 20), "without a reply"),
+    ("steps:\n  - { id: t, transform: { value: 1 }, catch: [{ id: s, stop: }] }\n" + ANSWER, "no-reply", (2, 56),
+     "without a reply"),
+    (PARALLEL % "{ id: s, stop: }", "misplaced", (6, 22), "beside others"),
+    (BRANCH % "{ id: s, delay: { for: 1s } }" + ANSWER.replace("answer", "s"), "duplicate", (7, 7), "stands twice"),
     ("steps:\n  - { id: a, fail: { message: x } }\n" + ANSWER, "unreachable", (3, 5), "a fail stands before"),
     (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
     (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
      % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
     (LOOP % "{ id: x, if: '))', transform: { value: 1 } }", "expression", (6, 20), "does not compile"),
-    ("steps:\n  - id: b\n    branch: { if: '((', then: [{ id: x, stop: }] }\n" + ANSWER, "expression", (3, 15),
-     "does not compile"),
+    ("steps:\n  - id: b\n    branch: { if: '((', then: [{ id: x, delay: { for: 1s } }] }\n" + ANSWER, "expression",
+     (3, 15), "does not compile"),
     ("steps:\n  - { id: a, transform: { value: '{% errors.z %}' } }\n" + ANSWER, "step-order", (2, 27), "errors.z"),
     ("steps:\n  - { id: c, call: { workflow: none } }\n" + ANSWER, "dangling", (2, 22), "workflows/none.yaml"),
     ("steps:\n  - { id: c, call: { workflow: w } }\n" + ANSWER, "cycle", (2, 22), "w -> w"),
@@ -176,6 +183,27 @@ def test_events_of_a_called_workflow_are_its_callers() -> None:
 def test_called_workflow_need_not_reply() -> None:
     silent = "steps:\n  - { id: x, transform: { value: 1 } }\n"
     assert problems("steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER, a=silent) == []
+
+
+@pytest.mark.parametrize("mode", ["validate", "fire_and_forget", "events"])
+def test_stop_is_no_problem_where_nobody_waits_for_a_reply(mode: str) -> None:
+    operations = OPERATIONS.replace("workflow: w", f"workflow: w, mode: {mode}")
+    assert load_project({"weir.yaml": "name: p\n", "operations.yaml": operations,
+                         "workflows/w.yaml": BRANCH % "{ id: s, stop: }" + ANSWER}).problems == ()
+
+
+def test_stop_of_a_called_workflow_ends_that_one_alone() -> None:
+    assert problems("steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER,
+                    a=BRANCH % "{ id: s, stop: }" + ANSWER) == []
+
+
+def test_who_uses_a_workflow_is_not_known_while_others_are_malformed() -> None:
+    stops = BRANCH % "{ id: s, stop: }" + ANSWER
+    assert [one.file for one in problems("steps:\n" + ANSWER, a=stops)] == ["workflows/a.yaml"]
+    assert [one.file for one in problems("steps:\n" + ANSWER, a=stops, b="steps: 1\n")] == ["workflows/b.yaml"]
+    operations = OPERATIONS.replace("workflow: w", "workflow: w, mode: validate, timeout: 1")
+    assert [one.file for one in load_project({"weir.yaml": "name: p\n", "operations.yaml": operations,
+                                              "workflows/w.yaml": stops}).problems] == ["operations.yaml"]
 
 
 def test_document_comes_back_as_it_went() -> None:
