@@ -5,17 +5,18 @@ Out:   problems with their places.
 Never: YAML, files; what a kind of step does.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.project.check_calls import check_calls, given_by_calls, never_given
 from shared.project.expressions import (
+    SCOPE,
     BadExpression,
     compile_condition,
     compile_value,
     expressions_in,
-    members_read,
+    names_read,
 )
 from shared.project.model import Operation, Schema, Workflow
 from shared.project.places import Problem, Source
@@ -35,10 +36,10 @@ from shared.project.steps.control import (
 )
 from shared.project.steps.work import ScriptSettings
 
-_CONFIG_READ = re.compile(r"\bconfig\.([A-Za-z_][A-Za-z0-9_]*)")
-_ERROR_READ = re.compile(r"\berrors\.([A-Za-z_][A-Za-z0-9_]*)")
 # settings that are expressions without braces
 _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
+# what an expression may read: the scope, and the name by which people write in JSONata that there is nothing
+_NAMES = frozenset({*SCOPE, "undefined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,32 +196,38 @@ def _inside(step: Step) -> Iterator[tuple[Block, Step]]:
 
 def _expression(place: Path, value: object, around: _Around, done: set[str], *,
                 is_condition: bool) -> Iterator[Problem]:
-    source = around.source
     try:
-        template = compile_condition(str(value)) if is_condition else compile_value(value)
+        compile_condition(str(value)) if is_condition else compile_value(value)
     except BadExpression as exc:
-        yield source.problem(place, "expression", f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
+        yield around.source.problem(place, "expression",
+                                    f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
         return
-    for name in sorted(template.reads - done):
+    for text in expressions_in(value) or ([str(value)] if is_condition else []):
+        for code, message in _reads(names_read(text), around, done):
+            yield around.source.problem(place, code, message)
+
+
+def _reads(read: Mapping[str, Any], around: _Around, done: set[str]) -> Iterator[tuple[str, str]]:
+    """What one expression reads that is not there: codes and messages."""
+    for name in sorted(read.keys() - _NAMES):
+        yield "unknown-name", f"{name} is read here, and there are {', '.join(SCOPE)} only"
+    steps, config, errors = (_members(read.get(name)) for name in ("steps", "config", "errors"))
+    for name in sorted(steps.keys() - done):
         what = "a later step" if name in around.everyone else "no step of this workflow"
-        yield source.problem(place, "step-order", f"steps.{name} is read here, and {name!r} is {what}")
-    texts = expressions_in(value) or ([str(value)] if is_condition else [])
-    yield from _members(place, texts, around)
-    read = {name for text in texts for name in _CONFIG_READ.findall(text)}
-    for name in sorted(read - around.config if around.config is not None else ()):
-        yield source.problem(place, "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}")
-    for name in sorted({name for text in texts for name in _ERROR_READ.findall(text)} - around.everyone):
-        yield source.problem(place, "step-order",
-                             f"errors.{name} is read here, and {name!r} is no step of this workflow")
+        yield "step-order", f"steps.{name} is read here, and {name!r} is {what}"
+    for name, more in steps.items():
+        workflow, schema = around.given.get(name, ("", None))
+        for member in never_given(more, schema, f"steps.{name}"):
+            yield "misfit", f"{member} is read here, and the output of workflow {workflow!r} has no such member"
+    for name in sorted(config.keys() - around.config if around.config is not None else ()):
+        yield "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}"
+    for name in sorted(errors.keys() - around.everyone):
+        yield "step-order", f"errors.{name} is read here, and {name!r} is no step of this workflow"
 
 
-def _members(place: Path, texts: Sequence[str], around: _Around) -> Iterator[Problem]:
-    for text in texts if around.given else ():
-        for step, read in members_read(text).items():
-            workflow, schema = around.given.get(step, ("", None))
-            for member in never_given(read, schema, f"steps.{step}"):
-                yield around.source.problem(place, "misfit", f"{member} is read here, and the output of workflow "
-                                            f"{workflow!r} has no such member")
+def _members(read: object) -> Mapping[str, Any]:
+    """Which are read is not known of what is read whole."""
+    return read if isinstance(read, Mapping) else {}
 
 
 def _script(settings: ScriptSettings, path: Path, source: Source) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ In:    a JSON value, once; then a scope per execution.
 Out:   `Template`: compiled once, rendered many times.
 Never: a change of type on the way: a text that is one whole expression gives what the expression gives.
 
-Scope: trigger {body, query, path, headers, method, client, ip}, steps, errors, loop, config, execution.
+Scope: the names of `SCOPE`; trigger has {body, query, path, headers, method, client, ip}.
 """
 
 import re
@@ -21,7 +21,7 @@ from shared.project.plain_paths import UNSURE, lookup
 Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
 _EXPRESSION = re.compile(r"\{%(.*?)%\}", re.DOTALL)
-_STEP_READ = re.compile(r"\bsteps\.([A-Za-z_][A-Za-z0-9_]*)")
+SCOPE = ("trigger", "steps", "errors", "loop", "config", "execution")
 
 
 @dataclass(slots=True)
@@ -53,11 +53,11 @@ class BadExpression(ValueError):
 class Template:
     """A value with its expressions compiled."""
 
-    __slots__ = ("constant", "reads", "render")
+    __slots__ = ("constant", "render")
 
-    def __init__(self, render: Render, reads: frozenset[str], *, constant: bool) -> None:
-        """`reads`: ids of the steps whose output it refers to by `steps.<id>`."""
-        self.render, self.reads, self.constant = render, reads, constant
+    def __init__(self, render: Render, *, constant: bool) -> None:
+        """`constant`: no expression stands in it."""
+        self.render, self.constant = render, constant
 
     def holds(self, scope: Scope) -> bool:
         """Whether it gives what JSONata's `$boolean` takes for true."""
@@ -75,20 +75,18 @@ def expressions_in(value: Any) -> list[str]:
     return []
 
 
-def members_read(text: str) -> Mapping[str, Any]:
-    """What an expression that compiles reads of `steps`: by step its members, and theirs; what is read whole is True,
-    what is only asked for is empty.
+def names_read(text: str) -> Mapping[str, Any]:
+    """What an expression that compiles reads of its scope: by name its members, and theirs; what is read whole is
+    True, what is only asked for is empty. No name is told when it may read all of them.
     """
-    read: Any = Expression(text).reads()["input"]
-    steps = read.get("steps") if isinstance(read, dict) else None
-    return steps if isinstance(steps, dict) else {}
+    read: Any = Expression(text).reads().get("input")
+    return read if isinstance(read, dict) else {}
 
 
 def compile_value(value: Any) -> Template:
     """Compile a value. Raises BadExpression."""
-    sources = expressions_in(value)
-    reads = frozenset(name for source in sources for name in _STEP_READ.findall(source))
-    return Template(_renderer(value, bool(sources)), reads, constant=not sources)
+    constant = not expressions_in(value)
+    return Template(_renderer(value, not constant), constant=constant)
 
 
 def compile_condition(text: str) -> Template:

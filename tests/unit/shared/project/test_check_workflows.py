@@ -140,6 +140,31 @@ def test_read_that_may_find_something_is_no_problem(more: str, output: str) -> N
                         a=f"output: {closed}\nsteps:\n" + ANSWER)
 
 
+@pytest.mark.parametrize("reads", [
+    "trigger.body.steps.zzz", "trigger.body.config.zzz", "trigger.body.errors.zzz", "'see steps.zzz'",
+    "trigger.body[steps.zzz = 1]", "trigger.body.lines.{'n': n}", "$map(trigger.body.lines, function($l) { $l.zzz })",
+    "( $steps := trigger.body; $steps.zzz )", "trigger.body.x ? 1 : undefined", "loop.outer.item & execution.id",
+    "$keys(steps)", "steps.*.zzz", "config", "$lookup(steps, trigger.body.x)", "$eval('steps.zzz')", "**.zzz",
+    "trigger.body ~> |lines|{'m': n}|", "trigger.body.lines^(n)", "trigger.body.lines{n: $sum(m)}", "[1..3].(zzz)"])
+@pytest.mark.parametrize("calls", ["", "  - { id: c, call: { workflow: a } }\n"])
+def test_name_that_reads_no_step_is_no_problem(reads: str, calls: str) -> None:
+    called = "output: { type: object, additionalProperties: false }\nsteps:\n" + ANSWER
+    text = "steps:\n" + calls + "  - { id: r, transform: { value: \"{% " + reads + " %}\" } }\n" + ANSWER
+    assert problems(text, **({"a": called} if calls else {})) == []
+
+
+@pytest.mark.parametrize(("reads", "code", "says"), [
+    ("$lookup(steps, 'zz')", "step-order", "steps.zz is read here"), ("steps.`zz`", "step-order", "no step"),
+    ("steps.'zz'", "step-order", "no step"), ("trigger.body[$$.steps.zz = 1]", "step-order", "no step"),
+    ("( $s := steps; $s.answer )", "step-order", "a later step"), ("$lookup(config, 'zz')", "dangling", "config.zz"),
+    ("errors.`zz`", "step-order", "errors.zz"), ("tigger.body", "unknown-name", "tigger is read here"),
+    ("trigger.body & env.HOME", "unknown-name", "env is read here"), ("$exists(step.x)", "unknown-name", "step is")])
+def test_name_that_is_not_there_is_told_however_it_is_written(reads: str, code: str, says: str) -> None:
+    found = only("steps:\n  - { id: r, transform: { value: \"{% " + reads + " %}\" } }\n" + ANSWER)
+    assert (found.code, found.line, found.column) == (code, 2, 27)
+    assert says in found.message
+
+
 def test_circle_of_several_workflows_is_told_at_each_call() -> None:
     call = "steps:\n  - { id: c, call: { workflow: %s } }\n" + ANSWER
     found = problems(call % "a", a=call % "b", b=call % "a")
@@ -213,7 +238,7 @@ def test_document_comes_back_as_it_went() -> None:
              "workflows/a.yaml": "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"
              "  - { id: w, loop: { while: 'false', steps: [{ id: d, delay: { until: '{% 1 %}' } }] } }\n"
              "  - { id: h, http: { url: 'http://x', form: { a: null } } }\n"
-             "  - { id: b, branch: { if: 'a', then: [{ id: g, storage: { key: k, ttl: 1s } }] } }\n"}
+             "  - { id: b, branch: { if: 'true', then: [{ id: g, storage: { key: k, ttl: 1s } }] } }\n"}
     project = load_project(files).project
     assert project is not None
     document: Any = project.to_document()

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from shared.errors import WorkflowFailed
 from shared.project.config_values import resolve_config
 from shared.project.durations import to_ms
-from shared.project.expressions import BadExpression, compile_condition, compile_value
+from shared.project.expressions import BadExpression, compile_value, names_read
 from shared.project.inputs import InputValidator, ReplyValidator
 from shared.project.load import load_project
 from shared.project.model import Operation, Project
@@ -50,9 +50,12 @@ def test_expression_keeps_its_type_alone_and_is_text_inside_text(text: Any, rend
     assert type(result) is type(rendered)
 
 
-def test_expression_tells_which_steps_it_reads() -> None:
-    assert compile_value({"a": "{% steps.one.body %}", "b": ["{% steps.two %}"]}).reads == {"one", "two"}
-    assert compile_condition("steps.three = 1").reads == {"three"}
+@pytest.mark.parametrize(("text", "names"), [
+    ("steps.one.body & steps.`two`", {"steps": {"one": {"body": True}, "two": True}}), ("'steps.one'", {}),
+    ("$exists(errors.one)", {"errors": {"one": {}}}), ("trigger.body.steps", {"trigger": {"body": {"steps": True}}}),
+    ("$eval('steps.one')", {}), ("[1..3].(steps.one)", {})])
+def test_expression_tells_which_names_it_reads(text: str, names: dict[str, Any]) -> None:
+    assert names_read(text) == names
 
 
 def test_expression_that_does_not_compile_is_told_at_once() -> None:
