@@ -36,10 +36,16 @@ def _schema(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _step(definitions: dict[str, Any]) -> dict[str, Any]:
-    """In a file a step has exactly one key that names its kind."""
-    kinds = {kind: _schema(settings, definitions) for kind, settings in STEP_SETTINGS.items()}
-    return {**_object({"id": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}, "if": {"type": "string"}, **kinds},
-                      ["id"]), "oneOf": [{"required": [kind]} for kind in kinds]}
+    """In a file a step has exactly one key that names its kind, beside what all steps may have."""
+    common = {name: schema for name, schema in definitions["Step"]["properties"].items()
+              if name not in ("kind", "settings")}
+    kinds = {kind: _or_null(_schema(settings, definitions)) for kind, settings in STEP_SETTINGS.items()}
+    return {**_object({**common, **kinds}, ["id"]), "oneOf": [{"required": [kind]} for kind in kinds]}
+
+
+def _or_null(settings: dict[str, Any]) -> dict[str, Any]:
+    """A kind that needs no settings may stand with nothing after its colon."""
+    return settings if "required" in settings else {"anyOf": [settings, {"type": "null"}]}
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
@@ -49,7 +50,8 @@ def _error_name(value: object) -> object:
     return value
 
 
-ErrorName = Annotated[str, BeforeValidator(_error_name)]
+ErrorName = Annotated[str, BeforeValidator(_error_name), WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 100, "maximum": 599}]})]
 
 
 class Retry(Model):

@@ -1,5 +1,8 @@
 """Inputs, expressions, durations, documents of a project."""
 
+import re
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,10 +17,11 @@ from shared.project.config_values import resolve_config
 from shared.project.durations import to_ms
 from shared.project.expressions import BadExpression, compile_value, names_read
 from shared.project.inputs import InputValidator, ReplyValidator
-from shared.project.load import load_project
+from shared.project.load import is_project_file, load_project
 from shared.project.model import Operation, Project
 from shared.project.openapi import openapi
 from shared.project.schema import project_schema
+from tests.support.platform import ROOT
 from tests.unit.shared.project.test_load import FILES
 
 json_values = st.recursive(
@@ -140,11 +144,48 @@ def test_openapi_of_the_example_is_valid_and_names_every_answer() -> None:
         ("department", "query"), ("limit", "query")}
 
 
-def test_published_schema_accepts_the_example_and_refuses_unknown_keys() -> None:
-    schema = project_schema()
-    for file, text in FILES.items():
-        key = "workflows/*.yaml" if file.startswith("workflows/") else file
-        validator = Draft202012Validator({**schema, "$ref": f"#/$defs/{key.replace('/', '~1')}"})
-        document = YAML(typ="safe", pure=True).load(text)
-        assert [error.message for error in validator.iter_errors(document)] == [], file
-        assert not validator.is_valid({**document, "unknown": 1})
+@cache
+def published(file: str) -> Draft202012Validator:
+    key = "workflows/*.yaml" if file.startswith("workflows/") else file
+    return Draft202012Validator({**project_schema(), "$ref": f"#/$defs/{key.replace('/', '~1')}"})
+
+
+def whole_files() -> Iterator[tuple[str, str, str]]:
+    """Where it is written, its name in a project, its text: those of the examples, and workflows in the manuals."""
+    for path in sorted((ROOT / "examples").rglob("*.yaml")):
+        name = path.relative_to(ROOT / "examples").as_posix().partition("/")[2]
+        if is_project_file(name):
+            yield str(path.relative_to(ROOT)), name, path.read_text()
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+            if re.search("^steps:", text, re.MULTILINE):
+                yield f"{page.name} {number}", "workflows/any.yaml", text
+
+
+WHOLE = list(whole_files())
+
+
+def test_manuals_have_workflows_that_are_whole_files() -> None:
+    assert len([name for _, name, _ in WHOLE if name == "workflows/any.yaml"]) > 10
+
+
+@pytest.mark.parametrize(("file", "text"), [one[1:] for one in WHOLE], ids=[one[0] for one in WHOLE])
+def test_published_schema_accepts_what_is_written_and_refuses_unknown_keys(file: str, text: str) -> None:
+    validator = published(file)
+    document = YAML(typ="safe", pure=True).load(text)
+    assert [error.message for error in validator.iter_errors(document)] == []
+    assert not validator.is_valid({**document, "unknown": 1})
+
+
+@pytest.mark.parametrize(("step", "fits"), [
+    ("{ id: a, stop: }", True), ("{ id: a, stop: {} }", True), ("{ id: a, retry: { on: [503, 5xx] }, reply: }", True),
+    ("{ id: a, if: 'true', timeout: 1s, mask: true, on_error: continue, fallback: null, delay: { for: 1s } }", True),
+    ("{ id: a, transform: { value: 1 }, catch: [{ id: b, stop: }] }", True), ("{ id: a, transform: }", False),
+    ("{ id: a, timeuot: 1s, stop: }", False), ("{ id: a, stop: , reply: }", False), ("{ id: a }", False),
+    ("{ id: a, stop: , catch: [{ id: b }] }", False), ("{ id: a, kind: stop, settings: {} }", False)])
+def test_published_schema_and_validation_agree_on_a_step(step: str, fits: bool) -> None:
+    document = YAML(typ="safe", pure=True).load(f"steps: [{step}]")
+    assert published("workflows/any.yaml").is_valid(document) is fits
+    said = load_project({"weir.yaml": "name: p\n", "workflows/w.yaml": f"steps: [{step}]"}).problems
+    assert fits != any(problem.code in ("shape", "unknown-key") for problem in said)
+
