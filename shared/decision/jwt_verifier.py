@@ -8,7 +8,7 @@ Never: an algorithm that the token chooses: only those of the project, and only 
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, SecurityWarning
@@ -17,9 +17,15 @@ from joserfc.jwk import Key, KeySet
 from shared.project.access.authentication import Jwt
 
 _KEY_TYPES = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
-# tokens whose signature has been verified: digest of token and key set -> claims
-_Verified = dict[bytes, Mapping[str, Any]]
+# more are forgotten all together
 _MAX_VERIFIED = 10_000
+
+
+class _Verified(NamedTuple):
+    """The claims of a token, and the key set that they were verified with."""
+
+    keys: KeySet
+    claims: Mapping[str, Any]
 
 
 class JwtVerifier:
@@ -27,22 +33,23 @@ class JwtVerifier:
 
     def __init__(self) -> None:
         """Nothing verified yet."""
-        self._verified: _Verified = {}
+        self._verified: dict[bytes, _Verified] = {}
 
     def claims(self, token: str, scheme: Jwt, keys: KeySet) -> Mapping[str, Any]:
         """The claims of a token with a good signature. Raises JoseError, ValueError, LookupError for an unknown key."""
-        digest = hashlib.sha256(f"{id(keys)} {scheme.algorithms} {token}".encode()).digest()
+        digest = hashlib.sha256(f"{scheme.jwks} {scheme.algorithms} {token}".encode()).digest()
         known = self._verified.get(digest)
-        if known is None:
+        # what another key set has said counts no more: the token's key may have been withdrawn since
+        if known is None or known.keys is not keys:
             header = jws.extract_compact(token.encode()).headers()
             algorithm = str(header.get("alg"))
             if algorithm not in scheme.algorithms:
                 raise ValueError(f"algorithm {algorithm[:20]!r} is not one of {', '.join(scheme.algorithms)}")
-            known = _verified_by_one_of(_fitting(keys, header.get("kid"), algorithm), token, algorithm)
+            known = _Verified(keys, _verified_by_one_of(_fitting(keys, header.get("kid"), algorithm), token, algorithm))
             if len(self._verified) >= _MAX_VERIFIED:
                 self._verified.clear()
             self._verified[digest] = known
-        return known
+        return known.claims
 
 
 def _fitting(keys: KeySet, kid: object, algorithm: str) -> list[Key]:
