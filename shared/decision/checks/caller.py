@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from shared.contracts.sealed import SealBroken
 from shared.decision.callers.certificate import by_certificate
-from shared.decision.callers.identity import CHALLENGE, Identity, invalid
+from shared.decision.callers.identity import CHALLENGE, Identity, graver, invalid
 from shared.decision.callers.jwt import by_jwt
 from shared.decision.callers.signature import by_signature
 from shared.decision.callers.token import by_token
@@ -30,7 +30,7 @@ def caller_is_known(case: Case) -> Refused | None:
         if isinstance(found, Identity):
             case.client, case.roles, case.claims, case.token = found.client, found.roles, found.claims, found.token
             return None
-        refusal = refusal or found
+        refusal = graver(refusal, found)
     if refusal is not None:
         return refusal
     if case.guarded is not None and case.guarded.operation.public:

@@ -171,6 +171,27 @@ def test_signature_cannot_be_verified_without_its_secret() -> None:
     assert "WEIR_SECRET_TILL" in str(decision.refusal)
 
 
+def test_secret_that_is_missing_is_missed_by_its_own_client_alone() -> None:
+    till, depot = {"client": "till", "secret": "TILL"}, {"client": "depot", "secret": "DEPOT"}
+    for schemes in ([depot, till], [till, depot]):
+        here = known({"signature": schemes})
+        call = message()
+        decision, looked = by(call.pop("sealed"), here, **call)
+        assert (decision.reason, looked.client) == (Reason.OK, "till")
+        call = message("whsec_" + base64.b64encode(b"that of the depot").decode())
+        decision, _ = by(call.pop("sealed"), here, **call)
+        assert decision.reason is Reason.UNAVAILABLE
+        assert "WEIR_SECRET_DEPOT" in str(decision.refusal)
+
+
+def test_proof_that_cannot_be_looked_at_yet_is_not_called_wrong_because_another_one_is() -> None:
+    decision, _ = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}), token="0" * 64, certificate="CN=else")
+    assert decision.reason is Reason.UNAVAILABLE
+    call = message()
+    decision, _ = by(call.pop("sealed"), known(secrets={}), token="0" * 64, **call)
+    assert decision.reason is Reason.UNAVAILABLE
+
+
 def test_certificate_names_its_client() -> None:
     decision, looked = by(None, certificate="CN=depot,O=Acme")
     assert (decision.reason, looked.client) == (Reason.OK, "depot")
