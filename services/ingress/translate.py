@@ -5,7 +5,7 @@ Out:   `RequestRecord` without any secret: a bearer token becomes a digest that 
 Never: I/O, a clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 from msgspec import Struct
@@ -77,7 +77,7 @@ def proofs(parts: HttpParts, target: Target) -> Credentials:
 
 def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], target: Target) -> Credentials:
     """The proofs of the kinds that the operation takes."""
-    digest: str | None = None
+    shown: list[str] = []
     secrets: dict[str, str] = {}
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme == "Bearer" or scheme.lower() == "bearer":
@@ -85,17 +85,22 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
         if "jwt" in target.kinds and bearer.count(".") == 2:
             secrets["jwt"] = bearer
         elif "token" in target.kinds:
-            digest = _digest(bearer)
-    if digest is None and "api_key" in target.kinds and target.api_key is not None:
+            shown.append(bearer)
+    if target.api_key is not None and "api_key" in target.kinds:
         key = headers.get(target.api_key.header or "") or (query.get(target.api_key.query or "") or [""])[-1]
-        digest = _digest(key) if key else None
+        if key:
+            shown.append(key)
     if "signature" in target.kinds and "webhook-signature" in headers:
         secrets["signature"] = headers["webhook-signature"]
-    return Credentials(digest, secrets)
+    return Credentials(_digest(shown), secrets)
 
 
-def _digest(token: str) -> str:
-    return topic_digest(token, topics.REQUESTS_EDGE) if looks_right(token) else malformed(token)
+def _digest(shown: Sequence[str]) -> str | None:
+    """Of the first one that may be a token of ours: a bearer token for somebody else does not hide a key."""
+    for token in shown:
+        if looks_right(token):
+            return topic_digest(token, topics.REQUESTS_EDGE)
+    return malformed(shown[0]) if shown else None
 
 
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,

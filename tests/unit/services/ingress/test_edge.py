@@ -17,6 +17,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
 from shared.names import topics
 from shared.names.headers import SECRET_HEADERS
+from shared.project.access.authentication import ApiKey
 from shared.project.model import Operation
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
@@ -53,6 +54,37 @@ def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
     ("Bearer weir_x", tokens.malformed("weir_x")), ("Bearer", tokens.malformed("")), ("Basic abc", None)])
 def test_what_is_no_token_is_told_from_no_token_at_all(header: str, digest: str | None) -> None:
     assert translate.credentials({"authorization": header}, {}, TARGET).digest == digest
+
+
+GOOD, KEY = tokens.new_token(), tokens.new_token()
+BOTH = Target("p", OPERATION, {}, frozenset({"token", "api_key"}), ApiKey(header="x-key", query="key"))
+
+
+@pytest.mark.parametrize(("bearer", "key", "digest"), [
+    (GOOD, KEY, tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
+    ("of another system", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    ("", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    (GOOD[:-1], KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    (GOOD, "mistyped", tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
+    ("of another system", "mistyped", tokens.malformed("of another system")),
+    ("of another system", "", tokens.malformed("of another system")),
+    (None, "mistyped", tokens.malformed("mistyped")), (None, "", None)], ids=range(9))
+def test_bearer_token_that_is_none_of_ours_does_not_hide_a_key(bearer: str | None, key: str,
+                                                               digest: str | None) -> None:
+    authorization = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
+    assert translate.credentials({**authorization, "x-key": key}, {}, BOTH).digest == digest
+    assert translate.credentials(authorization, {"key": [key]}, BOTH).digest == digest
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
+       st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60) | st.just(KEY))
+def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
+    bearer, key = f"bearer-{bearer}", f"{key}-key" if key != KEY else key
+    sent = parts([("Authorization", f"Bearer {bearer}"), ("X-Key", key)])
+    record = translate.to_record(sent, BOTH, "r", 1, TRACE, None)
+    told = b"".join(value for _, value in record.to_headers())
+    assert bearer.encode() not in told
+    assert key.encode() not in told
 
 
 def test_query_and_path_travel_as_they_came() -> None:
