@@ -5,13 +5,14 @@ Out:   the client and roles that its claims name; 401; 503 while the keys are no
 Never: an algorithm that the token chooses: only those of the project, and only with a key of their type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from joserfc.errors import JoseError
 
-from shared.decision.callers.identity import Identity, expired, invalid
+from shared.decision.callers.identity import Identity, expired, graver, invalid
 from shared.decision.case import Case
+from shared.decision.jwt_verifier import said_issuer
 from shared.errors import Refused, Unavailable
 from shared.project.access.authentication import Jwt
 from shared.project.access.facts import claim_pointer, part_of
@@ -25,12 +26,20 @@ def by_jwt(case: Case) -> Identity | Refused | None:
     if token is None or case.project is None or "jwt" not in case.kinds:
         return None
     refusal: Refused | None = None
-    for scheme in case.project.authentication.jwt:
+    for scheme in _fitting(case.project.authentication.jwt, token):
         found = _by(case, scheme, token)
         if isinstance(found, Identity):
             return found
-        refusal = refusal or found
-    return refusal
+        refusal = graver(refusal, found)
+    return refusal or _of_nobody()
+
+
+def _fitting(schemes: Sequence[Jwt], token: str) -> Sequence[Jwt]:
+    """Those of the issuer that the token names. A single one is tried as it is: most tokens were verified before."""
+    if len(schemes) == 1:
+        return schemes
+    issuer = said_issuer(token)
+    return [scheme for scheme in schemes if scheme.issuer == issuer]
 
 
 def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
@@ -40,6 +49,8 @@ def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
             raise LookupError
         claims = case.book.jwt.claims(token, scheme, keys)
     except LookupError:
+        if said_issuer(token) != scheme.issuer:
+            return _of_nobody()
         case.wanted_keys = scheme.jwks
         return (Unavailable("the keys of the token's issuer are not there yet; try again shortly",
                             headers={"Retry-After": "2"}) if keys is None
@@ -49,9 +60,13 @@ def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
     return _fits(claims, scheme, case.now_ms) or _identity(case, claims, scheme)
 
 
+def _of_nobody() -> Refused:
+    return invalid("the token is of no issuer that this API trusts")
+
+
 def _fits(claims: Mapping[str, Any], scheme: Jwt, now_ms: int) -> Refused | None:
     if claims.get("iss") != scheme.issuer:
-        return invalid("the token is not of this API's issuer")
+        return _of_nobody()
     audience = claims.get("aud")
     if not set(audience if isinstance(audience, list) else [audience]) & set(scheme.audience):
         return invalid("the token is meant for another audience")

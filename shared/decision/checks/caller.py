@@ -29,6 +29,8 @@ def caller_is_known(case: Case) -> Refused | None:
         found = prove(case)
         if isinstance(found, Identity):
             case.client, case.roles, case.claims, case.token = found.client, found.roles, found.claims, found.token
+            # of another proof, which nobody needs any more
+            case.wanted_keys = ""
             return None
         refusal = graver(refusal, found)
     if refusal is not None:

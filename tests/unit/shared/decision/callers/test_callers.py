@@ -113,15 +113,48 @@ def test_verified_token_still_expires() -> None:
 def test_missing_keys_are_named_so_that_they_can_be_fetched() -> None:
     decision, looked = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}))
     assert (decision.reason, looked.wanted_keys) == (Reason.UNAVAILABLE, URL)
-    decision, looked = by({"jwt": OTHER.token(NOW)})
+    decision, looked = by({"jwt": OTHER.token(NOW, iss=ISSUER.name)})
     assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, URL)
     assert by({"jwt": ISSUER.token(NOW)})[1].wanted_keys == ""
 
 
-def test_second_issuer_is_asked_when_the_first_refuses() -> None:
-    both = known({"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": "https://other/keys"}]},
-                 key_sets={URL: ISSUER.key_set, "https://other/keys": OTHER.key_set})
-    assert by({"jwt": OTHER.token(NOW)}, both)[0].reason is Reason.OK
+THEIR_URL = "https://other.example/keys"
+TWO_ISSUERS = {"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": THEIR_URL}]}
+
+
+@pytest.mark.parametrize(("theirs", "reason", "wanted"), [
+    ({URL: ISSUER.key_set, THEIR_URL: OTHER.key_set}, Reason.OK, ""),
+    ({THEIR_URL: OTHER.key_set}, Reason.OK, ""),
+    ({URL: ISSUER.key_set}, Reason.UNAVAILABLE, THEIR_URL),
+    ({URL: ISSUER.key_set, THEIR_URL: ISSUER.key_set}, Reason.CREDENTIALS_INVALID, THEIR_URL),
+    ({}, Reason.UNAVAILABLE, THEIR_URL)], ids=["all", "own", "other", "unknown", "none"])
+def test_of_two_issuers_only_the_one_that_the_token_names_is_asked(
+        theirs: dict[str, Any], reason: Reason, wanted: str) -> None:
+    for schemes in (TWO_ISSUERS["jwt"], TWO_ISSUERS["jwt"][::-1]):
+        decision, looked = by({"jwt": OTHER.token(NOW)}, known({"jwt": schemes}, key_sets=theirs))
+        assert (decision.reason, looked.wanted_keys) == (reason, wanted)
+
+
+@pytest.mark.parametrize("token", [
+    Issuer("https://third.example").token(NOW), "a.b.c", "..", f"x.{encoded([1])}.x", f"x.{encoded({'iss': {}})}.x"])
+def test_keys_are_not_fetched_for_a_token_of_an_issuer_that_nobody_trusts(token: str) -> None:
+    for schemes in (TWO_ISSUERS["jwt"], TWO_ISSUERS["jwt"][:1]):
+        for key_sets in ({}, {URL: ISSUER.key_set}):
+            decision, looked = by({"jwt": token}, known({"jwt": schemes}, key_sets=key_sets))
+            assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, "")
+
+
+def test_refusal_of_a_token_is_told_by_its_own_issuer() -> None:
+    both = known(TWO_ISSUERS, key_sets={URL: ISSUER.key_set, THEIR_URL: OTHER.key_set})
+    assert by({"jwt": OTHER.token(NOW, exp=S - 99)}, both)[0].reason is Reason.CREDENTIALS_EXPIRED
+
+
+def test_issuer_that_is_listed_twice_is_asked_both_times() -> None:
+    here = known({"jwt": [SCHEME, {**SCHEME, "jwks": THEIR_URL, "audience": "other"}]},
+                 key_sets={THEIR_URL: ISSUER.key_set})
+    decision, looked = by({"jwt": ISSUER.token(NOW, aud="other")}, here)
+    assert (decision.reason, looked.wanted_keys) == (Reason.OK, "")
+    assert by({"jwt": ISSUER.token(NOW)}, here)[0].reason is Reason.UNAVAILABLE
 
 
 def message(secret: str = SECRET, message_id: str = "msg_1", at: int = S, body: bytes = b"{}", **call: Any) -> Any:
