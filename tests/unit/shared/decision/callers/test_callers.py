@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
 from msgspec import structs
 
 from shared.contracts.sealed import Seal, SealBroken
@@ -27,6 +28,8 @@ SECRET, NEXT = (f"whsec_{base64.b64encode(text * 3).decode()}" for text in (b"ol
 SCHEME = {"issuer": ISSUER.name, "audience": "weir", "jwks": URL, "roles": "/realm/roles"}
 AUTHENTICATION = {"jwt": [SCHEME], "signature": [{"client": "till", "secret": "TILL"}],
                   "certificate": {"CN=depot,O=Acme": "depot"}}
+THEIR_URL = "https://other.example/keys"
+TWO_ISSUERS = {"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": THEIR_URL}]}
 S = NOW // 1000
 
 
@@ -74,6 +77,68 @@ def test_token_is_refused_for_its_own_reason(claims: dict[str, Any], header: dic
         assert decision.refusal.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+def of_claims(payload: bytes) -> str:
+    key = ISSUER.keys["ES256"]
+    return jws.serialize_compact({"alg": "ES256", "kid": str(key.kid)}, payload, key)
+
+
+GOOD = {"iss": ISSUER.name, "aud": "weir", "sub": "shop", "exp": S + 300}
+HUGE, ODD = 10 ** 400, [{}, {"a": 1}, [], [[]], "", "weir", "1e9", None, True, False, float("nan"), float("inf"), -1.5]
+
+
+@pytest.mark.parametrize(("claim", "value", "reason"), [
+    *(("exp", value, "`exp`") for value in ("1e9", {}, [S + 9], None, True)),
+    *(("nbf", value, "`nbf`") for value in ("1e9", {}, [S - 9], None, False)),
+    *(("iat", value, "`iat`") for value in ("1e9", {}, [S - 9], None, False)),
+    *(("iss", value, "issuer") for value in ({}, [ISSUER.name], None, 5, True)),
+    *(("aud", value, "`aud`") for value in ({}, {"weir": 1}, 5, None, True, [["weir"]], ["weir", {}], ["weir", 5])),
+    *((claim, value, "cannot be verified") for claim in ("exp", "nbf", "iat", "iss", "aud", "sub", "more")
+      for value in (float("nan"), float("inf"), -float("inf"), HUGE, [{"deep": float("nan")}], "\ud800"))])
+def test_claim_of_a_wrong_type_is_refused_by_its_name(claim: str, value: Any, reason: str) -> None:
+    decision, _ = by({"jwt": of_claims(json.dumps({**GOOD, claim: value}).encode())})
+    assert decision.reason is Reason.CREDENTIALS_INVALID
+    assert reason in str(decision.refusal)
+
+
+@pytest.mark.parametrize("iat", [S, S + 0.5, S + 400])
+def test_time_of_issue_is_a_number_and_judges_nothing(iat: float) -> None:
+    assert by({"jwt": ISSUER.token(NOW, iat=iat, nbf=S - 0.5, exp=S + 0.5)})[0].reason is Reason.OK
+
+
+TEXTS = st.text(st.characters() | st.just("\ud800"), max_size=9)
+ANY_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(ODD) | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=9)
+LOOKING = known(policies=[
+    {"name": "rule", "action": "reject", "rules": [{"claim": {"name": "/more/a", "is": "x"}}]},
+    {"name": "when", "action": "reject", "rules": [{"when": "claim.more == 'x' || size(claim) > 40"}]},
+    {"name": "fair", "action": "accept", "limits": [{"limit": 1_000_000, "per": "day", "by": "claim:more"}]}])
+
+
+@given(st.dictionaries(st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "realm", "more"]), ANY_JSON))
+def test_no_claims_break_the_decision(claims: dict[str, Any]) -> None:
+    decision, looked = by({"jwt": of_claims(json.dumps({**GOOD, **claims}).encode())}, LOOKING)
+    assert decision.reason in {
+        Reason.OK, Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_EXPIRED, Reason.ACCESS_REJECTED}
+    assert looked.client.encode() or decision.reason is not Reason.OK
+
+
+@pytest.mark.parametrize("begin", ["[", '{"a":'])
+@pytest.mark.parametrize(("levels", "reason"), [(99, Reason.OK), (100, Reason.CREDENTIALS_INVALID),
+                                                (1_000, Reason.CREDENTIALS_INVALID)])
+def test_claims_are_nested_no_deeper_than_rules_can_read(begin: str, levels: int, reason: Reason) -> None:
+    deep = begin * levels + "1" + {"[": "]"}.get(begin, "}") * levels
+    payload = json.dumps({**GOOD, "more": 0})[:-2] + deep + "}"
+    assert by({"jwt": of_claims(payload.encode())}, LOOKING)[0].reason is reason
+
+
+@given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40) | st.sampled_from(
+    [b"[" * 90_000, b'{"a":' * 20_000, b'{"exp":1' + b"0" * 5_000 + b"}"]))
+def test_what_is_signed_may_be_anything(payload: bytes) -> None:
+    for here in (LOOKING, known(TWO_ISSUERS)):
+        assert by({"jwt": of_claims(payload)}, here)[0].reason is Reason.CREDENTIALS_INVALID
+
+
 def encoded(part: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
@@ -116,10 +181,6 @@ def test_missing_keys_are_named_so_that_they_can_be_fetched() -> None:
     decision, looked = by({"jwt": OTHER.token(NOW, iss=ISSUER.name)})
     assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, URL)
     assert by({"jwt": ISSUER.token(NOW)})[1].wanted_keys == ""
-
-
-THEIR_URL = "https://other.example/keys"
-TWO_ISSUERS = {"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": THEIR_URL}]}
 
 
 @pytest.mark.parametrize(("theirs", "reason", "wanted"), [
