@@ -35,6 +35,7 @@ class KeySets:
         """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
         self._asked_ms: dict[str, int] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._http: ClientSession | None = None
 
@@ -61,7 +62,15 @@ class KeySets:
         return self._clock.now_ms() - self._asked_ms.get(url, -1_000_000_000) >= self._rest_s * 1000
 
     async def refresh(self, url: str) -> None:
-        """Fetch a key set; what cannot be fetched stays as it was."""
+        """Fetch a key set; what cannot be fetched stays as it was. All who wait for one get what is fetched once."""
+        loading = self._loading.get(url)
+        if loading is None:
+            loading = self._loading[url] = self._tasks.spawn(self._load(url), "key set")
+            loading.add_done_callback(lambda _: self._loading.pop(url))
+        # whoever gives up does not end it for the others
+        await asyncio.shield(loading)
+
+    async def _load(self, url: str) -> None:
         self._asked_ms[url] = self._clock.now_ms()
         try:
             document = await self._fetch(url)

@@ -157,3 +157,15 @@ async def test_address_is_asked_at_once_when_it_is_new_and_again_after_a_rest() 
         assert not key_sets.worth_asking(publisher.url)
         clock.now += 10_000
         assert key_sets.worth_asking(publisher.url)
+
+
+async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, feeding(vault) as key_sets:
+        waiting = [asyncio.create_task(key_sets.refresh(publisher.url)) for _ in range(20)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.gather(*waiting[1:])
+        assert (publisher.asked, ids(vault, publisher.url)) == (1, kids(ISSUER))
+        await key_sets.refresh(publisher.url)
+        assert publisher.asked == 2
