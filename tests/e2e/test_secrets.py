@@ -94,7 +94,9 @@ async def shop(platform: Platform, http: ClientSession) -> AsyncIterator[Shop]:
 
 
 async def test_token_is_taken_as_bearer_as_header_and_in_the_query(shop: Shop, http: ClientSession) -> None:
-    for way in (shop.bearer(shop.token), {"headers": {"X-Shop-Key": shop.token}}, {"params": {"key": shop.token}}):
+    with_another = {"headers": {"Authorization": "Bearer of-another-system", "X-Shop-Key": shop.token}}
+    for way in (shop.bearer(shop.token), {"headers": {"X-Shop-Key": shop.token}}, with_another,
+                {"params": {"key": shop.token}}):
         status, body = await shop.call(http, **way)
         assert (status, body["client"]) == (200, "c")
         assert shop.token not in json.dumps(body)
@@ -175,7 +177,8 @@ async def test_no_secret_is_in_any_topic_log_or_store(shop: Shop, http: ClientSe
     for way in (shop.bearer(token), shop.bearer(shop.issuer.token(now_ms)), shop.bearer(f"{token[:-1]}x"),
                 shop.bearer(shop.issuer.token(now_ms, aud="else")), shop.message(f"msg_{uuid.uuid4().hex}"),
                 {"headers": {"Cookie": f"session={token}", "Proxy-Authorization": f"Basic {token}"}},
-                {"headers": {"X-Shop-Key": token}}, {"params": {"key": token}}):
+                {"headers": {"X-Shop-Key": token}}, {"params": {"key": token}},
+                {"headers": {"Authorization": f"Bearer {token[:-1]}x", "X-Shop-Key": token}}):
         way["headers"] = {**way.get("headers", {}), **sampled}
         await shop.call(http, **way)
     shop.used += [token, SECRET, SECRET.removeprefix("whsec_"), (shop.platform.state_dir / "cluster-key").read_text(),
