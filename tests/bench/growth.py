@@ -111,8 +111,8 @@ def by_topics(rounds: int, seconds: float) -> None:
 
 
 def by_processes(rounds: int, seconds: float) -> None:
-    """Two of each service: for twice the calls, so that each has as many as before, and for the same calls, so that what
-    a fetch and a batch cost is paid twice."""
+    """Two of each service: for twice the calls, which is as many for each, and for the same calls, where both pay what
+    a fetch and a batch cost."""
     two = ("--scale", "policy=2,executor=2,ingress=2,analytics=2")
     with ExitStack() as stack:
         compare(Side(stack, "one process of each service", projects.standard(), rate=RATE // 2), [
