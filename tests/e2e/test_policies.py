@@ -274,6 +274,7 @@ async def test_replay_lists_what_a_draft_would_change_and_touches_no_live_amount
     arguments = ("replay", "--project", name, "--draft", str(tmp_path), "--since", "10m")
     told = json.loads((await asyncio.to_thread(platform.weir, *arguments, "--json")).stdout)
     assert (told["requests"], told["admitted_before"], told["admitted_after"]) == (6, 6, 4)
+    assert told["undecidable"] == []
     assert [(one["change"], one["client"], one["after"], one["requests"]) for one in told["changes"]] == [
         ("newly refused", "c", "rate-limited (fair)", 2)]
     assert "newly refused" in (await asyncio.to_thread(platform.weir, *arguments)).stdout

@@ -80,11 +80,16 @@ def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder wi
                f"force, {answer['admitted_after']} by the draft")
     if answer["cut"]:
         output.say("the topics hold more; WEIR_CONTROL_MAX_REPLAY_RECORDS bounds what is read")
+    undecidable = answer["undecidable"]
+    if undecidable:
+        output.say(f"{sum(one['requests'] for one in undecidable)} of them cannot be decided: control has to be given "
+                   "the keys and secrets that policy verifies their callers with")
+        output.rows(undecidable, ("operation", "why", "requests", "samples"), as_json=False)
     if answer["changes"]:
         output.rows(answer["changes"], ("change", "operation", "client", "before", "after", "requests", "samples"),
                     as_json=False)
     else:
-        output.say("the draft changes nothing for them")
+        output.say(f"the draft changes nothing for {'the others' if undecidable else 'them'}")
 
 
 def _pairs(given: list[str] | None, separator: str, option: str) -> list[tuple[str, str]]:
