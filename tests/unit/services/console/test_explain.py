@@ -52,3 +52,27 @@ def test_replay_lists_what_could_not_be_decided_and_why(monkeypatch: pytest.Monk
     assert "the draft changes nothing for them" in told(monkeypatch, replayed(), *words)
     assert json.loads(told(monkeypatch, replayed(undecidable=undecidable), *words, "--json"))[
         "undecidable"] == undecidable
+
+
+EXPLAINED = {"checks": [], "notes": ["n"], "observed": [], "decision": {"status": 200, "code": "ok", "detail": "in"}}
+
+
+@pytest.mark.parametrize(("words", "asked"), [
+    ((), {"client": None, "roles": None, "claims": {}}),
+    (("--client", "shop", "--role", "editor", "--role", "reader"), {"client": "shop", "roles": ["editor", "reader"]}),
+    (("--claim", "azp=shop", "--claim", 'realm_access={"roles": ["editor"]}'),
+     {"roles": None, "claims": {"azp": "shop", "realm_access": {"roles": ["editor"]}}})])
+def test_explain_asks_about_whoever_is_described(
+        monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], asked: dict[str, Any]) -> None:
+    control = Control(EXPLAINED)
+    text = told(monkeypatch, control, "access", "explain", "--project", "p", "--operation", "o", *words)
+    assert {key: control.asked[key] for key in asked} == asked
+    assert text.endswith("note: n\n=> 200 ok: in")
+
+
+def test_matrix_says_who_a_row_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = {"operation": "o", "may": "yes", "why": "", "limits": [], "issuer": ""}
+    control = Control([{**cell, "client": ""}, {**cell, "client": "c"},
+                       {**cell, "client": "*", "issuer": "https://id.example"}])
+    text = told(monkeypatch, control, "access", "matrix", "--project", "p")
+    assert [line.split("'")[3] for line in text.splitlines()] == ["(anybody)", "c", "(JWT of https://id.example)"]
