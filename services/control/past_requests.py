@@ -93,4 +93,6 @@ async def _read_on(consumer: AIOKafkaConsumer, order: ByTime, ends: Mapping[Topi
         order.add(place, [record for record in records if record.offset < ends[place]])
     for place in behind:
         if await consumer.position(place) >= ends[place]:
+            # a fetch that waits for what comes there would hold up the others
+            consumer.pause(place)
             order.end(place)

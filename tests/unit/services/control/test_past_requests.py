@@ -25,13 +25,14 @@ class Consumer:
     def __init__(self, times: dict[TopicPartition, list[int]], sizes: dict[TopicPartition, int]) -> None:
         self._records = {place: [past_call(place, offset, time) for offset, time in enumerate(found)]
                          for place, found in times.items()}
-        self._sizes, self._next = sizes, dict.fromkeys(times, 0)
+        self._sizes, self._next, self._paused = sizes, dict.fromkeys(times, 0), set[TopicPartition]()
+        self._ends = {place: len(found) for place, found in self._records.items()}
 
     def assignment(self) -> set[TopicPartition]:
         return set(self._records)
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return {place: len(self._records[place]) for place in places}
+        return {place: self._ends[place] for place in places}
 
     async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[TopicPartition, Any]:
         found = {place: next((one for one in self._records[place] if one.timestamp >= time_ms), None)
@@ -42,10 +43,10 @@ class Consumer:
         self._next[place] = offset
 
     def pause(self, *places: TopicPartition) -> None:
-        for place in places:
-            self._sizes[place] = 0
+        self._paused.update(places)
 
     async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[FakeRecord]]:
+        assert not self._paused.intersection(places)
         polled = {place: self._records[place][self._next[place]:][:self._sizes[place]] for place in places}
         for place, records in polled.items():
             self._next[place] += len(records)
@@ -57,7 +58,7 @@ class Consumer:
         return self._next[place]
 
     async def stop(self) -> None:
-        pass
+        assert self._paused == {place for place, end in self._ends.items() if self._next[place] >= end}
 
 
 def past_call(place: TopicPartition, offset: int, time: int) -> FakeRecord:
