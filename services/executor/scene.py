@@ -75,6 +75,7 @@ class Surroundings:
     max_output_bytes: int = 5_000_000
     park_after_ms: int = 60_000
     max_depth: int = 8
+    max_call_depth: int = 32
 
 
 class Tally(Struct):
@@ -124,6 +125,7 @@ class Scene(Struct, kw_only=True):
     that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
     `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
     delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
+    `calls`: how many calls of workflows stand around this place.
 
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
@@ -141,6 +143,7 @@ class Scene(Struct, kw_only=True):
     stream: Stream | None = None
     parks: bool = False
     handled: bool = False
+    calls: int = 0
     span: Span | None = None
     laps: Laps | None = None
     rule: TraceRule = NO_RULE
@@ -186,7 +189,7 @@ class Scene(Struct, kw_only=True):
         """Another workflow of the same execution: it sees its trigger, and no step of this one."""
         scope = {"trigger": trigger, "steps": {}, "errors": {}, "config": self.scope["config"],
                  "execution": self.scope["execution"]}
-        return replace(self, scope=scope, last=None, laps=None)
+        return replace(self, scope=scope, last=None, laps=None, calls=self.calls + 1)
 
     def keep(self, step_id: str, value: Any) -> None:
         """Make a step's output readable as `steps.<id>`."""

@@ -2,7 +2,7 @@
 
 In:    its name and input.
 Out:   the body of its reply; null when it ends without one, or is not waited for.
-Never: its steps in the caller's scope.
+Never: its steps in the caller's scope; a chain of calls that the interpreter could not follow.
 """
 
 import logging
@@ -30,7 +30,10 @@ class CallStep:
         self._callee = compiler.callee(settings.workflow)
 
     async def run(self, scene: Scene) -> Any:
-        """Its result. Raises WorkflowFailed when what goes in or out misfits, or when it replies with an error."""
+        """Its result. Raises WorkflowFailed: call-too-deep, input-invalid, output-invalid, call-failed."""
+        if scene.calls >= scene.surroundings.max_call_depth:
+            raise WorkflowFailed(f"{scene.calls} calls stand behind this one already, each made by the workflow of the "
+                                 "one before (WEIR_EXECUTOR_MAX_CALL_DEPTH)", kind="call-too-deep")
         callee, value = self._callee(), self._input.render(scene.scope)
         if misfits := callee.misfits_in(value):
             raise WorkflowFailed(f"the input of workflow {callee.name!r} does not fit: {misfits}", kind="input-invalid")

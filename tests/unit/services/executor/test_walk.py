@@ -230,6 +230,23 @@ async def test_call_that_nobody_waits_for_goes_on_beside_and_counts() -> None:
     assert (made.body, scene.tally.tasks) == (b'{"c":null}', 5)
 
 
+@pytest.mark.parametrize("wait", [True, False])
+async def test_calls_inside_calls_are_bounded(wait: bool, caplog: pytest.LogCaptureFixture) -> None:
+    chain = {f"c{n}": {"steps": [{"id": f"s{n}", "call": {"workflow": f"c{n + 1}"}}, reply(n)]} for n in range(40)}
+    last = {"steps": [reply("end")]}
+
+    def first(number: int) -> Json:
+        return {"id": "c", "call": {"workflow": f"c{number}", "wait": wait}}
+    made, scene = await perform([first(9), reply("{% steps %}")], others=workflows(**chain, c40=last))
+    assert (made.status, scene.tally.tasks, caplog.text) == (200, 3 + 32 + 31, "")
+    made, scene = await perform([first(8), reply("{% steps %}")], others=workflows(**chain, c40=last))
+    told = caplog.text if wait is False else f"{made.members['error']} {made.members['step']}: {made}"
+    assert "WEIR_EXECUTOR_MAX_CALL_DEPTH" in told
+    assert not wait or told.startswith("call-too-deep s39: 32 calls")
+    # the trigger, 32 calls, and the one that failed
+    assert scene.tally.tasks == 34 + (not wait)
+
+
 async def test_delay_past_the_deadline_fails_at_once() -> None:
     began = time.monotonic()
     assert isinstance(await error_of({"id": "d", "delay": {"for": "1m"}}, reply()), TimedOut)
