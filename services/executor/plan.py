@@ -49,7 +49,7 @@ def _plan(project: Project, operation: Operation, workflows: "_Workflows", confi
     workflow, steps = project.workflows[operation.workflow], workflows.steps(operation.workflow)
     return Plan(
         operation, steps, workflow.max_tasks, workflow.durable, workflows.waits(workflow.name), config,
-        ReplyValidator.of(operation),
+        ReplyValidator(operation),
         tuple(policy.answer for policy in project.headers
               if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation),
         at_once=steps.at_once and not workflow.durable and operation.mode != "events")

@@ -71,10 +71,12 @@ async def _walk(plan: Plan, scene: Scene) -> Leap | None:
 
 
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:
-    status = replied.status or plan.replies.status_of(replied.name)
-    misfits = plan.replies.check(replied.name, replied.body)
+    name = replied.name or plan.replies.named(replied.status)
+    status = replied.status or plan.replies.status_of(name)
+    misfits = plan.replies.check(name, replied.body, replied.headers)
     if misfits:
-        raise _invalid(scene, "; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
+        raise _invalid(scene, f"reply {name!r}: " + "; ".join(
+            f"{error.where} {error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
     try:
         body = b"" if replied.body is None else orjson.dumps(replied.body)
     except orjson.JSONEncodeError as exc:

@@ -22,9 +22,9 @@ class Leap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replied(Leap):
-    """The workflow has its answer."""
+    """The workflow has its answer; `name` is None where its status says which one is meant."""
 
-    name: str
+    name: str | None
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None

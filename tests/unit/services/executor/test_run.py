@@ -179,6 +179,22 @@ async def test_reply_that_does_not_fit_its_schema_is_not_sent() -> None:
     assert "/n" in str(error)
 
 
+NOT_FOUND = {"replies": {"success": {"body": {"required": ["name"]}}, "not_found": {
+    "status": 404, "body": {"required": ["message"]}, "headers": {"required": ["X-Why"]}}}}
+
+
+@pytest.mark.parametrize(("reply", "told"), [
+    ({"status": 404, "headers": {"x-why": "gone"}, "body": {"message": "no"}}, ""),
+    ({"status": 404, "headers": {"x-why": "gone"}, "body": {"name": "no"}}, "reply 'not_found': body /: "),
+    ({"status": 404, "body": {"message": "no"}}, "reply 'not_found': headers /: "),
+    ({"name": "success", "status": 404, "body": {"message": "no"}}, "reply 'success': body /: "),
+    ({"status": 409, "body": {"message": "no"}}, "reply 'success': body /: ")],
+    ids=["fits", "body", "headers", "named", "declared nowhere"])
+async def test_reply_with_a_status_is_checked_as_the_declared_one_that_has_it(reply: dict[str, Any], told: str) -> None:
+    made, _ = await perform([{"id": "a", "reply": reply}], operation=NOT_FOUND)
+    assert str(made).startswith(told) if told else (made.status, made.body) == (404, b'{"message":"no"}')
+
+
 async def test_reply_larger_than_the_bound_is_not_sent() -> None:
     error, _ = await perform([{"id": "a", "reply": {"body": "x" * 2000}}])
     assert isinstance(error, ReplyInvalid)
