@@ -16,6 +16,7 @@ from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.plan import compile_plans
+from services.executor.retries import kind_of
 from services.executor.run import run
 from services.executor.scene import Scene, StorageBounds, Surroundings, Tally
 from services.executor.scripts import Scripts
@@ -214,13 +215,16 @@ async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: Tes
     assert (body["state"], body["baggage"]) == ("rojo=1", "tenant=acme")
 
 
-@pytest.mark.parametrize(("path", "kind"), [
-    ("/nowhere", UpstreamFailed), ("/broken", UpstreamFailed),
-    ("/big", UpstreamFailed), ("/lie", UpstreamFailed), ("/slow", TimedOut)])
-async def test_outside_system_that_misbehaves_fails_the_call(outside: TestServer, path: str, kind: type) -> None:
-    call = {"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"}}
-    error, _ = await perform([call, ANSWER])
-    assert isinstance(error, kind)
+@pytest.mark.parametrize(("path", "kind", "name", "retries"), [
+    ("/nowhere", UpstreamFailed, "upstream-failed", 1), ("/broken", UpstreamFailed, "upstream-failed", 1),
+    ("/big", UpstreamFailed, "response-too-large", 0), ("/lie", UpstreamFailed, "upstream-failed", 1),
+    ("/slow", TimedOut, "timeout", 1)])
+async def test_outside_system_that_misbehaves_fails_the_call(
+        outside: TestServer, path: str, kind: type, name: str, retries: int) -> None:
+    call = {"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"},
+            "retry": {"attempts": 2, "delay": "1ms"}}
+    error, scene = await perform([call, ANSWER])
+    assert (type(error), kind_of(error), scene.tally.retries) == (kind, name, retries)
     assert str(outside.port) not in str(error)
 
 
