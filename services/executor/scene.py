@@ -125,7 +125,8 @@ class Scene(Struct, kw_only=True):
     that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
     `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
     delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
-    `calls`: how many calls of workflows stand around this place.
+    `mask`: whether what the step of this place gives is noted sealed. `calls`: how many calls of workflows stand around
+    this place.
 
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
@@ -143,6 +144,7 @@ class Scene(Struct, kw_only=True):
     stream: Stream | None = None
     parks: bool = False
     handled: bool = False
+    mask: bool = False
     calls: int = 0
     span: Span | None = None
     laps: Laps | None = None
@@ -161,12 +163,12 @@ class Scene(Struct, kw_only=True):
             raise TimedOut("the deadline of the operation has passed")
         return left
 
-    def under(self, span: Span | None, step_id: str, *, handled: bool) -> "Scene":
+    def under(self, span: Span | None, step_id: str, *, handled: bool, mask: bool) -> "Scene":
         """The same place, seen from inside a step and its span; outputs and counts are shared."""
         if span is None and self.journal is None:
             return self
         return replace(self, trace=self.trace if span is None else span.context, span=span or self.span, laps=None,
-                       path=f"{self.path}{step_id}/", handled=self.handled or handled)
+                       path=f"{self.path}{step_id}/", handled=self.handled or handled, mask=mask)
 
     def inside_of(self, span: Span | None) -> "Scene":
         """The same place, seen from inside a span; all is shared."""

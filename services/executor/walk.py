@@ -23,6 +23,7 @@ from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFaile
 from shared.names import actions, spans
 from shared.project.expressions import Template
 from shared.project.steps.base import OnError, Retry
+from shared.telemetry.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ class Steps:
             try:
                 if step.condition is not None and not step.condition.holds(scene.scope):
                     continue
-                leap = await (_traced(step, scene) if scene.trace.sampled else _one(step, scene, scene.under(
-                    None, step.id, handled=step.handles != "fail")))
+                leap = await (_traced(step, scene) if scene.trace.sampled
+                              else _one(step, scene, _inside(step, scene, None)))
             except WeirError as error:
                 _name(step, error)
                 raise
@@ -131,7 +132,11 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
 async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
     with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
             spans.STEP_ID: step.id, spans.STEP_KIND: step.kind}) as span:
-        return await _one(step, scene, scene.under(span, step.id, handled=step.handles != "fail"))
+        return await _one(step, scene, _inside(step, scene, span))
+
+
+def _inside(step: PlannedStep, scene: Scene, span: Span | None) -> Scene:
+    return scene.under(span, step.id, handled=step.handles != "fail", mask=step.mask)
 
 
 async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
