@@ -25,6 +25,7 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
+from shared.project.steps.base import Retry
 from shared.project.tracing import NO_RULE, TraceRule
 from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
@@ -122,11 +123,12 @@ class Scene(Struct, kw_only=True):
     """One execution, seen from one place in its workflow.
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
-    that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
-    `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
-    delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
-    `mask`: whether what the step of this place gives is noted sealed. `calls`: how many calls of workflows stand around
-    this place.
+    that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, passes, and tries
+    from the second on, as in `lines#2[3]/order/`; only durable executions keep it. `stream`, of operations with events.
+    `parks`: whether a long delay here may end this walk, to be taken up later. `handled`: whether a step around this
+    place handles errors. `tries`, of durable executions alone: what steps around this place allow that hold others and
+    are tried again, and in which try each is. `mask`: whether what the step of this place gives is noted sealed.
+    `calls`: how many calls of workflows stand around this place.
 
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
@@ -144,6 +146,7 @@ class Scene(Struct, kw_only=True):
     stream: Stream | None = None
     parks: bool = False
     handled: bool = False
+    tries: tuple[tuple[Retry, int], ...] = ()
     mask: bool = False
     calls: int = 0
     span: Span | None = None

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from services.executor.journal import Journal, Superseded, error_from_doc, error_to_doc
 from services.executor.outputs import check_size
-from services.executor.retries import kind_of, pause_ms, status_of
+from services.executor.retries import goes_on, kind_of, pause_ms, status_of
 from services.executor.scene import Laps, Parked, Scene
 from services.executor.steps.base import CompiledStep, Leap
 from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFailed
@@ -160,7 +160,8 @@ async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
 async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap:
     """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error.
 
-    An error that nobody handles is not noted: the step is the first unfinished one, should the execution be resumed.
+    An error that nobody handles, and after which nothing is tried again, is not noted: the step is the first unfinished
+    one, should the execution be resumed.
     """
     noted = journal.noted(scene.path)
     if noted is not None:
@@ -172,7 +173,7 @@ async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap
     try:
         outcome = await _tried(step, scene)
     except Failed as error:
-        if scene.handled and _may_be_handled(error, scene):
+        if (scene.handled or goes_on(error, scene.tries)) and _may_be_handled(error, scene):
             journal.note(scene.path, {"error": error_to_doc(error)}, mask=step.mask)
             await journal.settled()
         raise
@@ -188,7 +189,7 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
     while True:
         tried += 1
         try:
-            return await _sound(step, scene)
+            return await _sound(step, scene if step.retry is None else _in_try(step, scene, step.retry, tried))
         except WeirError as error:
             error.members = {"step": step.id, "attempt": tried, **error.members}
             wait_ms = pause_ms(error, tried, step.retry, random.random())
@@ -199,6 +200,17 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
                 scene.span.event(spans.RETRY, {spans.ATTEMPT: tried, spans.PAUSE_MS: wait_ms,
                                                spans.ERROR_TYPE: kind_of(error)})
             await asyncio.sleep(wait_ms / 1000)
+
+
+def _in_try(step: PlannedStep, scene: Scene, retry: Retry, tried: int) -> Scene:
+    """The place of a step in one of its tries: what it holds has effects and notes of its own in each.
+
+    A step that holds none has the same effect in each, under the same key.
+    """
+    if scene.journal is None or not step.holds:
+        return scene
+    path = scene.path if tried == 1 else f"{scene.path[:-1]}#{tried}/"
+    return replace(scene, path=path, tries=(*scene.tries, (retry, tried)))
 
 
 async def _sound(step: PlannedStep, scene: Scene) -> Any | Leap:

@@ -40,7 +40,7 @@ class CallStep:
         there = scene.elsewhere({**scene.scope["trigger"], "body": value})
         if self._settings.wait:
             return await self._result(callee, there)
-        there.parks = False
+        there.parks, there.tries = False, ()
         scene.spawn(self._quietly(callee, there), f"call {callee.name}")
         return None
 

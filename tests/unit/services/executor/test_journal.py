@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from services.executor.journal import Journals
 from shared.contracts.sealed import Seal
+from shared.errors import UpstreamFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note
 from tests.unit.services.executor.test_run import nowhere, perform
@@ -118,3 +119,71 @@ async def test_way_that_was_taken_is_taken_again_whatever_its_expression_gives_n
     assert made.body == f'"{given}"'.encode()
     assert {path: len(keys) for path, keys in system.asked.items()} == {f"/{taken}1": 1, f"/{taken}2": 1}
     assert (b"sealed" in kept.notes["way/way"]) == mask
+
+
+def holders(base: str) -> list[tuple[Json, str]]:
+    """Steps that hold others, and where `pay` stands in the first try of each and in the second."""
+    held = [{"id": "draw", "transform": {"value": "{% $random() %}"}}, post("pay", base, {"sum": "{% steps.draw %}"}),
+            post("flaky", base)]
+    return [({"branch": {"if": "true", "then": held}}, "r/blk{}/pay"),
+            ({"parallel": {"branches": {"one": held}}}, "r/blk{}/pay"),
+            ({"loop": {"over": [1], "steps": held}}, "r/blk{}[0]/pay"),
+            ({"loop": {"over": [1], "steps": [{"id": "in", "branch": {"if": "true", "then": held}}]}},
+             "r/blk{}[0]/in/pay")]
+
+
+@pytest.mark.parametrize("number", range(4), ids=["branch", "parallel", "loop", "branch in a loop"])
+async def test_each_try_of_a_step_that_holds_others_has_effects_of_its_own(
+        number: int, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, place = holders(base)[number]
+    system.fails = {"/flaky": 2}
+    made, _ = await perform([{"id": "blk", "retry": {"attempts": 3, "delay": "1ms"}, **step}, ANSWER],
+                            workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert system.keys("/pay") == [place.format(which) for which in ("", "#2", "#3")]
+    bodies = [body for asked in system.asked["/pay"].values() for body in asked]
+    assert len(set(bodies)) == len(bodies) == 3
+
+
+async def test_walk_that_ends_in_a_further_try_goes_on_in_that_try(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 3, "delay": "1ms"}, **step}, post("last", base), ANSWER]
+    system.fails, system.hangs = {"/flaky": 1}, {"/last"}
+    await killed(system, steps, journals=journals)
+    made, scene = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert {path: {key: len(bodies) for key, bodies in keys.items()} for path, keys in system.asked.items()} == {
+        "/pay": {"r/blk/pay": 1, "r/blk#2/pay": 1}, "/flaky": {"r/blk/flaky": 1, "r/blk#2/flaky": 1},
+        "/last": {"r/last": 2}}
+    # the trigger, the block, twice what stands in it, the last call and the answer
+    assert (scene.tally.tasks, scene.tally.retries) == (1 + 1 + 2 * 3 + 2, 1)
+
+
+async def test_execution_that_failed_in_its_last_try_goes_on_there(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 2, "delay": "1ms"}, **step}, ANSWER]
+    system.fails = {"/flaky": 2}
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert isinstance(error, UpstreamFailed)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert system.keys("/pay") == ["r/blk/pay", "r/blk#2/pay"]
+    assert {key: len(bodies) for key, bodies in system.asked["/flaky"].items()} == {
+        "r/blk/flaky": 1, "r/blk#2/flaky": 2}
+
+
+async def test_error_that_no_try_follows_is_not_noted(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 2, "delay": "1ms", "on": ["timeout"]}, **step}, ANSWER]
+    system.fails = {"/flaky": 1}
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert isinstance(error, UpstreamFailed)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert (made.status, system.keys("/flaky")) == (200, ["r/blk/flaky"])
