@@ -11,6 +11,7 @@ from typing import Any
 from services.executor.journal import Superseded
 from services.executor.scene import Scene
 from services.executor.steps.base import Callee, Compiler, Leap, Replied
+from services.executor.together import together
 from shared.errors import WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.project.expressions import compile_value
@@ -46,7 +47,8 @@ class CallStep:
 
     async def _result(self, callee: Callee, there: Scene) -> Any:
         with there.surroundings.endings.inside(there.execution.project, callee.name, there.tally.end):
-            leap = await (_traced(callee, there) if there.trace.sampled else callee.walk.walk(there))
+            leap = await (_walked(callee, there) if there.calls == 1 or callee.walk.at_once
+                          else _walked_apart(callee, there))
         if not isinstance(leap, Replied):
             return None
         if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):
@@ -68,6 +70,20 @@ class CallStep:
         except Exception:
             log.exception("workflow %s, which nobody waits for", callee.name, extra={
                 "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
+
+
+async def _walked(callee: Callee, there: Scene) -> Leap | None:
+    return await (_traced(callee, there) if there.trace.sampled else callee.walk.walk(there))
+
+
+async def _walked_apart(callee: Callee, there: Scene) -> Leap | None:
+    """In a task, whose stack is a new one: a chain of calls comes to its end, however deep their steps stand."""
+    ended: list[Leap | None] = []
+
+    async def walk() -> None:
+        ended.append(await _walked(callee, there))
+    await together([walk()])
+    return ended[0]
 
 
 async def _traced(callee: Callee, there: Scene) -> Leap | None:
