@@ -17,6 +17,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
+from shared.project.access.spelled import arguments
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -38,8 +39,12 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
 }
 _WORD = re.compile(r"[a-z]+")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
+# functions that take a text of some form, each called with nothing but that text
+_EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
+_PROBES = {"matches": '"".matches({})', "timestamp": "timestamp({})", "duration": "duration({})"} | {
+    name: f"{_EPOCH}.{name}({{}})" for name in (
+        "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds",
+        "getMinutes", "getMonth", "getSeconds")}
 _NOBODY = Facts(operation="", method="", now_ms=0)
 _MAX_COST = 10**9
 
@@ -95,6 +100,7 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     kind = expression.return_type()
     if kind not in kinds:
         raise BadCel(f"the expression gives {kind.name().lower()}, and {what} is asked for")
+    _try_texts(text)
     # turning facts into CEL values is most of the cost
     reads = _reads(text)
 
@@ -104,6 +110,17 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
+
+
+def _try_texts(text: str) -> None:
+    """A pattern that is none or a zone that does not exist leaves an expression without a value for every call."""
+    for function, spelled in arguments(text):
+        if function in _PROBES:
+            value = _environment().compile(_PROBES[function].format(spelled.text)).eval(data={})
+            if value.type() == _T.ERROR:
+                reason = str(value.value()).partition(": ")[2][:200]
+                raise BadCel(f"`{function}` cannot take {spelled.text[:100]}: {reason} "
+                             f"(at {spelled.line}:{spelled.column} of the expression)")
 
 
 def _reads(text: str) -> list[tuple[str, Callable[[Facts], Any]]]:
