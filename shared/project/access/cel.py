@@ -5,7 +5,8 @@ Out:   a function of `Facts`, checked for types when it is compiled.
 Never: more than the library's iteration budget spent on one evaluation.
 
 Variables: client, roles, authenticated, operation, method, source, ip, header (map of text), query (map of lists of
-text), path (map of text), claim, body (JSON), size (bytes), now (timestamp).
+text), path (map of text), claim, body (JSON; an empty map when there is none, null when it is not JSON), size (bytes),
+now (timestamp).
 """
 
 import re
@@ -33,7 +34,8 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
     "query": (_T.Map(_T.STRING, _T.List(_T.STRING)), lambda facts: dict(facts.query)),
     "path": (_TEXT_MAP, lambda facts: dict(facts.path)),
     "claim": (_T.Map(_T.STRING, _T.DYN), lambda facts: dict(facts.claims)),
-    "body": (_T.DYN, lambda facts: None if facts.document is MISSING else facts.document),
+    # without a body nothing is in it; one that is not JSON may hold anything
+    "body": (_T.DYN, lambda facts: facts.document if facts.document is not MISSING else None if facts.body else {}),
     "size": (_T.INT, lambda facts: len(facts.body)),
     "now": (_T.TIMESTAMP, lambda facts: datetime.fromtimestamp(facts.now_ms / 1000, UTC)),
 }

@@ -137,6 +137,28 @@ def test_expression_without_a_value_counts_on_the_safe_side() -> None:
     assert ruling([reject(rules=[*unknown, {"role": {"is_not": "reader"}}])]).reason is Reason.OK
 
 
+LARGE = [{"when": "has(body.amount) && body.amount > 5"}]
+
+
+@pytest.mark.parametrize(("body", "reason"), [
+    (b"", Reason.OK), (b"{}", Reason.OK), (b'{"amount": 5}', Reason.OK), (b'{"amount": 6}', Reason.ACCESS_REJECTED),
+    # whether these have an amount nobody can say
+    (b"[]", Reason.ACCESS_REJECTED), (b"null", Reason.ACCESS_REJECTED), (b"7", Reason.ACCESS_REJECTED),
+    (b"amount=6", Reason.ACCESS_REJECTED), (b'{"amount": "6"}', Reason.ACCESS_REJECTED)])
+def test_call_without_a_body_has_nothing_in_it_and_one_that_is_no_object_has_no_value(
+        body: bytes, reason: Reason) -> None:
+    assert ruling([reject(rules=LARGE)], body=body).reason is reason
+    assert ruling([accept(rules=LARGE)], auth="deny", body=body).reason is (
+        Reason.OK if body == b'{"amount": 6}' else Reason.ACCESS_REJECTED)
+
+
+def test_expression_may_ask_whether_the_body_is_an_object_first() -> None:
+    asked = [{"when": "type(body) == map && has(body.amount) && body.amount > 5"}]
+    assert {ruling([reject(rules=asked)], body=body).reason for body in (b"[]", b"null", b"7", b"", b"amount=6")} == {
+        Reason.OK}
+    assert ruling([reject(rules=asked)], body=b'{"amount": 6}').reason is Reason.ACCESS_REJECTED
+
+
 def test_client_made_one_by_one_has_its_own_roles() -> None:
     known = book([])
     assert (known.roles("p", "made"), known.roles("p", "nobody"), known.roles("q", "c")) == (
