@@ -15,6 +15,7 @@ from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
+from shared.project.check_headers import check_headers
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -34,6 +35,7 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
             yield from _is_network(network, source, ("abuse", "exempt", "networks", index))
     yield from _traffic(access, source, names)
     yield from _callers(access, source)
+    yield from check_headers(access, source)
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
         yield from check_operations(policy.operations, names, source, path)

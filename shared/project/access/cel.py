@@ -18,7 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
-from shared.project.access.spelled import arguments
+from shared.project.access.spelled import arguments, members
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -87,6 +87,16 @@ def compile_cost(text: str) -> Callable[[Facts], int]:
     return cost
 
 
+def headers_in(text: str) -> list[str]:
+    """Headers that an expression names, in lower case; none when it does not compile."""
+    try:
+        _environment().compile(text)
+    except RuntimeError:
+        return []
+    return [(spelled.text if spelled.kind == "word" else str(_value(spelled.text).value())).lower()
+            for spelled in members(text, "header")]
+
+
 @cache
 def _environment() -> cel.Env:
     return cel.NewEnv(variables={name: kind for name, (kind, _) in _READ.items()})
@@ -118,11 +128,15 @@ def _try_texts(text: str) -> None:
     """A pattern that is none or a zone that does not exist leaves an expression without a value for every call."""
     for function, spelled in arguments(text):
         if function in _PROBES:
-            value = _environment().compile(_PROBES[function].format(spelled.text)).eval(data={})
+            value = _value(_PROBES[function].format(spelled.text))
             if value.type() == _T.ERROR:
                 reason = str(value.value()).partition(": ")[2][:200]
                 raise BadCel(f"`{function}` cannot take {spelled.text[:100]}: {reason} "
                              f"(at {spelled.line}:{spelled.column} of the expression)")
+
+
+def _value(constant: str) -> cel.Value:
+    return _environment().compile(constant).eval(data={})
 
 
 def _reads(text: str) -> list[tuple[str, Callable[[Facts], Any]]]:

@@ -1,7 +1,7 @@
 """What stands spelled out in a CEL expression, and so can be judged before any call comes.
 
 In:    an expression that compiles.
-Out:   texts, as they are written, and where: what functions are called with.
+Out:   texts, as they are written, and where: what functions are called with, which members are read.
 Never: the meaning of an expression; a text that is put together from others.
 """
 
@@ -41,6 +41,19 @@ def arguments(text: str) -> Iterator[tuple[str, Spelled]]:
             open_.pop()
         elif token.kind == "text" and open_ and tokens[index - 1].text in "(," and tokens[index + 1].text == ")":
             yield open_[-1], token
+
+
+def members(text: str, of: str) -> Iterator[Spelled]:
+    """Members of a variable that the expression reads or asks for: `of["a"]`, `of.a`, `"a" in of`."""
+    tokens = _tokens(text)
+    for index, token in enumerate(tokens):
+        before, after = tokens[max(0, index - 2):index], tokens[index + 1:index + 3]
+        if token.text != of or (before and before[-1].text == "."):
+            continue
+        if len(before) == 2 and before[0].kind == "text" and before[1].text == "in":
+            yield before[0]
+        if len(after) == 2 and (after[0].text, after[1].kind) in {("[", "text"), (".", "word")}:
+            yield after[1]
 
 
 def _tokens(text: str) -> list[Spelled]:

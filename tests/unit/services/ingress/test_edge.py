@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.ingress import admission, answer, translate
 from services.ingress.routes import EdgeRoutes, Target
@@ -16,7 +17,8 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
 from shared.names import topics
-from shared.names.headers import SECRET_HEADERS
+from shared.names.headers import SECRET_HEADERS, UNSEEN_HEADERS
+from shared.project.access.authentication import ApiKey
 from shared.project.model import Operation
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
@@ -40,6 +42,14 @@ def test_no_secret_of_a_caller_is_in_the_record(header: str, upper: bool) -> Non
     assert secret.encode() not in b"".join(value for _, value in record.to_headers())
     assert record.http is not None
     assert record.http.headers == {"accept": "x"}
+
+
+def test_what_validation_calls_unseen_is_what_the_edge_keeps_to_itself() -> None:
+    sent = [(name, "x") for name in (*UNSEEN_HEADERS, "accept", "x-tenant", "X-Shop-Key")]
+    target = structs.replace(TARGET, api_key=ApiKey(header="X-Shop-Key"))
+    record = translate.to_record(parts(sent), target, "r", 1, TRACE, None)
+    assert record.http is not None
+    assert record.http.headers == {"accept": "x", "x-tenant": "x"}
 
 
 def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
