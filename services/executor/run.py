@@ -16,7 +16,6 @@ from shared.contracts.reply import ReplyRecord
 from shared.errors import ReplyInvalid, TimedOut, WorkflowFailed
 from shared.names import spans
 from shared.names.headers import JSON
-from shared.project.access.forms import changed
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
@@ -85,7 +84,7 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
         raise _invalid(scene, f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
                               "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
-                       headers=dict(changed(replied.headers, plan.answer)),
+                       headers=dict(replied.headers),
                        content_type=JSON if body else None)
 
 

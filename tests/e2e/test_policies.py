@@ -221,6 +221,7 @@ async def test_page_of_a_named_origin_may_call_and_read_even_a_refusal(
         assert answer.headers["X-Served-By"] == "weir"
     async with http.get(url, headers={**headers, **origin}) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, "https://app.example")
+        assert answer.headers["X-Served-By"] == "weir", "a refusal has them, too"
         assert (await answer.json())["errors"] == [
             {"in": "headers", "pointer": "", "message": "header x-tenant is missing"}]
     async with http.get(url + "?q=" + "x" * 20, headers={**headers, "x-tenant": "a"}) as answer:

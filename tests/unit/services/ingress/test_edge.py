@@ -52,6 +52,33 @@ def test_what_validation_calls_unseen_is_what_the_edge_keeps_to_itself() -> None
     assert record.http.headers == {"accept": "x", "x-tenant": "x"}
 
 
+SHAPED = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}},
+          "operations": [{"name": name, "method": "GET", "path": f"/{name}", "workflow": "w"} for name in ("a", "b")],
+          "cors": [{"operations": ["a"], "origins": ["https://a.example"]}],
+          "headers": [{"operations": ["a"], "require": ["x-b"]},
+                      {"operations": ["a"], "answer": {"remove": ["x-old", "vary"], "rename": {"X-New": "x-old"},
+                                                       "set": {"Cache-Control": "no-store"}}}]}
+
+
+def test_every_answer_of_an_operation_has_the_headers_that_its_owner_wants() -> None:
+    routes = EdgeRoutes()
+    routes.take([ProjectVersion(project="p", version=1, document=SHAPED, files={}, time=0)])
+    asked, other = (routes.find("GET", "p", path) for path in ("/a", "/b"))
+    made = {"X-Old": "1", "x-new": "2", "cache-control": "public", "RateLimit": "r"}
+    replied = answer.of_reply(ReplyRecord(request_id="r", status=201, body=b"1", content_type="application/json",
+                                          headers=made), "r")
+    own = {"X-Request-Id": "r", "cache-control": "no-store", "Vary": "Origin"}
+    assert answer.shaped(replied, asked, {}) == answer.Answer(
+        201, {**own, "Content-Type": "application/json", "RateLimit": "r", "x-old": "2"}, b"1")
+    refused = answer.of_error(Unavailable("later", headers={"Retry-After": "1"}), "r")
+    assert answer.shaped(refused, asked, {}) == answer.Answer(
+        503, {**own, "Content-Type": "application/problem+json", "Retry-After": "1"}, refused.body)
+    page = answer.shaped(refused, asked, {"origin": "https://a.example"})
+    assert page.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    for target in (other, None):
+        assert answer.shaped(refused, target, {"origin": "https://a.example"}) is refused
+
+
 def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
     secret = tokens.new_token()
     record = translate.to_record(parts([("Authorization", f"bearer {secret}")]), TARGET, "r", 1, TRACE, None)
