@@ -1,6 +1,6 @@
-"""Rules over request headers that `access.yaml` names: the edge keeps some to itself, and nobody else sees them.
+"""Rules over request headers that a project names: the edge keeps some to itself, and nobody else sees them.
 
-In:    the file's model, its places.
+In:    the model of `access.yaml` or an operation, its places.
 Out:   problems with their places, and what to write instead.
 Never: headers of answers, and those that a page may send (`cors`).
 """
@@ -11,7 +11,7 @@ from shared.names import headers as H
 from shared.project.access.cel import headers_in
 from shared.project.access.policies import Policy
 from shared.project.access.traffic import HeaderPolicy
-from shared.project.model import Access
+from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
 Path = tuple[Key, ...]
@@ -27,12 +27,24 @@ _OWNED = "it belongs to the connection or to the platform"
 
 def check_headers(access: Access, source: Source) -> Iterator[Problem]:
     """Headers that are named and never seen."""
-    key = access.authentication.api_key
-    secrets = H.SECRET_HEADERS if key is None or key.header is None else H.SECRET_HEADERS | {key.header}
     for path, name in _named(access):
-        if name in secrets or name in H.UNSEEN_HEADERS:
-            why = _SECRET if name in secrets else _INSTEAD.get(name, _OWNED)
-            yield source.problem(path, "unseen", f"no rule, limit or workflow ever sees the header {name}: {why}")
+        yield from _unseen(name, access, source, path)
+
+
+def check_input(operation: Operation, access: Access, source: Source, path: Path) -> Iterator[Problem]:
+    """Headers that its schema requires and that are never seen: every call would be refused."""
+    schema = operation.input.headers
+    required = schema.get("required") if isinstance(schema, dict) else None
+    for index, name in enumerate(required if isinstance(required, list) else ()):
+        yield from _unseen(str(name).lower(), access, source, (*path, "input", "headers", "required", index))
+
+
+def _unseen(name: str, access: Access, source: Source, path: Path) -> Iterator[Problem]:
+    key = access.authentication.api_key
+    secret = name in H.SECRET_HEADERS or (key is not None and name == key.header)
+    if secret or name in H.UNSEEN_HEADERS:
+        why = _SECRET if secret else _INSTEAD.get(name, _OWNED)
+        yield source.problem(path, "unseen", f"no rule, limit or workflow ever sees the header {name}: {why}")
 
 
 def _named(access: Access) -> Named:

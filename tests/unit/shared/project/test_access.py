@@ -118,6 +118,15 @@ def test_each_mistake_is_told_with_its_place(text: str, code: str, where: tuple[
     assert message in loaded.problems[0].message
 
 
+def test_schema_of_an_operation_may_not_require_a_header_that_nobody_sees() -> None:
+    operations = ("operations:\n  - name: get-a\n    method: GET\n    path: /a\n    workflow: w\n    input:\n"
+                  "      headers: {required: [x-tenant, Idempotency-Key, x-key], properties: {host: {type: string}}}\n")
+    loaded = load_project({**FILES, "operations.yaml": operations,
+                           "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
+    assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == [
+        ("unseen", 7, 38), ("unseen", 7, 55)]
+
+
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
     text = ("networks: {a: [x, 10.0.0.0/8, y]}\n" + POLICY + "    operations: [none]\n    rules:\n"
             "      - ip: [a, z]\n"
