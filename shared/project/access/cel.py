@@ -87,6 +87,21 @@ def compile_cost(text: str) -> Callable[[Facts], int]:
     return cost
 
 
+def check_texts(text: str) -> None:
+    """A pattern that is none or a zone that does not exist leaves an expression without a value for every call.
+
+    Asked when a project is validated, of an expression that compiles: versions in force may have been there before the
+    question. Raises BadCel.
+    """
+    for function, spelled in arguments(text):
+        if function in _PROBES:
+            value = _value(_PROBES[function].format(spelled.text))
+            if value.type() == _T.ERROR:
+                reason = str(value.value()).partition(": ")[2][:200]
+                raise BadCel(f"`{function}` cannot take {spelled.text[:100]}: {reason} "
+                             f"(at {spelled.line}:{spelled.column} of the expression)")
+
+
 def headers_in(text: str) -> list[str]:
     """Headers that an expression names, in lower case; none when it does not compile."""
     try:
@@ -112,7 +127,6 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     kind = expression.return_type()
     if kind not in kinds:
         raise BadCel(f"the expression gives {kind.name().lower()}, and {what} is asked for")
-    _try_texts(text)
     # turning facts into CEL values is most of the cost
     reads = _reads(text)
 
@@ -122,17 +136,6 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
-
-
-def _try_texts(text: str) -> None:
-    """A pattern that is none or a zone that does not exist leaves an expression without a value for every call."""
-    for function, spelled in arguments(text):
-        if function in _PROBES:
-            value = _value(_PROBES[function].format(spelled.text))
-            if value.type() == _T.ERROR:
-                reason = str(value.value()).partition(": ")[2][:200]
-                raise BadCel(f"`{function}` cannot take {spelled.text[:100]}: {reason} "
-                             f"(at {spelled.line}:{spelled.column} of the expression)")
 
 
 def _value(constant: str) -> cel.Value:
