@@ -16,7 +16,8 @@ from shared.project.access.comparison import BadPattern, compile_pattern
 from shared.project.access.problems import BadRule
 from shared.project.access.traffic import Bounds, Change, HeaderPolicy
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# a text that nobody closes goes to the end: wherever one begins there is a match, so that no byte is looked at twice
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
