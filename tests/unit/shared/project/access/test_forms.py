@@ -19,6 +19,7 @@ def form(headers: dict[str, Any] | None = None, bounds: dict[str, Any] | None = 
     return made
 
 
+DEEP = b'{"a": 1, "a": 2, "b": %s%s}'
 HEADERS = {"x-tenant": "blue", "accept": "*/*"}
 CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], list[str]]] = [
     ({"require": ["X-Tenant"]}, None, {}, []),
@@ -43,6 +44,13 @@ CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], 
      ["key 'c' stands twice in an object"]),
     (None, {"duplicate_keys": False}, {"body": b'[{"a": 1}, {"a": 1}]'}, []),
     (None, {"duplicate_keys": False}, {"body": b'{"a":'}, []),
+    (None, {"duplicate_keys": False}, {"body": DEEP % (b"[" * 499, b"]" * 499)}, ["key 'a' stands twice in an object"]),
+    (None, {"duplicate_keys": False}, {"body": DEEP % (b"[" * 500, b"]" * 500)},
+     ["the body is nested 501 levels deep, and 500 are allowed"]),
+    (None, {"json_depth": 1}, {"body": DEEP % (b"[" * 500, b"]" * 500)},
+     ["the body is nested 501 levels deep, and 1 are allowed"]),
+    # to whoever reads UTF-16 its text ends behind the sign, so that its depth is another one
+    (None, {"duplicate_keys": False}, {"body": f'["\u2200",{"[" * 5000}'.encode("utf-16-le")}, []),
 ]
 
 
