@@ -67,6 +67,12 @@ class Amounts:
             self._amounts = {key: amount for key, amount in self._amounts.items() if amount.over_us > now_us}
         return [self._one(ask, now_us) for ask in asks]
 
+    def release(self, request_id: str, keys: Sequence[str]) -> None:
+        """Free what a request holds; without this it ends with its `until_ms`."""
+        for key in keys:
+            if key in self._amounts:
+                self._amounts[key].holders.pop(request_id, None)
+
     def _one(self, ask: Ask, now_us: int) -> list[Outcome]:
         seen = [self._look(demand, ask, now_us) for demand in ask.demands]
         admitted = all(look.wait_ms == 0 for look, demand in zip(seen, ask.demands, strict=True) if demand.enforced)

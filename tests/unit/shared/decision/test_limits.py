@@ -82,6 +82,17 @@ def test_calls_at_the_same_time_end_with_their_deadline() -> None:
     assert amounts.spend([Ask("c", NOW + 900, [one])], (NOW + 500) * 1000)[0][0].wait_ms == 0
 
 
+def test_place_that_is_given_back_is_free_for_the_next_call() -> None:
+    amounts, one = Amounts(), demand(Kind.CONCURRENT, 1)
+    first, second = Ask("a", NOW + 500, [one]), Ask("b", NOW + 500, [one])
+    amounts.release("a", ["k", "never demanded"])
+    assert amounts.spend([first], NOW * 1000)[0][0].wait_ms == 0
+    amounts.release("b", ["k"])
+    assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 1000, "only its holder gives a place back"
+    amounts.release("a", ["k"])
+    assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 0
+
+
 def test_share_of_a_limit_is_never_nothing() -> None:
     amounts = Amounts(share=3)
     waits = [amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, limit, key=str(limit))])], NOW * 1000)[0][0].left
