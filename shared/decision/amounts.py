@@ -54,7 +54,7 @@ class _Amount:
 
 
 class Amounts:
-    """Amounts by key. `share`: the part of each limit that counts here, as 1/share."""
+    """Amounts by key. `share`: the part of each limit, and of a bucket's size, that counts here, as 1/share."""
 
     def __init__(self, share: int = 1) -> None:
         """Nothing is spent."""
@@ -85,13 +85,17 @@ class Amounts:
             outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
         return outcomes
 
+    def _part(self, whole: int) -> int:
+        """What counts here of what all instances have together; never nothing."""
+        return max(1, whole // self._share)
+
     def _look(self, demand: Demand, ask: Ask, now_us: int) -> Outcome:
         amount = self._amounts.setdefault(demand.key, _Amount())
-        limit, now_ms = max(1, demand.limit // self._share), now_us // 1000
+        limit, now_ms = self._part(demand.limit), now_us // 1000
         if demand.kind is Kind.WINDOW:
             return _window(amount, demand, limit, now_ms)
         if demand.kind is Kind.BUCKET:
-            return _bucket(amount, demand, limit, now_us)
+            return _bucket(amount, demand, limit, self._part(demand.extra), now_us)
         if demand.kind is Kind.PERIOD:
             reset = max(demand.extra - now_ms, 1)
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
@@ -103,7 +107,7 @@ class Amounts:
         return Outcome(limit - len(amount.holders), reset, 0 if fits else reset)
 
     def _take(self, demand: Demand, ask: Ask, now_us: int) -> None:
-        amount, limit = self._amounts[demand.key], max(1, demand.limit // self._share)
+        amount, limit = self._amounts[demand.key], self._part(demand.limit)
         if demand.kind is Kind.ALLOWANCE:
             _spend(amount, demand, limit, now_us)
         elif demand.kind is Kind.WINDOW:
@@ -179,8 +183,8 @@ def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome
     return Outcome(limit - used, reset, demand.width_ms)
 
 
-def _bucket(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
-    each, size = _each_us(demand, limit), demand.extra
+def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int) -> Outcome:
+    each = _each_us(demand, limit)
     ahead = max(amount.full_at_us - now_us, 0)
     after = ahead + demand.cost * each
     left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)
