@@ -1,5 +1,6 @@
 """Policies decide: every kind of rule, reject over accept, observe without effect."""
 
+from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 import pytest
@@ -84,11 +85,15 @@ def test_caller_without_an_address_is_in_no_network(ip: str) -> None:
     assert compile_rule(Rule.model_validate(outside), {}).holds(facts)
 
 
-@given(st.ip_addresses(v=4), st.integers(0, 32))
-def test_mapped_address_is_its_ipv4_address(address: Any, prefix: int) -> None:
-    networks = Networks([f"{address}/32", "203.0.113.0/24"])
-    assert networks.holds(packed(f"::ffff:{address}"))
-    assert networks.holds(packed(str(address)))
+@given(st.ip_addresses(v=4), st.integers(0, 32), st.integers(0, 32))
+def test_mapped_address_is_its_ipv4_address(address: IPv4Address, prefix: int, flipped: int) -> None:
+    network = ip_network((address, prefix), strict=False)
+    # the address, or one that differs from it in one bit
+    other = IPv4Address(int(address) ^ (1 << flipped) % 2**32)
+    for text in (str(network), f"::ffff:{network.network_address}/{96 + prefix}"):
+        networks = Networks([text])
+        assert networks.holds(packed(f"::ffff:{address}"))
+        assert networks.holds(packed(f"::ffff:{other}")) is networks.holds(packed(str(other))) is (other in network)
 
 
 def reject(name: str = "r", **more: Any) -> dict[str, Any]:
