@@ -19,13 +19,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
 from shared.names import headers as H
 from shared.names import topics
-
-# RFC 9110, 7.6.1: they speak of the connection, not of the request
-_HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                         "proxy-connection", "content-length"})
-_OWN = frozenset({"traceparent", "tracestate", "baggage", H.HTTP_TRACE, "content-type", "idempotency-key", "host",
-                  "prefer"})
-_HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
+from shared.names.headers import UNSEEN_HEADERS
 
 
 class Credentials(Struct, frozen=True):
@@ -125,5 +119,5 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         tracestate=tracestate(headers.get(H.TRACESTATE), headers.get(H.TRACEPARENT)),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()
-                                if key not in _HIDDEN and key != key_header},
+                                if key not in UNSEEN_HEADERS and key != key_header},
                        client_ip=parts.client_ip))

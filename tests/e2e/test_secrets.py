@@ -136,6 +136,29 @@ async def test_signed_message_is_taken_once(shop: Shop, http: ClientSession) -> 
     assert status == 401
 
 
+async def test_signed_message_with_an_idempotency_key_gets_the_first_answer_again(
+        shop: Shop, http: ClientSession) -> None:
+    message = shop.message(f"msg_{uuid.uuid4().hex}")
+    keyed = {**message, "headers": {**message["headers"], "Idempotency-Key": uuid.uuid4().hex}}
+    first, again = [await shop.call(http, **keyed) for _ in range(2)]
+    assert first == again
+    assert first[0] == 200
+    other = {**message, "headers": {**message["headers"], "Idempotency-Key": uuid.uuid4().hex}}
+    assert (await shop.call(http, **other))[0] == 401
+
+
+def test_explain_and_matrix_know_callers_whom_a_token_names(shop: Shop) -> None:
+    words = ("access", "explain", "--project", shop.name, "--operation", "ask", "--json")
+    admitted = json.loads(shop.platform.weir(*words, "--claim", "sub=anybody").stdout)
+    assert admitted["decision"]["code"] == "ok"
+    assert "client anybody, roles none" in [check["saw"] for check in admitted["checks"]]
+    chief = json.loads(shop.platform.weir(*words, "--client", "anybody", "--claim", "chief=true").stdout)
+    assert chief["decision"]["policy"] == "no-chiefs"
+    rows = json.loads(shop.platform.weir("access", "matrix", "--project", shop.name, "--json").stdout)
+    assert [(row["operation"], row["client"], row["may"]) for row in rows if row["issuer"] == shop.issuer.name] == [
+        ("ask", "*", "depends")]
+
+
 async def test_certificate_counts_only_when_a_trusted_proxy_tells_it(shop: Shop, http: ClientSession) -> None:
     headers = {CERTIFICATE_HEADER: "CN=depot,O=Acme", "X-Forwarded-For": "203.0.113.9"}
     assert (await shop.call(http, headers=headers))[0] == 401

@@ -10,12 +10,13 @@ from typing import Any
 
 from joserfc.errors import JoseError
 
+from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.callers.identity import Identity, expired, graver, invalid
 from shared.decision.case import Case
 from shared.decision.jwt_verifier import said_issuer
 from shared.errors import Refused, Unavailable
 from shared.project.access.authentication import Jwt
-from shared.project.access.facts import claim_pointer, part_of
+from shared.project.access.facts import MISSING, claim_pointer, part_of
 
 _MAX_CLIENT = 200
 
@@ -42,6 +43,18 @@ def _fitting(schemes: Sequence[Jwt], token: str) -> Sequence[Jwt]:
     return [scheme for scheme in schemes if scheme.issuer == issuer]
 
 
+def as_claimed(book: PolicyBook, project: GuardedProject, claims: Mapping[str, Any],
+               unnamed: str | None) -> Identity | Refused:
+    """Whom a good token with these claims would name; `unnamed`: the caller, where they leave that open.
+
+    Without `iss` it is a token of the project's first issuer.
+    """
+    for scheme in project.authentication.jwt:
+        if claims.get("iss", scheme.issuer) == scheme.issuer:
+            return _identity(book, project.name, claims, scheme, unnamed)
+    return invalid("the token is not of this API's issuer")
+
+
 def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
     keys = case.book.vault.key_sets.get(scheme.jwks)
     try:
@@ -57,7 +70,7 @@ def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
                 else invalid("the token is signed with a key that its issuer does not publish"))
     except (JoseError, ValueError) as exc:
         return invalid(f"the token cannot be verified: {str(exc)[:200]}")
-    return _fits(claims, scheme, case.now_ms) or _identity(case, claims, scheme)
+    return _fits(claims, scheme, case.now_ms) or _identity(case.book, case.request.project, claims, scheme)
 
 
 def _of_nobody() -> Refused:
@@ -77,12 +90,15 @@ def _fits(claims: Mapping[str, Any], scheme: Jwt, now_ms: int) -> Refused | None
     return None
 
 
-def _identity(case: Case, claims: Mapping[str, Any], scheme: Jwt) -> Identity | Refused:
+def _identity(book: PolicyBook, project: str, claims: Mapping[str, Any], scheme: Jwt,
+              unnamed: str | None = None) -> Identity | Refused:
     client = part_of(claims, claim_pointer(scheme.client))
+    if client is MISSING and unnamed is not None:
+        client = unnamed
     if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT:
         return invalid(f"the token's claim {scheme.client!r} does not name a caller")
     if scheme.roles is None:
-        return Identity(client=client, roles=case.book.roles(case.request.project, client), claims=claims)
+        return Identity(client=client, roles=book.roles(project, client), claims=claims)
     said = part_of(claims, claim_pointer(scheme.roles))
     named = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
     return Identity(client=client, roles=frozenset(role for role in named if isinstance(role, str)), claims=claims)

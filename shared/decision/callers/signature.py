@@ -33,7 +33,7 @@ def by_signature(case: Case) -> Identity | Refused | None:
     for scheme in case.project.authentication.signature:
         secrets = case.book.vault.secrets.get(scheme.secret, "").split()
         if not secrets:
-            missing = missing or Unavailable(f"policy has no secret {scheme.secret} to verify this message with "
+            missing = missing or Unavailable(f"the secret {scheme.secret} to verify this message with is not set "
                                              f"(WEIR_SECRET_{scheme.secret})")
         if any(_is_signed(signed, signatures, secret) for secret in secrets):
             return _in_time(case, scheme, message_id, int(timestamp) * 1000)

@@ -47,7 +47,7 @@ def _unseal(case: Case) -> Refused | None:
     if sealed is None:
         return None
     if case.book.vault.seal is None:
-        return Unavailable("policy has no cluster key to verify these credentials with (WEIR_CLUSTER_KEY)")
+        return Unavailable("the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)")
     try:
         case.sealed = case.book.vault.seal.open(sealed, case.request.request_id or "")
     except SealBroken:

@@ -11,9 +11,11 @@ from msgspec import structs
 from shared.contracts.sealed import Seal, SealBroken
 from shared.decision.amounts import UNKNOWN, Amounts
 from shared.decision.decide import decide, look, settle
+from shared.decision.replay import Replay
 from shared.decision.vault import Vault
+from shared.names import topics
 from shared.names.reasons import Reason
-from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, SECRET, URL, S, by, known
+from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
 from tests.support.calls import DIGEST, NOW, SEAL, book, case
 from tests.support.issuer import signed
 
@@ -84,6 +86,36 @@ def test_proof_that_cannot_be_looked_at_yet_is_not_called_wrong_because_another_
     call = message()
     decision, _ = by(call.pop("sealed"), known(secrets={}), token="0" * 64, **call)
     assert decision.reason is Reason.UNAVAILABLE
+@pytest.mark.parametrize(("call", "vault", "why"), [
+    (message(), {"secrets": {}}, "the secret TILL to verify this message with is not set (WEIR_SECRET_TILL)"),
+    (message(), {"seal": None}, "the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)"),
+    (message(), {"seal": Seal("B" * 43)}, "the credentials were sealed for another request, or under another key"),
+    ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {}},
+     f"the keys of the token's issuer are not there yet; try again shortly ({URL})"),
+    ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {URL: OTHER.key_set}},
+     f"the token is signed with a key that its issuer does not publish ({URL})")])
+def test_replay_tells_apart_what_it_cannot_verify(call: dict[str, Any], vault: dict[str, Any], why: str) -> None:
+    live, nobody = known(**vault), known(policies=[{"name": "none", "action": "reject"}], **vault).project("p")
+    assert nobody is not None
+    replay = Replay(live, live.with_project(nobody))
+    replay.take(case(live, token=None, request_id="r1", **call).request, topics.REQUESTS_EDGE, NOW)
+    replay.take(case(live, request_id="r2").request, topics.REQUESTS_EDGE, NOW)
+    replay.take(case(live, token="0" * 64).request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert doc["undecidable"] == [{"operation": "get-thing", "why": why, "requests": 1, "samples": ["r1"]}]
+    assert (doc["requests"], doc["admitted_before"], doc["admitted_after"]) == (3, 1, 0)
+    assert [one["samples"] for one in doc["changes"]] == [["r2"]]
+
+
+def test_replay_has_nothing_undecidable_where_every_proof_can_be_verified() -> None:
+    live, nobody = known(), known(policies=[{"name": "none", "action": "reject"}]).project("p")
+    assert nobody is not None
+    replay = Replay(live, live.with_project(nobody))
+    for call in (message(), {"sealed": {"jwt": "a.b.c"}}, {"sealed": {"jwt": ISSUER.token(NOW, exp=S - 99)}},
+                 {"certificate": "CN=else"}, message("whsec_" + base64.b64encode(b"wrong").decode())):
+        replay.take(case(live, token=None, **call).request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert (doc["requests"], doc["undecidable"], doc["admitted_before"], doc["admitted_after"]) == (5, [], 1, 0)
 
 
 def test_certificate_names_its_client() -> None:
