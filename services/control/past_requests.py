@@ -2,14 +2,18 @@
 
 In:    a draft, a time.
 Out:   what would change.
-Never: more records than the setting allows; the loop held for long: control answers others meanwhile.
+Never: more records than the setting allows; the clock of a decision turned back: what one partition has is held back
+until all others are as far; the loop held for long: control answers others meanwhile.
 """
 
 import asyncio
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.control.by_time import ByTime
 from shared.contracts.codec import header_map
 from shared.contracts.request import RequestRecord
 from shared.decision.book import GuardedProject, PolicyBook
@@ -51,23 +55,21 @@ class PastRequests:
         places = list(consumer.assignment())
         ends = await consumer.end_offsets(places)
         starts = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
-        left = set()
+        left = []
         for place in places:
             start = starts.get(place)
             if start is not None and start.offset < ends[place]:
                 consumer.seek(place, start.offset)
-                left.add(place)
+                left.append(place)
             else:
                 consumer.pause(place)
-        read = 0
-        while left and read < self._max:
-            polled = await consumer.getmany(*left, timeout_ms=1000)
-            found = sorted((record for records in polled.values() for record in records),
-                           key=lambda record: record.timestamp)
-            read += len(found)
-            await self._decide(replay, project, found)
-            left = {place for place in left if await consumer.position(place) < ends[place]}
-        return read, bool(left)
+        order, read = ByTime(left, len(left) * self._kafka.max_poll_records), 0
+        while order and read < self._max:
+            await _read_on(consumer, order, ends)
+            ready = list(islice(order.ready(), self._max - read))
+            read += len(ready)
+            await self._decide(replay, project, ready)
+        return read, bool(order)
 
     async def _decide(self, replay: Replay, project: str, records: list[Record]) -> None:
         for number, record in enumerate(records):
@@ -81,3 +83,16 @@ class PastRequests:
             except BadRecord:
                 # policy has put it aside as well
                 continue
+
+
+async def _read_on(consumer: AIOKafkaConsumer, order: ByTime, ends: Mapping[TopicPartition, int]) -> None:
+    """One poll of those that the others wait for. What has come since the replay began is none of its business."""
+    behind = order.slowest()
+    polled = await consumer.getmany(*behind, timeout_ms=1000)
+    for place, records in polled.items():
+        order.add(place, [record for record in records if record.offset < ends[place]])
+    for place in behind:
+        if await consumer.position(place) >= ends[place]:
+            # a fetch that waits for what comes there would hold up the others
+            consumer.pause(place)
+            order.end(place)

@@ -34,6 +34,8 @@ class Closing:
                    following: Following | None) -> None:
         """Give the answer, and finish the record once all who want to know of it are told."""
         parts, execution, (reply, reason, _) = self._parts, scene.execution, outcome
+        if scene.stream is not None:
+            scene.stream.close()
         parts.traces.ended(scene.span, scene, reply.status, reason)
         if execution.holds:
             # before the answer: whoever has it may call again at once

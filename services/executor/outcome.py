@@ -33,8 +33,8 @@ from shared.errors import (
 )
 from shared.kafka.record import Record
 from shared.names import actions
-from shared.names.headers import JSON
 from shared.names.reasons import Reason
+from shared.project.media import is_json
 
 log = logging.getLogger(__name__)
 Outcome = tuple[ReplyRecord, Reason, str | None]
@@ -199,8 +199,7 @@ def _broken(execution: ExecutionRecord, error: Exception) -> Outcome:
 def _body(execution: ExecutionRecord) -> Any:
     if not execution.body:
         return None
-    content_type = execution.content_type
-    if content_type is None or content_type == JSON or content_type.partition(";")[0].strip().lower().endswith("json"):
+    if is_json(execution.content_type):
         try:
             return codec.load(execution.body, "the request body")
         except BadRecord as exc:

@@ -12,7 +12,6 @@ from typing import Any
 from services.executor.steps.base import Callee
 from services.executor.steps.registry import STEPS
 from services.executor.walk import PlannedStep, Steps
-from shared.project.access.traffic import Change
 from shared.project.expressions import compile_condition, compile_value
 from shared.project.inputs import ReplyValidator, ValueValidator
 from shared.project.model import Operation, Project, Workflow
@@ -34,7 +33,6 @@ class Plan:
     waits: bool
     config: Mapping[str, Any]
     replies: ReplyValidator
-    answer: tuple[Change, ...] = ()
     tracing: TraceRule = NO_RULE
     at_once: bool = False
 
@@ -49,9 +47,7 @@ def _plan(project: Project, operation: Operation, workflows: "_Workflows", confi
     workflow, steps = project.workflows[operation.workflow], workflows.steps(operation.workflow)
     return Plan(
         operation, steps, workflow.max_tasks, workflow.durable, workflows.waits(workflow.name), config,
-        ReplyValidator.of(operation),
-        tuple(policy.answer for policy in project.headers
-              if policy.speaks_of(operation.name) and policy.answer != Change()), project.trace_rule(operation),
+        ReplyValidator(operation), project.trace_rule(operation),
         at_once=steps.at_once and not workflow.durable and operation.mode != "events")
 
 

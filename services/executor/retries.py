@@ -31,6 +31,11 @@ def pause_ms(error: WeirError, tried: int, retry: Retry | None, chance: float) -
     return max(round(wait), retry_after_ms(error))
 
 
+def goes_on(error: WeirError, tries: Sequence[tuple[Retry, int]]) -> bool:
+    """Whether a step around the one that failed is tried again; `tries`: what each allows, and which try it is in."""
+    return any(pause_ms(error, tried, retry, 0.0) is not None for retry, tried in tries)
+
+
 def _named(error: WeirError, names: Sequence[str]) -> bool:
     status = status_of(error)
     return kind_of(error) in names or str(status) in names or f"{status // 100}xx" in names

@@ -16,7 +16,6 @@ from shared.contracts.reply import ReplyRecord
 from shared.errors import ReplyInvalid, TimedOut, WorkflowFailed
 from shared.names import spans
 from shared.names.headers import JSON
-from shared.project.access.forms import changed
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
@@ -71,10 +70,12 @@ async def _walk(plan: Plan, scene: Scene) -> Leap | None:
 
 
 def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> ReplyRecord:
-    status = replied.status or plan.replies.status_of(replied.name)
-    misfits = plan.replies.check(replied.name, replied.body)
+    name = replied.name or plan.replies.named(replied.status)
+    status = replied.status or plan.replies.status_of(name)
+    misfits = plan.replies.check(name, replied.body, replied.headers)
     if misfits:
-        raise _invalid(scene, "; ".join(f"{error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
+        raise _invalid(scene, f"reply {name!r}: " + "; ".join(
+            f"{error.where} {error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
     try:
         body = b"" if replied.body is None else orjson.dumps(replied.body)
     except orjson.JSONEncodeError as exc:
@@ -83,7 +84,7 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
         raise _invalid(scene, f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
                               "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
-                       headers=dict(changed(replied.headers, plan.answer)),
+                       headers=dict(replied.headers),
                        content_type=JSON if body else None)
 
 

@@ -25,6 +25,7 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
+from shared.project.steps.base import Retry
 from shared.project.tracing import NO_RULE, TraceRule
 from shared.runtime.tasks import Tasks
 from shared.store.redis import Store
@@ -75,6 +76,7 @@ class Surroundings:
     max_output_bytes: int = 5_000_000
     park_after_ms: int = 60_000
     max_depth: int = 8
+    max_call_depth: int = 32
 
 
 class Tally(Struct):
@@ -121,9 +123,12 @@ class Scene(Struct, kw_only=True):
     """One execution, seen from one place in its workflow.
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
-    that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, and passes, as in
-    `lines[3]/order/`; only durable executions keep it. `stream`, of operations with events. `parks`: whether a long
-    delay here may end this walk, to be taken up later. `handled`: whether a step around this place handles errors.
+    that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, passes, and tries
+    from the second on, as in `lines#2[3]/order/`; only durable executions keep it. `stream`, of operations with events.
+    `parks`: whether a long delay here may end this walk, to be taken up later. `handled`: whether a step around this
+    place handles errors. `tries`, of durable executions alone: what steps around this place allow that hold others and
+    are tried again, and in which try each is. `mask`: whether what the step of this place gives is noted sealed.
+    `calls`: how many calls of workflows stand around this place.
 
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
@@ -141,6 +146,9 @@ class Scene(Struct, kw_only=True):
     stream: Stream | None = None
     parks: bool = False
     handled: bool = False
+    tries: tuple[tuple[Retry, int], ...] = ()
+    mask: bool = False
+    calls: int = 0
     span: Span | None = None
     laps: Laps | None = None
     rule: TraceRule = NO_RULE
@@ -158,12 +166,12 @@ class Scene(Struct, kw_only=True):
             raise TimedOut("the deadline of the operation has passed")
         return left
 
-    def under(self, span: Span | None, step_id: str, *, handled: bool) -> "Scene":
+    def under(self, span: Span | None, step_id: str, *, handled: bool, mask: bool) -> "Scene":
         """The same place, seen from inside a step and its span; outputs and counts are shared."""
         if span is None and self.journal is None:
             return self
         return replace(self, trace=self.trace if span is None else span.context, span=span or self.span, laps=None,
-                       path=f"{self.path}{step_id}/", handled=self.handled or handled)
+                       path=f"{self.path}{step_id}/", handled=self.handled or handled, mask=mask)
 
     def inside_of(self, span: Span | None) -> "Scene":
         """The same place, seen from inside a span; all is shared."""
@@ -186,7 +194,7 @@ class Scene(Struct, kw_only=True):
         """Another workflow of the same execution: it sees its trigger, and no step of this one."""
         scope = {"trigger": trigger, "steps": {}, "errors": {}, "config": self.scope["config"],
                  "execution": self.scope["execution"]}
-        return replace(self, scope=scope, last=None, laps=None)
+        return replace(self, scope=scope, last=None, laps=None, calls=self.calls + 1)
 
     def keep(self, step_id: str, value: Any) -> None:
         """Make a step's output readable as `steps.<id>`."""

@@ -36,6 +36,8 @@ class ExecutorSettings(BaseSettings):
     park_after_ms: PositiveInt = 60_000
     # operations of other projects that one call may lead to, each called by the workflow of the one before
     max_depth: PositiveInt = 8
+    # workflows that one execution may be inside of, each called by the one before
+    max_call_depth: PositiveInt = 32
     # topics that `publish` steps may write to: names, and prefixes that end in a dot; Weir's own never
     publish_topics: tuple[str, ...] = ()
     # connections to one outside host

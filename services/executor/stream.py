@@ -2,7 +2,7 @@
 
 In:    events, in the order in which steps emit them; in the end the answer.
 Out:   parts of one answer, all on one partition.
-Never: more than a few that the broker has not acknowledged.
+Never: more than a few that the broker has not acknowledged; an event once the answer is there.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ class Stream:
         self._open: deque[asyncio.Future[None]] = deque()
         self._kept: bytes | None = b"" if execution.claim else None
         self._address, self._sequence = execution.reply_to, 0
+        self._closed = False
         self.bytes_out = 0
 
     @property
@@ -39,19 +40,26 @@ class Stream:
         return self._sequence > 0
 
     async def emit(self, event: str, data: Any) -> None:
-        """Send an event. Raises WorkflowFailed for one that is too large."""
+        """Send an event. Raises WorkflowFailed: event-too-large, stream-ended."""
         body = data.encode() if isinstance(data, str) else orjson.dumps(data)
         if len(body) > self._max_bytes:
             raise WorkflowFailed(f"the event has {len(body)} bytes, the limit is {self._max_bytes} "
                                  "(WEIR_EXECUTOR_MAX_REPLY_BYTES)", kind="event-too-large")
         if self._address is not None and not self.began:
             self._address = await self._answers.placed(self._address)
+        if self._closed:
+            raise WorkflowFailed("the caller has its answer, and hears no event after it; a `call` that is waited for "
+                                 "emits before that", kind="stream-ended")
         headers = self._execution.answer_headers if not self.began else {}
         self._send(ReplyRecord(request_id=self._execution.request_id, status=200, body=body, event=event,
                                content_type=TEXT if isinstance(data, str) else JSON, headers=headers,
                                sequence=self._sequence))
         while len(self._open) > _MAX_OPEN:
             await self._open.popleft()
+
+    def close(self) -> None:
+        """The answer is there: what still runs beside it sends no event any more."""
+        self._closed = True
 
     def end(self, answer: ReplyRecord) -> list[asyncio.Future[None]]:
         """Send the answer as the last part; what has to be acknowledged."""

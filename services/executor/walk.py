@@ -16,13 +16,14 @@ from msgspec.structs import replace
 
 from services.executor.journal import Journal, Superseded, error_from_doc, error_to_doc
 from services.executor.outputs import check_size
-from services.executor.retries import kind_of, pause_ms, status_of
+from services.executor.retries import goes_on, kind_of, pause_ms, status_of
 from services.executor.scene import Laps, Parked, Scene
 from services.executor.steps.base import CompiledStep, Leap
 from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.project.expressions import Template
 from shared.project.steps.base import OnError, Retry
+from shared.telemetry.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ class Steps:
             try:
                 if step.condition is not None and not step.condition.holds(scene.scope):
                     continue
-                leap = await (_traced(step, scene) if scene.trace.sampled else _one(step, scene, scene.under(
-                    None, step.id, handled=step.handles != "fail")))
+                leap = await (_traced(step, scene) if scene.trace.sampled
+                              else _one(step, scene, _inside(step, scene, None)))
             except WeirError as error:
                 _name(step, error)
                 raise
@@ -131,7 +132,11 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
 async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
     with scene.surroundings.tracing.span(spans.step(step.id), scene.trace, attributes={
             spans.STEP_ID: step.id, spans.STEP_KIND: step.kind}) as span:
-        return await _one(step, scene, scene.under(span, step.id, handled=step.handles != "fail"))
+        return await _one(step, scene, _inside(step, scene, span))
+
+
+def _inside(step: PlannedStep, scene: Scene, span: Span | None) -> Scene:
+    return scene.under(span, step.id, handled=step.handles != "fail", mask=step.mask)
 
 
 async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
@@ -155,7 +160,8 @@ async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
 async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap:
     """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error.
 
-    An error that nobody handles is not noted: the step is the first unfinished one, should the execution be resumed.
+    An error that nobody handles, and after which nothing is tried again, is not noted: the step is the first unfinished
+    one, should the execution be resumed.
     """
     noted = journal.noted(scene.path)
     if noted is not None:
@@ -167,7 +173,7 @@ async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap
     try:
         outcome = await _tried(step, scene)
     except Failed as error:
-        if scene.handled and _may_be_handled(error, scene):
+        if (scene.handled or goes_on(error, scene.tries)) and _may_be_handled(error, scene):
             journal.note(scene.path, {"error": error_to_doc(error)}, mask=step.mask)
             await journal.settled()
         raise
@@ -183,7 +189,7 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
     while True:
         tried += 1
         try:
-            return await _sound(step, scene)
+            return await _sound(step, scene if step.retry is None else _in_try(step, scene, step.retry, tried))
         except WeirError as error:
             error.members = {"step": step.id, "attempt": tried, **error.members}
             wait_ms = pause_ms(error, tried, step.retry, random.random())
@@ -194,6 +200,17 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
                 scene.span.event(spans.RETRY, {spans.ATTEMPT: tried, spans.PAUSE_MS: wait_ms,
                                                spans.ERROR_TYPE: kind_of(error)})
             await asyncio.sleep(wait_ms / 1000)
+
+
+def _in_try(step: PlannedStep, scene: Scene, retry: Retry, tried: int) -> Scene:
+    """The place of a step in one of its tries: what it holds has effects and notes of its own in each.
+
+    A step that holds none has the same effect in each, under the same key.
+    """
+    if scene.journal is None or not step.holds:
+        return scene
+    path = scene.path if tried == 1 else f"{scene.path[:-1]}#{tried}/"
+    return replace(scene, path=path, tries=(*scene.tries, (retry, tried)))
 
 
 async def _sound(step: PlannedStep, scene: Scene) -> Any | Leap:

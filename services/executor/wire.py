@@ -90,5 +90,5 @@ def _surroundings(own: ExecutorSettings, line: Line, patient: Store, clock: Syst
         endings=Endings(line.store, line.tasks), neighbours=Neighbours(line),
         scripts=Scripts(time_ms=own.script_time_ms, memory_bytes=own.script_memory_bytes, threads=own.script_threads),
         storage=StorageBounds(own.storage_max_bytes, own.storage_max_items), publish_topics=own.publish_topics,
-        park_after_ms=own.park_after_ms, max_depth=own.max_depth, max_response_bytes=own.max_response_bytes,
-        max_output_bytes=own.max_output_bytes)
+        park_after_ms=own.park_after_ms, max_depth=own.max_depth, max_call_depth=own.max_call_depth,
+        max_response_bytes=own.max_response_bytes, max_output_bytes=own.max_output_bytes)

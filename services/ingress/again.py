@@ -142,9 +142,8 @@ class Again(Struct, frozen=True, kw_only=True):
             if error is None and head.known:
                 error = self.callers.blocked_by(visit, target, head.digest, address, now_ms)
             if error is not None:
-                result = answer.of_error(error, visit.request_id)
-                if target.cors:
-                    result.headers.update(cors.answer_headers(target.cors, head.origin))
+                result = answer.shaped(answer.of_error(error, visit.request_id), target,
+                                       {} if head.origin is None else {cors.ORIGIN: head.origin})
                 made = message.message(head, result, now_ms // 1000)
                 return _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
         self.gate.expect()

@@ -6,13 +6,17 @@ Never: HTTP objects of a library.
 """
 
 import re
+from collections.abc import Mapping
 
 import orjson
 from msgspec import Struct
 
+from services.ingress import cors
+from services.ingress.routes import Target
 from shared.contracts.reply import ReplyRecord
 from shared.errors import TimedOut, WeirError, problem
 from shared.names import headers as H
+from shared.project.access.forms import changed
 from shared.project.modes import result_path
 
 # a workflow may not set what the connection or the platform owns
@@ -60,3 +64,14 @@ def of_error(error: WeirError, request_id: str) -> Answer:
     """The problem+json answer of an error that the edge itself has met."""
     headers = {**error.headers, H.HTTP_REQUEST_ID: request_id, "Content-Type": H.PROBLEM_JSON}
     return Answer(error.status, headers, orjson.dumps(problem(error, request_id)))
+
+
+def shaped(made: Answer, target: Target | None, asked: Mapping[str, str]) -> Answer:
+    """As the owner wants every answer of the operation, whoever made it. `asked`: the headers of the request.
+
+    What a page may read is said last: no change takes it away.
+    """
+    if target is None or not (target.changes or target.cors):
+        return made
+    return Answer(made.status, {**changed(made.headers, target.changes),
+                                **cors.answer_headers(target.cors, asked.get(cors.ORIGIN))}, made.body)

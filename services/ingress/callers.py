@@ -11,7 +11,7 @@ and there may be very many.
 from aiohttp import web
 
 from services.ingress import translate
-from services.ingress.origin import client_ip, hops
+from services.ingress.origin import client_ip, forwarded_for, hops
 from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
 from services.ingress.visit import Visit
@@ -46,7 +46,7 @@ class Callers:
         settings, remote = self._settings, request.remote or ""
         if not settings.trusted_proxies:
             return remote
-        chain = ([element.get("for", "") for element in request.forwarded] if settings.forwarded_by == "forwarded"
+        chain = (forwarded_for(request.headers.getall("forwarded", [])) if settings.forwarded_by == "forwarded"
                  else hops(", ".join(request.headers.getall("x-forwarded-for", []))))
         return client_ip(remote, chain, self._proxies)
 

@@ -36,7 +36,7 @@ _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1\r\
 _UNUSUAL = re.compile(
     f"^(?:connection|keep-alive|proxy-connection|upgrade|expect|transfer-encoding|forwarded|{H.TRACEPARENT}|"
     f"{H.HTTP_TRACE}):".encode(), re.IGNORECASE | re.MULTILINE)
-_FIELDS = re.compile(rb"^(content-length|origin|x-forwarded-for):[ \t]*(.*?)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+_FIELDS = re.compile(rb"^(content-length|origin|x-forwarded-for):([^\r]*)\r$", re.IGNORECASE | re.MULTILINE)
 
 Again = Callable[[], bytes | None]
 
@@ -111,7 +111,8 @@ def plain(data: bytes) -> Plain | None:
         return None
     fields: dict[bytes, list[bytes]] = {}
     for name, value in _FIELDS.findall(found[3]):
-        fields.setdefault(name.lower(), []).append(value)
+        # not the expression's work: it would look for the end of the value at each of many blanks
+        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
     lengths, origins = fields.get(b"content-length", [b"0"]), fields.get(b"origin", [])
     if (len(lengths) > 1 or len(origins) > 1 or not lengths[0].isdigit()
             or found.end() + int(lengths[0]) != len(data)):

@@ -7,7 +7,6 @@ Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -94,7 +93,7 @@ class Door:
         self._parts.endings.finish(visit, result.status)
         if isinstance(result, web.StreamResponse):
             return result
-        result.headers.update(_shared(request, visit))
+        result = answer.shaped(result, visit.target, request.headers)
         if visit.error[0] in AGAIN:
             self._parts.again.know(request, visit)
         return await message.send(request, result, self._parts.clock.now_ms() // 1000)
@@ -195,8 +194,8 @@ class Door:
                 if first is not None and first.sequence is None:
                     self._parts.traces.answered(visit, first)
                     return answer.of_reply(first, visit.request_id)
-                response = await stream.run(first, {H.HTTP_REQUEST_ID: visit.request_id, "Server": message.SERVER,
-                                                    **_shared(request, visit)})
+                response = await stream.run(first, visit.target, {
+                    H.HTTP_REQUEST_ID: visit.request_id, "Server": message.SERVER})
             except ClientGone:
                 await self._gone(request, visit.request_id)
                 raise
@@ -237,10 +236,3 @@ class Door:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
         owner = self._parts.callers.owner(self._parts.callers.parts(request, path, query), target)
         return owner is not None and owner.client in target.tracing.debug
-
-
-def _shared(request: web.BaseRequest, visit: Visit) -> Mapping[str, str]:
-    """What every answer of an operation tells a browser."""
-    if visit.target is None or not visit.target.cors:
-        return {}
-    return cors.answer_headers(visit.target.cors, request.headers.get(cors.ORIGIN))

@@ -14,7 +14,7 @@ from shared.contracts.config import Entity, ProjectVersion, Token
 from shared.contracts.token import stored_digest
 from shared.errors import MethodNotAllowed, OperationNotFound
 from shared.project.access.authentication import ApiKey
-from shared.project.access.traffic import Cors
+from shared.project.access.traffic import Change, Cors
 from shared.project.model import Operation, Project
 from shared.project.modes import Answering, answering, operations_of
 from shared.project.routes import Match, RouteTable
@@ -30,7 +30,7 @@ def split(path: str) -> tuple[str, str]:
 
 class Target(Struct, frozen=True):
     """Where a request goes. All but `params` is the same for every request of the operation. `usual`: how it answers
-    those who prefer nothing."""
+    those who prefer nothing; `changes`: of the headers of every answer."""
 
     project: str
     operation: Operation
@@ -38,6 +38,7 @@ class Target(Struct, frozen=True):
     kinds: frozenset[str] = frozenset({"token"})
     api_key: ApiKey | None = None
     cors: Sequence[Cors] = ()
+    changes: Sequence[Change] = ()
     tracing: TraceRule = NO_RULE
     usual: Answering | None = None
 
@@ -67,7 +68,9 @@ class Served(Struct, frozen=True):
         for operation in operations_of(project):
             targets[operation.name] = Target(
                 version.project, operation, {}, project.kinds_of(operation), project.authentication.api_key,
-                [rule for rule in project.cors if rule.speaks_of(operation.name)], project.trace_rule(operation),
+                [rule for rule in project.cors if rule.speaks_of(operation.name)],
+                [policy.answer for policy in project.headers
+                 if policy.speaks_of(operation.name) and policy.answer != Change()], project.trace_rule(operation),
                 answering(operation, None, edge=True))
         for operation in operations_of(project):
             found = routes.match(operation.method, operation.path)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import ClientConnectionResetError, web
 
-from services.ingress.answer import Answer, of_reply
+from services.ingress.answer import Answer, of_reply, shaped
+from services.ingress.routes import Target
 from shared.client.pending import Parts
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.server_sent import END, ERROR, HEARTBEAT, event_of
@@ -47,10 +48,12 @@ class EventStream:
         except TimeoutError:
             return None
 
-    async def run(self, first: ReplyRecord | None, headers: dict[str, str]) -> web.StreamResponse:
+    async def run(self, first: ReplyRecord | None, target: Target | None,
+                  headers: dict[str, str]) -> web.StreamResponse:
         """All events, to the last one. Raises ClientGone."""
-        answer = Answer(200, {}, b"") if first is None else of_reply(first, self.request_id)
-        response = web.StreamResponse(headers={**answer.headers, **headers, **_OWN_HEADERS})
+        begun = {} if first is None else of_reply(first, self.request_id).headers
+        made = shaped(Answer(200, {**begun, **headers, **_OWN_HEADERS}, b""), target, self.request.headers)
+        response = web.StreamResponse(headers=made.headers)
         try:
             await response.prepare(self.request)
             part: ReplyRecord | None = first

@@ -5,7 +5,7 @@ Out:   `RequestRecord` without any secret: a bearer token becomes a digest that 
 Never: I/O, a clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 from msgspec import Struct
@@ -19,13 +19,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
 from shared.names import headers as H
 from shared.names import topics
-
-# RFC 9110, 7.6.1: they speak of the connection, not of the request
-_HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                         "proxy-connection", "content-length"})
-_OWN = frozenset({"traceparent", "tracestate", "baggage", H.HTTP_TRACE, "content-type", "idempotency-key", "host",
-                  "prefer"})
-_HIDDEN = _HOP_BY_HOP | _OWN | H.SECRET_HEADERS
+from shared.names.headers import UNSEEN_HEADERS
 
 
 class Credentials(Struct, frozen=True):
@@ -77,7 +71,7 @@ def proofs(parts: HttpParts, target: Target) -> Credentials:
 
 def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], target: Target) -> Credentials:
     """The proofs of the kinds that the operation takes."""
-    digest: str | None = None
+    shown: list[str] = []
     secrets: dict[str, str] = {}
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme == "Bearer" or scheme.lower() == "bearer":
@@ -85,17 +79,22 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
         if "jwt" in target.kinds and bearer.count(".") == 2:
             secrets["jwt"] = bearer
         elif "token" in target.kinds:
-            digest = _digest(bearer)
-    if digest is None and "api_key" in target.kinds and target.api_key is not None:
+            shown.append(bearer)
+    if target.api_key is not None and "api_key" in target.kinds:
         key = headers.get(target.api_key.header or "") or (query.get(target.api_key.query or "") or [""])[-1]
-        digest = _digest(key) if key else None
+        if key:
+            shown.append(key)
     if "signature" in target.kinds and "webhook-signature" in headers:
         secrets["signature"] = headers["webhook-signature"]
-    return Credentials(digest, secrets)
+    return Credentials(_digest(shown), secrets)
 
 
-def _digest(token: str) -> str:
-    return topic_digest(token, topics.REQUESTS_EDGE) if looks_right(token) else malformed(token)
+def _digest(shown: Sequence[str]) -> str | None:
+    """Of the first one that may be a token of ours: a bearer token for somebody else does not hide a key."""
+    for token in shown:
+        if looks_right(token):
+            return topic_digest(token, topics.REQUESTS_EDGE)
+    return malformed(shown[0]) if shown else None
 
 
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,
@@ -120,5 +119,5 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         tracestate=tracestate(headers.get(H.TRACESTATE), headers.get(H.TRACEPARENT)),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()
-                                if key not in _HIDDEN and key != key_header},
+                                if key not in UNSEEN_HEADERS and key != key_header},
                        client_ip=parts.client_ip))

@@ -49,6 +49,8 @@ class Counters:
 
     async def release(self, request_id: str, keys: Sequence[str]) -> None:
         """Give back what a call held that is not going to run; what cannot be given back ends with its deadline."""
+        # wherever it was taken: the store may have gone or come back since
+        self._memory.release(request_id, keys)
         try:
             await give_back(self._store, request_id, keys)
         except StoreUnavailable:

@@ -54,7 +54,7 @@ class _Amount:
 
 
 class Amounts:
-    """Amounts by key. `share`: the part of each limit that counts here, as 1/share."""
+    """Amounts by key. `share`: the part of each limit, and of a bucket's size, that counts here, as 1/share."""
 
     def __init__(self, share: int = 1) -> None:
         """Nothing is spent."""
@@ -66,6 +66,12 @@ class Amounts:
         if len(self._amounts) > _TIDY_AT:
             self._amounts = {key: amount for key, amount in self._amounts.items() if amount.over_us > now_us}
         return [self._one(ask, now_us) for ask in asks]
+
+    def release(self, request_id: str, keys: Sequence[str]) -> None:
+        """Free what a request holds; without this it ends with its `until_ms`."""
+        for key in keys:
+            if key in self._amounts:
+                self._amounts[key].holders.pop(request_id, None)
 
     def _one(self, ask: Ask, now_us: int) -> list[Outcome]:
         seen = [self._look(demand, ask, now_us) for demand in ask.demands]
@@ -79,13 +85,17 @@ class Amounts:
             outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
         return outcomes
 
+    def _part(self, whole: int) -> int:
+        """What counts here of what all instances have together; never nothing."""
+        return max(1, whole // self._share)
+
     def _look(self, demand: Demand, ask: Ask, now_us: int) -> Outcome:
         amount = self._amounts.setdefault(demand.key, _Amount())
-        limit, now_ms = max(1, demand.limit // self._share), now_us // 1000
+        limit, now_ms = self._part(demand.limit), now_us // 1000
         if demand.kind is Kind.WINDOW:
             return _window(amount, demand, limit, now_ms)
         if demand.kind is Kind.BUCKET:
-            return _bucket(amount, demand, limit, now_us)
+            return _bucket(amount, demand, limit, self._part(demand.extra), now_us)
         if demand.kind is Kind.PERIOD:
             reset = max(demand.extra - now_ms, 1)
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
@@ -97,7 +107,7 @@ class Amounts:
         return Outcome(limit - len(amount.holders), reset, 0 if fits else reset)
 
     def _take(self, demand: Demand, ask: Ask, now_us: int) -> None:
-        amount, limit = self._amounts[demand.key], max(1, demand.limit // self._share)
+        amount, limit = self._amounts[demand.key], self._part(demand.limit)
         if demand.kind is Kind.ALLOWANCE:
             _spend(amount, demand, limit, now_us)
         elif demand.kind is Kind.WINDOW:
@@ -173,8 +183,8 @@ def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome
     return Outcome(limit - used, reset, demand.width_ms)
 
 
-def _bucket(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
-    each, size = _each_us(demand, limit), demand.extra
+def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int) -> Outcome:
+    each = _each_us(demand, limit)
     ahead = max(amount.full_at_us - now_us, 0)
     after = ahead + demand.cost * each
     left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)

@@ -22,7 +22,7 @@ from shared.decision.checks.policies import policies_let_in
 from shared.decision.checks.route import operation_is_open
 from shared.decision.checks.signals import nobody_blocks
 from shared.decision.decide import AFTER_AMOUNTS, BEFORE_AMOUNTS, Check
-from shared.errors import WeirError
+from shared.errors import Refused, WeirError
 from shared.project.access.budgets import Kind
 from shared.project.access.cel import Undecided
 from shared.project.access.facts import Facts
@@ -41,11 +41,13 @@ class Finding:
     why: str = ""
 
 
-def before_amounts(case: Case, assumed: Identity | None) -> tuple[list[Finding], WeirError | None]:
-    """The checks up to the limits. `assumed`: who calls, when no proof is to be shown."""
+def before_amounts(case: Case, assumed: Identity | Refused | None) -> tuple[list[Finding], WeirError | None]:
+    """The checks up to the limits. `assumed`: who calls, or how its proof is refused, when none is to be shown."""
     def known(case: Case) -> WeirError | None:
         if assumed is None:
             return caller_is_known(case)
+        if isinstance(assumed, Refused):
+            return assumed
         case.client, case.roles, case.claims, case.token = assumed.client, assumed.roles, assumed.claims, assumed.token
         return None
     findings, refusal = _run([(_NAMES[check], known if check is caller_is_known else check)

@@ -1,15 +1,19 @@
 """Signatures of JSON Web Tokens (RFC 7515, RFC 8725).
 
 In:    a token, a key set.
-Out:   its claims, once its signature is verified.
+Out:   its claims, of the types that RFC 7519 gives them, once its signature is verified; before that, whom it says it
+       is of.
 Never: an algorithm that the token chooses: only those of the project, and only with a key of their type.
 """
 
 import hashlib
 import warnings
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from json import JSONDecoder
+from typing import Any, NamedTuple
 
+import orjson
 from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, SecurityWarning
 from joserfc.jwk import Key, KeySet
@@ -17,9 +21,34 @@ from joserfc.jwk import Key, KeySet
 from shared.project.access.authentication import Jwt
 
 _KEY_TYPES = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
-# tokens whose signature has been verified: digest of token and key set -> claims
-_Verified = dict[bytes, Mapping[str, Any]]
+# more are forgotten all together
 _MAX_VERIFIED = 10_000
+# far more than issuers nest, and less than what rules and limits could not write as a text
+_MAX_DEPTH = 100
+
+
+class _Claims(JSONDecoder):
+    """JSON and nothing else (RFC 8259): no NaN, no Infinity, no half of a character, no endless depth."""
+
+    def decode(self, s: str) -> Any:  # type: ignore[override]  # of its spaces nobody wants to know
+        """What the text says."""
+        return orjson.loads(s)
+
+
+class _Verified(NamedTuple):
+    """The claims of a token, and the key set that they were verified with."""
+
+    keys: KeySet
+    claims: Mapping[str, Any]
+
+
+def said_issuer(token: str) -> object:
+    """Whom a token says it is of: good for choosing what to verify it with. None where that cannot be read."""
+    try:
+        claims = orjson.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    except (ValueError, IndexError):
+        return None
+    return claims.get("iss") if isinstance(claims, dict) else None
 
 
 class JwtVerifier:
@@ -27,22 +56,28 @@ class JwtVerifier:
 
     def __init__(self) -> None:
         """Nothing verified yet."""
-        self._verified: _Verified = {}
+        self._verified: dict[bytes, _Verified] = {}
 
     def claims(self, token: str, scheme: Jwt, keys: KeySet) -> Mapping[str, Any]:
-        """The claims of a token with a good signature. Raises JoseError, ValueError, LookupError for an unknown key."""
-        digest = hashlib.sha256(f"{id(keys)} {scheme.algorithms} {token}".encode()).digest()
+        """The claims of a token with a good signature: `iss`, `aud` and `exp` are there.
+
+        Raises JoseError, ValueError, LookupError for an unknown key.
+        """
+        digest = hashlib.sha256(f"{scheme.jwks} {scheme.algorithms} {token}".encode()).digest()
         known = self._verified.get(digest)
-        if known is None:
+        # what another key set has said counts no more: the token's key may have been withdrawn since
+        if known is None or known.keys is not keys:
             header = jws.extract_compact(token.encode()).headers()
             algorithm = str(header.get("alg"))
             if algorithm not in scheme.algorithms:
                 raise ValueError(f"algorithm {algorithm[:20]!r} is not one of {', '.join(scheme.algorithms)}")
-            known = _verified_by_one_of(_fitting(keys, header.get("kid"), algorithm), token, algorithm)
+            claims = _verified_by_one_of(_fitting(keys, header.get("kid"), algorithm), token, algorithm)
+            _check(claims)
+            known = _Verified(keys, claims)
             if len(self._verified) >= _MAX_VERIFIED:
                 self._verified.clear()
             self._verified[digest] = known
-        return known
+        return known.claims
 
 
 def _fitting(keys: KeySet, kid: object, algorithm: str) -> list[Key]:
@@ -58,7 +93,27 @@ def _verified_by_one_of(keys: Sequence[Key], token: str, algorithm: str) -> Mapp
         warnings.simplefilter("ignore", SecurityWarning)
         for key in keys[:-1]:
             try:
-                return jwt.decode(token, key, algorithms=[algorithm]).claims
+                return jwt.decode(token, key, algorithms=[algorithm], decoder_cls=_Claims).claims
             except BadSignatureError:
                 continue
-        return jwt.decode(token, keys[-1], algorithms=[algorithm]).claims
+        return jwt.decode(token, keys[-1], algorithms=[algorithm], decoder_cls=_Claims).claims
+
+
+def _check(claims: Mapping[str, Any]) -> None:
+    """The types of those claims that decide whether a token is taken (RFC 7519, 4.1). Raises ValueError."""
+    if _is_deep(claims, _MAX_DEPTH):
+        raise ValueError(f"its claims are nested more than {_MAX_DEPTH} levels deep")
+    audience = claims.get("aud")
+    if not isinstance(claims.get("iss"), str):
+        raise ValueError("its `iss` is missing, or no text: it names no issuer")
+    if not all(isinstance(one, str) for one in (audience if isinstance(audience, list) else [audience])):
+        raise ValueError("its `aud` is missing, or neither a text nor a list of texts")
+    for name, otherwise in (("exp", None), ("nbf", 0), ("iat", 0)):
+        value = claims.get(name, otherwise)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"its `{name}` is missing, or no number")
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deep(one, levels - 1) for one in inner)

@@ -86,11 +86,19 @@ SECRET_HEADERS = frozenset({
     "x-auth-token", "webhook-signature",
 })
 
+# asks for a trace; heard when the client may (`tracing.debug` of the project)
+HTTP_TRACE = "x-weir-trace"
+
+# HTTP headers that the edge keeps to itself (lower case): no policy, no limit and no workflow ever sees them.
+# RFC 9110, 7.6.1: these speak of the connection, not of the request
+HOP_BY_HOP_HEADERS = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+                                "proxy-connection", "content-length"})
+UNSEEN_HEADERS = HOP_BY_HOP_HEADERS | SECRET_HEADERS | {
+    TRACEPARENT, TRACESTATE, BAGGAGE, HTTP_TRACE, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, "host"}
+
 HTTP_ALLOWANCE = "Allowance"
 HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
-# asks for a trace; heard when the client may (`tracing.debug` of the project)
-HTTP_TRACE = "x-weir-trace"
 HTTP_REQUEST_ID = "X-Request-Id"
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"

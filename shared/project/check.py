@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from shared.project.allowance import Allowance
 from shared.project.check_access import check_access
 from shared.project.check_allowance import check_allowance
+from shared.project.check_headers import check_input
 from shared.project.check_workflows import check_workflows
 from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, Operation, Workflow
 from shared.project.modes import OWN_PATHS
@@ -68,6 +69,7 @@ def _operations(checked: Checked) -> Iterator[Problem]:
         yield from _path(operation, source, path)
         yield from _times(operation, source, path, durable)
         yield from _schemas(operation, source, path)
+        yield from check_input(operation, Access() if checked.access is None else checked.access[0], source, path)
 
 
 def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

@@ -10,11 +10,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from shared.project.access.budgets import compile_limit
+from shared.project.access.cel import BadCel, check_texts
 from shared.project.access.forms import compile_matches
 from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
+from shared.project.check_headers import check_headers
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -34,6 +36,7 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
             yield from _is_network(network, source, ("abuse", "exempt", "networks", index))
     yield from _traffic(access, source, names)
     yield from _callers(access, source)
+    yield from check_headers(access, source)
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
         yield from check_operations(policy.operations, names, source, path)
@@ -47,11 +50,11 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
     lists = dict.fromkeys(access.networks, Networks(()))
     for index, rule in enumerate(policy.rules):
         place = (*path, "rules", index)
-        yield from _compiles(partial(compile_rule, rule, lists), source, place)
+        yield from _compiles(partial(compile_rule, rule, lists), rule.when, source, place, "when")
         yield from _roles(_named(rule.role), access, source, (*place, "role"))
     for index, limit in enumerate(policy.limits):
-        yield from _compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source,
-                             (*path, "limits", index))
+        yield from _compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), limit.cost, source,
+                             (*path, "limits", index), "cost")
 
 
 def _roles(named: Iterable[str], access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
@@ -68,11 +71,17 @@ def _is_network(text: str, source: Source, path: tuple[Key, ...]) -> Iterator[Pr
         yield source.problem(path, "rule", str(exc))
 
 
-def _compiles(make: Callable[[], object], source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+def _compiles(make: Callable[[], object], cel: str | int | None, source: Source, path: tuple[Key, ...],
+              key: str) -> Iterator[Problem]:
+    """`cel`: the expression that is part of it, if one is; it stands under `key`."""
     try:
         make()
+        if isinstance(cel, str):
+            check_texts(cel)
     except BadRule as exc:
         yield source.problem((*path, *exc.path), "rule", str(exc))
+    except BadCel as exc:
+        yield source.problem((*path, key), "rule", str(exc))
 
 
 def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
@@ -100,7 +109,7 @@ def _traffic(access: Access, source: Source, names: Collection[str]) -> Iterator
         for index, one in enumerate(getattr(access, kind)):
             yield from check_operations(one.operations, names, source, (kind, index))
     for index, policy in enumerate(access.headers):
-        yield from _compiles(partial(compile_matches, policy), source, ("headers", index))
+        yield from _compiles(partial(compile_matches, policy), None, source, ("headers", index), "match")
 
 
 def check_operations(globs: Sequence[str], names: Collection[str], source: Source,

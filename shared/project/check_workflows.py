@@ -238,7 +238,7 @@ def _script(settings: ScriptSettings, path: Path, source: Source) -> Iterator[Pr
 
 
 def _reply(step: Step, settings: ReplySettings, path: Path, around: _Around) -> Iterator[Problem]:
-    if settings.status is not None:
+    if settings.status is not None or settings.name is None:
         return
     for operation in around.users:
         if operation.reply_status(settings.name) is None:

@@ -15,7 +15,7 @@ import orjson
 from msgspec import Struct
 
 from shared.project.access.facts import MISSING
-from shared.project.model import Operation, Schema
+from shared.project.model import Operation, ReplySchema, Schema
 from shared.project.schemas import compile_schema
 
 # JSON's grammar of numbers (RFC 8259, 6), not Python's, which takes `1_0` and digits of other scripts
@@ -110,27 +110,48 @@ class InputValidator:
         return checked
 
 
+class _Reply:
+    """The schemas of one declared reply, compiled. Names of headers are compared without their case."""
+
+    def __init__(self, reply: ReplySchema) -> None:
+        self._body = None if reply.body is None else _Part("body", reply.body)
+        self._headers = None if reply.headers is None else _Part("headers", reply.headers)
+        described = reply.headers if isinstance(reply.headers, dict) else {}
+        self._spelled = {name.lower(): name for name in (*described.get("properties", ()),
+                                                         *described.get("required", ()))}
+
+    def errors(self, body: Any, headers: Mapping[str, str]) -> list[InputError]:
+        """Every misfit."""
+        found = [] if self._body is None else self._body.errors(body)
+        if self._headers is None:
+            return found
+        named = {self._spelled.get(name.lower(), name): [value] for name, value in headers.items()}
+        return found + self._headers.errors(self._headers.coerce(named))
+
+
 class ReplyValidator:
     """The reply schemas of one operation, compiled."""
 
-    def __init__(self, operation: Operation, parts: Mapping[str, _Part]) -> None:
-        """`parts`: body schemas by reply name."""
-        self._operation, self._parts = operation, parts
-
-    @classmethod
-    def of(cls, operation: Operation) -> "ReplyValidator":
+    def __init__(self, operation: Operation) -> None:
         """Compile; the schemas are known to be schemas."""
-        return cls(operation, {name: _Part("body", reply.body) for name, reply in operation.replies.items()
-                               if reply.body is not None})
+        self._operation = operation
+        self._replies = {name: _Reply(reply) for name, reply in operation.replies.items()}
+        statuses = {name: self.status_of(name) for name in operation.replies}
+        self._by_status = {status: name for name, status in statuses.items()
+                           if list(statuses.values()).count(status) == 1}
+
+    def named(self, status: int | None) -> str:
+        """The reply that is meant by a status alone: the one that has it, and without such a one `success`."""
+        return "success" if status is None else self._by_status.get(status, "success")
 
     def status_of(self, name: str) -> int:
         """The status of a reply by its name; 200 for one without any."""
         return self._operation.reply_status(name) or 200
 
-    def check(self, name: str, body: Any) -> list[InputError]:
-        """Every misfit of a reply's body; a reply without a schema fits."""
-        part = self._parts.get(name)
-        return [] if part is None else part.errors(body)
+    def check(self, name: str, body: Any, headers: Mapping[str, str]) -> list[InputError]:
+        """Every misfit of a reply, its headers as texts; what has no schema fits."""
+        reply = self._replies.get(name)
+        return [] if reply is None else reply.errors(body, headers)
 
 
 class ValueValidator:

@@ -35,6 +35,7 @@ class KeySets:
         """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
         self._asked_ms: dict[str, int] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._http: ClientSession | None = None
 
@@ -61,7 +62,15 @@ class KeySets:
         return self._clock.now_ms() - self._asked_ms.get(url, -1_000_000_000) >= self._rest_s * 1000
 
     async def refresh(self, url: str) -> None:
-        """Fetch a key set; what cannot be fetched stays as it was."""
+        """Fetch a key set; what cannot be fetched stays as it was. All who wait for one get what is fetched once."""
+        loading = self._loading.get(url)
+        if loading is None:
+            loading = self._loading[url] = self._tasks.spawn(self._load(url), "key set")
+            loading.add_done_callback(lambda _: self._loading.pop(url))
+        # whoever gives up does not end it for the others
+        await asyncio.shield(loading)
+
+    async def _load(self, url: str) -> None:
         self._asked_ms[url] = self._clock.now_ms()
         try:
             document = await self._fetch(url)
@@ -74,15 +83,30 @@ class KeySets:
 
     async def _fetch(self, url: str) -> Any:
         if url.startswith("file:"):
-            return orjson.loads(await asyncio.to_thread(Path(unquote(urlsplit(url).path)).read_bytes))
+            return orjson.loads(await asyncio.to_thread(_beginning_of, Path(unquote(urlsplit(url).path))))
         assert self._http is not None
         async with self._http.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"status {answer.status}")
-            return orjson.loads(await answer.content.read(_MAX_BYTES))
+            raw = b""
+            # one read gives no more than what has arrived by then
+            async for piece in answer.content.iter_any():
+                raw = _bounded(raw + piece)
+            return orjson.loads(raw)
 
     async def _now_and_then(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             for url in list(self._asked_ms):
                 await self.refresh(url)
+
+
+def _beginning_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _bounded(file.read(_MAX_BYTES + 1))
+
+
+def _bounded(raw: bytes) -> bytes:
+    if len(raw) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES} bytes")
+    return raw

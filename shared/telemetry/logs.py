@@ -27,9 +27,11 @@ _OURS = ("services", "shared", "deploy")
 _NOISY = ("aiokafka", "faust", "mode", "kafka", "asyncio", "aiohttp.access")
 MASKED = "[masked]"
 _SECRET_NAMES = SECRET_HEADERS | {"password", "secret", "token", "cluster_key"}
-# tokens of ours, of others after the name of their scheme, JWTs, passwords in addresses
-_SECRETS = re.compile(r"\bweir_[\w-]{30,}|(?<=\bBearer )\S+|(?<=\bBasic )\S+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=://)[^/@\s]+(?=@)",
-                      re.IGNORECASE)
+# tokens of ours, of others after the name of their scheme, passwords in addresses, JWTs: these are looked for once in
+# each run of their letters, not from each `eyJ`: callers' words stand in messages, and may be of nothing else
+_SECRETS = re.compile(
+    r"\bweir_[\w-]{30,}|(?<=\bBearer )\S+|(?<=\bBasic )\S+|(?<=://)[^/@\s]+(?=@)"
+    r"|(?<![\w-])(?=[\w-]*?\beyJ)[\w-]++\.[\w-]++\.[\w-]*", re.IGNORECASE)
 _about: ContextVar[dict[str, str] | None] = ContextVar("about", default=None)
 # lines of level warning and above, by level and action; the metrics show them
 told: Counter[tuple[str, ...]] = Counter()

@@ -37,7 +37,7 @@ STORE, BROKER = "valkey", "kafka"
 READERS = {"weir.requests.edge": "policy", "weir.requests.internal": "policy", "weir.executions": "executor",
            "weir.replies": "ingress", "weir.usage": "analytics"}
 _LEAST_LOADS = 3
-CHECK_PARTITIONS, CHECK_RATE, CHECK_SECONDS, CHECK_ROUNDS = 2, 500, 4.0, 3
+CHECK_PARTITIONS, CHECK_RATE, CHECK_SECONDS, CHECK_ROUNDS = 2, 800, 4.0, 3
 
 
 @dataclass(frozen=True, slots=True)

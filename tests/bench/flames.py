@@ -42,4 +42,6 @@ def _ended(name: str, looker: "subprocess.Popen[str]", place: Path) -> str:
         _, said = looker.communicate()
     if looker.returncode == 0 and place.exists():
         return f"flame graph of {name}: {place}"
-    return f"no flame graph of {name}: {(said.strip().splitlines() or ['py-spy was too slow'])[-1]}"
+    # what failed comes first, then why, then a stack of py-spy's own
+    why = next((line for line in said.splitlines() if line.startswith("Error")), "py-spy was too slow")
+    return f"no flame graph of {name}: {why}"

@@ -111,11 +111,13 @@ def by_topics(rounds: int, seconds: float) -> None:
 
 
 def by_processes(rounds: int, seconds: float) -> None:
-    """Two of each service, for twice the calls: what a fetch and a batch cost is shared by as many."""
+    """Two of each service: for twice the calls, which is as many for each, and for the same calls, where both pay what
+    a fetch and a batch cost."""
+    two = ("--scale", "policy=2,executor=2,ingress=2,analytics=2")
     with ExitStack() as stack:
         compare(Side(stack, "one process of each service", projects.standard(), rate=RATE // 2), [
-            Side(stack, "two of each", projects.standard(), "--scale", "policy=2,executor=2,ingress=2,analytics=2")],
-            rounds, seconds)
+            Side(stack, "two of each for twice the calls", projects.standard(), *two),
+            Side(stack, "two of each for the same calls", projects.standard(), *two, rate=RATE // 2)], rounds, seconds)
 
 
 def by_size(rounds: int, seconds: float) -> None:

@@ -29,7 +29,8 @@ from tests.support.platform import PARK_AFTER_MS, Platform, eventually
 Steps = list[dict[str, Any]]
 ROUNDS = int(os.environ.get("WEIR_CHAOS_ROUNDS", "1"))
 # what the outside system does not see, by the call that comes after it
-BEFORE = {"before_choose": "draw", "lines[1]/before_line": "lines[0]/double", "before_pause": "lines[1]/double",
+BEFORE = {"before_choose": "draw", "choose/before_picked": "choose/way",
+          "lines[1]/before_line": "lines[0]/double", "before_pause": "lines[1]/double",
           "before_sub": "pause", "sub/before_ask": "sub/count", "before_answer": "tell"}
 # effects among them: what has to be known again although nobody has noted it
 FORGOTTEN = ("sub/before_ask", "before_answer")

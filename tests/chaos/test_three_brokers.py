@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.kafka import connect
 from shared.names.topics import TOPICS
@@ -12,6 +13,8 @@ from tests.support import platform as platforms
 from tests.support.platform import Platform, eventually
 from tests.support.three_brokers import NODES, Brokers, three_brokers
 
+# DescribeConfigs, `config_source`: set for this topic
+_OF_THE_TOPIC = 1
 # a dead broker's leaderships move when its session is over
 GOES_ON_S = 30.0
 
@@ -35,9 +38,14 @@ async def test_every_topic_has_three_copies_of_which_two_must_be_there(spread: P
     admin = connect.admin(spread.kafka)
     await admin.start()
     found = await admin.describe_topics([topic.name for topic in TOPICS])
+    [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS])
     await admin.close()
     copies = {topic["topic"]: {len(partition["replicas"]) for partition in topic["partitions"]} for topic in found}
     assert copies == {topic.name: {3} for topic in TOPICS}
+    # a topic's own word, not what brokers say of all topics
+    needed = {name: {(value, source) for setting, value, _, source, *_ in entries if setting == "min.insync.replicas"}
+              for _, _, _, name, entries in answer.resources}
+    assert needed == {topic.name: {("2", _OF_THE_TOPIC)} for topic in TOPICS}
 
 
 async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platform, brokers: Brokers) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,9 @@ def stub(example: Path, port: int) -> Iterator[None]:
         process.wait()
 
 
-@pytest.fixture
-async def ask(platform: Platform, http: ClientSession, request: pytest.FixtureRequest) -> AsyncIterator[Ask]:
-    """Calls of the example that is the parameter, with a token of its first client."""
-    name: str = request.param
+@asynccontextmanager
+async def running(platform: Platform, http: ClientSession, name: str) -> AsyncIterator[Ask]:
+    """An example with its outside systems, and calls of it with a token of its first client."""
     example, (port,) = ROOT / "examples" / name, free_ports(1)
     files = {path: file.read_text() for file in example.rglob("*.yaml")
              if is_project_file(path := file.relative_to(example).as_posix())}
@@ -54,6 +53,13 @@ async def ask(platform: Platform, http: ClientSession, request: pytest.FixtureRe
                                     **more) as answer:
                 return answer.status, await (answer.text() if text else answer.json(content_type=None))
         await eventually(lambda: reachable(port), within_s=10)
+        yield call
+
+
+@pytest.fixture
+async def ask(platform: Platform, http: ClientSession, request: pytest.FixtureRequest) -> AsyncIterator[Ask]:
+    """Calls of the example that is the parameter."""
+    async with running(platform, http, request.param) as call:
         yield call
 
 
@@ -112,10 +118,14 @@ async def test_place_facts(ask: Ask) -> None:
     assert await ask("GET", "/place-facts/places/atlantis") == (404, {"message": "nobody knows atlantis"})
 
 
-async def test_command_runs_an_example(platform: Platform, http: ClientSession) -> None:
+@pytest.mark.parametrize(("name", "port", "told"), [
+    ("inventory", 8091, b'"lines":[{"sku":"apples"'), ("lead-scoring", 8092, b'"band":"hot"'),
+    ("place-facts", 8093, b'"people":134000'), ("support-chat", 8095, b"Delivery takes two days.")])
+async def test_command_runs_an_example(platform: Platform, http: ClientSession, name: str, port: int,
+                                       told: bytes) -> None:
     env = {**os.environ, **platform.env}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.console.cli.main", "example", "place-facts", cwd=ROOT, env=env,
+        sys.executable, "-m", "services.console.cli.main", "example", name, cwd=ROOT, env=env,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
     assert process.stdout is not None
     try:
@@ -124,13 +134,13 @@ async def test_command_runs_an_example(platform: Platform, http: ClientSession) 
             said += await asyncio.wait_for(process.stdout.readline(), 20)
         await platform.configured(http)
         calls = said.decode().partition("Ctrl-C")[0]
-        await eventually(lambda: reachable(8093), within_s=10)
+        await eventually(lambda: reachable(port), within_s=10)
         done = await asyncio.create_subprocess_shell(calls, cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE)
-        assert b'"people":134000' in (await done.communicate())[0]
+        assert told in (await done.communicate())[0]
     finally:
         process.send_signal(signal.SIGINT)
         await process.wait()
-    assert not await reachable(8093)
+    assert not await reachable(port)
 
 
 @pytest.mark.parametrize("ask", ["support-chat"], indirect=True)
@@ -148,6 +158,18 @@ async def test_support_chat(ask: Ask) -> None:
     away = await ask("POST", chat, json={"question": "crash"}, text=True)
     assert re.findall(r"event: (\w+)", away[1]) == ["sources", "text", "end"]
     assert (await ask("POST", chat, json={}))[0] == 400
+
+
+@pytest.mark.parametrize("ask", ["support-chat"], indirect=True)
+async def test_support_chat_asks_the_shop_through_its_policy(ask: Ask, platform: Platform, http: ClientSession) -> None:
+    chat = f"/support-chat/chats/{os.urandom(4).hex()}"
+    question = {"question": "How many apples are in stock?"}
+    async with running(platform, http, "inventory") as shop:
+        left = (await shop("GET", "/inventory/stock/apples", anybody=True))[1]["left"]
+        answer = await ask("POST", chat, json=question, text=True)
+        assert f"Left in stock: {left}." in answer[1]
+    # the shop's own systems are gone
+    assert "Left in stock: unknown." in (await ask("POST", chat, json=question, text=True))[1]
 
 
 def test_examples_use_every_kind_of_step() -> None:

@@ -15,6 +15,7 @@ SHOP = {
       pieces: { type: integer } } } } }
   - { name: order, method: POST, path: /orders, workflow: order, public: true }
   - { name: again, method: POST, path: /again, workflow: again, public: true }
+  - { name: round, method: POST, path: /round, workflow: round, public: true }
   - { name: heard, method: POST, path: /heard, workflow: heard, public: true }
   - { name: read, method: POST, path: /read, workflow: read, public: true, mode: events }
 """,
@@ -35,6 +36,12 @@ SHOP = {
     "workflows/again.yaml": """steps:
   - { id: next, operation: { project: SELF, operation: again, body: 1 } }
   - { id: answer, reply: {} }
+""",
+    "workflows/round.yaml": """steps:
+  - id: next
+    operation: { project: SELF, operation: round, body: 1 }
+    fallback: { body: "{% errors.next.kind %}" }
+  - { id: answer, reply: { body: "{% steps.next.body %}" } }
 """}
 DESK = {
     "operations.yaml": """operations:
@@ -118,3 +125,5 @@ async def test_refusal_says_its_code_and_circle_of_operations_ends(desk: Any) ->
     shop, _, call, _ = desk
     status, body = await call(shop, "/again", 1)
     assert (status, body["code"], body["step"]) == (502, "upstream-failed", "next")
+    # the innermost says why, and each one around it passes that on
+    assert await call(shop, "/round", 1) == (200, "too-deep")

@@ -221,6 +221,7 @@ async def test_page_of_a_named_origin_may_call_and_read_even_a_refusal(
         assert answer.headers["X-Served-By"] == "weir"
     async with http.get(url, headers={**headers, **origin}) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (400, "https://app.example")
+        assert answer.headers["X-Served-By"] == "weir", "a refusal has them, too"
         assert (await answer.json())["errors"] == [
             {"in": "headers", "pointer": "", "message": "header x-tenant is missing"}]
     async with http.get(url + "?q=" + "x" * 20, headers={**headers, "x-tenant": "a"}) as answer:
@@ -274,6 +275,7 @@ async def test_replay_lists_what_a_draft_would_change_and_touches_no_live_amount
     arguments = ("replay", "--project", name, "--draft", str(tmp_path), "--since", "10m")
     told = json.loads((await asyncio.to_thread(platform.weir, *arguments, "--json")).stdout)
     assert (told["requests"], told["admitted_before"], told["admitted_after"]) == (6, 6, 4)
+    assert told["undecidable"] == []
     assert [(one["change"], one["client"], one["after"], one["requests"]) for one in told["changes"]] == [
         ("newly refused", "c", "rate-limited (fair)", 2)]
     assert "newly refused" in (await asyncio.to_thread(platform.weir, *arguments)).stdout

@@ -94,7 +94,9 @@ async def shop(platform: Platform, http: ClientSession) -> AsyncIterator[Shop]:
 
 
 async def test_token_is_taken_as_bearer_as_header_and_in_the_query(shop: Shop, http: ClientSession) -> None:
-    for way in (shop.bearer(shop.token), {"headers": {"X-Shop-Key": shop.token}}, {"params": {"key": shop.token}}):
+    with_another = {"headers": {"Authorization": "Bearer of-another-system", "X-Shop-Key": shop.token}}
+    for way in (shop.bearer(shop.token), {"headers": {"X-Shop-Key": shop.token}}, with_another,
+                {"params": {"key": shop.token}}):
         status, body = await shop.call(http, **way)
         assert (status, body["client"]) == (200, "c")
         assert shop.token not in json.dumps(body)
@@ -132,6 +134,29 @@ async def test_signed_message_is_taken_once(shop: Shop, http: ClientSession) -> 
     assert (status, problem["detail"]) == (401, "this message has been delivered before")
     status, _ = await shop.call(http, **shop.message("msg_x", secret="whsec_d3Jvbmc="))
     assert status == 401
+
+
+async def test_signed_message_with_an_idempotency_key_gets_the_first_answer_again(
+        shop: Shop, http: ClientSession) -> None:
+    message = shop.message(f"msg_{uuid.uuid4().hex}")
+    keyed = {**message, "headers": {**message["headers"], "Idempotency-Key": uuid.uuid4().hex}}
+    first, again = [await shop.call(http, **keyed) for _ in range(2)]
+    assert first == again
+    assert first[0] == 200
+    other = {**message, "headers": {**message["headers"], "Idempotency-Key": uuid.uuid4().hex}}
+    assert (await shop.call(http, **other))[0] == 401
+
+
+def test_explain_and_matrix_know_callers_whom_a_token_names(shop: Shop) -> None:
+    words = ("access", "explain", "--project", shop.name, "--operation", "ask", "--json")
+    admitted = json.loads(shop.platform.weir(*words, "--claim", "sub=anybody").stdout)
+    assert admitted["decision"]["code"] == "ok"
+    assert "client anybody, roles none" in [check["saw"] for check in admitted["checks"]]
+    chief = json.loads(shop.platform.weir(*words, "--client", "anybody", "--claim", "chief=true").stdout)
+    assert chief["decision"]["policy"] == "no-chiefs"
+    rows = json.loads(shop.platform.weir("access", "matrix", "--project", shop.name, "--json").stdout)
+    assert [(row["operation"], row["client"], row["may"]) for row in rows if row["issuer"] == shop.issuer.name] == [
+        ("ask", "*", "depends")]
 
 
 async def test_certificate_counts_only_when_a_trusted_proxy_tells_it(shop: Shop, http: ClientSession) -> None:
@@ -175,7 +200,8 @@ async def test_no_secret_is_in_any_topic_log_or_store(shop: Shop, http: ClientSe
     for way in (shop.bearer(token), shop.bearer(shop.issuer.token(now_ms)), shop.bearer(f"{token[:-1]}x"),
                 shop.bearer(shop.issuer.token(now_ms, aud="else")), shop.message(f"msg_{uuid.uuid4().hex}"),
                 {"headers": {"Cookie": f"session={token}", "Proxy-Authorization": f"Basic {token}"}},
-                {"headers": {"X-Shop-Key": token}}, {"params": {"key": token}}):
+                {"headers": {"X-Shop-Key": token}}, {"params": {"key": token}},
+                {"headers": {"Authorization": f"Bearer {token[:-1]}x", "X-Shop-Key": token}}):
         way["headers"] = {**way.get("headers", {}), **sampled}
         await shop.call(http, **way)
     shop.used += [token, SECRET, SECRET.removeprefix("whsec_"), (shop.platform.state_dir / "cluster-key").read_text(),

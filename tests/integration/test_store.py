@@ -12,8 +12,8 @@ from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.connection import Argument
 from shared.store.redis import Store, StoreUnavailable
-from shared.store.results import ResultWriter, newest
-from tests.support.platform import Platform
+from shared.store.results import ResultWriter, get, newest, project_of
+from tests.support.platform import Platform, eventually
 
 MANY = 8
 
@@ -82,6 +82,20 @@ async def test_results_of_many_are_written_together_and_the_last_word_stands(pla
     assert {one.id: one.state for one in found} == {one.id: "running" for one in made}
     assert len(calls) == 3
     await counting.stop()
+
+
+async def test_result_is_kept_for_as_long_as_it_is_said_and_listed_no_longer(store: Store, name: str) -> None:
+    writer = ResultWriter(store, Tasks())
+    brief, lasting = (ExecutionResult(id=f"{name}-{keep_ms}", operation="o", client="c", state="succeeded", accepted=1)
+                      for keep_ms in (400, 60_000))
+    await asyncio.gather(writer.put(name, brief, 400), writer.put(name, lasting, 60_000))
+    assert await get(store, name, brief.id) == brief
+    await eventually(lambda: gone(store, name, brief.id))
+    assert (await project_of(store, brief.id), await newest(store, name, 10)) == (None, [lasting])
+
+
+async def gone(store: Store, project: str, execution: str) -> bool:
+    return await get(store, project, execution) is None
 
 
 async def test_result_that_cannot_be_written_is_told_to_whoever_has_it(name: str) -> None:

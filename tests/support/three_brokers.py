@@ -9,10 +9,16 @@ from pathlib import Path
 from deploy.local import jars
 from deploy.local.broker import Broker, new_cluster_id
 from deploy.local.ports import is_free
-from tests.support.platform import free_run
+from tests.support.platform import ROOT, free_run
 
 NODES = (1, 2, 3)
 _READY_S = 90
+
+
+def settings() -> dict[str, str]:
+    """What brokers have in common, as `deploy/kafka` says it."""
+    lines = (ROOT / "deploy/kafka/brokers.properties").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 class Brokers:
@@ -22,9 +28,7 @@ class Brokers:
         first, cluster_id, found = free_run(6, 31_000, 32_700), new_cluster_id(), jars.ensure(lambda _: None)
         voters = ",".join(f"{node}@127.0.0.1:{first + 2 * node - 1}" for node in NODES)
         self.nodes = {node: Broker(folder / f"node-{node}", first + 2 * (node - 1), found, {
-            "node.id": str(node), "controller.quorum.voters": voters, "offsets.topic.replication.factor": "3",
-            "transaction.state.log.replication.factor": "3", "transaction.state.log.min.isr": "2",
-            "min.insync.replicas": "2"}, cluster_id) for node in NODES}
+            **settings(), "node.id": str(node), "controller.quorum.voters": voters}, cluster_id) for node in NODES}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     @property

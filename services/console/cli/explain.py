@@ -7,6 +7,7 @@ Never: a change of anything.
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,9 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
             ip: Annotated[str, typer.Option(help="The caller's address.")] = "",
             header: Annotated[list[str] | None, typer.Option(help="name: value; several times.")] = None,
             query: Pairs = None, param: Pairs = None,
-            claim: Annotated[list[str] | None, typer.Option(help="name=JSON of a token's claim.")] = None,
+            role: Annotated[list[str] | None, typer.Option(
+                help="A role of the caller, in the place of those it has; several times.")] = None,
+            claim: Annotated[list[str] | None, typer.Option(help="name=JSON of a claim of the caller's JWT.")] = None,
             body: Annotated[str | None, typer.Option(help="The body, or @file.")] = None,
             as_json: AsJson = False) -> None:
     """Show each check that a call would meet, with what it saw and why it passed or refused."""
@@ -44,8 +47,9 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
     for name, value in _pairs(query, "=", "--query"):
         values.setdefault(name, []).append(value)
     answer = admin.ask("POST", f"/projects/{project}/access/explain", {
-        "operation": operation, "client": client, "ip": ip, "headers": dict(_pairs(header, ":", "--header")),
-        "query": values, "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
+        "operation": operation, "client": client, "roles": role, "ip": ip,
+        "headers": dict(_pairs(header, ":", "--header")), "query": values,
+        "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
         "claims": {name: _json(value) for name, value in _pairs(claim, "=", "--claim")}})
     if as_json:
         output.document(answer)
@@ -63,7 +67,7 @@ def matrix(project: Project, as_json: AsJson = False) -> None:
     """Show who may call what, and with which limits."""
     cells = admin.ask("GET", f"/projects/{project}/access/matrix")
     if not as_json:
-        cells = [{**cell, "client": cell["client"] or "(anybody)"} for cell in cells]
+        cells = [{**cell, "client": _caller(cell)} for cell in cells]
     output.rows(cells, ("operation", "client", "may", "why", "limits"), as_json=as_json)
 
 
@@ -80,11 +84,20 @@ def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder wi
                f"force, {answer['admitted_after']} by the draft")
     if answer["cut"]:
         output.say("the topics hold more; WEIR_CONTROL_MAX_REPLAY_RECORDS bounds what is read")
+    undecidable = answer["undecidable"]
+    if undecidable:
+        output.say(f"{sum(one['requests'] for one in undecidable)} of them cannot be decided: control has to be given "
+                   "the keys and secrets that policy verifies their callers with")
+        output.rows(undecidable, ("operation", "why", "requests", "samples"), as_json=False)
     if answer["changes"]:
         output.rows(answer["changes"], ("change", "operation", "client", "before", "after", "requests", "samples"),
                     as_json=False)
     else:
-        output.say("the draft changes nothing for them")
+        output.say(f"the draft changes nothing for {'the others' if undecidable else 'them'}")
+
+
+def _caller(cell: Mapping[str, str]) -> str:
+    return f"(JWT of {cell['issuer']})" if cell["issuer"] else cell["client"] or "(anybody)"
 
 
 def _pairs(given: list[str] | None, separator: str, option: str) -> list[tuple[str, str]]:

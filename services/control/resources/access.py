@@ -6,21 +6,23 @@ Never: an amount taken, a project changed.
 """
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BaseModel, Field
+from msgspec import structs
+from pydantic import BaseModel, Field, model_validator
 
 from services.control.api import Call, Result, Route
 from services.control.changes import loaded
 from services.control.faults import NotFound
 from shared.contracts.request import HttpFacts, RequestRecord
-from shared.decision.book import GuardedProject
+from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.callers.identity import Identity
+from shared.decision.callers.jwt import as_claimed
 from shared.decision.case import Case
 from shared.decision.explain import after_amounts, before_amounts
 from shared.decision.matrix import matrix
-from shared.errors import WeirError
+from shared.errors import Refused, WeirError
 from shared.names import topics
 from shared.project.base import Name
 from shared.store.amounts import spend
@@ -28,7 +30,11 @@ from shared.store.redis import StoreUnavailable
 
 
 class Question(BaseModel):
-    """A call as it would come. `body` is text, or any JSON; `time`: unix ms, now without it."""
+    """A call as it would come. `body` is text, or any JSON; `time`: unix ms, now without it.
+
+    `client`: who calls; without it nobody, or whomever `claims`, those of a JWT, name. `roles`: in the place of those
+    that the caller has.
+    """
 
     operation: Name
     client: str | None = Field(default=None, max_length=200)
@@ -36,9 +42,16 @@ class Question(BaseModel):
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, list[str]] = Field(default_factory=dict)
     params: dict[str, str] = Field(default_factory=dict)
+    roles: list[str] | None = None
     claims: dict[str, Any] = Field(default_factory=dict)
     body: Any = None
     time: int | None = Field(default=None, ge=0, le=4_000_000_000_000)
+
+    @model_validator(mode="after")
+    def _says_whose_roles(self) -> Self:
+        if self.roles is not None and self.client is None and not self.claims:
+            raise ValueError("say who has these roles: a `client`, or `claims` that name one")
+        return self
 
 
 class Draft(BaseModel):
@@ -53,15 +66,8 @@ async def explain(call: Call) -> Result:
     desk, guarded, question = call.desk, _guarded(call), call.body
     project = guarded.name
     case = _case(call, guarded, question)
-    assumed = None
-    if question.client is not None:
-        if question.client not in desk.book.clients(project):
-            raise NotFound(f"project {project!r} has no client {question.client!r}; "
-                           f"it has {', '.join(sorted(desk.book.clients(project))) or 'none'}")
-        assumed = Identity(client=question.client, roles=desk.book.roles(project, question.client),
-                           claims=question.claims)
+    assumed, notes = _assumed(desk.book, guarded, question)
     findings, refusal = before_amounts(case, assumed)
-    notes = []
     if refusal is None:
         if case.demands:
             try:
@@ -81,6 +87,29 @@ def _guarded(call: Call) -> GuardedProject:
     if guarded is None:
         raise NotFound(f"there is no project {name!r}; `weir projects` lists them")
     return guarded
+
+
+def _assumed(book: PolicyBook, guarded: GuardedProject,
+             question: Question) -> tuple[Identity | Refused | None, list[str]]:
+    """Who calls, and what is to be said about that. Raises NotFound."""
+    client, declared = question.client, book.clients(guarded.name)
+    if client is None and not question.claims:
+        return None, []
+    found: Identity | Refused
+    notes = []
+    if client in declared and not question.claims:
+        found = Identity(client=client, roles=declared[client])
+    elif client is not None and client not in declared and not guarded.authentication.jwt:
+        raise NotFound(f"project {guarded.name!r} has no client {client!r}; "
+                       f"it has {', '.join(sorted(declared)) or 'none'}")
+    elif (operation := guarded.operations.get(question.operation)) is not None and "jwt" not in operation.kinds:
+        return None, ["this operation takes no JWT: it does not know whom one names"]
+    else:
+        found = as_claimed(book, guarded, question.claims, client)
+        notes = ["the caller is taken to have shown a JWT"]
+    if isinstance(found, Identity) and question.roles is not None:
+        found = structs.replace(found, roles=frozenset(question.roles))
+    return found, notes
 
 
 def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:

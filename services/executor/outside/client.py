@@ -75,7 +75,7 @@ class OutsideClient:
         await self._session.close()
 
     async def exchange(self, request: Request, redirects: int, max_bytes: int) -> Response:
-        """Raises what aiohttp raises, AddressRefused, UpstreamFailed for a response that is too large."""
+        """Raises what aiohttp raises, AddressRefused, UpstreamFailed: response-too-large."""
         while True:
             self._addresses.check_literal(request.url.host or "")
             if request.proxy is not None:
@@ -98,5 +98,7 @@ async def _bounded(response: ClientResponse, limit: int) -> bytes:
     while len(raw) <= limit and not response.content.at_eof():
         raw += await response.content.read(limit + 1 - len(raw))
     if len(raw) > limit:
-        raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)")
+        # it would be as large the next time: its kind is none of those that are tried again without a word
+        raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)",
+                             members={"error": "response-too-large", "upstream_status": response.status})
     return raw

@@ -6,10 +6,11 @@ Never: a step kind.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from services.executor.journal import Journal
 from services.executor.scene import Laps, Scene
 from shared.contracts.traceparent import TraceContext
 from shared.names import headers as H
@@ -22,9 +23,9 @@ class Leap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replied(Leap):
-    """The workflow has its answer."""
+    """The workflow has its answer; `name` is None where its status says which one is meant."""
 
-    name: str
+    name: str | None
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
@@ -88,23 +89,42 @@ class ChoiceStep(ABC):
     holds = True
     waits = False
 
-    def __init__(self, ways: Iterable[Walk]) -> None:
-        """All lists that there are."""
-        self.at_once = all(steps.at_once for steps in ways)
+    def __init__(self, ways: Mapping[str | None, Walk]) -> None:
+        """All lists that there are, by name; None: the one for all else, which may stand beside a case `default`."""
+        self._ways = ways
+        self.at_once = all(steps.at_once for steps in ways.values())
 
     @abstractmethod
-    def way(self, scene: Scene) -> tuple[str, Walk]:
+    def way(self, scene: Scene) -> str | None:
         """The way to take. Raises WorkflowFailed."""
 
     async def run(self, scene: Scene) -> str | Leap:
         """The way that was taken."""
-        name, steps = self.way(scene)
-        return await steps.walk(scene.beside()) or name
+        way = self.way(scene) if scene.journal is None else self._noted(scene, scene.journal)
+        return await self._ways[way].walk(scene.beside()) or _named(way)
 
     def now(self, scene: Scene) -> str | Leap:
         """As `run`; what ran last inside it is over before anybody looks."""
-        name, steps = self.way(scene)
-        return steps.now(scene) or name
+        way = self.way(scene)
+        return self._ways[way].now(scene) or _named(way)
+
+    def _noted(self, scene: Scene, journal: Journal) -> str | None:
+        """The way that was taken before, or is taken now: whoever goes on with the execution goes no other.
+
+        Nothing waits for the note: each effect inside does.
+        """
+        place = f"{scene.path}way"
+        noted = journal.noted(place)
+        if noted is not None:
+            before: str | None = noted["output"]
+            return before
+        way = self.way(scene)
+        journal.note(place, {"output": way}, mask=scene.mask)
+        return way
+
+
+def _named(way: str | None) -> str:
+    return "default" if way is None else way
 
 
 @dataclass(frozen=True, slots=True)

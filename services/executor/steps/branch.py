@@ -6,7 +6,7 @@ Never: I/O.
 """
 
 from services.executor.scene import Scene
-from services.executor.steps.base import ChoiceStep, Compiler, Walk
+from services.executor.steps.base import ChoiceStep, Compiler
 from shared.project.expressions import compile_condition
 from shared.project.steps.control import BranchSettings
 
@@ -17,9 +17,8 @@ class BranchStep(ChoiceStep):
     def __init__(self, settings: BranchSettings, compiler: Compiler) -> None:
         """Compiles both."""
         self._condition = compile_condition(settings.if_)
-        self._ways = {True: ("then", compiler.block(settings.then)), False: ("else", compiler.block(settings.else_))}
-        super().__init__(steps for _, steps in self._ways.values())
+        super().__init__({"then": compiler.block(settings.then), "else": compiler.block(settings.else_)})
 
-    def way(self, scene: Scene) -> tuple[str, Walk]:
+    def way(self, scene: Scene) -> str:
         """By the condition."""
-        return self._ways[self._condition.holds(scene.scope)]
+        return "then" if self._condition.holds(scene.scope) else "else"

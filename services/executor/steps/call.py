@@ -2,7 +2,7 @@
 
 In:    its name and input.
 Out:   the body of its reply; null when it ends without one, or is not waited for.
-Never: its steps in the caller's scope.
+Never: its steps in the caller's scope; a chain of calls that the interpreter could not follow.
 """
 
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 from services.executor.journal import Superseded
 from services.executor.scene import Scene
 from services.executor.steps.base import Callee, Compiler, Leap, Replied
+from services.executor.together import together
 from shared.errors import WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.project.expressions import compile_value
@@ -30,20 +31,24 @@ class CallStep:
         self._callee = compiler.callee(settings.workflow)
 
     async def run(self, scene: Scene) -> Any:
-        """Its result. Raises WorkflowFailed when what goes in or out misfits, or when it replies with an error."""
+        """Its result. Raises WorkflowFailed: call-too-deep, input-invalid, output-invalid, call-failed."""
+        if scene.calls >= scene.surroundings.max_call_depth:
+            raise WorkflowFailed(f"{scene.calls} calls stand behind this one already, each made by the workflow of the "
+                                 "one before (WEIR_EXECUTOR_MAX_CALL_DEPTH)", kind="call-too-deep")
         callee, value = self._callee(), self._input.render(scene.scope)
         if misfits := callee.misfits_in(value):
             raise WorkflowFailed(f"the input of workflow {callee.name!r} does not fit: {misfits}", kind="input-invalid")
         there = scene.elsewhere({**scene.scope["trigger"], "body": value})
         if self._settings.wait:
             return await self._result(callee, there)
-        there.parks = False
+        there.parks, there.tries = False, ()
         scene.spawn(self._quietly(callee, there), f"call {callee.name}")
         return None
 
     async def _result(self, callee: Callee, there: Scene) -> Any:
         with there.surroundings.endings.inside(there.execution.project, callee.name, there.tally.end):
-            leap = await (_traced(callee, there) if there.trace.sampled else callee.walk.walk(there))
+            leap = await (_walked(callee, there) if there.calls == 1 or callee.walk.at_once
+                          else _walked_apart(callee, there))
         if not isinstance(leap, Replied):
             return None
         if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):
@@ -65,6 +70,20 @@ class CallStep:
         except Exception:
             log.exception("workflow %s, which nobody waits for", callee.name, extra={
                 "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
+
+
+async def _walked(callee: Callee, there: Scene) -> Leap | None:
+    return await (_traced(callee, there) if there.trace.sampled else callee.walk.walk(there))
+
+
+async def _walked_apart(callee: Callee, there: Scene) -> Leap | None:
+    """In a task, whose stack is a new one: a chain of calls comes to its end, however deep their steps stand."""
+    ended: list[Leap | None] = []
+
+    async def walk() -> None:
+        ended.append(await _walked(callee, there))
+    await together([walk()])
+    return ended[0]
 
 
 async def _traced(callee: Callee, there: Scene) -> Leap | None:

@@ -21,7 +21,7 @@ class EmitStep:
         self._event, self._data = settings.event, compile_value(settings.data)
 
     async def run(self, scene: Scene) -> None:
-        """Raises WorkflowFailed: event-too-large."""
+        """Raises WorkflowFailed: event-too-large, stream-ended."""
         data = self._data.render(scene.scope)
         if scene.stream is not None:
             await scene.stream.emit(self._event, data)

@@ -17,12 +17,10 @@ class SwitchStep(ChoiceStep):
     def __init__(self, settings: SwitchSettings, compiler: Compiler) -> None:
         """Compiles all."""
         self._value = compile_value(settings.value)
-        self._cases = {name: compiler.block(steps) for name, steps in settings.cases.items()}
-        self._default = compiler.block(settings.default or ())
-        super().__init__((*self._cases.values(), self._default))
+        cases: dict[str | None, Walk] = {name: compiler.block(steps) for name, steps in settings.cases.items()}
+        super().__init__({**cases, None: compiler.block(settings.default or ())})
 
-    def way(self, scene: Scene) -> tuple[str, Walk]:
+    def way(self, scene: Scene) -> str | None:
         """By the value."""
         name = as_text(self._value.render(scene.scope))
-        steps = self._cases.get(name)
-        return ("default", self._default) if steps is None else (name, steps)
+        return name if name in self._ways else None

@@ -1,7 +1,7 @@
 """Who somebody has proved to be.
 
 In:    nothing.
-Out:   `Identity`, and how a 401 is worded.
+Out:   `Identity`, how a 401 is worded, and which of several refusals is told.
 Never: how it was proved.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.errors import CredentialsExpired, CredentialsInvalid
+from shared.errors import CredentialsExpired, CredentialsInvalid, Refused, Unavailable
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 INVALID_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -33,3 +33,8 @@ def invalid(detail: str) -> CredentialsInvalid:
 def expired(detail: str) -> CredentialsExpired:
     """What came was good once."""
     return CredentialsExpired(detail, headers=INVALID_CHALLENGE)
+
+
+def graver(first: Refused | None, other: Refused | None) -> Refused | None:
+    """Which of two refusals is told: the first one, unless the other says that a proof could not be looked at."""
+    return other if first is None or (isinstance(other, Unavailable) and not isinstance(first, Unavailable)) else first

@@ -29,14 +29,15 @@ def by_signature(case: Case) -> Identity | Refused | None:
     if not 0 < len(message_id) <= _MAX_ID or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         return invalid("a signed message has the headers webhook-id and webhook-timestamp (unix seconds)")
     signed = f"{message_id}.{timestamp}.".encode() + case.request.body
+    missing: Refused | None = None
     for scheme in case.project.authentication.signature:
         secrets = case.book.vault.secrets.get(scheme.secret, "").split()
         if not secrets:
-            return Unavailable(f"policy has no secret {scheme.secret} to verify this message with "
-                               f"(WEIR_SECRET_{scheme.secret})")
+            missing = missing or Unavailable(f"the secret {scheme.secret} to verify this message with is not set "
+                                             f"(WEIR_SECRET_{scheme.secret})")
         if any(_is_signed(signed, signatures, secret) for secret in secrets):
             return _in_time(case, scheme, message_id, int(timestamp) * 1000)
-    return invalid("no signature of this message fits")
+    return missing or invalid("no signature of this message fits")
 
 
 def _is_signed(signed: bytes, signatures: str, secret: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from shared.contracts.sealed import SealBroken
 from shared.decision.callers.certificate import by_certificate
-from shared.decision.callers.identity import CHALLENGE, Identity, invalid
+from shared.decision.callers.identity import CHALLENGE, Identity, graver, invalid
 from shared.decision.callers.jwt import by_jwt
 from shared.decision.callers.signature import by_signature
 from shared.decision.callers.token import by_token
@@ -29,8 +29,10 @@ def caller_is_known(case: Case) -> Refused | None:
         found = prove(case)
         if isinstance(found, Identity):
             case.client, case.roles, case.claims, case.token = found.client, found.roles, found.claims, found.token
+            # of another proof, which nobody needs any more
+            case.wanted_keys = ""
             return None
-        refusal = refusal or found
+        refusal = graver(refusal, found)
     if refusal is not None:
         return refusal
     if case.guarded is not None and case.guarded.operation.public:
@@ -45,7 +47,7 @@ def _unseal(case: Case) -> Refused | None:
     if sealed is None:
         return None
     if case.book.vault.seal is None:
-        return Unavailable("policy has no cluster key to verify these credentials with (WEIR_CLUSTER_KEY)")
+        return Unavailable("the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)")
     try:
         case.sealed = case.book.vault.seal.open(sealed, case.request.request_id or "")
     except SealBroken:

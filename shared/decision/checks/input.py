@@ -5,11 +5,10 @@ Out:   the case's trigger, with values coerced as the schemas say; 400 with ever
 Never: a look at the body of an operation that declares none.
 """
 
-from functools import lru_cache
-
 from shared.decision.case import Case
 from shared.errors import InputInvalid, MediaTypeUnsupported, Refused
 from shared.names.headers import JSON
+from shared.project.media import is_json
 
 
 def input_fits(case: Case) -> Refused | None:
@@ -17,7 +16,7 @@ def input_fits(case: Case) -> Refused | None:
     guarded, request = case.guarded, case.request
     if guarded is None:
         return None
-    if guarded.inputs.reads_body and request.body and not _is_json(request.content_type):
+    if guarded.inputs.reads_body and request.body and not is_json(request.content_type):
         return MediaTypeUnsupported(f"operation {case.operation!r} reads {JSON}, not {request.content_type[:80]}"
                                     if request.content_type else f"send the body with content-type {JSON}")
     http = request.http
@@ -32,9 +31,3 @@ def input_fits(case: Case) -> Refused | None:
     case.trigger = {"path": checked.path, "query": checked.query, "headers": seen, "client": case.client,
                     "method": guarded.operation.method, "ip": http.client_ip if http is not None else ""}
     return None
-
-
-@lru_cache(maxsize=1_000)
-def _is_json(content_type: str | None) -> bool:
-    media = (content_type or JSON).partition(";")[0].strip().lower()
-    return media == JSON or media.endswith("+json")

@@ -5,7 +5,8 @@ Out:   a function of `Facts`, checked for types when it is compiled.
 Never: more than the library's iteration budget spent on one evaluation.
 
 Variables: client, roles, authenticated, operation, method, source, ip, header (map of text), query (map of lists of
-text), path (map of text), claim, body (JSON), size (bytes), now (timestamp).
+text), path (map of text), claim, body (JSON; an empty map when there is none, null when it is not JSON), size (bytes),
+now (timestamp).
 """
 
 import re
@@ -17,6 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
+from shared.project.access.spelled import arguments, members
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -32,14 +34,19 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
     "query": (_T.Map(_T.STRING, _T.List(_T.STRING)), lambda facts: dict(facts.query)),
     "path": (_TEXT_MAP, lambda facts: dict(facts.path)),
     "claim": (_T.Map(_T.STRING, _T.DYN), lambda facts: dict(facts.claims)),
-    "body": (_T.DYN, lambda facts: None if facts.document is MISSING else facts.document),
+    # without a body nothing is in it; one that is not JSON may hold anything
+    "body": (_T.DYN, lambda facts: facts.document if facts.document is not MISSING else None if facts.body else {}),
     "size": (_T.INT, lambda facts: len(facts.body)),
     "now": (_T.TIMESTAMP, lambda facts: datetime.fromtimestamp(facts.now_ms / 1000, UTC)),
 }
 _WORD = re.compile(r"[a-z]+")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
+# functions that take a text of some form, each called with nothing but that text
+_EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
+_PROBES = {"matches": '"".matches({})', "timestamp": "timestamp({})", "duration": "duration({})"} | {
+    name: f"{_EPOCH}.{name}({{}})" for name in (
+        "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds",
+        "getMinutes", "getMonth", "getSeconds")}
 _NOBODY = Facts(operation="", method="", now_ms=0)
 _MAX_COST = 10**9
 
@@ -80,6 +87,31 @@ def compile_cost(text: str) -> Callable[[Facts], int]:
     return cost
 
 
+def check_texts(text: str) -> None:
+    """A pattern that is none or a zone that does not exist leaves an expression without a value for every call.
+
+    Asked when a project is validated, of an expression that compiles: versions in force may have been there before the
+    question. Raises BadCel.
+    """
+    for function, spelled in arguments(text):
+        if function in _PROBES:
+            value = _value(_PROBES[function].format(spelled.text))
+            if value.type() == _T.ERROR:
+                reason = str(value.value()).partition(": ")[2][:200]
+                raise BadCel(f"`{function}` cannot take {spelled.text[:100]}: {reason} "
+                             f"(at {spelled.line}:{spelled.column} of the expression)")
+
+
+def headers_in(text: str) -> list[str]:
+    """Headers that an expression names, in lower case; none when it does not compile."""
+    try:
+        _environment().compile(text)
+    except RuntimeError:
+        return []
+    return [(spelled.text if spelled.kind == "word" else str(_value(spelled.text).value())).lower()
+            for spelled in members(text, "header")]
+
+
 @cache
 def _environment() -> cel.Env:
     return cel.NewEnv(variables={name: kind for name, (kind, _) in _READ.items()})
@@ -104,6 +136,10 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
+
+
+def _value(constant: str) -> cel.Value:
+    return _environment().compile(constant).eval(data={})
 
 
 def _reads(text: str) -> list[tuple[str, Callable[[Facts], Any]]]:

@@ -14,9 +14,11 @@ from typing import Any
 
 from shared.project.access.comparison import BadPattern, compile_pattern
 from shared.project.access.problems import BadRule
-from shared.project.access.traffic import Bounds, Change, HeaderPolicy
+from shared.project.access.traffic import DEEPEST, Bounds, Change, HeaderPolicy
+from shared.project.media import is_json
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# a text that nobody closes goes to the end: wherever one begins there is a match, so that no byte is looked at twice
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,12 @@ def _sizes(bounds: Bounds, headers: Mapping[str, str], query: Mapping[str, Seque
 
 
 def _json(bounds: Bounds, content_type: str | None, body: bytes) -> list[Misfit]:
-    if not body or (bounds.json_depth is None and bounds.duplicate_keys) or not _is_json(content_type):
+    if not body or (bounds.json_depth is None and bounds.duplicate_keys) or not is_json(content_type):
         return []
-    deep = _depth(body)
-    if bounds.json_depth is not None and deep > bounds.json_depth:
-        return [Misfit("body", f"the body is nested {deep} levels deep, and {bounds.json_depth} are allowed")]
-    twice = None if bounds.duplicate_keys or deep > 500 else _key_that_stands_twice(body)
+    deep, allowed = _depth(body), bounds.json_depth or DEEPEST
+    if deep > allowed:
+        return [Misfit("body", f"the body is nested {deep} levels deep, and {allowed} are allowed")]
+    twice = None if bounds.duplicate_keys else _key_that_stands_twice(body)
     return [] if twice is None else [Misfit("body", f"key {twice[:80]!r} stands twice in an object")]
 
 
@@ -135,15 +137,12 @@ def _key_that_stands_twice(body: bytes) -> str | None:
                 found.append(name)
             names.add(name)
     try:
-        json.loads(body, object_pairs_hook=look)
+        # not its bytes: those might be UTF-16, which nobody else reads as JSON, and whose depth is another one
+        json.loads(body.decode(), object_pairs_hook=look)
     except ValueError:
         # not JSON: whoever reads it says so
         return None
     return found[0] if found else None
-
-
-def _is_json(content_type: str | None) -> bool:
-    return "json" in (content_type or "application/json")
 
 
 def _is_one_of(content_type: str | None, allowed: Sequence[str]) -> bool:

@@ -21,6 +21,8 @@ _OWNED = frozenset({"connection", "content-length", "transfer-encoding", "keep-a
                     "date", "server", "x-request-id", "content-type", "host", "authorization"})
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?)$"),
                    AfterValidator(str.lower)]
+# levels of JSON that are looked into
+DEEPEST = 500
 Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["integer", "string"], "minimum": 1,
                                                         "description": "Bytes, or a text with a unit: 8KB"})]
 
@@ -74,5 +76,5 @@ class Bounds(Speaking):
     body: Size | None = None
     headers: Size | None = Field(default=None, description="All names and values that the workflow could see")
     query: Size | None = None
-    json_depth: int | None = Field(default=None, ge=1, le=500)
+    json_depth: int | None = Field(default=None, ge=1, le=DEEPEST)
     duplicate_keys: bool = Field(default=True, description="Whether an object may name a key twice; the last counts")

@@ -109,8 +109,9 @@ class FailSettings(StepSettings):
 class ReplySettings(StepSettings):
     """The answer of the workflow; nothing runs after it."""
 
-    name: str = Field(default="success", description="success, invalid_input, forbidden, internal_error, or a reply "
-                                                     "that the operation declares")
+    name: str | None = Field(default=None, description="success, invalid_input, forbidden, internal_error, or a reply "
+                                                       "that the operation declares; without it the one that has the "
+                                                       "status, or success")
     status: Status | None = Field(default=None, ge=200, le=599)
     headers: dict[HeaderName, str] = Field(default_factory=dict)
     body: Any = None

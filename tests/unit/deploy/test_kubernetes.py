@@ -10,8 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.kafka.acls import grants
-from shared.names import metrics
-from shared.names.topics import NAMES, TOPICS
+from shared.names import metrics as M
+from shared.names import topics
+from shared.names.topics import TOPICS
 from tests.support.platform import ROOT
 from tests.support.settings_manual import variables
 
@@ -93,11 +94,50 @@ def test_no_more_instances_than_partitions(name: str, topic: str) -> None:
     assert SCALERS[name]["maxReplicas"] <= partitions()[topic]
 
 
-def test_scaling_reads_metrics_and_topics_that_are_there() -> None:
-    text = "".join((FOLDER / f"{name}.yaml").read_text() for name in SCALERS)
-    known = {family.name for family in vars(metrics).values() if isinstance(family, metrics.Family)}
-    assert set(re.findall(r"weir_[a-z_]+", text)) <= known
-    assert set(re.findall(r"topic: (\S+)", text)) <= NAMES
+def scaled_by(name: str) -> Iterator[tuple[str, str]]:
+    """Metric, and the topic of one that is a topic's."""
+    for one in SCALERS[name]["metrics"]:
+        if "resource" in one:
+            yield one["resource"]["name"], ""
+        else:
+            metric = (one.get("pods") or one["external"])["metric"]
+            yield metric["name"], metric.get("selector", {}).get("matchLabels", {}).get("topic", "")
+
+
+@pytest.mark.parametrize(("name", "by"), [
+    # nothing waits for the edge in a topic: its callers do
+    ("ingress", {(M.IN_FLIGHT.name, "")}),
+    ("policy", {(M.CONSUMER_LAG.name, topics.REQUESTS_EDGE), (M.CONSUMER_LAG.name, topics.REQUESTS_INTERNAL),
+                (M.RECORDS_OPEN.name, "")}),
+    ("executor", {(M.CONSUMER_LAG.name, topics.EXECUTIONS), (M.RECORDS_OPEN.name, "")}),
+    # it has nothing in hand beyond what it has read
+    ("analytics", {(M.CONSUMER_LAG.name, topics.USAGE)})])
+def test_pods_come_for_what_waits_and_for_what_is_in_hand(name: str, by: set[tuple[str, str]]) -> None:
+    assert set(scaled_by(name)) == {("cpu", ""), *by}
+
+
+def test_adapter_tells_what_scaling_asks_for() -> None:
+    rules = YAML(typ="safe").load((ROOT / "deploy/prometheus/adapter.yml").read_text())
+    told = {metric for kind in rules.values() for rule in kind for metric in re.findall(r"weir_[a-z_]+",
+                                                                                      rule["seriesQuery"])}
+    assert told == {metric for name in SCALERS for metric, _ in scaled_by(name)} - {"cpu"}
+    # by these labels pods and topics are told apart; Prometheus has to put them there
+    scraped = YAML(typ="safe").load((ROOT / "deploy/prometheus/kubernetes.yml").read_text())["scrape_configs"][0]
+    assert {"namespace", "pod"} <= {one.get("target_label") for one in scraped["relabel_configs"]}
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"control"}))
+def test_pods_are_spread_over_zones_and_hosts(name: str) -> None:
+    spec = SETS[name]["spec"]["template"]
+    spread = {one["topologyKey"]: one["labelSelector"]["matchLabels"]
+              for one in spec["spec"]["topologySpreadConstraints"]}
+    assert spread == dict.fromkeys(("topology.kubernetes.io/zone", "kubernetes.io/hostname"),
+                                   spec["metadata"]["labels"])
+
+
+def test_edge_reads_the_partition_that_has_its_number() -> None:
+    [slot] = [one for one in container("ingress")["env"] if one["name"] == "WEIR_INGRESS_SLOT"]
+    assert slot["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
 
 
 def test_budgets_keep_all_but_one() -> None:

@@ -156,7 +156,8 @@ def test_every_service_is_scraped_where_the_containers_tell() -> None:
 def test_pods_are_scraped_under_the_labels_that_rules_use_and_ended_within_half_a_minute_of_silence() -> None:
     job, = yaml(PROMETHEUS / "kubernetes.yml")["scrape_configs"]
     assert job["job_name"] == "weir"
-    assert {rule.get("target_label") for rule in job["relabel_configs"]} - {None} == {"service", "instance"}
+    assert {rule.get("target_label") for rule in job["relabel_configs"]} - {None} == {"service", "instance",
+                                                                                      "namespace", "pod"}
     for name in SERVICES:
         pods = next(one for one in YAML(typ="safe").load_all((ROOT / f"deploy/kubernetes/{name}.yaml").read_text())
                     if one["kind"] == "StatefulSet")["spec"]["template"]

@@ -78,13 +78,13 @@ class Bed:
         self.endings = Endings(store, self.tasks)
         dead, journals = DeadLetters(outbox, metrics, self.clock, "executor"), Journals(store, self.tasks)
         self.usage = UsageEnvelopes(outbox, metrics)
-        shelf = Shelf({}, 100, lambda _: None, self.endings.take)
-        shelf.take([ProjectVersion(project="p", version=1, files={}, time=0, document={
+        self.shelf = Shelf({}, 100, lambda _: None, self.endings.take)
+        self.shelf.take([ProjectVersion(project="p", version=1, files={}, time=0, document={
             "name": "p", "workflows": {name: {"name": name, "steps": steps} for name, steps in WORKFLOWS.items()},
             "operations": [{"name": name, "method": "POST", "path": f"/{name}", "workflow": name}
                            for name in WORKFLOWS]})])
         self.stage = Stage(ExecutorParts(
-            settings=ExecutorSettings(**settings), shelf=shelf, intake=cast(Any, self.finished),
+            settings=ExecutorSettings(**settings), shelf=self.shelf, intake=cast(Any, self.finished),
             answers=Answers(outbox, dead), usage=self.usage, dead_letters=dead, metrics=metrics, access=AccessLog(0),
             tasks=self.tasks, keeping=Keeping(store, store, self.clock, journals),
             progress=Progress(store, store, self.tasks), traces=ExecutorTraces(tracing, 1_000),

@@ -155,7 +155,7 @@ def numbered(steps: Any, names: Any) -> Any:
 
 @settings(max_examples=60, deadline=None)
 @given(lists())
-def test_random_workflow_costs_what_an_independent_count_says_and_replies_once(raw: list[Json]) -> None:
+def test_random_workflow_costs_and_answers_what_an_independent_count_says(raw: list[Json]) -> None:
     steps = numbered([*raw, ANSWER], (f"s{number}" for number in range(100_000)))
     count = Count()
     end = count.steps(steps)

@@ -16,6 +16,7 @@ from services.executor.neighbours import Line, Neighbours
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.plan import compile_plans
+from services.executor.retries import kind_of
 from services.executor.run import run
 from services.executor.scene import Scene, StorageBounds, Surroundings, Tally
 from services.executor.scripts import Scripts
@@ -90,7 +91,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   journals: Journals | None = None, store: Store | None = None,
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
                   sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
-                  stream: Any = None, traced: list[Span] | None = None) -> tuple[Any, Scene]:
+                  stream: Any = None, depth: int = 0, traced: list[Span] | None = None) -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
     scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
@@ -99,7 +100,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
     execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms,
-                                tracestate="rojo=1", baggage="tenant=acme")
+                                tracestate="rojo=1", baggage="tenant=acme", depth=depth)
     http = OutsideClient(Addresses(allow), connections=100, per_host=100)
     credentials = Credentials(None if sealed is None else sealed[0], http, SystemClock())
     for one in () if sealed is None else sealed[1]:
@@ -179,6 +180,22 @@ async def test_reply_that_does_not_fit_its_schema_is_not_sent() -> None:
     assert "/n" in str(error)
 
 
+NOT_FOUND = {"replies": {"success": {"body": {"required": ["name"]}}, "not_found": {
+    "status": 404, "body": {"required": ["message"]}, "headers": {"required": ["X-Why"]}}}}
+
+
+@pytest.mark.parametrize(("reply", "told"), [
+    ({"status": 404, "headers": {"x-why": "gone"}, "body": {"message": "no"}}, ""),
+    ({"status": 404, "headers": {"x-why": "gone"}, "body": {"name": "no"}}, "reply 'not_found': body /: "),
+    ({"status": 404, "body": {"message": "no"}}, "reply 'not_found': headers /: "),
+    ({"name": "success", "status": 404, "body": {"message": "no"}}, "reply 'success': body /: "),
+    ({"status": 409, "body": {"message": "no"}}, "reply 'success': body /: ")],
+    ids=["fits", "body", "headers", "named", "declared nowhere"])
+async def test_reply_with_a_status_is_checked_as_the_declared_one_that_has_it(reply: dict[str, Any], told: str) -> None:
+    made, _ = await perform([{"id": "a", "reply": reply}], operation=NOT_FOUND)
+    assert str(made).startswith(told) if told else (made.status, made.body) == (404, b'{"message":"no"}')
+
+
 async def test_reply_larger_than_the_bound_is_not_sent() -> None:
     error, _ = await perform([{"id": "a", "reply": {"body": "x" * 2000}}])
     assert isinstance(error, ReplyInvalid)
@@ -198,13 +215,16 @@ async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: Tes
     assert (body["state"], body["baggage"]) == ("rojo=1", "tenant=acme")
 
 
-@pytest.mark.parametrize(("path", "kind"), [
-    ("/nowhere", UpstreamFailed), ("/broken", UpstreamFailed),
-    ("/big", UpstreamFailed), ("/lie", UpstreamFailed), ("/slow", TimedOut)])
-async def test_outside_system_that_misbehaves_fails_the_call(outside: TestServer, path: str, kind: type) -> None:
-    call = {"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"}}
-    error, _ = await perform([call, ANSWER])
-    assert isinstance(error, kind)
+@pytest.mark.parametrize(("path", "kind", "name", "retries"), [
+    ("/nowhere", UpstreamFailed, "upstream-failed", 1), ("/broken", UpstreamFailed, "upstream-failed", 1),
+    ("/big", UpstreamFailed, "response-too-large", 0), ("/lie", UpstreamFailed, "upstream-failed", 1),
+    ("/slow", TimedOut, "timeout", 1)])
+async def test_outside_system_that_misbehaves_fails_the_call(
+        outside: TestServer, path: str, kind: type, name: str, retries: int) -> None:
+    call = {"id": "call", "http": {"url": str(outside.make_url(path)), "timeout": "200ms"},
+            "retry": {"attempts": 2, "delay": "1ms"}}
+    error, scene = await perform([call, ANSWER])
+    assert (type(error), kind_of(error), scene.tally.retries) == (kind, name, retries)
     assert str(outside.port) not in str(error)
 
 

@@ -1,5 +1,6 @@
 """Steps inside steps, and what a failure leads to."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -228,6 +229,46 @@ async def test_call_that_nobody_waits_for_goes_on_beside_and_counts() -> None:
     made, scene = await perform(
         [{"id": "c", "call": {"workflow": "w2", "wait": False}}, reply()], others=workflows(w2=beside))
     assert (made.body, scene.tally.tasks) == (b'{"c":null}', 5)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_calls_inside_calls_are_bounded(wait: bool, caplog: pytest.LogCaptureFixture) -> None:
+    chain = {f"c{n}": {"steps": [{"id": f"s{n}", "call": {"workflow": f"c{n + 1}"}}, reply(n)]} for n in range(40)}
+    last = {"steps": [reply("end")]}
+
+    def first(number: int) -> Json:
+        return {"id": "c", "call": {"workflow": f"c{number}", "wait": wait}}
+    made, scene = await perform([first(9), reply("{% steps %}")], others=workflows(**chain, c40=last))
+    assert (made.status, scene.tally.tasks, caplog.text) == (200, 3 + 32 + 31, "")
+    made, scene = await perform([first(8), reply("{% steps %}")], others=workflows(**chain, c40=last))
+    told = caplog.text if wait is False else f"{made.members['error']} {made.members['step']}: {made}"
+    assert "WEIR_EXECUTOR_MAX_CALL_DEPTH" in told
+    assert not wait or told.startswith("call-too-deep s39: 32 calls")
+    # the trigger, 32 calls, and the one that failed
+    assert scene.tally.tasks == 34 + (not wait)
+
+
+@pytest.mark.parametrize("traced", [None, []], ids=["not sampled", "sampled"])
+async def test_longest_chain_of_calls_comes_to_its_end_however_deep_its_steps_stand(traced: list[Any] | None) -> None:
+    def deep(step: Json, levels: int = 10) -> Json:
+        for level in range(levels):
+            step = {"id": f"l{level}", "loop": {"over": [1], "steps": [step]}, "timeout": "50s"}
+        return step
+    chain = {f"c{n}": {"steps": [deep({"id": "s", "call": {"workflow": f"c{n + 1}"}}), reply(n)]} for n in range(31)}
+    made, _ = await perform([deep({"id": "s", "call": {"workflow": "c0"}}), reply(1)], traced=traced, left_ms=60_000,
+                            others=workflows(**chain, c31={"steps": [fail("broken")]}))
+    assert made.members["error"] == "sold-out"
+
+
+async def test_end_of_time_ends_calls_inside_calls_and_names_the_innermost_step() -> None:
+    chain = {f"c{n}": {"steps": [{"id": "s", "call": {"workflow": f"c{n + 1}"}}, reply(n)]} for n in range(5)}
+    endless = {"id": "passes", "loop": {"while": "true", "steps": [{"id": "pause", "delay": {"for": "20ms"}}]}}
+    made, scene = await perform([{"id": "s", "call": {"workflow": "c0"}}, reply(1)], left_ms=200,
+                                others=workflows(**chain, c5={"steps": [endless]}))
+    tasks = scene.tally.tasks
+    assert (type(made), made.members["step"]) == (TimedOut, "pause")
+    await asyncio.sleep(0.1)
+    assert scene.tally.tasks == tasks
 
 
 async def test_delay_past_the_deadline_fails_at_once() -> None:

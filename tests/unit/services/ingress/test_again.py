@@ -34,7 +34,7 @@ from tests.unit.services.ingress.test_message import Wire, settled
 ASKED = b"GET /p/a HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n"
 DOCUMENT = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}},
             "operations": [{"name": "o", "method": "GET", "path": "/a", "workflow": "w"}],
-            "cors": [{"origins": ["https://a.example"]}]}
+            "cors": [{"origins": ["https://a.example"]}], "headers": [{"answer": {"set": {"X-Served-By": "weir"}}}]}
 
 
 class Edge:
@@ -115,7 +115,7 @@ async def test_blocked_caller_is_told_each_time_under_an_id_of_its_own_and_count
     for status, headers, body in seen:
         assert status == b"HTTP/1.1 403 Forbidden"
         assert (headers["X-Request-Id"], headers["Retry-After"]) == (body["request_id"], "10")
-        assert headers["Access-Control-Allow-Origin"] == "https://a.example"
+        assert (headers["Access-Control-Allow-Origin"], headers["x-served-by"]) == ("https://a.example", "weir")
         assert int(headers["Content-Length"]) > 0
     assert [(event.id, event.reason, event.operation, event.address) for event in edge.counted] == [
         (one, "blocked", "o", "192.0.2.1") for one in ids]

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.ingress import admission, answer, translate
 from services.ingress.routes import EdgeRoutes, Target
@@ -16,7 +17,8 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
 from shared.names import topics
-from shared.names.headers import SECRET_HEADERS
+from shared.names.headers import SECRET_HEADERS, UNSEEN_HEADERS
+from shared.project.access.authentication import ApiKey
 from shared.project.model import Operation
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
@@ -42,6 +44,41 @@ def test_no_secret_of_a_caller_is_in_the_record(header: str, upper: bool) -> Non
     assert record.http.headers == {"accept": "x"}
 
 
+def test_what_validation_calls_unseen_is_what_the_edge_keeps_to_itself() -> None:
+    sent = [(name, "x") for name in (*UNSEEN_HEADERS, "accept", "x-tenant", "X-Shop-Key")]
+    target = structs.replace(TARGET, api_key=ApiKey(header="X-Shop-Key"))
+    record = translate.to_record(parts(sent), target, "r", 1, TRACE, None)
+    assert record.http is not None
+    assert record.http.headers == {"accept": "x", "x-tenant": "x"}
+
+
+SHAPED = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}},
+          "operations": [{"name": name, "method": "GET", "path": f"/{name}", "workflow": "w"} for name in ("a", "b")],
+          "cors": [{"operations": ["a"], "origins": ["https://a.example"]}],
+          "headers": [{"operations": ["a"], "require": ["x-b"]},
+                      {"operations": ["a"], "answer": {"remove": ["x-old", "vary"], "rename": {"X-New": "x-old"},
+                                                       "set": {"Cache-Control": "no-store"}}}]}
+
+
+def test_every_answer_of_an_operation_has_the_headers_that_its_owner_wants() -> None:
+    routes = EdgeRoutes()
+    routes.take([ProjectVersion(project="p", version=1, document=SHAPED, files={}, time=0)])
+    asked, other = (routes.find("GET", "p", path) for path in ("/a", "/b"))
+    made = {"X-Old": "1", "x-new": "2", "cache-control": "public", "RateLimit": "r"}
+    replied = answer.of_reply(ReplyRecord(request_id="r", status=201, body=b"1", content_type="application/json",
+                                          headers=made), "r")
+    own = {"X-Request-Id": "r", "cache-control": "no-store", "Vary": "Origin"}
+    assert answer.shaped(replied, asked, {}) == answer.Answer(
+        201, {**own, "Content-Type": "application/json", "RateLimit": "r", "x-old": "2"}, b"1")
+    refused = answer.of_error(Unavailable("later", headers={"Retry-After": "1"}), "r")
+    assert answer.shaped(refused, asked, {}) == answer.Answer(
+        503, {**own, "Content-Type": "application/problem+json", "Retry-After": "1"}, refused.body)
+    page = answer.shaped(refused, asked, {"origin": "https://a.example"})
+    assert page.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    for target in (other, None):
+        assert answer.shaped(refused, target, {"origin": "https://a.example"}) is refused
+
+
 def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
     secret = tokens.new_token()
     record = translate.to_record(parts([("Authorization", f"bearer {secret}")]), TARGET, "r", 1, TRACE, None)
@@ -53,6 +90,37 @@ def test_bearer_token_becomes_a_digest_for_the_edge_topic_alone() -> None:
     ("Bearer weir_x", tokens.malformed("weir_x")), ("Bearer", tokens.malformed("")), ("Basic abc", None)])
 def test_what_is_no_token_is_told_from_no_token_at_all(header: str, digest: str | None) -> None:
     assert translate.credentials({"authorization": header}, {}, TARGET).digest == digest
+
+
+GOOD, KEY = tokens.new_token(), tokens.new_token()
+BOTH = Target("p", OPERATION, {}, frozenset({"token", "api_key"}), ApiKey(header="x-key", query="key"))
+
+
+@pytest.mark.parametrize(("bearer", "key", "digest"), [
+    (GOOD, KEY, tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
+    ("of another system", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    ("", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    (GOOD[:-1], KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
+    (GOOD, "mistyped", tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
+    ("of another system", "mistyped", tokens.malformed("of another system")),
+    ("of another system", "", tokens.malformed("of another system")),
+    (None, "mistyped", tokens.malformed("mistyped")), (None, "", None)], ids=range(9))
+def test_bearer_token_that_is_none_of_ours_does_not_hide_a_key(bearer: str | None, key: str,
+                                                               digest: str | None) -> None:
+    authorization = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
+    assert translate.credentials({**authorization, "x-key": key}, {}, BOTH).digest == digest
+    assert translate.credentials(authorization, {"key": [key]}, BOTH).digest == digest
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
+       st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60) | st.just(KEY))
+def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
+    bearer, key = f"bearer-{bearer}", f"{key}-key" if key != KEY else key
+    sent = parts([("Authorization", f"Bearer {bearer}"), ("X-Key", key)])
+    record = translate.to_record(sent, BOTH, "r", 1, TRACE, None)
+    told = b"".join(value for _, value in record.to_headers())
+    assert bearer.encode() not in told
+    assert key.encode() not in told
 
 
 def test_query_and_path_travel_as_they_came() -> None:

@@ -1,4 +1,4 @@
-"""Every answer that a decision can give: status, code, headers; one row each."""
+"""Every answer that a decision can give: status, code, headers; one row each. And those that come from elsewhere."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,27 @@ from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.signal import Signal
 from shared.contracts.token import malformed
-from shared.decision.amounts import UNKNOWN, Amounts
+from shared.decision.amounts import UNKNOWN, Amounts, Ask
 from shared.decision.book import PolicyBook
 from shared.decision.case import Case
 from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import decide, look, settle
 from shared.decision.vault import Vault
-from shared.errors import WeirError
+from shared.errors import (
+    Cancelled,
+    ClientGone,
+    ExecutionNotFound,
+    Overloaded,
+    ReplyInvalid,
+    StreamBroken,
+    StreamNotResumable,
+    TasksSpent,
+    UpstreamFailed,
+    WeirError,
+    WorkflowFailed,
+    WorkflowStopped,
+)
+from shared.names.reasons import Reason
 from tests.support.calls import DIGEST, NOW, SEAL, book, case
 from tests.support.issuer import signed
 
@@ -51,6 +65,15 @@ def refused(looked: Case, amounts: Amounts | None = None) -> WeirError:
 def limited() -> WeirError:
     here, amounts = known(), Amounts()
     assert decide(case(here), amounts).refusal is None
+    return refused(case(here), amounts)
+
+
+def exhausted() -> WeirError:
+    here, amounts = known(allowance=[{"tasks": 2}]), Amounts()
+    project = here.project("p")
+    assert project is not None
+    [allowance] = project.operations["get-thing"].allowances
+    amounts.spend([Ask("spent", 0, [allowance.grant("c", "get-thing", NOW, None).demand(2)])], NOW * 1000)
     return refused(case(here), amounts)
 
 
@@ -104,9 +127,27 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
     ("not JSON", lambda: refused(with_type(case(known(), "make-thing", body=b"x"))), 415, "media-type-unsupported", {}),
     ("spent", limited, 429, "rate-limited", {
         "Retry-After": "63", "RateLimit": '"fair";r=0;t=63', "RateLimit-Policy": '"fair";q=1;w=60'}),
+    ("allowance", exhausted, 429, "allowance-exhausted", {
+        "Retry-After": "1218600", "Allowance": '"project";q=2;r=0;t=1218600',
+        "RateLimit": '"fair";r=1;t=60', "RateLimit-Policy": '"fair";q=1;w=60'}),
     ("switched off", lambda: refused(case(known(), "off")), 503, "operation-disabled", {}),
     ("store away", once_unknown, 503, "unavailable", {"Retry-After": "2"}),
     ("too late", lambda: refused(late(case(known()))), 504, "timeout", {}),
+]
+# no decision gives these: the edge does before there is one, or the executor after it
+OTHERS: list[tuple[WeirError, int, str]] = [
+    (Overloaded("no place is free"), 503, "overloaded"),
+    (ExecutionNotFound("nobody's"), 404, "not-found"),
+    (StreamNotResumable("events are not kept"), 409, "conflict"),
+    (WorkflowFailed("a step failed"), 500, "workflow-failed"),
+    (WorkflowFailed("as its `fail` step says", status=422), 422, "workflow-failed"),
+    (TasksSpent("a loop without an end"), 500, "tasks-spent"),
+    (ReplyInvalid("not as the schema says"), 500, "reply-invalid"),
+    (UpstreamFailed("no answer"), 502, "upstream-failed"),
+    (StreamBroken("an event is missing"), 502, "stream-broken"),
+    (WorkflowStopped("by an operator"), 503, "workflow-stopped"),
+    (Cancelled("by an operator"), 503, "cancelled"),
+    (ClientGone("its connection is closed"), 499, "client-gone"),
 ]
 
 
@@ -132,3 +173,18 @@ def test_each_answer_has_its_status_code_and_headers(
     assert problem["title"]
     assert problem["detail"]
     assert DIGEST not in reply.body.decode()
+
+
+@pytest.mark.parametrize(("error", "status", "code"), OTHERS, ids=[f"{row[2]} {row[1]}" for row in OTHERS])
+def test_each_answer_that_no_decision_gives_has_its_status_and_code(error: WeirError, status: int, code: str) -> None:
+    reply = error_reply(error, "r-1")
+    problem = orjson.loads(reply.body)
+    assert (reply.status, reply.content_type) == (status, "application/problem+json")
+    assert (problem["status"], problem["code"], problem["detail"]) == (status, code, str(error))
+
+
+def test_every_reason_has_its_row_in_one_of_both_tables() -> None:
+    decided, others = {Reason(row[3]) for row in ROWS}, {Reason(row[2]) for row in OTHERS}
+    assert decided.isdisjoint(others)
+    # the one that is no refusal
+    assert decided | others == set(Reason) - {Reason.OK}

@@ -25,9 +25,18 @@ def demand(kind: Kind, limit: int, width_ms: int = 1000, extra: int = 1, cost: i
 TRAFFIC = st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), min_size=1, max_size=120)
 
 
-def admitted(kind: Kind, traffic: list[tuple[int, int]], limit: int, extra: int = 1) -> list[tuple[int, int]]:
+# how many instances share the limits
+SHARE = st.integers(1, 4)
+
+
+def part(whole: int, share: int) -> int:
+    return max(1, whole // share)
+
+
+def admitted(kind: Kind, traffic: list[tuple[int, int]], share: int, limit: int,
+             extra: int = 1) -> list[tuple[int, int]]:
     """Times and costs of what is let in."""
-    amounts, found = Amounts(), []
+    amounts, found = Amounts(share), []
     times = accumulate(gap for gap, _ in traffic)
     for time, (_, cost) in zip(times, traffic, strict=True):
         wanted = demand(kind, limit, extra=extra, cost=cost)
@@ -36,21 +45,40 @@ def admitted(kind: Kind, traffic: list[tuple[int, int]], limit: int, extra: int 
     return found
 
 
-@given(TRAFFIC, st.integers(1, 12))
-def test_no_sliding_window_ever_admits_more_than_its_limit(traffic: list[tuple[int, int]], limit: int) -> None:
-    let_in = admitted(Kind.WINDOW, traffic, limit)
+@given(TRAFFIC, SHARE, st.integers(1, 12))
+def test_no_sliding_window_ever_admits_more_than_its_limit(
+        traffic: list[tuple[int, int]], share: int, limit: int) -> None:
+    let_in = admitted(Kind.WINDOW, traffic, share, limit)
     for start, _ in let_in:
-        assert sum(cost for time, cost in let_in if start <= time < start + SECOND) <= limit
+        assert sum(cost for time, cost in let_in if start <= time < start + SECOND) <= part(limit, share)
 
 
-@given(TRAFFIC, st.integers(1, 12), st.integers(1, 6))
+@given(TRAFFIC, SHARE, st.integers(1, 12), st.integers(1, 12))
 def test_no_window_of_a_bucket_admits_more_than_its_size_and_what_flows_in(
-        traffic: list[tuple[int, int]], limit: int, size: int) -> None:
-    let_in = admitted(Kind.BUCKET, traffic, limit, size)
+        traffic: list[tuple[int, int]], share: int, limit: int, size: int) -> None:
+    let_in = admitted(Kind.BUCKET, traffic, share, limit, size)
     for start, _ in let_in:
         for end, _ in let_in:
             inside = sum(cost for time, cost in let_in if start <= time <= end)
-            assert end < start or inside <= size + (end - start) * limit / SECOND
+            assert end < start or inside <= part(size, share) + (end - start) * part(limit, share) / SECOND
+
+
+@given(TRAFFIC, SHARE, st.integers(1, 12))
+def test_no_more_calls_than_the_limit_are_ever_under_way_at_the_same_time(
+        traffic: list[tuple[int, int]], share: int, limit: int) -> None:
+    amounts, under_way, time = Amounts(share), dict[str, int](), NOW * 1000
+    for number, (gap, way) in enumerate(traffic):
+        time += gap
+        under_way = {name: until_ms for name, until_ms in under_way.items() if until_ms > time // 1000}
+        if way == 0 and under_way:
+            # one that is not going to run after all
+            amounts.release(name := min(under_way), ["k"])
+            del under_way[name]
+        ask = Ask(f"r{number}", time // 1000 + 300 * way + 1, [demand(Kind.CONCURRENT, limit)])
+        let_in = amounts.spend([ask], time)[0][0].wait_ms == 0
+        assert let_in is (len(under_way) < part(limit, share))
+        if let_in:
+            under_way[ask.request_id] = ask.until_ms
 
 
 @given(TRAFFIC, st.integers(1, 12))
@@ -80,6 +108,17 @@ def test_calls_at_the_same_time_end_with_their_deadline() -> None:
     waits = [outcome[0].wait_ms for outcome in amounts.spend(asks, NOW * 1000)]
     assert waits == [0, 1000, 0], "the same request asks twice when its record is delivered again"
     assert amounts.spend([Ask("c", NOW + 900, [one])], (NOW + 500) * 1000)[0][0].wait_ms == 0
+
+
+def test_place_that_is_given_back_is_free_for_the_next_call() -> None:
+    amounts, one = Amounts(), demand(Kind.CONCURRENT, 1)
+    first, second = Ask("a", NOW + 500, [one]), Ask("b", NOW + 500, [one])
+    amounts.release("a", ["k", "never demanded"])
+    assert amounts.spend([first], NOW * 1000)[0][0].wait_ms == 0
+    amounts.release("b", ["k"])
+    assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 1000, "only its holder gives a place back"
+    amounts.release("a", ["k"])
+    assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 0
 
 
 def test_share_of_a_limit_is_never_nothing() -> None:

@@ -1,5 +1,6 @@
 """Policies decide: every kind of rule, reject over accept, observe without effect."""
 
+from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 import pytest
@@ -84,11 +85,15 @@ def test_caller_without_an_address_is_in_no_network(ip: str) -> None:
     assert compile_rule(Rule.model_validate(outside), {}).holds(facts)
 
 
-@given(st.ip_addresses(v=4), st.integers(0, 32))
-def test_mapped_address_is_its_ipv4_address(address: Any, prefix: int) -> None:
-    networks = Networks([f"{address}/32", "203.0.113.0/24"])
-    assert networks.holds(packed(f"::ffff:{address}"))
-    assert networks.holds(packed(str(address)))
+@given(st.ip_addresses(v=4), st.integers(0, 32), st.integers(0, 32))
+def test_mapped_address_is_its_ipv4_address(address: IPv4Address, prefix: int, flipped: int) -> None:
+    network = ip_network((address, prefix), strict=False)
+    # the address, or one that differs from it in one bit
+    other = IPv4Address(int(address) ^ (1 << flipped) % 2**32)
+    for text in (str(network), f"::ffff:{network.network_address}/{96 + prefix}"):
+        networks = Networks([text])
+        assert networks.holds(packed(f"::ffff:{address}"))
+        assert networks.holds(packed(f"::ffff:{other}")) is networks.holds(packed(str(other))) is (other in network)
 
 
 def reject(name: str = "r", **more: Any) -> dict[str, Any]:
@@ -135,6 +140,28 @@ def test_expression_without_a_value_counts_on_the_safe_side() -> None:
     assert ruling([reject(rules=unknown)]).reason is Reason.ACCESS_REJECTED
     assert ruling([accept(rules=unknown)], auth="deny").reason is Reason.ACCESS_REJECTED
     assert ruling([reject(rules=[*unknown, {"role": {"is_not": "reader"}}])]).reason is Reason.OK
+
+
+LARGE = [{"when": "has(body.amount) && body.amount > 5"}]
+
+
+@pytest.mark.parametrize(("body", "reason"), [
+    (b"", Reason.OK), (b"{}", Reason.OK), (b'{"amount": 5}', Reason.OK), (b'{"amount": 6}', Reason.ACCESS_REJECTED),
+    # whether these have an amount nobody can say
+    (b"[]", Reason.ACCESS_REJECTED), (b"null", Reason.ACCESS_REJECTED), (b"7", Reason.ACCESS_REJECTED),
+    (b"amount=6", Reason.ACCESS_REJECTED), (b'{"amount": "6"}', Reason.ACCESS_REJECTED)])
+def test_call_without_a_body_has_nothing_in_it_and_one_that_is_no_object_has_no_value(
+        body: bytes, reason: Reason) -> None:
+    assert ruling([reject(rules=LARGE)], body=body).reason is reason
+    assert ruling([accept(rules=LARGE)], auth="deny", body=body).reason is (
+        Reason.OK if body == b'{"amount": 6}' else Reason.ACCESS_REJECTED)
+
+
+def test_expression_may_ask_whether_the_body_is_an_object_first() -> None:
+    asked = [{"when": "type(body) == map && has(body.amount) && body.amount > 5"}]
+    assert {ruling([reject(rules=asked)], body=body).reason for body in (b"[]", b"null", b"7", b"", b"amount=6")} == {
+        Reason.OK}
+    assert ruling([reject(rules=asked)], body=b'{"amount": 6}').reason is Reason.ACCESS_REJECTED
 
 
 def test_client_made_one_by_one_has_its_own_roles() -> None:

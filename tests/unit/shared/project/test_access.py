@@ -31,6 +31,14 @@ CASES = [
     (POLICY + "    rules:\n      - when: size\n", "rule", (5, 9), "gives int"),
     (POLICY + "    rules:\n      - when: sise > 3\n", "rule", (5, 9), "undeclared reference to 'sise'"),
     (POLICY + "    rules:\n      - when: size >\n", "rule", (5, 9), "Syntax error"),
+    (POLICY + "    rules:\n      - when: 'method.matches(\"(\")'\n", "rule", (5, 9), "missing ): ( (at 1:16 of the"),
+    (POLICY + "    rules:\n      - when: matches(method, '(a{1000}){1000}') || true\n", "rule", (5, 9), "repetition"),
+    (POLICY + "    rules:\n      - when: |\n          true || // \"\n          method.matches(r'(\\d')\n",
+     "rule", (5, 9), "`matches` cannot take r'(\\d': invalid regular expression: missing ): (\\d (at 2:16 of the"),
+    (POLICY + "    rules:\n      - when: '[\"a\"].exists(x, now.getHours(\"Mars/Crater\") > 3)'\n", "rule", (5, 9),
+     "`getHours` cannot take \"Mars/Crater\": Invalid timezone"),
+    (POLICY + "    rules:\n      - when: now > timestamp('tomorrow')\n", "rule", (5, 9), "`timestamp` cannot take"),
+    (POLICY + "    rules:\n      - when: now - now > duration('an hour')\n", "rule", (5, 9), "`duration` cannot take"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
@@ -52,6 +60,7 @@ CASES = [
     (LIMIT + "5, per: minute, cost: 0 - 2}]\n", "rule", (4, 38), "a cost is not negative"),
     (LIMIT + "5, per: minute, cost: '\"a\"'}]\n", "rule", (4, 38), "gives string, and an integer is asked for"),
     (LIMIT + "5, per: minute, cost: size + 1.5}]\n", "rule", (4, 38), "no matching overload"),
+    (LIMIT + "5, per: minute, cost: \"now.getDate('Mars/Crater')\"}]\n", "rule", (4, 38), "Invalid timezone"),
     (LIMIT + "5, per: day, calendar: Mars/Crater}]\n", "rule", (4, 35), "no time zone"),
     (LIMIT + "5, per: minute, calendar: UTC}]\n", "shape", (4, 14), "a calendar period is one of hour"),
     (LIMIT + "5, per: minute, burst: 3, smooth: true}]\n", "shape", (4, 14), "exclude each other"),
@@ -62,6 +71,20 @@ CASES = [
     ("headers:\n  - answer: {set: {Content-Length: '1'}}\n", "shape", (2, 5), "belongs to the connection"),
     ("headers:\n  - require: ['x a']\n", "shape", (2, 15), "pattern"),
     ("headers:\n  - answer: {set: {x-a: \"a\\nb\"}}\n", "shape", (2, 20), "pattern"),
+    ("headers:\n  - require: [x-a, Idempotency-Key]\n", "unseen", (2, 20), "`idempotency: { required: true }`"),
+    ("headers:\n  - forbid: [cookie]\n", "unseen", (2, 14), "the header cookie: the edge takes what proves a caller"),
+    ("headers:\n  - match: {content-type: json}\n", "unseen", (2, 13), "by `content_types`"),
+    ("headers:\n  - request: {remove: [x-a, x-api-key]}\n", "unseen", (2, 29), "the header x-api-key"),
+    ("headers:\n  - request: {rename: {cookie: x-cookie}}\n", "unseen", (2, 24), "the header cookie"),
+    (POLICY + "    rules:\n      - header: {name: Host, is: a.example}\n", "unseen", (5, 18), "it belongs to the"),
+    (POLICY + "    rules:\n      - when: '\"cookie\" in header'\n", "unseen", (5, 9), "the header cookie"),
+    (POLICY + "    rules:\n      - when: header[\"x-\" + \"y\"] == \"\" && header['prefer'] == ''\n", "unseen",
+     (5, 9), "the header prefer"),
+    (LIMIT + "5, per: minute, by: [ip, 'header:X-Api-Key']}]\n", "unseen", (4, 47), "count by client or token"),
+    (LIMIT + "5, per: minute, by: 'header:authorization'}]\n", "unseen", (4, 38), "count by client or token"),
+    (LIMIT + "5, per: minute, cost: 'size(header.te)'}]\n", "unseen", (4, 38), "the header te"),
+    ("authentication: {api_key: {header: X-Key}}\n" + LIMIT + "5, per: minute, by: 'header:x-key'}]\n", "unseen",
+     (5, 38), "count by client or token"),
     ("cors:\n  - origins: ['https://a.example/path']\n", "shape", (2, 15), "pattern"),
     ("cors:\n  - {origins: ['*'], credentials: true}\n", "shape", (2, 5), "named origins"),
     ("cors:\n  - {operations: [nothing], origins: ['*']}\n", "dangling", (2, 19), "no operation 'nothing'"),
@@ -93,6 +116,15 @@ def test_each_mistake_is_told_with_its_place(text: str, code: str, where: tuple[
     found = [(problem.code, (problem.line, problem.column)) for problem in loaded.problems]
     assert found == [(code, where)], loaded.problems
     assert message in loaded.problems[0].message
+
+
+def test_schema_of_an_operation_may_not_require_a_header_that_nobody_sees() -> None:
+    operations = ("operations:\n  - name: get-a\n    method: GET\n    path: /a\n    workflow: w\n    input:\n"
+                  "      headers: {required: [x-tenant, Idempotency-Key, x-key], properties: {host: {type: string}}}\n")
+    loaded = load_project({**FILES, "operations.yaml": operations,
+                           "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
+    assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == [
+        ("unseen", 7, 38), ("unseen", 7, 55)]
 
 
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:

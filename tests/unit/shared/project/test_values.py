@@ -118,9 +118,24 @@ def test_long_values_are_not_echoed() -> None:
 
 
 def test_reply_is_checked_against_the_schema_of_its_name() -> None:
-    replies = ReplyValidator.of(operation(replies={"made": {"status": 201, "body": {"type": "integer"}}}))
-    assert (replies.status_of("made"), replies.check("made", 1), replies.check("other", "x")) == (201, [], [])
-    assert replies.check("made", "x")
+    replies = ReplyValidator(operation(replies={"made": {"status": 201, "body": {"type": "integer"}}}))
+    assert (replies.status_of("made"), replies.check("made", 1, {}), replies.check("other", "x", {})) == (201, [], [])
+    assert replies.check("made", "x", {})
+
+
+def test_headers_of_a_reply_are_checked_as_the_types_of_their_schema_and_without_the_case_of_their_names() -> None:
+    replies = ReplyValidator(operation(replies={"success": {"headers": {
+        "required": ["X-Left"], "additionalProperties": False, "properties": {"X-Left": {"type": "integer"}}}}}))
+    assert replies.check("success", None, {"x-left": "7"}) == []
+    for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-other": "7"}):
+        assert [error.where for error in replies.check("success", None, headers)] == ["headers"]
+
+
+def test_status_alone_means_the_one_declared_reply_that_has_it() -> None:
+    replies = ReplyValidator(operation(replies={
+        "not_found": {"status": 404}, "forbidden": {}, "gone": {"status": 410}, "old": {"status": 410}}))
+    assert [replies.named(status) for status in (404, 403, 410, 409, None)] == [
+        "not_found", "forbidden", "success", "success", "success"]
 
 
 def example() -> Project:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 
 import pytest
 
@@ -26,7 +27,8 @@ def line(message: str, *args: object, **extra: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("secret", [
     TOKEN, f"Bearer {TOKEN}", "Bearer abc.def", "Basic dXNlcjpwYXNz", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
-    "redis://user:pass@host/0"])
+    "redis://user:pass@host/0", "a.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", f"x.{TOKEN}.y",
+    "key-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"])
 def test_secret_in_a_message_or_member_is_masked(secret: str) -> None:
     raw = secret.removeprefix("Bearer ").removeprefix("Basic ").removeprefix("redis://").partition("@")[0]
     for told in (line("it was %s, really", secret), line("x", detail=f"<{secret}>")):
@@ -46,6 +48,14 @@ def test_error_is_masked_and_what_is_no_secret_stays() -> None:
         told = line("weir_requests went wrong at https://host/path", exc_info=sys.exc_info())
     assert TOKEN not in str(told["error"])
     assert told["message"] == "weir_requests went wrong at https://host/path"
+
+
+@pytest.mark.parametrize("word", ["eyJ-", "eyJ.", "weir_-", "x://", "Bearer "])
+def test_masking_takes_no_longer_for_words_that_look_like_secrets(word: str) -> None:
+    began = time.perf_counter()
+    line(word * 50_000)
+    # half a minute where each of them is looked at to the end
+    assert time.perf_counter() - began < 5
 
 
 async def test_lines_of_a_request_carry_its_ids_and_those_of_others_do_not() -> None:

@@ -1,9 +1,6 @@
 """Who calls: every kind of proof, what is refused and why; any kind that succeeds is enough."""
 
 import base64
-import hashlib
-import hmac
-import json
 from typing import Any
 
 import pytest
@@ -13,115 +10,14 @@ from msgspec import structs
 
 from shared.contracts.sealed import Seal, SealBroken
 from shared.decision.amounts import UNKNOWN, Amounts
-from shared.decision.book import PolicyBook
-from shared.decision.case import Case
-from shared.decision.decide import Decision, decide, look, settle
+from shared.decision.decide import decide, look, settle
+from shared.decision.replay import Replay
 from shared.decision.vault import Vault
+from shared.names import topics
 from shared.names.reasons import Reason
+from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
 from tests.support.calls import DIGEST, NOW, SEAL, book, case
-from tests.support.issuer import Issuer, signed
-
-ISSUER, OTHER = Issuer(), Issuer("https://other.example")
-URL = "https://id.example/jwks.json"
-SECRET, NEXT = (f"whsec_{base64.b64encode(text * 3).decode()}" for text in (b"old secret", b"new secret"))
-SCHEME = {"issuer": ISSUER.name, "audience": "weir", "jwks": URL, "roles": "/realm/roles"}
-AUTHENTICATION = {"jwt": [SCHEME], "signature": [{"client": "till", "secret": "TILL"}],
-                  "certificate": {"CN=depot,O=Acme": "depot"}}
-S = NOW // 1000
-
-
-def known(authentication: dict[str, Any] | None = None, policies: Any = (), **vault: Any) -> PolicyBook:
-    return book(list(policies), Vault(**{"seal": SEAL, "secrets": {"TILL": f"{NEXT} {SECRET}"},
-                                         "key_sets": {URL: ISSUER.key_set}, **vault}),
-                authentication=authentication or AUTHENTICATION)
-
-
-def by(sealed: dict[str, str] | None, book_: PolicyBook | None = None, **call: Any) -> tuple[Decision, Case]:
-    looked = case(book_ or known(), token=call.pop("token", None), sealed=sealed, **call)
-    return decide(looked, Amounts()), looked
-
-
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA", "Ed25519"])
-def test_token_of_the_issuer_names_client_roles_and_claims(algorithm: str) -> None:
-    token = ISSUER.token(NOW, algorithm, realm={"roles": ["reader", "chief"]}, org=7)
-    for audience in ("weir", ["x", "weir"]):
-        decision, looked = by({"jwt": ISSUER.token(NOW, algorithm, aud=audience)})
-        assert decision.reason is Reason.OK
-    decision, looked = by({"jwt": token})
-    assert (decision.reason, looked.client, looked.roles) == (Reason.OK, "shop", {"reader", "chief"})
-    assert looked.facts.claims["org"] == 7
-
-
-BAD: list[tuple[dict[str, Any], dict[str, Any], Reason]] = [
-    ({"iss": "https://evil.example"}, {}, Reason.CREDENTIALS_INVALID),
-    ({"aud": "other"}, {}, Reason.CREDENTIALS_INVALID),
-    ({"aud": None}, {}, Reason.CREDENTIALS_INVALID), ({"exp": S - 60}, {}, Reason.CREDENTIALS_EXPIRED),
-    ({"exp": S - 59}, {}, Reason.OK), ({"exp": None}, {}, Reason.CREDENTIALS_INVALID),
-    ({"exp": "soon"}, {}, Reason.CREDENTIALS_INVALID), ({"exp": True}, {}, Reason.CREDENTIALS_INVALID),
-    ({"nbf": S + 61}, {}, Reason.CREDENTIALS_INVALID), ({"nbf": S + 60}, {}, Reason.OK),
-    ({"sub": ""}, {}, Reason.CREDENTIALS_INVALID), ({"sub": 5}, {}, Reason.CREDENTIALS_INVALID),
-    ({"sub": "x" * 201}, {}, Reason.CREDENTIALS_INVALID), ({"sub": None}, {}, Reason.CREDENTIALS_INVALID),
-    ({}, {"kid": "none-such"}, Reason.CREDENTIALS_INVALID),
-    ({}, {"kid": "https://id.example-rsa"}, Reason.CREDENTIALS_INVALID),
-]
-
-
-@pytest.mark.parametrize(("claims", "header", "reason"), BAD, ids=[f"{claims}{header}" for claims, header, _ in BAD])
-def test_token_is_refused_for_its_own_reason(claims: dict[str, Any], header: dict[str, Any], reason: Reason) -> None:
-    decision, _ = by({"jwt": ISSUER.token(NOW, header=header, **claims)})
-    assert decision.reason is reason
-    if decision.refusal is not None:
-        assert decision.refusal.headers["WWW-Authenticate"].startswith("Bearer")
-
-
-def encoded(part: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-
-
-def forged(algorithm: str, key: bytes, kid: str) -> str:
-    claims = {"iss": ISSUER.name, "aud": "weir", "sub": "boss", "exp": S + 300}
-    text = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims)}"
-    mac = hmac.new(key, text.encode(), hashlib.sha256).digest() if key else b""
-    return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-
-
-def test_algorithm_cannot_be_confused() -> None:
-    public = ISSUER.keys["RS256"].as_pem(private=False)
-    kid = str(ISSUER.keys["RS256"].kid)
-    for token in (forged("HS256", public, kid), forged("none", b"", kid), forged("HS256", b"", kid),
-                  forged("RS256", public, kid), forged("ES256", public, str(ISSUER.keys["ES256"].kid))):
-        decision, _ = by({"jwt": token})
-        assert decision.reason is Reason.CREDENTIALS_INVALID, token
-    narrow = known({"jwt": [{**SCHEME, "algorithms": ["RS256"]}]})
-    assert by({"jwt": ISSUER.token(NOW, "ES256")}, narrow)[0].reason is Reason.CREDENTIALS_INVALID
-    assert by({"jwt": ISSUER.token(NOW, "RS256")}, narrow)[0].reason is Reason.OK
-
-
-def test_token_of_another_issuer_or_with_changed_claims_is_refused() -> None:
-    head, _, tail = ISSUER.token(NOW).split(".")
-    changed = f"{head}.{encoded({'iss': ISSUER.name, 'aud': 'weir', 'sub': 'boss', 'exp': S + 300})}.{tail}"
-    for token in (changed, OTHER.token(NOW, iss=ISSUER.name), "a.b.c", "..", f"{head}..{tail}"):
-        assert by({"jwt": token})[0].reason is Reason.CREDENTIALS_INVALID
-
-
-def test_verified_token_still_expires() -> None:
-    same, token = known(), ISSUER.token(NOW)
-    assert by({"jwt": token}, same)[0].reason is Reason.OK
-    assert by({"jwt": token}, same, now_ms=NOW + 400_000)[0].reason is Reason.CREDENTIALS_EXPIRED
-
-
-def test_missing_keys_are_named_so_that_they_can_be_fetched() -> None:
-    decision, looked = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}))
-    assert (decision.reason, looked.wanted_keys) == (Reason.UNAVAILABLE, URL)
-    decision, looked = by({"jwt": OTHER.token(NOW)})
-    assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, URL)
-    assert by({"jwt": ISSUER.token(NOW)})[1].wanted_keys == ""
-
-
-def test_second_issuer_is_asked_when_the_first_refuses() -> None:
-    both = known({"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": "https://other/keys"}]},
-                 key_sets={URL: ISSUER.key_set, "https://other/keys": OTHER.key_set})
-    assert by({"jwt": OTHER.token(NOW)}, both)[0].reason is Reason.OK
+from tests.support.issuer import signed
 
 
 def message(secret: str = SECRET, message_id: str = "msg_1", at: int = S, body: bytes = b"{}", **call: Any) -> Any:
@@ -169,6 +65,57 @@ def test_signature_cannot_be_verified_without_its_secret() -> None:
     decision, _ = by(message()["sealed"], known(secrets={}), headers=message()["headers"], body=b"{}")
     assert decision.reason is Reason.UNAVAILABLE
     assert "WEIR_SECRET_TILL" in str(decision.refusal)
+
+
+def test_secret_that_is_missing_is_missed_by_its_own_client_alone() -> None:
+    till, depot = {"client": "till", "secret": "TILL"}, {"client": "depot", "secret": "DEPOT"}
+    for schemes in ([depot, till], [till, depot]):
+        here = known({"signature": schemes})
+        call = message()
+        decision, looked = by(call.pop("sealed"), here, **call)
+        assert (decision.reason, looked.client) == (Reason.OK, "till")
+        call = message("whsec_" + base64.b64encode(b"that of the depot").decode())
+        decision, _ = by(call.pop("sealed"), here, **call)
+        assert decision.reason is Reason.UNAVAILABLE
+        assert "WEIR_SECRET_DEPOT" in str(decision.refusal)
+
+
+def test_proof_that_cannot_be_looked_at_yet_is_not_called_wrong_because_another_one_is() -> None:
+    decision, _ = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}), token="0" * 64, certificate="CN=else")
+    assert decision.reason is Reason.UNAVAILABLE
+    call = message()
+    decision, _ = by(call.pop("sealed"), known(secrets={}), token="0" * 64, **call)
+    assert decision.reason is Reason.UNAVAILABLE
+@pytest.mark.parametrize(("call", "vault", "why"), [
+    (message(), {"secrets": {}}, "the secret TILL to verify this message with is not set (WEIR_SECRET_TILL)"),
+    (message(), {"seal": None}, "the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)"),
+    (message(), {"seal": Seal("B" * 43)}, "the credentials were sealed for another request, or under another key"),
+    ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {}},
+     f"the keys of the token's issuer are not there yet; try again shortly ({URL})"),
+    ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {URL: OTHER.key_set}},
+     f"the token is signed with a key that its issuer does not publish ({URL})")])
+def test_replay_tells_apart_what_it_cannot_verify(call: dict[str, Any], vault: dict[str, Any], why: str) -> None:
+    live, nobody = known(**vault), known(policies=[{"name": "none", "action": "reject"}], **vault).project("p")
+    assert nobody is not None
+    replay = Replay(live, live.with_project(nobody))
+    replay.take(case(live, token=None, request_id="r1", **call).request, topics.REQUESTS_EDGE, NOW)
+    replay.take(case(live, request_id="r2").request, topics.REQUESTS_EDGE, NOW)
+    replay.take(case(live, token="0" * 64).request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert doc["undecidable"] == [{"operation": "get-thing", "why": why, "requests": 1, "samples": ["r1"]}]
+    assert (doc["requests"], doc["admitted_before"], doc["admitted_after"]) == (3, 1, 0)
+    assert [one["samples"] for one in doc["changes"]] == [["r2"]]
+
+
+def test_replay_has_nothing_undecidable_where_every_proof_can_be_verified() -> None:
+    live, nobody = known(), known(policies=[{"name": "none", "action": "reject"}]).project("p")
+    assert nobody is not None
+    replay = Replay(live, live.with_project(nobody))
+    for call in (message(), {"sealed": {"jwt": "a.b.c"}}, {"sealed": {"jwt": ISSUER.token(NOW, exp=S - 99)}},
+                 {"certificate": "CN=else"}, message("whsec_" + base64.b64encode(b"wrong").decode())):
+        replay.take(case(live, token=None, **call).request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert (doc["requests"], doc["undecidable"], doc["admitted_before"], doc["admitted_after"]) == (5, [], 1, 0)
 
 
 def test_certificate_names_its_client() -> None:

@@ -1,5 +1,7 @@
 """The form of a call: headers that it must have, sizes, nesting, keys that stand twice; and headers that change."""
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ def form(headers: dict[str, Any] | None = None, bounds: dict[str, Any] | None = 
     return made
 
 
+DEEP = b'{"a": 1, "a": 2, "b": %s%s}'
 HEADERS = {"x-tenant": "blue", "accept": "*/*"}
 CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], list[str]]] = [
     ({"require": ["X-Tenant"]}, None, {}, []),
@@ -41,6 +44,13 @@ CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], 
      ["key 'c' stands twice in an object"]),
     (None, {"duplicate_keys": False}, {"body": b'[{"a": 1}, {"a": 1}]'}, []),
     (None, {"duplicate_keys": False}, {"body": b'{"a":'}, []),
+    (None, {"duplicate_keys": False}, {"body": DEEP % (b"[" * 499, b"]" * 499)}, ["key 'a' stands twice in an object"]),
+    (None, {"duplicate_keys": False}, {"body": DEEP % (b"[" * 500, b"]" * 500)},
+     ["the body is nested 501 levels deep, and 500 are allowed"]),
+    (None, {"json_depth": 1}, {"body": DEEP % (b"[" * 500, b"]" * 500)},
+     ["the body is nested 501 levels deep, and 1 are allowed"]),
+    # to whoever reads UTF-16 its text ends behind the sign, so that its depth is another one
+    (None, {"duplicate_keys": False}, {"body": f'["\u2200",{"[" * 5000}'.encode("utf-16-le")}, []),
 ]
 
 
@@ -55,6 +65,41 @@ def test_call_without_the_form_is_told_everything(
 @given(st.binary(max_size=200))
 def test_no_body_breaks_the_look_at_its_form(body: bytes) -> None:
     form(None, {"json_depth": 5, "duplicate_keys": False}).misfits({}, None, {}, body)
+
+
+def seconds_to_look_at(body: bytes) -> float:
+    looked, began = form(None, {"json_depth": 500}), time.thread_time()
+    looked.misfits({}, None, {}, body)
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("body", [
+    b'"' + b'\\"' * 100_000, b'"' + b'\\"' * 100_000 + b"\\", b'"' + b"\\\\" * 100_000, b'\\"' * 100_000,
+    b'"[' * 100_000 + b'"', b'"' + b'a\\"[' * 50_000], ids=lambda body: repr(body[:6] + body[-2:]))
+def test_text_that_never_ends_takes_no_longer_than_one_that_does(body: bytes) -> None:
+    good = seconds_to_look_at(b'"' + b"ab" * 100_000 + b'"')
+    # looked at anew from each of its quotes it would take minutes
+    assert seconds_to_look_at(body) < 2 + 50 * good
+
+
+TEXTS = st.text() | st.text(alphabet='"\\[]{}\n\u20ac')
+DOCUMENTS = st.recursive(st.none() | st.integers() | TEXTS,
+                         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3))
+
+
+def depth_of(document: Any) -> int:
+    if not isinstance(document, (list, dict)):
+        return 0
+    return 1 + max(map(depth_of, document.values() if isinstance(document, dict) else document), default=0)
+
+
+@given(DOCUMENTS, st.booleans(), st.sampled_from([None, 2]))
+def test_depth_is_that_of_the_document_whatever_its_texts_hold(document: Any, ascii_only: bool, indent: Any) -> None:
+    body = json.dumps([[document]], ensure_ascii=ascii_only, indent=indent).encode()
+    deep = depth_of([[document]])
+    assert form(None, {"json_depth": deep}).misfits({}, None, {}, body) == []
+    assert [misfit.message for misfit in form(None, {"json_depth": deep - 1}).misfits({}, None, {}, body)] == [
+        f"the body is nested {deep} levels deep, and {deep - 1} are allowed"]
 
 
 def test_headers_change_in_order_and_whatever_their_case() -> None:

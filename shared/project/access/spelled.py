@@ -1,0 +1,62 @@
+"""What stands spelled out in a CEL expression, and so can be judged before any call comes.
+
+In:    an expression that compiles.
+Out:   texts, as they are written, and where: what functions are called with, which members are read.
+Never: the meaning of an expression; a text that is put together from others.
+"""
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+# raw texts first, in which a backslash is one; long quotes before short ones
+_TOKEN = re.compile(r"""
+    (?P<comment>//[^\n]*)
+  | (?P<text>[bB]?[rR][bB]?(?:\"{3}.*?\"{3} | '{3}.*?'{3} | "[^"\n]*" | '[^'\n]*')
+           | [bB]?(?:\"{3}(?:\\.|[^\\])*?\"{3} | '{3}(?:\\.|[^\\])*?'{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'))
+  | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<mark>\S)""", re.VERBOSE | re.DOTALL)
+_CLOSES = {"(": ")", "[": "]", "{": "}"}
+
+
+class Spelled(Struct, frozen=True):
+    """A token as it is written. `line` and `column` count from 1."""
+
+    text: str
+    kind: str
+    line: int
+    column: int
+
+
+def arguments(text: str) -> Iterator[tuple[str, Spelled]]:
+    """Texts that are the last argument of a call, each with the name of the function."""
+    tokens = _tokens(text)
+    # what stands before each bracket that is open
+    open_: list[str] = []
+    for index, token in enumerate(tokens):
+        if token.text in _CLOSES:
+            open_.append(tokens[index - 1].text if index else "")
+        elif token.text in _CLOSES.values():
+            open_.pop()
+        elif token.kind == "text" and open_ and tokens[index - 1].text in "(," and tokens[index + 1].text == ")":
+            yield open_[-1], token
+
+
+def members(text: str, of: str) -> Iterator[Spelled]:
+    """Members of a variable that the expression reads or asks for: `of["a"]`, `of.a`, `"a" in of`."""
+    tokens = _tokens(text)
+    for index, token in enumerate(tokens):
+        before, after = tokens[max(0, index - 2):index], tokens[index + 1:index + 3]
+        if token.text != of or (before and before[-1].text == "."):
+            continue
+        if len(before) == 2 and before[0].kind == "text" and before[1].text == "in":
+            yield before[0]
+        if len(after) == 2 and (after[0].text, after[1].kind) in {("[", "text"), (".", "word")}:
+            yield after[1]
+
+
+def _tokens(text: str) -> list[Spelled]:
+    return [Spelled(found[0], str(found.lastgroup), text.count("\n", 0, found.start()) + 1,
+                    found.start() - text.rfind("\n", 0, found.start()))
+            for found in _TOKEN.finditer(text) if found.lastgroup != "comment"]

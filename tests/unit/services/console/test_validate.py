@@ -1,0 +1,53 @@
+"""`weir validate` says where each mistake stands, and ends with 1."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.platform import ROOT
+
+OPERATIONS = "operations:\n  - {name: get-a, method: GET, path: /a, workflow: w}\n"
+WORKFLOW = "steps:\n  - id: answer\n    reply: {body: 1}\n"
+BAD = """policies:
+  - name: guard
+    action: reject
+    rules:
+      - when: 'method.matches("(")'
+      - header: {name: cookie, exists: true}
+"""
+GOOD = BAD.replace('"("', '"^P"').replace("cookie", "x-tenant")
+
+
+def validate(folder: Path, access: str, *options: str) -> subprocess.CompletedProcess[str]:
+    for name, text in (("weir.yaml", "name: p\n"), ("operations.yaml", OPERATIONS), ("access.yaml", access),
+                       ("workflows/w.yaml", WORKFLOW)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return subprocess.run([sys.executable, "-m", "services.console.cli.main", "validate", str(folder), *options],
+                          cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_mistakes_of_a_policy_are_printed_with_file_line_and_column(tmp_path: Path) -> None:
+    done = validate(tmp_path, BAD)
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path}/access.yaml:5:9: `matches` cannot take \"(\"")
+    assert second.startswith(f"{tmp_path}/access.yaml:6:18: no rule, limit or workflow ever sees the header cookie")
+    assert (first.endswith("[rule]"), second.endswith("[unseen]")) == (True, True)
+
+
+def test_mistakes_are_a_document_with_the_same_places(tmp_path: Path) -> None:
+    done = validate(tmp_path, BAD, "--json")
+    assert done.returncode == 1
+    assert [(one["file"], one["line"], one["column"], one["code"]) for one in json.loads(done.stdout)] == [
+        ("access.yaml", 5, 9, "rule"), ("access.yaml", 6, 18, "unseen")]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_project_without_mistakes_ends_with_zero(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = validate(tmp_path, GOOD, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == ("[]" if options else "p: 1 operations, 1 workflows, no problems")

@@ -1,0 +1,112 @@
+"""`explain` about callers that a JWT names ends as the decision about such a token does."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pydantic import ValidationError
+
+from services.control.api import Call, Desk
+from services.control.faults import NotFound
+from services.control.resources.access import Question, explain, show_matrix
+from shared.decision.book import PolicyBook
+from shared.decision.decide import decide
+from shared.decision.vault import Vault
+from tests.support.calls import NOW, OPERATIONS, SEAL, book, case
+from tests.support.fakes import StoppedClock
+from tests.support.issuer import Issuer
+
+ISSUER, OTHER = Issuer(), Issuer("https://other.example")
+SCHEMES = [{"issuer": ISSUER.name, "audience": "weir", "jwks": "https://id.example/keys", "client": "azp",
+            "roles": "/realm_access/roles"},
+           {"issuer": OTHER.name, "audience": "weir", "jwks": "https://other.example/keys"}]
+POLICIES = [{"name": "writers", "action": "reject", "operations": ["make-*"],
+             "rules": [{"role": {"is_not": "editor"}}]},
+            {"name": "tenants", "action": "reject", "rules": [{"claim": {"name": "tenant", "is": "closed"}}]}]
+EDITOR = {"azp": "shop", "realm_access": {"roles": ["editor"]}}
+
+
+def known(schemes: Any = SCHEMES, policies: Any = POLICIES, **more: Any) -> PolicyBook:
+    keys = {"https://id.example/keys": ISSUER.key_set, "https://other.example/keys": OTHER.key_set}
+    return book(policies, Vault(seal=SEAL, key_sets=keys), authentication={"jwt": schemes}, **more)
+
+
+async def told(known: PolicyBook, **question: Any) -> dict[str, Any]:
+    desk = cast(Desk, SimpleNamespace(book=known, clock=StoppedClock(NOW), store=None))
+    answer = await explain(Call(desk=desk, path={"project": "p"}, query={},
+                                body=Question.model_validate({"ip": "10.1.2.3", **question})))
+    return cast(dict[str, Any], answer.body)
+
+
+def caller(answer: dict[str, Any]) -> str:
+    found: str = next(check["saw"] for check in answer["checks"] if check["check"] == "caller")
+    return found
+
+
+@pytest.mark.parametrize("operation", ["get-thing", "make-thing", "open"])
+@pytest.mark.parametrize(("issuer", "claims"), [
+    (ISSUER, EDITOR), (ISSUER, {**EDITOR, "azp": "c"}), (ISSUER, {"azp": "c"}), (ISSUER, {}), (ISSUER, {"azp": 7}),
+    (ISSUER, {**EDITOR, "tenant": "closed"}), (ISSUER, {**EDITOR, "realm_access": {"roles": "reader editor"}}),
+    (OTHER, {"sub": "c"}), (OTHER, {"sub": "shop"}), (OTHER, {**EDITOR, "sub": "shop"})])
+async def test_claims_name_the_caller_and_its_roles_as_in_the_decision(
+        operation: str, issuer: Issuer, claims: dict[str, Any]) -> None:
+    here = known()
+    looked = case(here, operation, token=None, sealed={"jwt": issuer.token(NOW, **claims)})
+    decision = decide(looked)
+    answer = await told(here, operation=operation, params={"id": "7"}, claims={"iss": issuer.name, **claims})
+    assert answer["decision"]["code"] == decision.reason
+    assert caller(answer) == (f"client {looked.client}, roles {', '.join(sorted(looked.roles)) or 'none'}"
+                              if looked.client else "nobody")
+
+
+async def test_client_and_roles_can_be_said_without_claims() -> None:
+    here = known()
+    for question, client, code in (
+            ({"client": "shop"}, "client shop, roles none", "access-rejected"),
+            ({"client": "shop", "roles": ["editor"]}, "client shop, roles editor", "ok"),
+            ({"client": "shop", "claims": {"realm_access": {"roles": ["editor"]}}}, "client shop, roles editor", "ok"),
+            ({"client": "c"}, "client c, roles editor, reader", "ok"),
+            ({"client": "c", "roles": []}, "client c, roles none", "access-rejected"),
+            ({"client": "c", "claims": {"n": 1}}, "client c, roles none", "access-rejected"),
+            ({"client": "c", "claims": EDITOR}, "client shop, roles editor", "ok")):
+        answer = await told(here, operation="make-thing", **question)
+        assert (caller(answer), answer["decision"]["code"]) == (client, code), question
+        assert ("taken to have shown a JWT" in str(answer["notes"])) is (question not in (
+            {"client": "c"}, {"client": "c", "roles": []})), question
+
+
+async def test_token_of_an_issuer_that_is_not_trusted_is_refused() -> None:
+    answer = await told(known(), operation="make-thing", claims={**EDITOR, "iss": "https://evil.example"})
+    assert (answer["decision"]["code"], answer["checks"][-1]["check"]) == ("credentials-invalid", "caller")
+
+
+async def test_jwt_names_nobody_where_the_operation_takes_none() -> None:
+    narrow = known(operations=[{**one, "authentication": ["token"]} for one in OPERATIONS])
+    answer = await told(narrow, operation="make-thing", claims=EDITOR)
+    assert (caller(answer), answer["decision"]["code"]) == ("nobody", "credentials-missing")
+    assert "takes no JWT" in answer["notes"][0]
+    assert (await told(narrow, operation="make-thing", client="c"))["decision"]["code"] == "ok"
+
+
+async def test_client_that_nothing_can_name_is_not_found() -> None:
+    with pytest.raises(NotFound, match="has no client 'shop'; it has c, made"):
+        await told(known(schemes=[]), operation="get-thing", client="shop")
+
+
+def test_roles_are_somebodys() -> None:
+    with pytest.raises(ValidationError, match="say who has these roles"):
+        Question(operation="get-thing", roles=["editor"])
+
+
+async def test_matrix_has_a_row_for_the_tokens_of_each_issuer_where_an_operation_takes_them() -> None:
+    few = {"name": "few", "action": "accept", "rules": [{"role": "reader"}], "limits": [{"limit": 2, "per": "minute"}]}
+    operations = [{**one, "authentication": ["token"]} if one["name"] == "get-thing" else one for one in OPERATIONS]
+    known_ = known(policies=[*POLICIES[:1], few], operations=operations)
+    desk = cast(Desk, SimpleNamespace(book=known_))
+    cells = (await show_matrix(Call(desk=desk, path={"project": "p"}, query={}))).body
+    assert {(cell["operation"], cell["issuer"]): (cell["client"], cell["may"], cell["why"], cell["limits"])
+            for cell in cells if cell["issuer"]} == {
+        ("make-thing", ISSUER.name): ("*", "depends", "unless writers (role)", ["2 per minute by client, if role"]),
+        ("make-thing", OTHER.name): ("*", "depends", "unless writers (role)", ["2 per minute by client, if role"]),
+        ("open", ISSUER.name): ("*", "yes", "", ["2 per minute by client, if role"]),
+        ("open", OTHER.name): ("*", "yes", "", ["2 per minute by client, if role"])}

@@ -1,0 +1,103 @@
+"""Past requests are decided in the order of their times, wherever they stand and however polls cut them."""
+
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndTimestamp
+
+from services.control import past_requests
+from services.control.past_requests import PastRequests
+from shared.contracts import ids
+from shared.names import topics
+from shared.settings.kafka import KafkaSettings
+from tests.support.calls import NOW, book, case
+from tests.support.fakes import FakeRecord
+
+ONE, OTHER, INSIDE = (TopicPartition(topics.REQUESTS_EDGE, 0), TopicPartition(topics.REQUESTS_EDGE, 1),
+                      TopicPartition(topics.REQUESTS_INTERNAL, 0))
+LIVE = book([])
+
+
+class Consumer:
+    """Partitions; `sizes`: how many records of each one a poll brings."""
+
+    def __init__(self, times: dict[TopicPartition, list[int]], sizes: dict[TopicPartition, int]) -> None:
+        self._records = {place: [past_call(place, offset, time) for offset, time in enumerate(found)]
+                         for place, found in times.items()}
+        self._sizes, self._next, self._paused = sizes, dict.fromkeys(times, 0), set[TopicPartition]()
+        self._ends = {place: len(found) for place, found in self._records.items()}
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self._records)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {place: self._ends[place] for place in places}
+
+    async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[TopicPartition, Any]:
+        found = {place: next((one for one in self._records[place] if one.timestamp >= time_ms), None)
+                 for place, time_ms in times.items()}
+        return {place: one and OffsetAndTimestamp(one.offset, one.timestamp) for place, one in found.items()}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self._next[place] = offset
+
+    def pause(self, *places: TopicPartition) -> None:
+        self._paused.update(places)
+
+    async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[FakeRecord]]:
+        assert not self._paused.intersection(places)
+        polled = {place: self._records[place][self._next[place]:][:self._sizes[place]] for place in places}
+        for place, records in polled.items():
+            self._next[place] += len(records)
+            # the topics are written to meanwhile
+            self._records[place].append(past_call(place, len(self._records[place]), 10**9))
+        return polled
+
+    async def position(self, place: TopicPartition) -> int:
+        return self._next[place]
+
+    async def stop(self) -> None:
+        assert self._paused == {place for place, end in self._ends.items() if self._next[place] >= end}
+
+
+def past_call(place: TopicPartition, offset: int, time: int) -> FakeRecord:
+    request = case(LIVE, "open", token=None, request_id=ids.request_id(NOW + time)).request
+    return FakeRecord(topic=place.topic, partition=place.partition, offset=offset, timestamp=NOW + time,
+                      headers=list(request.to_headers()), value=b"")
+
+
+async def replayed(monkeypatch: pytest.MonkeyPatch, times: dict[TopicPartition, list[int]],
+                   sizes: dict[TopicPartition, int], since: int = 0, most: int = 10_000) -> dict[str, Any]:
+    async def consumer(*_: object) -> Consumer:
+        return Consumer(times, sizes)
+    monkeypatch.setattr(past_requests.connect, "lone_consumer", consumer)
+    draft = book([{"name": "fair", "action": "accept",
+                   "limits": [{"limit": 10, "per": "minute", "by": "project"}]}]).project("p")
+    assert draft is not None
+    return await PastRequests(KafkaSettings(), LIVE, most).run(draft, NOW + since)
+
+
+EVERY_4S = list(range(0, 3_600_000, 3750))
+# who has which of the calls: one after the other; much, little and nothing; one that ends after ten minutes
+SPREAD = [{ONE: EVERY_4S}, {ONE: EVERY_4S[::2], OTHER: EVERY_4S[1::2]},
+          {ONE: EVERY_4S[::2], OTHER: [], INSIDE: EVERY_4S[1::2]},
+          {ONE: EVERY_4S[:160:2], OTHER: [*EVERY_4S[1:160:4], *EVERY_4S[160:]], INSIDE: EVERY_4S[3:160:4]}]
+
+
+@pytest.mark.parametrize("sizes", [(500, 500, 500), (100, 20, 3), (1, 300, 50), (7, 1, 500)])
+@pytest.mark.parametrize("times", SPREAD)
+async def test_limits_admit_the_same_wherever_the_calls_stand_and_however_they_are_read(
+        monkeypatch: pytest.MonkeyPatch, times: dict[TopicPartition, list[int]], sizes: tuple[int, int, int]) -> None:
+    told = await replayed(monkeypatch, times, dict(zip((ONE, OTHER, INSIDE), sizes, strict=True)))
+    assert (told["requests"], told["records_read"], told["cut"]) == (960, 960, False)
+    assert told["admitted_after"] == 568
+
+
+async def test_replay_that_is_cut_has_the_oldest_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {ONE: [*range(0, 100, 2)], OTHER: [*range(1, 100, 2), 90_000]}
+    told = await replayed(monkeypatch, times, {ONE: 40, OTHER: 7}, since=10, most=30)
+    assert (told["requests"], told["records_read"], told["cut"]) == (30, 30, True)
+    assert told["admitted_after"] == 10
+    samples = [ids.made_ms(one) - NOW for change in told["changes"] for one in change["samples"]]
+    assert samples == [20, 21, 22, 23, 24]

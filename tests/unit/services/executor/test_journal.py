@@ -1,0 +1,189 @@
+"""Durable walks that end in the middle and are taken up again: what was decided and what was done stays."""
+
+import asyncio
+import base64
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from services.executor.journal import Journals
+from shared.contracts.sealed import Seal
+from shared.errors import UpstreamFailed
+from shared.runtime.tasks import Tasks
+from shared.store.journal import Note
+from tests.unit.services.executor.test_run import nowhere, perform
+
+Json = dict[str, Any]
+ANSWER: Json = {"id": "answer", "reply": {"body": "{% steps.way %}"}}
+
+
+class Kept:
+    """Stands for the store: all notes of all journals."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, bytes] = {}
+        self.walk = 0
+
+    async def begin(self, *_: Any) -> tuple[int, dict[str, bytes]]:
+        self.walk += 1
+        return self.walk, dict(self.notes)
+
+    async def write(self, _: Any, notes: Sequence[Note]) -> list[bool]:
+        self.notes |= {path: value for _, walk, path, value, _ in notes if walk == self.walk}
+        return [walk == self.walk for _, walk, _, _, _ in notes]
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    found = Kept()
+    monkeypatch.setattr("services.executor.journal.begin", found.begin)
+    monkeypatch.setattr("services.executor.journal.write", found.write)
+    return found
+
+
+@pytest.fixture
+async def journals(kept: Kept) -> Journals:
+    return Journals(nowhere(), Tasks(), Seal(base64.urlsafe_b64encode(bytes(32)).decode()))
+
+
+class Outside:
+    """Remembers bodies by path and key of the effect; `fails`: how often a path does; `hangs`: until it is told."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self.fails: dict[str, int] = {}
+        self.hangs: set[str] = set()
+        self.hung = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked[request.path][request.headers["idempotency-key"]].append(await request.text())
+        if request.path in self.hangs:
+            self.hung.set()
+            await asyncio.sleep(5)
+        if self.fails.get(request.path, 0) > 0:
+            self.fails[request.path] -= 1
+            return web.Response(status=500)
+        return web.json_response(request.path)
+
+    def keys(self, path: str) -> list[str]:
+        return list(self.asked[path])
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[tuple[Outside, str]]:
+    found = Outside()
+    application = web.Application()
+    application.router.add_post("/{path:.*}", found.handle)
+    async with TestServer(application) as server:
+        yield found, str(server.make_url("")).rstrip("/")
+
+
+def post(step_id: str, base: str, body: Any = None) -> Json:
+    return {"id": step_id, "http": {"method": "POST", "url": f"{base}/{step_id}", "body": body}}
+
+
+async def killed(outside: Outside, steps: list[Json], **more: Any) -> None:
+    """A walk that ends inside the call that hangs."""
+    walk = asyncio.create_task(perform(steps, workflow={"durable": True}, **more))
+    await asyncio.wait_for(outside.hung.wait(), 5)
+    walk.cancel()
+    await asyncio.wait([walk])
+    outside.hangs.clear()
+
+
+def way_by(kind: str, base: str, name: str) -> Json:
+    """Calls `a1` and `a2` when `name` is drawn, `b1` and `b2` otherwise."""
+    one, other = [post("a1", base), post("a2", base)], [post("b1", base), post("b2", base)]
+    if kind == "branch":
+        return {"branch": {"if": f"trigger.drawn = '{name}'", "then": one, "else": other}}
+    return {"switch": {"value": "{% trigger.drawn %}", "cases": {name: one}, "default": other}}
+
+
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize(("kind", "name", "drawn", "taken", "given"), [
+    ("branch", "x", ["x", "y"], "a", "then"), ("branch", "x", ["y", "x"], "b", "else"),
+    ("switch", "x", ["x", "y"], "a", "x"), ("switch", "x", ["y", "x"], "b", "default"),
+    ("switch", "default", ["default", "y"], "a", "default"), ("switch", "default", ["y", "default"], "b", "default")])
+async def test_way_that_was_taken_is_taken_again_whatever_its_expression_gives_now(
+        kind: str, name: str, drawn: list[str], taken: str, given: str, mask: bool, kept: Kept, journals: Journals,
+        outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    system.hangs = {"/a2", "/b2"}
+    steps = [{"id": "way", "mask": mask, **way_by(kind, base, name)}, ANSWER]
+    await killed(system, steps, journals=journals, trigger={"drawn": drawn[0]})
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": drawn[1]})
+    assert made.body == f'"{given}"'.encode()
+    assert {path: len(keys) for path, keys in system.asked.items()} == {f"/{taken}1": 1, f"/{taken}2": 1}
+    assert (b"sealed" in kept.notes["way/way"]) == mask
+
+
+def holders(base: str) -> list[tuple[Json, str]]:
+    """Steps that hold others, and where `pay` stands in the first try of each and in the second."""
+    held = [{"id": "draw", "transform": {"value": "{% $random() %}"}}, post("pay", base, {"sum": "{% steps.draw %}"}),
+            post("flaky", base)]
+    return [({"branch": {"if": "true", "then": held}}, "r/blk{}/pay"),
+            ({"parallel": {"branches": {"one": held}}}, "r/blk{}/pay"),
+            ({"loop": {"over": [1], "steps": held}}, "r/blk{}[0]/pay"),
+            ({"loop": {"over": [1], "steps": [{"id": "in", "branch": {"if": "true", "then": held}}]}},
+             "r/blk{}[0]/in/pay")]
+
+
+@pytest.mark.parametrize("number", range(4), ids=["branch", "parallel", "loop", "branch in a loop"])
+async def test_each_try_of_a_step_that_holds_others_has_effects_of_its_own(
+        number: int, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, place = holders(base)[number]
+    system.fails = {"/flaky": 2}
+    made, _ = await perform([{"id": "blk", "retry": {"attempts": 3, "delay": "1ms"}, **step}, ANSWER],
+                            workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert system.keys("/pay") == [place.format(which) for which in ("", "#2", "#3")]
+    bodies = [body for asked in system.asked["/pay"].values() for body in asked]
+    assert len(set(bodies)) == len(bodies) == 3
+
+
+async def test_walk_that_ends_in_a_further_try_goes_on_in_that_try(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 3, "delay": "1ms"}, **step}, post("last", base), ANSWER]
+    system.fails, system.hangs = {"/flaky": 1}, {"/last"}
+    await killed(system, steps, journals=journals)
+    made, scene = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert {path: {key: len(bodies) for key, bodies in keys.items()} for path, keys in system.asked.items()} == {
+        "/pay": {"r/blk/pay": 1, "r/blk#2/pay": 1}, "/flaky": {"r/blk/flaky": 1, "r/blk#2/flaky": 1},
+        "/last": {"r/last": 2}}
+    # the trigger, the block, twice what stands in it, the last call and the answer
+    assert (scene.tally.tasks, scene.tally.retries) == (1 + 1 + 2 * 3 + 2, 1)
+
+
+async def test_execution_that_failed_in_its_last_try_goes_on_there(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 2, "delay": "1ms"}, **step}, ANSWER]
+    system.fails = {"/flaky": 2}
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert isinstance(error, UpstreamFailed)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert made.status == 200
+    assert system.keys("/pay") == ["r/blk/pay", "r/blk#2/pay"]
+    assert {key: len(bodies) for key, bodies in system.asked["/flaky"].items()} == {
+        "r/blk/flaky": 1, "r/blk#2/flaky": 2}
+
+
+async def test_error_that_no_try_follows_is_not_noted(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, _ = holders(base)[0]
+    steps = [{"id": "blk", "retry": {"attempts": 2, "delay": "1ms", "on": ["timeout"]}, **step}, ANSWER]
+    system.fails = {"/flaky": 1}
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert isinstance(error, UpstreamFailed)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert (made.status, system.keys("/flaky")) == (200, ["r/blk/flaky"])

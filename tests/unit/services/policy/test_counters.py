@@ -1,0 +1,32 @@
+"""Amounts while the store is away: what an instance lets in by itself."""
+
+import pytest
+
+from services.policy.counters import Counters
+from shared.decision.amounts import Ask
+from shared.project.access.budgets import Demand, Kind
+from shared.telemetry.metrics import Metrics
+from tests.support.fakes import StoppedClock
+from tests.unit.services.executor.test_run import nowhere
+
+
+@pytest.mark.parametrize("demand", [
+    Demand("k", Kind.WINDOW, 20, 60_000, 1, 1, True, "n"), Demand("k", Kind.BUCKET, 60, 60_000, 20, 1, True, "n"),
+    Demand("k", Kind.CONCURRENT, 20, 0, 0, 1, True, "n")], ids=lambda demand: demand.kind.name)
+async def test_instances_without_a_store_admit_together_no_more_at_once_than_with_one(demand: Demand) -> None:
+    clock, let_in = StoppedClock(), 0
+    for _ in range(3):
+        kept = Counters(nowhere(), clock, Metrics(), instances=3, rest_ms=60_000)
+        asks = [Ask(str(number), clock.now_ms() + 300_000, [demand]) for number in range(60)]
+        let_in += sum(outcome.wait_ms == 0 for outcome, in await kept.spend(asks))
+    assert let_in == 18, "a third of 20 each"
+
+
+async def test_place_of_a_call_that_is_not_going_to_run_is_free_again_without_the_store() -> None:
+    clock = StoppedClock()
+    kept = Counters(nowhere(), clock, Metrics(), instances=3, rest_ms=60_000)
+    demand = Demand("k", Kind.CONCURRENT, 3, 0, 0, 1, True, "n")
+    asks = [Ask(request_id, clock.now_ms() + 300_000, [demand]) for request_id in "ab"]
+    assert [outcome.wait_ms for outcome, in await kept.spend(asks)] == [0, 1000]
+    await kept.release("a", ["k"])
+    assert (await kept.spend(asks[1:]))[0][0].wait_ms == 0

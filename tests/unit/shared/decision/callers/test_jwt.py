@@ -1,0 +1,194 @@
+"""Whom a JWT names: what is refused and why, whatever is signed; of several issuers the one that it names."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+
+from shared.names.reasons import Reason
+from tests.support.callers import ISSUER, OTHER, SCHEME, URL, S, by, known
+from tests.support.calls import NOW
+from tests.support.issuer import Issuer
+
+THEIR_URL = "https://other.example/keys"
+TWO_ISSUERS = {"jwt": [SCHEME, {**SCHEME, "issuer": OTHER.name, "jwks": THEIR_URL}]}
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA", "Ed25519"])
+def test_token_of_the_issuer_names_client_roles_and_claims(algorithm: str) -> None:
+    token = ISSUER.token(NOW, algorithm, realm={"roles": ["reader", "chief"]}, org=7)
+    for audience in ("weir", ["x", "weir"]):
+        decision, looked = by({"jwt": ISSUER.token(NOW, algorithm, aud=audience)})
+        assert decision.reason is Reason.OK
+    decision, looked = by({"jwt": token})
+    assert (decision.reason, looked.client, looked.roles) == (Reason.OK, "shop", {"reader", "chief"})
+    assert looked.facts.claims["org"] == 7
+
+
+BAD: list[tuple[dict[str, Any], dict[str, Any], Reason]] = [
+    ({"iss": "https://evil.example"}, {}, Reason.CREDENTIALS_INVALID),
+    ({"aud": "other"}, {}, Reason.CREDENTIALS_INVALID),
+    ({"aud": None}, {}, Reason.CREDENTIALS_INVALID), ({"exp": S - 60}, {}, Reason.CREDENTIALS_EXPIRED),
+    ({"exp": S - 59}, {}, Reason.OK), ({"exp": None}, {}, Reason.CREDENTIALS_INVALID),
+    ({"exp": "soon"}, {}, Reason.CREDENTIALS_INVALID), ({"exp": True}, {}, Reason.CREDENTIALS_INVALID),
+    ({"nbf": S + 61}, {}, Reason.CREDENTIALS_INVALID), ({"nbf": S + 60}, {}, Reason.OK),
+    ({"sub": ""}, {}, Reason.CREDENTIALS_INVALID), ({"sub": 5}, {}, Reason.CREDENTIALS_INVALID),
+    ({"sub": "x" * 201}, {}, Reason.CREDENTIALS_INVALID), ({"sub": None}, {}, Reason.CREDENTIALS_INVALID),
+    ({}, {"kid": "none-such"}, Reason.CREDENTIALS_INVALID),
+    ({}, {"kid": "https://id.example-rsa"}, Reason.CREDENTIALS_INVALID),
+]
+
+
+@pytest.mark.parametrize(("claims", "header", "reason"), BAD, ids=[f"{claims}{header}" for claims, header, _ in BAD])
+def test_token_is_refused_for_its_own_reason(claims: dict[str, Any], header: dict[str, Any], reason: Reason) -> None:
+    decision, _ = by({"jwt": ISSUER.token(NOW, header=header, **claims)})
+    assert decision.reason is reason
+    if decision.refusal is not None:
+        assert decision.refusal.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def of_claims(payload: bytes) -> str:
+    key = ISSUER.keys["ES256"]
+    return jws.serialize_compact({"alg": "ES256", "kid": str(key.kid)}, payload, key)
+
+
+GOOD = {"iss": ISSUER.name, "aud": "weir", "sub": "shop", "exp": S + 300}
+HUGE, ODD = 10 ** 400, [{}, {"a": 1}, [], [[]], "", "weir", "1e9", None, True, False, float("nan"), float("inf"), -1.5]
+
+
+@pytest.mark.parametrize(("claim", "value", "reason"), [
+    *(("exp", value, "`exp`") for value in ("1e9", {}, [S + 9], None, True)),
+    *(("nbf", value, "`nbf`") for value in ("1e9", {}, [S - 9], None, False)),
+    *(("iat", value, "`iat`") for value in ("1e9", {}, [S - 9], None, False)),
+    *(("iss", value, "issuer") for value in ({}, [ISSUER.name], None, 5, True)),
+    *(("aud", value, "`aud`") for value in ({}, {"weir": 1}, 5, None, True, [["weir"]], ["weir", {}], ["weir", 5])),
+    *((claim, value, "cannot be verified") for claim in ("exp", "nbf", "iat", "iss", "aud", "sub", "more")
+      for value in (float("nan"), float("inf"), -float("inf"), HUGE, [{"deep": float("nan")}], "\ud800"))])
+def test_claim_of_a_wrong_type_is_refused_by_its_name(claim: str, value: Any, reason: str) -> None:
+    decision, _ = by({"jwt": of_claims(json.dumps({**GOOD, claim: value}).encode())})
+    assert decision.reason is Reason.CREDENTIALS_INVALID
+    assert reason in str(decision.refusal)
+
+
+@pytest.mark.parametrize("iat", [S, S + 0.5, S + 400])
+def test_time_of_issue_is_a_number_and_judges_nothing(iat: float) -> None:
+    assert by({"jwt": ISSUER.token(NOW, iat=iat, nbf=S - 0.5, exp=S + 0.5)})[0].reason is Reason.OK
+
+
+TEXTS = st.text(st.characters() | st.just("\ud800"), max_size=9)
+ANY_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(ODD) | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=9)
+LOOKING = known(policies=[
+    {"name": "rule", "action": "reject", "rules": [{"claim": {"name": "/more/a", "is": "x"}}]},
+    {"name": "when", "action": "reject", "rules": [{"when": "claim.more == 'x' || size(claim) > 40"}]},
+    {"name": "fair", "action": "accept", "limits": [{"limit": 1_000_000, "per": "day", "by": "claim:more"}]}])
+
+
+@given(st.dictionaries(st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "realm", "more"]), ANY_JSON))
+def test_no_claims_break_the_decision(claims: dict[str, Any]) -> None:
+    decision, looked = by({"jwt": of_claims(json.dumps({**GOOD, **claims}).encode())}, LOOKING)
+    assert decision.reason in {
+        Reason.OK, Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_EXPIRED, Reason.ACCESS_REJECTED}
+    assert looked.client.encode() or decision.reason is not Reason.OK
+
+
+@pytest.mark.parametrize("begin", ["[", '{"a":'])
+@pytest.mark.parametrize(("levels", "reason"), [(99, Reason.OK), (100, Reason.CREDENTIALS_INVALID),
+                                                (1_000, Reason.CREDENTIALS_INVALID)])
+def test_claims_are_nested_no_deeper_than_rules_can_read(begin: str, levels: int, reason: Reason) -> None:
+    deep = begin * levels + "1" + {"[": "]"}.get(begin, "}") * levels
+    payload = json.dumps({**GOOD, "more": 0})[:-2] + deep + "}"
+    assert by({"jwt": of_claims(payload.encode())}, LOOKING)[0].reason is reason
+
+
+@given(ANY_JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40) | st.sampled_from(
+    [b"[" * 90_000, b'{"a":' * 20_000, b'{"exp":1' + b"0" * 5_000 + b"}"]))
+def test_what_is_signed_may_be_anything(payload: bytes) -> None:
+    for here in (LOOKING, known(TWO_ISSUERS)):
+        assert by({"jwt": of_claims(payload)}, here)[0].reason is Reason.CREDENTIALS_INVALID
+
+
+def encoded(part: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def forged(algorithm: str, key: bytes, kid: str) -> str:
+    claims = {"iss": ISSUER.name, "aud": "weir", "sub": "boss", "exp": S + 300}
+    text = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims)}"
+    mac = hmac.new(key, text.encode(), hashlib.sha256).digest() if key else b""
+    return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def test_algorithm_cannot_be_confused() -> None:
+    public = ISSUER.keys["RS256"].as_pem(private=False)
+    kid = str(ISSUER.keys["RS256"].kid)
+    for token in (forged("HS256", public, kid), forged("none", b"", kid), forged("HS256", b"", kid),
+                  forged("RS256", public, kid), forged("ES256", public, str(ISSUER.keys["ES256"].kid))):
+        decision, _ = by({"jwt": token})
+        assert decision.reason is Reason.CREDENTIALS_INVALID, token
+    narrow = known({"jwt": [{**SCHEME, "algorithms": ["RS256"]}]})
+    assert by({"jwt": ISSUER.token(NOW, "ES256")}, narrow)[0].reason is Reason.CREDENTIALS_INVALID
+    assert by({"jwt": ISSUER.token(NOW, "RS256")}, narrow)[0].reason is Reason.OK
+
+
+def test_token_of_another_issuer_or_with_changed_claims_is_refused() -> None:
+    head, _, tail = ISSUER.token(NOW).split(".")
+    changed = f"{head}.{encoded({'iss': ISSUER.name, 'aud': 'weir', 'sub': 'boss', 'exp': S + 300})}.{tail}"
+    for token in (changed, OTHER.token(NOW, iss=ISSUER.name), "a.b.c", "..", f"{head}..{tail}"):
+        assert by({"jwt": token})[0].reason is Reason.CREDENTIALS_INVALID
+
+
+def test_verified_token_still_expires() -> None:
+    same, token = known(), ISSUER.token(NOW)
+    assert by({"jwt": token}, same)[0].reason is Reason.OK
+    assert by({"jwt": token}, same, now_ms=NOW + 400_000)[0].reason is Reason.CREDENTIALS_EXPIRED
+
+
+def test_missing_keys_are_named_so_that_they_can_be_fetched() -> None:
+    decision, looked = by({"jwt": ISSUER.token(NOW)}, known(key_sets={}))
+    assert (decision.reason, looked.wanted_keys) == (Reason.UNAVAILABLE, URL)
+    decision, looked = by({"jwt": OTHER.token(NOW, iss=ISSUER.name)})
+    assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, URL)
+    assert by({"jwt": ISSUER.token(NOW)})[1].wanted_keys == ""
+
+
+@pytest.mark.parametrize(("theirs", "reason", "wanted"), [
+    ({URL: ISSUER.key_set, THEIR_URL: OTHER.key_set}, Reason.OK, ""),
+    ({THEIR_URL: OTHER.key_set}, Reason.OK, ""),
+    ({URL: ISSUER.key_set}, Reason.UNAVAILABLE, THEIR_URL),
+    ({URL: ISSUER.key_set, THEIR_URL: ISSUER.key_set}, Reason.CREDENTIALS_INVALID, THEIR_URL),
+    ({}, Reason.UNAVAILABLE, THEIR_URL)], ids=["all", "own", "other", "unknown", "none"])
+def test_of_two_issuers_only_the_one_that_the_token_names_is_asked(
+        theirs: dict[str, Any], reason: Reason, wanted: str) -> None:
+    for schemes in (TWO_ISSUERS["jwt"], TWO_ISSUERS["jwt"][::-1]):
+        decision, looked = by({"jwt": OTHER.token(NOW)}, known({"jwt": schemes}, key_sets=theirs))
+        assert (decision.reason, looked.wanted_keys) == (reason, wanted)
+
+
+@pytest.mark.parametrize("token", [
+    Issuer("https://third.example").token(NOW), "a.b.c", "..", f"x.{encoded([1])}.x", f"x.{encoded({'iss': {}})}.x"])
+def test_keys_are_not_fetched_for_a_token_of_an_issuer_that_nobody_trusts(token: str) -> None:
+    for schemes in (TWO_ISSUERS["jwt"], TWO_ISSUERS["jwt"][:1]):
+        for key_sets in ({}, {URL: ISSUER.key_set}):
+            decision, looked = by({"jwt": token}, known({"jwt": schemes}, key_sets=key_sets))
+            assert (decision.reason, looked.wanted_keys) == (Reason.CREDENTIALS_INVALID, "")
+
+
+def test_refusal_of_a_token_is_told_by_its_own_issuer() -> None:
+    both = known(TWO_ISSUERS, key_sets={URL: ISSUER.key_set, THEIR_URL: OTHER.key_set})
+    assert by({"jwt": OTHER.token(NOW, exp=S - 99)}, both)[0].reason is Reason.CREDENTIALS_EXPIRED
+
+
+def test_issuer_that_is_listed_twice_is_asked_both_times() -> None:
+    here = known({"jwt": [SCHEME, {**SCHEME, "jwks": THEIR_URL, "audience": "other"}]},
+                 key_sets={THEIR_URL: ISSUER.key_set})
+    decision, looked = by({"jwt": ISSUER.token(NOW, aud="other")}, here)
+    assert (decision.reason, looked.wanted_keys) == (Reason.OK, "")
+    assert by({"jwt": ISSUER.token(NOW)}, here)[0].reason is Reason.UNAVAILABLE

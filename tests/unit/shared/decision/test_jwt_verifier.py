@@ -1,0 +1,61 @@
+"""What was verified once is remembered as long as the key set stands that it was verified with, and no longer."""
+
+import pytest
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from shared.decision import jwt_verifier
+from shared.decision.jwt_verifier import JwtVerifier
+from shared.project.access.authentication import Jwt
+from tests.support.calls import NOW
+from tests.support.issuer import Issuer
+
+ISSUER, OTHER = Issuer(), Issuer("https://other.example")
+SCHEME = Jwt.model_validate({"issuer": ISSUER.name, "audience": "weir", "jwks": "https://id.example/keys"})
+# another key under the same id: the signature alone tells them apart
+SAME_ID = Issuer(ISSUER.name)
+
+
+def accepted(verifier: JwtVerifier, token: str, keys: KeySet, scheme: Jwt = SCHEME) -> bool:
+    try:
+        return verifier.claims(token, scheme, keys)["iss"] == ISSUER.name
+    except (JoseError, ValueError, LookupError):
+        return False
+
+
+@pytest.mark.parametrize("after", [OTHER, SAME_ID])
+def test_token_of_a_withdrawn_key_is_refused_however_many_key_sets_come(after: Issuer) -> None:
+    verifier, token = JwtVerifier(), ISSUER.token(NOW)
+    let_in = []
+    for _ in range(50):
+        assert accepted(verifier, token, ISSUER.key_set)
+        # each is made where the one before it lay
+        let_in += [accepted(verifier, token, after.key_set) for _ in range(20)]
+    assert not any(let_in)
+
+
+def test_token_is_verified_once_a_key_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = []
+    decode = jwt_verifier.jwt.decode
+    monkeypatch.setattr(jwt_verifier.jwt, "decode", lambda token, *rest, **more: (
+        verified.append(token), decode(token, *rest, **more))[1])
+    verifier, token, keys = JwtVerifier(), ISSUER.token(NOW), ISSUER.key_set
+    assert all(accepted(verifier, token, keys) for _ in range(9))
+    assert len(verified) == 1
+    fresh = ISSUER.key_set
+    assert all(accepted(verifier, token, fresh) for _ in range(9))
+    assert len(verified) == 2
+
+
+def test_what_one_scheme_takes_another_with_fewer_algorithms_does_not() -> None:
+    verifier, token, keys = JwtVerifier(), ISSUER.token(NOW, "ES256"), ISSUER.key_set
+    narrow = SCHEME.model_copy(update={"algorithms": ("RS256",)})
+    assert accepted(verifier, token, keys)
+    assert not accepted(verifier, token, keys, narrow)
+
+
+def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwt_verifier, "_MAX_VERIFIED", 3)
+    verifier, keys = JwtVerifier(), ISSUER.key_set
+    assert all(accepted(verifier, ISSUER.token(NOW, jti=str(number)), keys) for number in range(10))
+    assert len(verifier._verified) <= 3

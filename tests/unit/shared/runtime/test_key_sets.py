@@ -1,0 +1,171 @@
+"""Key sets are loaded whole, however they arrive, and hold what their issuer publishes now."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+from aiohttp import web
+
+from shared.decision.vault import Vault
+from shared.runtime.key_sets import KeySets
+from shared.runtime.tasks import Tasks
+from tests.support.fakes import StoppedClock
+from tests.support.issuer import Issuer
+
+ISSUER, OTHER = Issuer(), Issuer("https://other.example")
+
+
+class Publisher:
+    """Sends a document piece by piece, each once the one before it has arrived."""
+
+    def __init__(self) -> None:
+        self.pieces: Sequence[bytes] = ()
+        self.status, self.asked, self.url = 200, 0, ""
+
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        self.asked += 1
+        response = web.StreamResponse(status=self.status)
+        response.content_length = sum(map(len, self.pieces))
+        await response.prepare(request)
+        for piece in self.pieces:
+            await response.write(piece)
+            await asyncio.sleep(0.02)
+        return response
+
+
+@asynccontextmanager
+async def publishing(*pieces: bytes) -> AsyncIterator[Publisher]:
+    publisher, application = Publisher(), web.Application()
+    publisher.pieces = pieces
+    application.router.add_get("/keys", publisher.send)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    publisher.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
+    try:
+        yield publisher
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def feeding(vault: Vault, clock: StoppedClock | None = None) -> AsyncIterator[KeySets]:
+    tasks = Tasks()
+    key_sets = KeySets(vault, clock or StoppedClock(), tasks)
+    await key_sets.start()
+    try:
+        yield key_sets
+    finally:
+        await key_sets.stop()
+        await tasks.stop()
+
+
+def published(issuer: Issuer = ISSUER, *, padded_to: int = 0) -> bytes:
+    """A document, filled up by a member that nobody reads."""
+    document = orjson.dumps(issuer.published)
+    padding = max(0, padded_to - len(document) - len(b',"more":""'))
+    return orjson.dumps({**issuer.published, "more": "x" * padding}) if padded_to else document
+
+
+def ids(vault: Vault, url: str) -> set[str | None]:
+    return {key.kid for key in vault.key_sets[url]}
+
+
+def kids(issuer: Issuer) -> set[str | None]:
+    return {key.kid for key in issuer.keys.values()}
+
+
+async def loaded(*pieces: bytes) -> bool:
+    vault = Vault()
+    async with publishing(*pieces) as publisher, feeding(vault) as key_sets:
+        await key_sets.refresh(publisher.url)
+        return publisher.url in vault.key_sets and ids(vault, publisher.url) == kids(ISSUER)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+async def test_key_set_that_arrives_in_several_pieces_is_loaded_whole(count: int) -> None:
+    document = published()
+    length = -(-len(document) // count)
+    assert await loaded(*(document[at:at + length] for at in range(0, len(document), length)))
+
+
+@pytest.mark.parametrize(("size", "fits"), [(70_000, True), (300_000, True), (1_000_000, True), (1_000_001, False)])
+async def test_large_key_set_is_loaded_up_to_the_bound(size: int, fits: bool) -> None:
+    document = published(padded_to=size)
+    assert len(document) == size
+    assert await loaded(document) is fits
+
+
+async def test_what_is_no_key_set_is_not_taken_and_the_one_before_it_stays(
+        caplog: pytest.LogCaptureFixture) -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, feeding(vault) as key_sets:
+        await key_sets.refresh(publisher.url)
+        for pieces, status in (([published(OTHER)[:-9]], 200), ([published(OTHER, padded_to=1_100_000)], 200),
+                               ([published(OTHER)], 404), ([b"[]"], 200), ([b'{"keys": [5]}'], 200),
+                               ([b'{"keys": []}'], 200)):
+            publisher.pieces, publisher.status = pieces, status
+            await key_sets.refresh(publisher.url)
+        assert ids(vault, publisher.url) == kids(ISSUER)
+        assert publisher.asked == 7
+    assert [record.message for record in caplog.records if "larger than 1000000 bytes" in record.message]
+
+
+async def test_key_set_is_read_from_a_file_up_to_the_bound(tmp_path: Path) -> None:
+    vault, file = Vault(), tmp_path / "key set.json"
+    async with feeding(vault) as key_sets:
+        url = file.as_uri()
+        await key_sets.refresh(url)
+        assert url not in vault.key_sets
+        file.write_bytes(published())
+        await key_sets.refresh(url)
+        assert ids(vault, url) == kids(ISSUER)
+        file.write_bytes(published(OTHER, padded_to=1_000_001))
+        await key_sets.refresh(url)
+        assert ids(vault, url) == kids(ISSUER)
+
+
+async def test_key_that_is_published_no_more_is_forgotten() -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, feeding(vault) as key_sets:
+        await key_sets.refresh(publisher.url)
+        left = [key for key in ISSUER.published["keys"] if key["kty"] != "RSA"]
+        publisher.pieces = [orjson.dumps({"keys": left})]
+        await key_sets.refresh(publisher.url)
+        assert ids(vault, publisher.url) == kids(ISSUER) - {ISSUER.keys["RS256"].kid}
+
+
+async def test_secret_and_encryption_keys_are_left_out() -> None:
+    vault = Vault()
+    odd = [{"kty": "oct", "k": "AAAA", "kid": "secret"}, {**ISSUER.published["keys"][0], "kid": "enc", "use": "enc"}]
+    async with publishing(orjson.dumps({"keys": [*odd, *ISSUER.published["keys"]]})) as publisher, \
+            feeding(vault) as key_sets:
+        await key_sets.refresh(publisher.url)
+        assert ids(vault, publisher.url) == kids(ISSUER)
+
+
+async def test_address_is_asked_at_once_when_it_is_new_and_again_after_a_rest() -> None:
+    vault, clock = Vault(), StoppedClock()
+    async with publishing(published()) as publisher, feeding(vault, clock) as key_sets:
+        for _ in range(2):
+            key_sets.want([publisher.url])
+            await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "key set"))
+        assert (publisher.asked, ids(vault, publisher.url)) == (1, kids(ISSUER))
+        assert not key_sets.worth_asking(publisher.url)
+        clock.now += 10_000
+        assert key_sets.worth_asking(publisher.url)
+
+
+async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, feeding(vault) as key_sets:
+        waiting = [asyncio.create_task(key_sets.refresh(publisher.url)) for _ in range(20)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.gather(*waiting[1:])
+        assert (publisher.asked, ids(vault, publisher.url)) == (1, kids(ISSUER))
+        await key_sets.refresh(publisher.url)
+        assert publisher.asked == 2
