@@ -226,6 +226,26 @@ def test_observed_limit_reports_and_lets_in() -> None:
     assert [looked.observed for _, looked in whole] == [[], ["fair:limit"]]
 
 
+LIMITS = st.lists(st.sampled_from([
+    {"limit": 2, "per": "minute"}, {"limit": 1, "per": "second", "burst": 2}, {"concurrent": 2},
+    {"limit": 60, "per": "minute", "smooth": True}, {"limit": 3, "per": "day", "calendar": "Europe/Berlin"},
+    {"limit": 6, "per": "hour", "cost": 2}, {"limit": 1, "per": "minute", "by": ["ip"]}]), max_size=3, unique_by=str)
+WAYS = st.lists(st.tuples(st.integers(0, 30_000), st.sampled_from(["10.1.2.3", "::1"])), max_size=12)
+
+
+@given(LIMITS, LIMITS, WAYS)
+def test_observed_limits_never_change_what_enforced_ones_decide(
+        enforced: list[dict[str, Any]], observed: list[dict[str, Any]], ways: list[tuple[int, str]]) -> None:
+    named = [{**one, "name": f"l{number}"} for number, one in enumerate(enforced)]
+    tried = [{**one, "name": f"o{number}", "mode": "observe"} for number, one in enumerate(observed)]
+    times = accumulate(gap for gap, _ in ways)
+    asked = [{"now_ms": NOW + time, "client_ip": address, "request_id": f"r{number}"}
+             for number, (time, (_, address)) in enumerate(zip(times, ways, strict=True))]
+    alone, beside = calls(limited(*named), *asked), calls(limited(*tried, *named), *asked)
+    assert [(one.reason, str(one.refusal)) for one, _ in alone] == [(one.reason, str(one.refusal)) for one, _ in beside]
+    assert [looked.answer_headers for _, looked in alone] == [looked.answer_headers for _, looked in beside]
+
+
 def test_call_that_holds_a_place_names_what_it_gives_back() -> None:
     found = calls(limited({"concurrent": 1}, MINUTE | {"limit": 9}), {}, {})
     assert [len(looked.holds) for _, looked in found] == [1, 1], "the same request id twice is one call"
