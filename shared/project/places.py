@@ -65,9 +65,15 @@ def read(file: str, text: str) -> Source:
     if len(text) > _MAX_CHARS:
         source.problems.append(source.problem((), "file-too-large", f"a file may have {_MAX_CHARS} characters"))
         return source
+    yaml = YAML(typ="safe", pure=True)
+    no_json: list[tuple[tuple[Key, ...], str, str]] = []
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
-        source.data = YAML(typ="safe", pure=True).load(text)
+        node = yaml.compose(text)
+        if node is not None:
+            # before data are made of it: what `<<` takes over becomes part of the node then
+            _note(node, source.places)
+            no_json += _no_json(node)
+            source.data = yaml.constructor.construct_document(node)
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -79,11 +85,9 @@ def read(file: str, text: str) -> Source:
         source.problems.append(Problem(file, 1, 1, "yaml", f"not usable YAML: {str(exc).splitlines()[0][:200]}"))
         source.data = None
         return source
-    if node is not None:
-        _note(node, source.places)
-        source.problems += [source.problem(path, code, message) for path, code, message in _no_json(node)]
-        source.problems += [source.problem(path, "json", "this number is beyond those of JSON; in quotes it is a text")
-                            for path in _beyond_json(source.data)]
+    source.problems += [source.problem(path, code, message) for path, code, message in no_json]
+    source.problems += [source.problem(path, "json", "this number is beyond those of JSON; in quotes it is a text")
+                        for path in _beyond_json(source.data)]
     deepest = max(source.places, key=len, default=())
     if len(deepest) > _MAX_DEPTH:
         source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
