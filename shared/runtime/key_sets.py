@@ -20,6 +20,7 @@ from joserfc.jwk import KeySet
 from shared.clock import Clock
 from shared.decision.vault import Vault
 from shared.names import actions
+from shared.runtime.bodies import whole
 from shared.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -83,16 +84,12 @@ class KeySets:
 
     async def _fetch(self, url: str) -> Any:
         if url.startswith("file:"):
-            return orjson.loads(await asyncio.to_thread(_beginning_of, Path(unquote(urlsplit(url).path))))
+            return _document(await asyncio.to_thread(_whole_file, Path(unquote(urlsplit(url).path))))
         assert self._http is not None
         async with self._http.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"status {answer.status}")
-            raw = b""
-            # one read gives no more than what has arrived by then
-            async for piece in answer.content.iter_any():
-                raw = _bounded(raw + piece)
-            return orjson.loads(raw)
+            return _document(await whole(answer.content, _MAX_BYTES))
 
     async def _now_and_then(self) -> None:
         while True:
@@ -101,12 +98,13 @@ class KeySets:
                 await self.refresh(url)
 
 
-def _beginning_of(path: Path) -> bytes:
+def _whole_file(path: Path) -> bytes | None:
     with path.open("rb") as file:
-        return _bounded(file.read(_MAX_BYTES + 1))
+        raw = file.read(_MAX_BYTES + 1)
+    return raw if len(raw) <= _MAX_BYTES else None
 
 
-def _bounded(raw: bytes) -> bytes:
-    if len(raw) > _MAX_BYTES:
+def _document(raw: bytes | None) -> Any:
+    if raw is None:
         raise ValueError(f"larger than {_MAX_BYTES} bytes")
-    return raw
+    return orjson.loads(raw)

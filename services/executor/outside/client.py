@@ -15,6 +15,7 @@ from yarl import URL
 from shared.errors import UpstreamFailed
 from shared.runtime import guarded
 from shared.runtime.addresses import Addresses
+from shared.runtime.bodies import whole
 
 _NO_TIMEOUT = ClientTimeout(total=None)
 # what another host than the one that was meant may see
@@ -94,10 +95,8 @@ class OutsideClient:
 
 
 async def _bounded(response: ClientResponse, limit: int) -> bytes:
-    raw = await response.content.read(limit + 1)
-    while len(raw) <= limit and not response.content.at_eof():
-        raw += await response.content.read(limit + 1 - len(raw))
-    if len(raw) > limit:
+    raw = await whole(response.content, limit)
+    if raw is None:
         # it would be as large the next time: its kind is none of those that are tried again without a word
         raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)",
                              members={"error": "response-too-large", "upstream_status": response.status})
