@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
-from aiohttp.test_utils import TestServer
 from aiokafka import AIOKafkaConsumer
 
 from shared.kafka.topics import ensure_topics
 from shared.names.topics import Topic
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from tests.support.outside import serving
 from tests.support.platform import PARK_AFTER_MS, Platform, eventually
 
 Steps = list[dict[str, Any]]
@@ -100,10 +100,8 @@ class Outside:
 @pytest.fixture
 async def outside() -> AsyncIterator[tuple[Outside, str]]:
     found = Outside()
-    application = web.Application()
-    application.router.add_post("/{path:.*}", found.handle)
-    async with TestServer(application) as server:
-        yield found, str(server.make_url("")).rstrip("/")
+    async with serving(found.handle) as base:
+        yield found, base
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
+from tests.support.outside import serving
 from tests.support.platform import PARK_AFTER_MS, PROJECT_BOUND, Platform, eventually
 
 OPERATIONS = """operations:
@@ -91,11 +91,9 @@ async def make(platform: Platform, http: ClientSession) -> AsyncIterator[Any]:
         project = projects[-1]
         project.asked.append(request.path)
         return web.json_response(1, status=500 if request.path in project.broken else 200)
-    application = web.Application()
-    application.router.add_post("/{path:.*}", outside)
-    async with TestServer(application) as server:
+    async with serving(outside) as base:
         async def made(wait: str = "3s") -> Project:
-            name, base = f"runs-{os.urandom(4).hex()}", str(server.make_url("")).rstrip("/")
+            name = f"runs-{os.urandom(4).hex()}"
             await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": {
                 "weir.yaml": f"name: {name}\n", "operations.yaml": OPERATIONS, "workflows/live.yaml": LIVE,
                 "workflows/short.yaml": SHORT,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from services.executor.journal import Journals, Superseded
 from shared.contracts.sealed import Seal
@@ -16,6 +15,7 @@ from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from tests.support.outside import serving
 from tests.support.platform import Platform, eventually
 from tests.unit.services.executor.test_run import nowhere, perform
 
@@ -42,10 +42,8 @@ async def outside() -> AsyncIterator[tuple[str, Calls, set[str]]]:
             return web.Response(status=500)
         calls.append((request.headers.get("idempotency-key", ""), (await request.read()).decode()))
         return web.json_response(len(calls))
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handle)
-    async with TestServer(application) as server:
-        yield str(server.make_url("")).rstrip("/"), calls, broken
+    async with serving(handle) as base:
+        yield base, calls, broken
 
 
 def steps() -> list[dict[str, Any]]:

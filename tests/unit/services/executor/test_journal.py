@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from services.executor.journal import Journals
 from shared.contracts.sealed import Seal
 from shared.errors import UpstreamFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note
+from tests.support.outside import serving
 from tests.unit.services.executor.test_run import nowhere, perform
 
 Json = dict[str, Any]
@@ -76,10 +76,8 @@ class Outside:
 @pytest.fixture
 async def outside() -> AsyncIterator[tuple[Outside, str]]:
     found = Outside()
-    application = web.Application()
-    application.router.add_post("/{path:.*}", found.handle)
-    async with TestServer(application) as server:
-        yield found, str(server.make_url("")).rstrip("/")
+    async with serving(found.handle) as base:
+        yield found, base
 
 
 def post(step_id: str, base: str, body: Any = None) -> Json:
