@@ -53,6 +53,7 @@ def _operations(checked: Checked) -> Iterator[Problem]:
     names: set[str] = set()
     routes: dict[tuple[str, str], str] = {}
     durable = frozenset(workflow.name for workflow, _ in checked.workflows if workflow.durable)
+    access = Access() if checked.access is None else checked.access[0]
     for operation, source, path in checked.operations:
         if operation.name in names:
             yield source.problem((*path, "name"), "duplicate", f"operation {operation.name!r} stands twice")
@@ -69,7 +70,7 @@ def _operations(checked: Checked) -> Iterator[Problem]:
         yield from _path(operation, source, path)
         yield from _times(operation, source, path, durable)
         yield from _schemas(operation, source, path)
-        yield from check_input(operation, Access() if checked.access is None else checked.access[0], source, path)
+        yield from check_input(operation, access, source, path)
 
 
 def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

@@ -50,11 +50,14 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
     lists = dict.fromkeys(access.networks, Networks(()))
     for index, rule in enumerate(policy.rules):
         place = (*path, "rules", index)
-        yield from _compiles(partial(compile_rule, rule, lists), rule.when, source, place, "when")
+        problems = list(_compiles(partial(compile_rule, rule, lists), source, place))
+        # of what does not compile nothing else is asked
+        yield from problems or _texts(rule.when or "", source, (*place, "when"))
         yield from _roles(_named(rule.role), access, source, (*place, "role"))
     for index, limit in enumerate(policy.limits):
-        yield from _compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), limit.cost, source,
-                             (*path, "limits", index), "cost")
+        place = (*path, "limits", index)
+        problems = list(_compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source, place))
+        yield from problems or _texts(str(limit.cost), source, (*place, "cost"))
 
 
 def _roles(named: Iterable[str], access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
@@ -71,17 +74,18 @@ def _is_network(text: str, source: Source, path: tuple[Key, ...]) -> Iterator[Pr
         yield source.problem(path, "rule", str(exc))
 
 
-def _compiles(make: Callable[[], object], cel: str | int | None, source: Source, path: tuple[Key, ...],
-              key: str) -> Iterator[Problem]:
-    """`cel`: the expression that is part of it, if one is; it stands under `key`."""
+def _compiles(make: Callable[[], object], source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
     try:
         make()
-        if isinstance(cel, str):
-            check_texts(cel)
     except BadRule as exc:
         yield source.problem((*path, *exc.path), "rule", str(exc))
+
+
+def _texts(cel: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    try:
+        check_texts(cel)
     except BadCel as exc:
-        yield source.problem((*path, key), "rule", str(exc))
+        yield source.problem(path, "rule", str(exc))
 
 
 def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
@@ -109,7 +113,7 @@ def _traffic(access: Access, source: Source, names: Collection[str]) -> Iterator
         for index, one in enumerate(getattr(access, kind)):
             yield from check_operations(one.operations, names, source, (kind, index))
     for index, policy in enumerate(access.headers):
-        yield from _compiles(partial(compile_matches, policy), None, source, ("headers", index), "match")
+        yield from _compiles(partial(compile_matches, policy), source, ("headers", index))
 
 
 def check_operations(globs: Sequence[str], names: Collection[str], source: Source,
