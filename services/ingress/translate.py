@@ -19,7 +19,6 @@ from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
 from shared.names import headers as H
 from shared.names import topics
-from shared.names.headers import UNSEEN_HEADERS
 
 
 class Credentials(Struct, frozen=True):
@@ -119,5 +118,5 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         tracestate=tracestate(headers.get(H.TRACESTATE), headers.get(H.TRACEPARENT)),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()
-                                if key not in UNSEEN_HEADERS and key != key_header},
+                                if key not in H.UNSEEN_HEADERS and key != key_header},
                        client_ip=parts.client_ip))

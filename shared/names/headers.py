@@ -91,9 +91,9 @@ HTTP_TRACE = "x-weir-trace"
 
 # HTTP headers that the edge keeps to itself (lower case): no policy, no limit and no workflow ever sees them.
 # RFC 9110, 7.6.1: these speak of the connection, not of the request
-HOP_BY_HOP_HEADERS = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                                "proxy-connection", "content-length"})
-UNSEEN_HEADERS = HOP_BY_HOP_HEADERS | SECRET_HEADERS | {
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+                         "proxy-connection", "content-length"})
+UNSEEN_HEADERS = _HOP_BY_HOP | SECRET_HEADERS | {
     TRACEPARENT, TRACESTATE, BAGGAGE, HTTP_TRACE, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, "host"}
 
 HTTP_ALLOWANCE = "Allowance"

@@ -52,7 +52,7 @@ def as_claimed(book: PolicyBook, project: GuardedProject, claims: Mapping[str, A
     for scheme in project.authentication.jwt:
         if claims.get("iss", scheme.issuer) == scheme.issuer:
             return _identity(book, project.name, claims, scheme, unnamed)
-    return invalid("the token is not of this API's issuer")
+    return _of_nobody()
 
 
 def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
