@@ -34,7 +34,8 @@ _REQUEST = {
     H.METHOD: _TEXT, H.PATH: {**_TEXT, "description": "Path below the project; a query may follow"},
     H.PARAMS: {**_TEXT, "description": "JSON object: path and query parameters by name, beside weir-operation"},
     H.DEADLINE: {**_NUMBER, "description": "Unix milliseconds"},
-    H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone; never the token itself"},
+    H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone, never the token itself; up to "
+                     "three, with a space between: the first good one counts"},
     H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT,
     H.PREFER: {**_TEXT, "description": "RFC 7240: respond-async"}, **_REPLY_ADDRESS, **_TRACE,
 }

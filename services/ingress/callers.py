@@ -16,6 +16,7 @@ from services.ingress.routes import EdgeRoutes, Target
 from services.ingress.settings import IngressSettings
 from services.ingress.visit import Visit
 from shared.contracts.config import Token
+from shared.contracts.token import each
 from shared.decision.checks.signals import refusal
 from shared.decision.signals import SignalBoard
 from shared.errors import Blocked
@@ -70,7 +71,7 @@ class Callers:
 
     def blocked_by(self, visit: Visit, target: Target, digest: str | None, address: str, now_ms: int) -> Blocked | None:
         """The same of a caller whose token and address are known."""
-        token = self._routes.caller_of(digest) if digest else None
+        token = self._shown_by(digest, target)
         subjects = [("ip", address)]
         if token is not None:
             subjects += [("client", token.client), ("token", token.id)]
@@ -87,8 +88,17 @@ class Callers:
 
     def owner(self, seen: translate.HttpParts, target: Target) -> Token | None:
         """Whose token it is, of a request that the edge ends."""
-        digest = translate.proofs(seen, target).digest
-        return _of_project(self._routes.caller_of(digest), target) if digest else None
+        return _of_project(self._shown_by(translate.proofs(seen, target).digest, target), target)
+
+    def _shown_by(self, digest: str | None, target: Target) -> Token | None:
+        """The token that was shown; of several the one that policy will believe, as far as the edge can know."""
+        first = None
+        for one in each(digest):
+            token = self._routes.caller_of(one)
+            if _of_project(token, target) is not None:
+                return token
+            first = first or token
+        return first
 
 
 def _of_project(token: Token | None, target: Target) -> Token | None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.contracts.sealed import Seal
-from shared.contracts.token import looks_right, malformed, topic_digest
+from shared.contracts.token import looks_right, malformed, together, topic_digest
 from shared.contracts.trace_headers import baggage, tracestate
 from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
@@ -22,7 +22,7 @@ from shared.names import topics
 
 
 class Credentials(Struct, frozen=True):
-    """What a call carries as proofs. `digest` stands for a token; `secrets` are for policy alone, by kind."""
+    """What a call carries as proofs. `digest` stands for its tokens; `secrets` are for policy alone, by kind."""
 
     digest: str | None
     secrets: Mapping[str, str]
@@ -80,20 +80,17 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
         elif "token" in target.kinds:
             shown.append(bearer)
     if target.api_key is not None and "api_key" in target.kinds:
-        key = headers.get(target.api_key.header or "") or (query.get(target.api_key.query or "") or [""])[-1]
-        if key:
-            shown.append(key)
+        keys = headers.get(target.api_key.header or ""), (query.get(target.api_key.query or "") or [""])[-1]
+        shown += [key for key in keys if key]
     if "signature" in target.kinds and "webhook-signature" in headers:
         secrets["signature"] = headers["webhook-signature"]
     return Credentials(_digest(shown), secrets)
 
 
 def _digest(shown: Sequence[str]) -> str | None:
-    """Of the first one that may be a token of ours: a bearer token for somebody else does not hide a key."""
-    for token in shown:
-        if looks_right(token):
-            return topic_digest(token, topics.REQUESTS_EDGE)
-    return malformed(shown[0]) if shown else None
+    """Of all that may be tokens of ours: one that is unknown or good no more does not hide another."""
+    ours = [topic_digest(token, topics.REQUESTS_EDGE) for token in dict.fromkeys(shown) if looks_right(token)]
+    return together(ours) if ours or not shown else malformed(shown[0])
 
 
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,

@@ -6,7 +6,8 @@ Never: a raw token stored or published: it is shown once, to whoever asked for i
 
 Text: `weir_` + 43 characters base64url (256 bits) + 6 characters base64url (CRC-32 of what stands before), so that a
 typing error is told from an unknown token without a look-up. A caller's token travels as SHA-256 over a domain prefix
-per request topic, so a digest read from one topic is of no use on another. What is stored is a SHA-256 of that digest:
+per request topic, so a digest read from one topic is of no use on another; of several the digests stand side by side.
+What is stored is a SHA-256 of that digest:
 who reads the config topic cannot call either.
 """
 
@@ -14,12 +15,15 @@ import base64
 import hashlib
 import secrets
 from binascii import b2a_base64
+from collections.abc import Sequence
 from zlib import crc32
 
 PREFIX = "weir_"
 # stands in for a digest when a token came whose checksum does not fit, before what tells it from others
 MALFORMED = "malformed"
 _MARK_CHARS = 4
+# a bearer token, a key in a header, a key in the query
+_MOST = 3
 _BODY_CHARS = 43
 _CHECK_CHARS = 6
 _CHARS = len(PREFIX) + _BODY_CHARS + _CHECK_CHARS
@@ -62,6 +66,16 @@ def is_malformed(digest: str) -> bool:
 def mark(proof: str) -> str:
     """Sixteen bits that tell a refused proof from another one; of a token's digest, or of what else was sent."""
     return hashlib.sha256(proof.encode(errors="replace")).hexdigest()[:_MARK_CHARS]
+
+
+def together(digests: Sequence[str]) -> str | None:
+    """What stands for several tokens that came with one call; None for none."""
+    return " ".join(digests) or None
+
+
+def each(digest: str | None) -> list[str]:
+    """What stands for each of them: no more than a call over the edge can show, whatever was published."""
+    return digest.split(" ", _MOST - 1) if digest else []
 
 
 def stored_digest(digest: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 import redis
 from aiohttp import ClientSession, TCPConnector, web
 
+from shared.contracts.token import new_token
 from shared.names.topics import TOPICS
 from tests.support.issuer import Issuer, signed
 from tests.support.platform import CERTIFICATE_HEADER, PROXY, SECRET, SECRET_NAME, Platform, eventually
@@ -101,6 +102,10 @@ async def test_token_is_taken_as_bearer_as_header_and_in_the_query(shop: Shop, h
         assert (status, body["client"]) == (200, "c")
         assert shop.token not in json.dumps(body)
     assert body["seen"]["query"] == {}
+    unknown = new_token()
+    for bad, good in ((unknown, shop.token), (shop.token, unknown)):
+        status, body = await shop.call(http, headers={"Authorization": f"Bearer {bad}", "X-Shop-Key": good})
+        assert (status, body["client"]) == (200, "c")
     assert (await shop.call(http, "/keyed", **shop.bearer(shop.token)))[0] == 401
     assert (await shop.call(http, "/keyed", headers={"X-Shop-Key": shop.token}))[0] == 200
 

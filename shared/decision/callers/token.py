@@ -1,21 +1,28 @@
 """Tokens that Weir has made: bearer tokens and API keys.
 
-In:    the token digest of the request.
+In:    the digests of the tokens that came with the request.
 Out:   the client; 401.
 Never: a raw token: what reaches policy is a digest that is good for one topic only.
 """
 
-from shared.contracts.token import is_malformed
+from shared.contracts.token import each, is_malformed
 from shared.decision.callers.identity import Identity, expired, invalid
 from shared.decision.case import Case
 from shared.errors import Refused
 
 
 def by_token(case: Case) -> Identity | Refused | None:
-    """The client of a token."""
-    digest = case.request.token_digest
-    if not digest:
-        return None
+    """The client of the first token that is good."""
+    refusal: Refused | None = None
+    for digest in each(case.request.token_digest):
+        found = _by(case, digest)
+        if isinstance(found, Identity):
+            return found
+        refusal = refusal or found
+    return refusal
+
+
+def _by(case: Case, digest: str) -> Identity | Refused:
     owner = case.book.owner(digest)
     if owner is None or owner[0].project != case.request.project:
         return invalid("the token is mistyped: its checksum does not fit" if is_malformed(digest)

@@ -97,19 +97,21 @@ BOTH = Target("p", OPERATION, {}, frozenset({"token", "api_key"}), ApiKey(header
 
 
 @pytest.mark.parametrize(("bearer", "key", "digest"), [
-    (GOOD, KEY, tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
+    (GOOD, KEY, f"{tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)} {tokens.topic_digest(KEY, topics.REQUESTS_EDGE)}"),
+    (KEY, KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
     ("of another system", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
     ("", KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
     (GOOD[:-1], KEY, tokens.topic_digest(KEY, topics.REQUESTS_EDGE)),
     (GOOD, "mistyped", tokens.topic_digest(GOOD, topics.REQUESTS_EDGE)),
     ("of another system", "mistyped", tokens.malformed("of another system")),
     ("of another system", "", tokens.malformed("of another system")),
-    (None, "mistyped", tokens.malformed("mistyped")), (None, "", None)], ids=range(9))
-def test_bearer_token_that_is_none_of_ours_does_not_hide_a_key(bearer: str | None, key: str,
-                                                               digest: str | None) -> None:
+    (None, "mistyped", tokens.malformed("mistyped")), (None, "", None)], ids=range(10))
+def test_no_token_hides_another(bearer: str | None, key: str, digest: str | None) -> None:
     authorization = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
     assert translate.credentials({**authorization, "x-key": key}, {}, BOTH).digest == digest
     assert translate.credentials(authorization, {"key": [key]}, BOTH).digest == digest
+    assert translate.credentials({**authorization, "x-key": "mistyped"}, {"key": [key]}, BOTH).digest == (
+        digest or tokens.malformed("mistyped"))
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),

@@ -103,6 +103,16 @@ def test_token_counts_only_while_and_where_it_is_valid(token: dict[str, Any], re
     assert rule({"operation": "get", "params": {"id": 1}}, book(**token))[0].reason is reason
 
 
+@pytest.mark.parametrize(("shown", "reason"), [
+    (f"{DIGEST} {'0' * 64}", Reason.OK), (f"{'0' * 64} {DIGEST}", Reason.OK),
+    (f"{'0' * 64} {'1' * 64} {DIGEST}", Reason.OK),
+    (f"{'0' * 64} {'1' * 64}", Reason.CREDENTIALS_INVALID),
+    (" ".join(["0" * 64, "1" * 64, "2" * 64, DIGEST]), Reason.CREDENTIALS_INVALID)],
+    ids=["good first", "good second", "good third", "none good", "more than a call can show"])
+def test_first_good_token_of_several_counts(shown: str, reason: Reason) -> None:
+    assert rule({"operation": "get", "params": {"id": 1}, "token_digest": shown})[0].reason is reason
+
+
 @given(st.booleans(), st.booleans(), st.booleans())
 def test_first_refusal_in_the_public_order_wins(late: bool, unknown: bool, anonymous: bool) -> None:
     decision, _ = rule({"operation": "none" if unknown else "get", "params": {"id": "x"},
