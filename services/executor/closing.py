@@ -37,9 +37,9 @@ class Closing:
         if scene.stream is not None:
             scene.stream.close()
         parts.traces.ended(scene.span, scene, reply.status, reason)
-        if execution.holds:
+        if execution.holds or execution.once:
             # before the answer: whoever has it may call again at once
-            await parts.keeping.give_back(execution)
+            await parts.keeping.give_back(execution, reply.status)
         told = parts.traces.worth_telling(scene, reply.status, timing)
         sending = None
         if execution.reply_to is not None:

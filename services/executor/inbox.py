@@ -76,7 +76,8 @@ class Stage:
             about_request(None)
             return [self._parts.dead_letters.bury(record, str(exc))]
         trace = TraceContext.parse(execution.traceparent) or TraceContext.new(sampled=False)
-        told = execution.holds or execution.claim or (execution.keep_ms and not execution.answer_by_ms)
+        told = (execution.holds or execution.once or execution.claim
+                or (execution.keep_ms and not execution.answer_by_ms))
         plan = None if trace.sampled or told else self._outcomes.at_once(execution)
         if plan is None:
             self._parts.tasks.spawn(self._admitted(record, execution, trace), execution.request_id)

@@ -60,10 +60,14 @@ class Keeping:
         if execution.keep_ms:
             await self._safely(self._failed(execution), execution, "a failed execution cannot be resumed")
 
-    async def give_back(self, execution: ExecutionRecord) -> None:
-        """What cannot be given back ends with the deadline."""
-        await self._safely(give_back(self._store, execution.request_id, execution.holds), execution,
-                           "a call at the same time counts until its deadline")
+    async def give_back(self, execution: ExecutionRecord, status: int) -> None:
+        """What it held; after an answer of 2xx the message that it came by stays taken.
+
+        What cannot be given back ends with its time.
+        """
+        once = "" if 200 <= status < 300 else execution.once
+        await self._safely(give_back(self._store, execution.request_id, execution.holds, once), execution,
+                           "what an execution held counts until its time is over")
 
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord | None) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""

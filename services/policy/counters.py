@@ -47,11 +47,11 @@ class Counters:
                  for demand, outcome in zip(ask.demands, one, strict=True)]
                 for ask, one in zip(asks, outcomes, strict=True)]
 
-    async def release(self, request_id: str, keys: Sequence[str]) -> None:
-        """Give back what a call held that is not going to run; what cannot be given back ends with its deadline."""
+    async def release(self, request_id: str, keys: Sequence[str], once: str = "") -> None:
+        """Give back what a call held that is not going to run; what cannot be given back ends with its time."""
         # wherever it was taken: the store may have gone or come back since
         self._memory.release(request_id, keys)
         try:
-            await give_back(self._store, request_id, keys)
+            await give_back(self._store, request_id, keys, once)
         except StoreUnavailable:
             return

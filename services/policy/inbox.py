@@ -96,6 +96,7 @@ class Bench:
                 held = settle(hearing.case)
             return self._rulings.close(hearing, held)
         except Exception as exc:
+            self._rulings.give_back(hearing)
             return self._failed(hearing.record, exc)
 
     def _failed(self, record: Record, error: Exception) -> Effects:

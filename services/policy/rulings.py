@@ -94,6 +94,7 @@ class Rulings:
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, answer_by_ms=hearing.answer_by_ms, trigger=case.trigger,
             timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
+            once=case.once_held,
             claim={} if answered else hearing.claim(),
             keep_ms=self._parts.results.keep_ms if kept else 0,
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
@@ -110,6 +111,12 @@ class Rulings:
         except RecordTooLarge as exc:
             return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
+    def give_back(self, hearing: Hearing) -> None:
+        """What a call has taken that is not going to run."""
+        parts, case = self._parts, hearing.case
+        if case.holds or case.once_held:
+            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_held), "release")
+
     def _address(self, hearing: Hearing) -> str:
         """What usage says of where the call comes from."""
         project = hearing.case.project
@@ -125,8 +132,7 @@ class Rulings:
 
     def _refuse(self, hearing: Hearing, error: WeirError) -> Effects:
         parts, case = self._parts, hearing.case
-        if case.holds:
-            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds), "release")
+        self.give_back(hearing)
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
                             headers=case.answer_headers, client=case.client if error.status >= 500 else "")
         if error.reason is Reason.TIMEOUT:

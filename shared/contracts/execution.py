@@ -11,10 +11,11 @@ third of the time. The form of before, with a header for each fact, is still rea
 
 `trigger` {method, path, query, headers, client, ip}, its values already coerced by the input schemas; `timing`
 {hop: microseconds}; `observed`: outcomes of policies that only report; `answer_headers`: what the answer gets; `holds`:
-keys of amounts that are given back when it ends; `claim` {key, digest, keep_ms} of the idempotency key; `keep_ms`: for
-how long its result can be asked for; `answer_by_ms`: until when its caller waits, where the work may go on after
-that; `spent`: tasks that were run before it was put aside; `depth`: operations behind this one; `client` is empty for
-a public call.
+keys of amounts that are given back when it ends; `once`: key of the signed message that it came by, which no other
+request may hold; given back, too, unless the answer is 2xx; `claim` {key, digest, keep_ms} of the idempotency key;
+`keep_ms`: for how long its result can be asked for; `answer_by_ms`: until when its caller waits, where the work may go
+on after that; `spent`: tasks that were run before it was put aside; `depth`: operations behind this one; `client` is
+empty for a public call.
 """
 
 from typing import Annotated, Any, Self, cast
@@ -46,6 +47,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     observed: tuple[str, ...] = ()
     answer_headers: dict[str, str] = {}
     holds: tuple[str, ...] = ()
+    once: str = ""
     claim: dict[str, Any] = {}
     keep_ms: int = 0
     answer_by_ms: int = 0

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.allowances import Grant
-from shared.decision.amounts import Ask, Outcome
+from shared.decision.amounts import UNKNOWN, Ask, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
 from shared.names import topics
 from shared.project.access.budgets import Demand, Kind
@@ -141,6 +141,17 @@ class Case(Struct, kw_only=True):
             elif demand.kind is concurrent:
                 held.append(demand.key)
         return tuple(held)
+
+    @property
+    def once_held(self) -> str:
+        """Key of what this request alone may have now; empty where there is none, or another request has it.
+
+        Where nobody knows whether it was taken it may have been: the store has gone before it could say so.
+        """
+        if self.once is None or not self.outcomes:
+            return ""
+        said = self.outcomes[0]
+        return "" if said.wait_ms and said is not UNKNOWN else self.once.key
 
     def ask(self, request_id: str) -> Ask:
         """What the amounts are asked for."""

@@ -22,10 +22,15 @@ async def spend(store: Store, asks: Sequence[Ask], *, take: bool = True) -> list
     return _ANSWER.decode(answer)[1]
 
 
-async def give_back(store: Store, request_id: str, keys: Sequence[str]) -> None:
-    """Free what a call held; without this it ends with the call's deadline. Raises StoreUnavailable."""
+async def give_back(store: Store, request_id: str, keys: Sequence[str], once: str = "") -> None:
+    """Free what a call held; without this it ends with the call's deadline. Raises StoreUnavailable.
+
+    `once`: a key that only one call may hold. Where another has it by now it stays.
+    """
     for key in keys:
         await store.command("ZREM", key, request_id)
+    if once:
+        await store.run("give_back", [], [once, request_id])
 
 
 def pack(asks: Sequence[Ask]) -> bytes:

@@ -112,6 +112,9 @@ SAMPLES: dict[str, Any] = {
     "execution-put-aside": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="edge",
         origin=ORIGIN, deadline_ms=1_700_000_330_000, keep_ms=86_400_000, answer_by_ms=1_700_000_030_000, spent=17),
+    "execution-signed": ExecutionRecord(
+        request_id=REQUEST_ID, project="shop", version=7, operation="sold", client="till", source="edge",
+        origin=ORIGIN, deadline_ms=1_700_000_330_000, holds=("weir:limit:a",), once="weir:seen:shop:ab"),
     "request-internal-depth": _request(operation="order", depth=2, reply_to=OWN),
     "request-traced": _request(operation="get-employee", baggage="tenant=acme,tier=gold;ttl=1"),
     "request-prefer": _request(operation="get-employee", prefer="respond-async, wait=5"),

@@ -80,12 +80,16 @@ async def shop(platform: Platform, http: ClientSession) -> AsyncIterator[Shop]:
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # it listens
     name = f"t{uuid.uuid4().hex[:12]}"
     operations = [{"name": "ask", "method": "POST", "path": "/ask", "workflow": "w"},
-                  {"name": "keyed", "method": "POST", "path": "/keyed", "workflow": "w", "authentication": ["api_key"]}]
+                  {"name": "keyed", "method": "POST", "path": "/keyed", "workflow": "w", "authentication": ["api_key"]},
+                  {"name": "spoil", "method": "POST", "path": "/spoil", "workflow": "spoiled",
+                   "authentication": ["signature"]}]
     workflow = {"steps": [{"id": "answer", "reply": {"body": {"client": "{% trigger.client %}",
                                                               "seen": "{% trigger %}"}}}]}
+    spoiled = {"steps": [{"id": "no", "fail": {"message": "no", "status": 500}}]}
     made = Shop(platform, name, issuer, jwks=f"http://127.0.0.1:{port}/keys")
     files = {"weir.yaml": f"name: {name}\n", "operations.yaml": json.dumps({"operations": operations}),
-             "workflows/w.yaml": json.dumps(workflow), "access.yaml": ACCESS.format(jwks=made.jwks, secret=SECRET_NAME)}
+             "workflows/w.yaml": json.dumps(workflow), "workflows/spoiled.yaml": json.dumps(spoiled),
+             "access.yaml": ACCESS.format(jwks=made.jwks, secret=SECRET_NAME)}
     platform.admin("POST", f"/projects/{name}/versions", {"files": files})
     token = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
     made.token, made.token_id = token["token"], token["id"]
@@ -139,6 +143,16 @@ async def test_signed_message_is_taken_once(shop: Shop, http: ClientSession) -> 
     assert (status, problem["detail"]) == (401, "this message has been delivered before")
     status, _ = await shop.call(http, **shop.message("msg_x", secret="whsec_d3Jvbmc="))
     assert status == 401
+
+
+async def test_signed_message_whose_call_has_failed_is_taken_again(shop: Shop, http: ClientSession) -> None:
+    message = shop.message(f"msg_{uuid.uuid4().hex}")
+    for _ in range(2):
+        status, problem = await shop.call(http, "/spoil", **message)
+        assert (status, problem["code"]) == (500, "workflow-failed")
+    assert (await shop.call(http, **message))[0] == 200
+    for path in ("/ask", "/spoil"):
+        assert (await shop.call(http, path, **message))[0] == 401
 
 
 async def test_signed_message_with_an_idempotency_key_gets_the_first_answer_again(

@@ -91,6 +91,27 @@ async def test_place_that_is_given_back_is_free_at_once(store: Store, name: str)
     assert (await kept.spend([Ask("b", later, [demand])]))[0][0].wait_ms == 0
 
 
+async def test_message_is_free_again_when_its_own_request_gives_it_back(store: Store, name: str) -> None:
+    kept, once = counters(store), f"weir:seen:{name}"
+    fair = Demand(f"weir:test:{name}", Kind.WINDOW, 6, 60_000, 1, 1, True, "n")
+    spent = Demand(f"weir:test:{name}:none", Kind.WINDOW, 1, 60_000, 1, 2, True, "n")
+    demand = Demand(once, Kind.ONCE, 1, 0, SystemClock().now_ms() + 60_000, 1, True, "webhook-id")
+
+    async def taken(request_id: str, *more: Demand) -> bool:
+        outcome, = await kept.spend([Ask(request_id, 0, [demand, fair, *more])])
+        return not any(one.wait_ms for one in outcome)
+    assert not await taken("a", spent)
+    assert await store.command("GET", once) is None, "a call that a limit refuses takes nothing"
+    assert [await taken("a"), await taken("a"), await taken("b")] == [True, True, False]
+    await kept.release("b", [], once)
+    assert not await taken("b"), "it is another request's"
+    await kept.release("a", [], once)
+    assert await taken("b")
+    await kept.release("a", [], once)
+    assert await store.command("GET", once) == b"b", "who ends late frees nobody else's"
+    assert not await taken("a")
+
+
 async def test_without_a_store_each_instance_admits_its_share_and_says_so() -> None:
     away, metrics = Store(RedisSettings(url="redis://127.0.0.1:9/0")), Metrics()
     kept = Counters(away, SystemClock(), metrics, instances=3, rest_ms=60_000)
@@ -98,5 +119,5 @@ async def test_without_a_store_each_instance_admits_its_share_and_says_so() -> N
     found = [outcome for number in range(6) for outcome in await kept.spend([Ask(str(number), 0, [demand])])]
     assert [outcome[0].wait_ms == 0 for outcome in found] == [True, True, True, False, False, False]
     assert b"weir_limits_local_total 6.0" in metrics.text()[0]
-    await kept.release("a", ["k"])
+    await kept.release("a", ["k"], "weir:seen:p:m")
     await away.stop()

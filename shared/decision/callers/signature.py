@@ -2,7 +2,7 @@
 
 In:    webhook-id and webhook-timestamp, the sealed webhook-signature, the body.
 Out:   the client whose secret has signed; 401; 503 while its secret is not set.
-Never: a message taken twice: its id is demanded once from the amounts.
+Never: a message taken twice: its id is demanded once from the amounts, and given back only when nothing came of it.
 """
 
 import base64
@@ -55,6 +55,7 @@ def _in_time(case: Case, scheme: Signature, message_id: str, time_ms: int) -> Id
     if time_ms > case.now_ms + scheme.tolerance_ms:
         return invalid("the message was signed in the future; look at the sender's clock")
     subject = hashlib.blake2b(f"{scheme.client}\0{message_id}".encode(), digest_size=16).hexdigest()
-    forget_ms = time_ms + 2 * scheme.tolerance_ms
+    # what it starts may run for longer than a message is good for
+    forget_ms = max(time_ms + 2 * scheme.tolerance_ms, case.until_ms)
     case.once = Demand(f"weir:seen:{case.request.project}:{subject}", Kind.ONCE, 1, 0, forget_ms, 1, True, "webhook-id")
     return Identity(client=scheme.client, roles=case.book.roles(case.request.project, scheme.client))

@@ -51,6 +51,10 @@ WORKFLOWS: dict[str, list[Json]] = {
     "slow": [NAME, {"id": "wait", "delay": {"for": "1ms"}}, ANSWER],
     "long": [NAME, {"id": "wait", "delay": {"for": "20s"}}, ANSWER],
     "fails": [NAME, {"id": "no", "fail": {"message": "no", "error": "sold-out", "status": 409}}],
+    "wild": [{"id": "no", "transform": {"value": "{% $error('no') %}"}}],
+    "moved": [{"id": "answer", "reply": {"status": 302, "headers": {"location": "/else"}}}],
+    "taken": [{"id": "answer", "reply": {"status": 202}}],
+    "gone": [NAME],
     "silent": [NAME]}
 # of one that is sampled, its spans tell of them
 STEPS = {f"step {step['id']}" for steps in WORKFLOWS.values() for step in steps}
@@ -133,9 +137,62 @@ async def test_execution_that_waits_for_nothing_is_answered_before_the_door_clos
     assert [(event.id, event.tasks, event.status) for event in bed.events()] == [(f"r{n}", 5, 200) for n in range(3)]
 
 
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...], str]]:
+    """What executions have given back."""
+    found: list[tuple[str, tuple[str, ...], str]] = []
+
+    async def give_back(_: Any, request_id: str, keys: tuple[str, ...], once: str) -> None:
+        found.append((request_id, keys, once))
+    monkeypatch.setattr("services.executor.keeping.give_back", give_back)
+    return found
+
+
+@pytest.mark.parametrize(("operation", "more", "status", "once"), [
+    ("quick", {}, 200, ""), ("slow", {}, 200, ""), ("fails", {}, 409, "m"), ("wild", {}, 500, "m"),
+    ("moved", {}, 302, "m"), ("taken", {}, 202, ""), ("gone", {}, 503, "m"),
+    ("quick", {"answer_by_ms": 1}, 504, "m"), ("quick", {"deadline_ms": 1, "answer_by_ms": 0}, 504, "m")])
+async def test_message_is_given_back_when_the_answer_is_not_2xx(
+        given: list[Any], operation: str, more: Json, status: int, once: str) -> None:
+    bed = Bed()
+    bed.endings.take(Halt(project="p", workflow="gone", halted=True, time=0))
+    bed.stage.handle([bed.record(1, operation, once="m", holds=("k",), **more)])
+    await bed.settled(1)
+    assert [reply.status for reply in bed.replies()] == [status]
+    assert given == [("r1", ("k",), once)]
+
+
+async def test_message_is_given_back_before_the_answer_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    bed, replies = Bed(), []
+
+    async def give_back(*_: Any) -> None:
+        replies.append(len(bed.replies()))
+    monkeypatch.setattr("services.executor.keeping.give_back", give_back)
+    bed.stage.handle([bed.record(1, "fails", once="m")])
+    await bed.settled(1)
+    assert (replies, len(bed.replies())) == ([0], 1)
+
+
+async def test_execution_that_nobody_waits_for_any_more_keeps_its_message_until_it_ends(given: list[Any]) -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long", once="m", reply_to=None, answer_by_ms=0, keep_ms=0)])
+    await asyncio.sleep(0.05)
+    assert given == []
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    await bed.settled(1)
+    assert given == [("r1", (), "m")]
+
+
+async def test_execution_ends_though_the_store_is_away_that_it_gives_its_message_back_to() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "fails", once="m", holds=("k",)), bed.record(2, once="m")])
+    await bed.settled(2)
+    assert {reply.request_id: reply.status for reply in bed.replies()} == {"r1": 409, "r2": 200}
+
+
 @pytest.mark.parametrize("more", [
-    {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}, {"holds": ("k",)}, {"answer_by_ms": 0}],
-    ids=["sampled", "holds an amount", "nobody waits"])
+    {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}, {"holds": ("k",)}, {"once": "m"},
+    {"answer_by_ms": 0}], ids=["sampled", "holds an amount", "holds a message", "nobody waits"])
 @pytest.mark.parametrize("operation", ["quick", "fails", "silent"])
 async def test_execution_in_a_task_ends_as_one_that_is_done_at_once(operation: str, more: Json) -> None:
     found = []

@@ -28,5 +28,5 @@ async def test_place_of_a_call_that_is_not_going_to_run_is_free_again_without_th
     demand = Demand("k", Kind.CONCURRENT, 3, 0, 0, 1, True, "n")
     asks = [Ask(request_id, clock.now_ms() + 300_000, [demand]) for request_id in "ab"]
     assert [outcome.wait_ms for outcome, in await kept.spend(asks)] == [0, 1000]
-    await kept.release("a", ["k"])
+    await kept.release("a", ["k"], "weir:seen:p:m")
     assert (await kept.spend(asks[1:]))[0][0].wait_ms == 0

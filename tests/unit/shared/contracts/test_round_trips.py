@@ -53,7 +53,7 @@ executions = st.builds(
     ExecutionRecord, request_id=named, project=named, version=numbers, operation=named, client=texts, source=named,
     origin=origins, deadline_ms=numbers, trigger=st.dictionaries(texts, plain, max_size=2), timing=timings,
     reply_to=st.none() | addresses(), idempotency_key=optional, content_type=optional, traceparent=optional,
-    tracestate=optional, token=texts, address=texts, body=st.binary(max_size=20))
+    tracestate=optional, token=texts, address=texts, once=texts, body=st.binary(max_size=20))
 replies = st.builds(
     ReplyRecord, request_id=named, status=st.integers(100, 599), body=st.binary(max_size=20), content_type=optional,
     headers=st.dictionaries(texts, texts, max_size=2), timing=timings, traceparent=optional)

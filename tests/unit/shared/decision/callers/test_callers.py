@@ -16,7 +16,7 @@ from shared.decision.vault import Vault
 from shared.names import topics
 from shared.names.reasons import Reason
 from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
-from tests.support.calls import DIGEST, NOW, SEAL, book, case
+from tests.support.calls import DIGEST, NOW, OPERATIONS, SEAL, book, case
 from tests.support.issuer import signed
 
 
@@ -59,6 +59,39 @@ def test_signed_message_is_not_taken_while_nobody_knows_whether_it_came_before()
     assert look(looked) is None
     looked.outcomes = [UNKNOWN]
     assert settle(looked).reason is Reason.UNAVAILABLE
+
+
+def test_message_that_a_limit_refuses_is_not_taken() -> None:
+    fair = {"name": "fair", "action": "accept", "limits": [{"limit": 1, "per": "minute"}]}
+    here, amounts, ends = known(policies=[fair]), Amounts(), []
+    for request_id, message_id, now_ms in (("a", "first", NOW), ("b", "second", NOW), ("c", "second", NOW + 100_000)):
+        looked = case(here, token=None, request_id=request_id, now_ms=now_ms, **message(message_id=message_id))
+        ends.append(decide(looked, amounts).reason)
+    assert ends == [Reason.OK, Reason.RATE_LIMITED, Reason.OK]
+
+
+def test_call_gives_back_the_message_that_it_has_or_may_have_taken() -> None:
+    amounts, here = Amounts(), known()
+    first, again, unsigned = (case(here, token=token, request_id=request_id, **call) for request_id, token, call in (
+        ("a", None, message()), ("b", None, message()), ("c", DIGEST, {})))
+    assert look(first) is None
+    assert first.once is not None
+    assert first.once_held == "", "the store was not asked"
+    for looked in (first, again, unsigned):
+        decide(looked, amounts)
+    assert [looked.once_held for looked in (first, again, unsigned)] == [first.once.key, "", ""]
+    again.outcomes = [UNKNOWN]
+    assert again.once_held == first.once.key, "the store may have taken it before it went away"
+
+
+def test_message_stays_taken_for_as_long_as_what_it_starts_may_run() -> None:
+    long = [{**one, "run_timeout": "2h"} for one in OPERATIONS]
+    amounts, ends = Amounts(), []
+    for run, now_ms in ((long, NOW), (long, NOW + 7_100_000), (long, NOW + 7_300_000)):
+        here = book([], Vault(seal=SEAL, secrets={"TILL": SECRET}), authentication=AUTHENTICATION, operations=run)
+        looked = case(here, token=None, request_id=str(now_ms), now_ms=now_ms, **message(at=now_ms // 1000))
+        ends.append(decide(looked, amounts).reason)
+    assert ends == [Reason.OK, Reason.CREDENTIALS_INVALID, Reason.OK]
 
 
 def test_signature_cannot_be_verified_without_its_secret() -> None:

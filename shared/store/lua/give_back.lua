@@ -1,0 +1,5 @@
+-- Free a key that one request alone may hold, if it is still this one's.
+-- ARGV: key, request id.
+-- Returns 1 when it is free now, 0 when it was not this request's.
+if redis.call('GET', ARGV[1]) == ARGV[2] then return redis.call('DEL', ARGV[1]) end
+return 0

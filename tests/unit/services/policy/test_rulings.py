@@ -1,0 +1,173 @@
+"""What follows from rulings: the message that a call came by is given back when nothing comes of it."""
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from services.policy import rulings
+from services.policy.claims import Claims
+from services.policy.counters import Counters
+from services.policy.inbox import Bench
+from services.policy.parts import PolicyParts
+from services.policy.results import Results
+from services.policy.settings import PolicySettings
+from services.policy.traces import PolicyTraces
+from shared.contracts.codec import header_map
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply_address import ReplyAddress
+from shared.decision.book import PolicyBook
+from shared.decision.vault import Vault
+from shared.kafka.answers import Answers
+from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.envelopes import UsageEnvelopes
+from shared.names import topics
+from shared.runtime.tasks import Tasks
+from shared.store.connection import Argument
+from shared.store.last_used import LastUsed
+from shared.store.redis import StoreUnavailable
+from shared.telemetry.access import AccessLog
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.sampling import Sampler
+from shared.telemetry.tracing import Tracing
+from tests.support.callers import AUTHENTICATION, SECRET, S
+from tests.support.calls import DIGEST, NOW, SEAL, book, case
+from tests.support.fakes import FakeOutbox, FakeRecord, Headers, StoppedClock
+from tests.support.issuer import signed
+from tests.unit.services.policy.test_inbox import Counting, numbered
+
+FAIR = {"name": "fair", "action": "accept", "limits": [{"limit": 1, "per": "minute", "by": ["header:x-key"]}]}
+STRICT = {"body": {"type": "object", "required": ["a"]}}
+OPERATIONS = [{"name": "sold", "method": "POST", "path": "/sold", "workflow": "w"},
+              {"name": "strict", "method": "POST", "path": "/strict", "workflow": "w", "input": STRICT}]
+
+
+class Holding(Counting):
+    """Remembers what is given back: (key, request id)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed: list[tuple[str, str]] = []
+        self.keeps = True
+
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        if script == "result" and not self.keeps:
+            raise StoreUnavailable(script)
+        if script != "give_back":
+            return await super().run(script, keys, arguments)
+        key, request_id = (str(one) for one in arguments)
+        self.freed.append((key, request_id))
+        self.amounts.release(request_id, [key])
+        return 1
+
+
+class Prompt(FakeOutbox):
+    """Acknowledges at once."""
+
+    def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
+             partition: int | None = None) -> asyncio.Future[None]:
+        done = super().send(topic, value, headers, key=key, partition=partition)
+        done.set_result(None)
+        return done
+
+
+class Court:
+    """Policy without a broker."""
+
+    def __init__(self, here: PolicyBook) -> None:
+        self.outbox, self.store, self.tasks = Prompt(largest=5_000), Holding(), Tasks()
+        outbox, clock, metrics = cast(Any, self.outbox), StoppedClock(NOW), Metrics(muted=True)
+        self._usage, letters = UsageEnvelopes(outbox, metrics), DeadLetters(outbox, metrics, clock, "policy")
+        self._bench = Bench(cast(PolicyParts, SimpleNamespace(
+            settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=outbox, metrics=metrics,
+            traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
+            intake=SimpleNamespace(finish_after=lambda *_: None), dead_letters=letters,
+            answers=Answers(outbox, letters), usage=self._usage, access=AccessLog(0),
+            last_used=LastUsed(self.store, self.tasks), keep_addresses=False,
+            results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store),
+            counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
+
+    async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
+                   prefer: str | None = None, message: str = "msg", token: str | None = None) -> int:
+        """A message comes, signed unless there is a token; the status of its answer, 0 where it goes on or is dead."""
+        request_id = numbered(number)
+        found = case(book([]), operation, request_id=request_id, token=token, body=body, method="POST",
+                     sealed=None if token else {"signature": signed(SECRET, message, S, body)},
+                     headers={"webhook-id": message, "webhook-timestamp": str(S), "x-key": key or request_id})
+        to = ReplyAddress(correlation_id=request_id.encode(), topic=topics.REPLIES, partition=0)
+        request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json")
+        before = len(self.outbox.sent)
+        self._bench.handle([FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body,
+                                       headers=[*request.enclosed(to)])])
+        async with asyncio.timeout(5):
+            while self.tasks._running:
+                self._usage.flush()
+                await asyncio.sleep(0)
+        return next((ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value).status
+                     for sent in self.outbox.sent[before:] if sent.topic == topics.REPLIES), 0)
+
+    def executions(self) -> list[ExecutionRecord]:
+        return [ExecutionRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
+                for sent in self.outbox.sent if sent.topic == topics.EXECUTIONS]
+
+
+@pytest.fixture
+def here() -> PolicyBook:
+    return book([FAIR], Vault(seal=SEAL, secrets={"TILL": SECRET}), authentication=AUTHENTICATION,
+                operations=OPERATIONS)
+
+
+async def test_admitted_message_stays_taken_and_its_execution_knows_what_to_give_back(here: PolicyBook) -> None:
+    court = Court(here)
+    assert await court.hear(1) == 0
+    execution, = court.executions()
+    assert execution.once.startswith("weir:seen:p:")
+    assert await court.hear(2) == 401
+    assert court.store.freed == []
+
+
+async def test_request_that_comes_again_from_the_topic_is_not_its_own_replay(here: PolicyBook) -> None:
+    court = Court(here)
+    assert [await court.hear(1, key=key) for key in ("1", "2")] == [0, 0]
+    assert [execution.request_id for execution in court.executions()] == [numbered(1)] * 2
+
+
+@pytest.mark.parametrize(("call", "status"), [
+    ({"operation": "strict"}, 400), ({"body": b"{\"a\": \"" + b"x" * 6_000 + b"\"}"}, 413),
+    ({"key": "spent"}, 429), ({"prefer": "respond-async"}, 503)])
+async def test_message_that_is_refused_may_come_again(here: PolicyBook, call: dict[str, Any], status: int) -> None:
+    court = Court(here)
+    court.store.keeps = False
+    assert await court.hear(3, message="other", key="spent") == 0
+    assert await court.hear(1, **call) == status
+    (_, request_id), = court.store.freed
+    assert request_id == numbered(1)
+    assert await court.hear(2) == 0
+
+
+async def test_message_may_come_again_though_nobody_knows_whether_it_was_taken(here: PolicyBook) -> None:
+    court = Court(here)
+    court.store.away = True
+    assert await court.hear(1) == 503
+    assert [request_id for _, request_id in court.store.freed] == [numbered(1)]
+
+
+async def test_message_of_a_call_that_cannot_be_decided_may_come_again(
+        here: PolicyBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    court = Court(here)
+    with monkeypatch.context() as broken:
+        broken.setattr(rulings, "ExecutionRecord", None)
+        assert await court.hear(1) == 0
+    assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS]
+    assert [request_id for _, request_id in court.store.freed] == [numbered(1)]
+    assert await court.hear(2, key="2") == 0
+
+
+async def test_call_without_a_signature_gives_nothing_back(here: PolicyBook) -> None:
+    court = Court(here)
+    assert [await court.hear(number, key="1", token=DIGEST) for number in (1, 2)] == [0, 429]
+    assert ([execution.once for execution in court.executions()], court.store.freed) == ([""], [])
