@@ -26,6 +26,8 @@ from shared.project.steps.control import (
     SwitchSettings,
 )
 
+# the last whole number that all readers of JSON and the store's scripts agree on: larger costs stand there
+CEILING = 2**53 - 1
 _ENDS = (ReplySettings, FailSettings, StopSettings, BreakSettings, ContinueSettings)
 
 
@@ -40,12 +42,12 @@ class Cost:
         """For people: `3 tasks`, `2 to 5 tasks`, `at least 3 tasks, more with each pass of its loops`."""
         if self.most is None:
             return f"at least {_tasks(self.least)}, more with each pass of its loops"
-        return _tasks(self.least) if self.least == self.most else f"{self.least} to {_tasks(self.most)}"
+        return _tasks(self.least) if self.least == self.most else f"{_number(self.least)} to {_tasks(self.most)}"
 
     def and_then(self, other: "Cost") -> "Cost":
         """Both, one after the other."""
-        return Cost(self.least + other.least,
-                    None if self.most is None or other.most is None else self.most + other.most)
+        return Cost(min(self.least + other.least, CEILING),
+                    None if self.most is None or other.most is None else min(self.most + other.most, CEILING))
 
     def either(self, other: "Cost") -> "Cost":
         """One of the two."""
@@ -105,7 +107,11 @@ def _called_first(start: str, workflows: Mapping[str, Workflow]) -> list[str]:
 
 
 def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count} tasks"
+    return "1 task" if count == 1 else f"{_number(count)} tasks"
+
+
+def _number(count: int) -> str:
+    return str(count) if count < CEILING else f"more than {CEILING - 1}"
 
 
 def _either(one: Cost | None, other: Cost | None) -> Cost | None:
