@@ -21,7 +21,8 @@ settings.load_profile("weir")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A running cluster with the example loaded; what policy and analytics promise holds over several instances."""
     running = platforms.start(tmp_path_factory.mktemp("weir"), "--scale", "policy=3,analytics=2",
-                              env={"WEIR_ACCESS_LOG_RATIO": "1"})
+                              env={"WEIR_ACCESS_LOG_RATIO": "1", "WEIR_POLICY_KEY_SETS_REST_S": "1",
+                                   "WEIR_POLICY_KEY_SETS_EVERY_S": "6"})
     yield running
     platforms.stop(running)
 

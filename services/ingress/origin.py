@@ -7,7 +7,7 @@ Never: belief in a header of anybody who is not a trusted proxy.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
@@ -56,13 +56,15 @@ def forwarded_for(fields: Sequence[str]) -> Iterator[str]:
 
 
 def _bare(hop: str) -> str:
-    """An address without its port; empty for `unknown` and for names that hide one (RFC 7239, 6)."""
+    """An address without its port, IPv4 never as IPv6; empty for `unknown` and names that hide one (RFC 7239, 6)."""
     text = hop.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return str(ip_address(text))
+        address = ip_address(text)
     except ValueError:
         return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
@@ -19,21 +18,7 @@ from shared.names import topics
 from tests.e2e.test_policies import opened
 from tests.support.hook import Hook, listening
 from tests.support.platform import PROXY, SECRET, SECRET_NAME, Platform, eventually
-from tests.support.topics import records
-
-
-async def events_of(platform: Platform, *request_ids: str) -> list[dict[str, Any]]:
-    """The usage events of some requests, in their order, once all are there."""
-    async def look() -> list[dict[str, Any]] | None:
-        found: dict[str, dict[str, Any]] = {}
-        for text in await records(platform, topics.USAGE):
-            # key, value, headers; only a value starts like a list
-            for line in text.split(b"\n"):
-                if line.startswith(b"[{"):
-                    found |= {event["id"]: event for event in orjson.loads(line)}
-        return [found[one] for one in request_ids] if set(request_ids) <= set(found) else None
-    events: list[dict[str, Any]] = await eventually(look)
-    return events
+from tests.support.topics import records, usage_events
 
 
 async def ask(http: ClientSession, url: str, headers: dict[str, str] | None = None) -> str:
@@ -51,7 +36,7 @@ async def test_usage_events_say_whose_a_request_was_and_no_secret(
     refused = await ask(http, f"{url}/ask", {"Authorization": f"Bearer {secret}"})
     astray = await ask(http, f"{url}/reset/{secret}")
     nowhere = await ask(http, f"{platform.ingress}/.env")
-    events = await events_of(platform, served, refused, astray, nowhere)
+    events = await usage_events(platform, served, refused, astray, nowhere)
     assert {event["address"] for event in events} == {"127.0.0.1"}
     assert (events[0]["client"], bool(events[0]["token"]), events[0]["proof"], events[0]["path"]) == (
         "c", True, None, None)
@@ -113,7 +98,7 @@ async def test_guessing_of_tokens_is_found_blocked_at_the_edge_lifted_and_judged
     assert (problem["code"], problem["signal"]) == ("blocked", "credential-burst")
     assert problem["detail"].endswith("too many refused credentials")
     assert (await status(proxy, url, behind(neighbour, **right)))[0] == 200
-    [event] = await events_of(platform, problem["request_id"])
+    [event] = await usage_events(platform, problem["request_id"])
     assert (event["reason"], event["client"], event["address"], event["origin"]) == ("blocked", "c", guesser, None)
     signal = await listed(platform, name, guesser)
     assert signal is not None
@@ -201,7 +186,7 @@ async def test_project_that_keeps_no_addresses_has_none_in_its_usage(
     ids = [await ask(http, f"{platform.ingress}/{name}/ask", headers),
            await ask(http, f"{platform.ingress}/{name}/ask", wrong()),
            await ask(http, f"{platform.ingress}/{name}/nowhere")]
-    assert [event["address"] for event in await events_of(platform, *ids)] == [None, None, None]
+    assert [event["address"] for event in await usage_events(platform, *ids)] == [None, None, None]
 
 
 async def test_webhook_hears_of_what_detectors_find_and_people_do(

@@ -3,70 +3,35 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.platform import PROJECT, ROOT, Platform, eventually, free_ports
+from tests.support.edges import Edge, edge
+from tests.support.platform import PROJECT, Platform, eventually
 
 BOUND = 3
 
 
-@dataclass
-class Small:
-    """A process, and where it answers."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    health: str
-    headers: dict[str, str]
-
-
 @pytest.fixture
-async def small(platform: Platform, http: ClientSession, tmp_path: Path) -> AsyncIterator[Small]:
+async def small(platform: Platform, http: ClientSession, tmp_path: Path) -> AsyncIterator[Edge]:
     """An ingress beside the cluster's own that lets three requests in at once."""
-    port, health = free_ports(2)
-    process = launch(tmp_path / "ingress.log", {
-        "WEIR_KAFKA_BOOTSTRAP": platform.bootstrap, "WEIR_REDIS_URL": platform.redis_url,
-        "WEIR_INSTANCE": f"small-{port}", "WEIR_INGRESS_PORT": str(port), "WEIR_HEALTH_PORT": str(health),
-        "WEIR_INGRESS_MAX_IN_FLIGHT": str(BOUND), "WEIR_STATE_DIR": str(tmp_path)})
-    url = f"http://127.0.0.1:{port}/{PROJECT}"
-    told = f"http://127.0.0.1:{health}"
-    await eventually(lambda: answers(http, f"{told}/-/ready"), within_s=15)
-    yield Small(process, url, told, {"Authorization": f"Bearer {platform.demo_token}"})
-    process.kill()
-    process.wait()
+    async with edge(platform, http, tmp_path, WEIR_INGRESS_MAX_IN_FLIGHT=str(BOUND)) as made:
+        yield made
 
 
-def launch(log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
-        return subprocess.Popen([sys.executable, "-m", "services.ingress"], cwd=ROOT, stdout=out, stderr=out,
-                                env={**os.environ, **env})
-
-
-async def answers(http: ClientSession, url: str) -> bool:
-    try:
-        async with http.get(url) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-async def ask(http: ClientSession, small: Small, path: str) -> tuple[int, str, float]:
+async def ask(http: ClientSession, small: Edge, path: str) -> tuple[int, str, float]:
     """Status, code, seconds."""
     began = time.monotonic()
-    async with http.get(small.url + path, headers=small.headers) as answer:
+    async with http.get(f"{small.url}/{PROJECT}{path}", headers=small.headers) as answer:
         body = await answer.json(content_type=None)
         return answer.status, body.get("code", "") if answer.status >= 400 else "", time.monotonic() - began
 
 
-async def test_request_past_the_bound_is_refused_fast_and_the_others_go_on(http: ClientSession, small: Small) -> None:
+async def test_request_past_the_bound_is_refused_fast_and_the_others_go_on(http: ClientSession, small: Edge) -> None:
     asking = asyncio.gather(*(ask(http, small, "/reports/yearly") for _ in range(BOUND + 7)))
     await asyncio.sleep(0.5)
     async with http.get(small.health + "/metrics") as answer:
@@ -79,7 +44,7 @@ async def test_request_past_the_bound_is_refused_fast_and_the_others_go_on(http:
     assert (await ask(http, small, "/employees/e-100"))[0] == 200
 
 
-async def test_stopping_instance_answers_what_is_under_way_and_ends_well(http: ClientSession, small: Small) -> None:
+async def test_stopping_instance_answers_what_is_under_way_and_ends_well(http: ClientSession, small: Edge) -> None:
     under_way = asyncio.create_task(ask(http, small, "/reports/yearly"))
     await asyncio.sleep(0.3)
     small.process.send_signal(signal.SIGTERM)
@@ -88,7 +53,7 @@ async def test_stopping_instance_answers_what_is_under_way_and_ends_well(http: C
 
 
 async def test_broker_that_does_not_answer_means_a_fast_503_and_recovers_by_itself(
-        platform: Platform, http: ClientSession, small: Small) -> None:
+        platform: Platform, http: ClientSession, small: Edge) -> None:
     broker = platform.processes()["kafka"].pid
     os.kill(broker, signal.SIGSTOP)
     # its threads stop one by one: a record that came at once could still be acknowledged

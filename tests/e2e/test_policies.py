@@ -5,6 +5,7 @@ import json
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from shared.names import topics
+from shared.names import spans
 from tests.support.platform import PROJECT, Platform, eventually
-from tests.support.topics import records
+from tests.support.topics import usage_events
+from tests.support.traces import Spans
 
 EMPLOYEE = {"name": "Rosa Luxe", "email": "rosa@example.com", "department": "sales"}
 
@@ -67,34 +69,50 @@ async def test_address_is_believed_from_the_connection_and_not_from_a_header(
     assert (status, problem["code"]) == (502, "upstream-failed")
 
 
-async def test_observing_policy_is_told_in_usage_event_trace_and_metric_of_an_admitted_call(
+async def test_observing_policies_and_limits_are_told_in_usage_trace_and_metric_of_admitted_calls(
         platform: Platform, http: ClientSession, name: str) -> None:
-    headers = await opened(http, platform, name, "clients: [{name: c}]\npolicies:\n"
-                                                 "  - {name: trial, action: reject, mode: observe}\n")
-    sampled = {"traceparent": f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01"}
-    async with http.get(f"{platform.ingress}/{name}/ask", headers={**headers, **sampled}) as answer:
-        assert answer.status == 200
-        request_id = answer.headers["X-Request-Id"]
+    trial, limits = "{name: trial, action: reject, mode: observe}", "limits: [{limit: 1, per: hour, "
+    headers = await opened(http, platform, name, f"""clients: [{{name: c}}]
+policies:
+  - {trial}
+  - {{name: part, action: accept, {limits}mode: observe}}, {{limit: 9, per: hour}}]}}
+  - {{name: whole, action: accept, mode: observe, {limits}by: client}}]}}
+""")
+    ids, left = [], []
+    for _ in range(3):
+        sampled = {"traceparent": f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01"}
+        async with http.get(f"{platform.ingress}/{name}/ask", headers={**headers, **sampled}) as answer:
+            assert answer.status == 200
+            ids.append(answer.headers["X-Request-Id"])
+            left.append(answer.headers["RateLimit"].split(";")[:2])
+    assert left == [['"part-2"', f"r={number}"] for number in (8, 7, 6)], "only the enforced limit is told to callers"
+    spent = ["trial:reject", "part:limit", "whole:limit"]
+    wanted = [spent[:1], spent, spent]
+    exported = Spans(platform)
+    for request_id, outcomes in zip(ids, wanted, strict=True):
+        [decided] = [one for one in await exported.of_request(request_id, "policy decide")
+                     if one.name == spans.POLICY_DECIDE]
+        assert decided.said[spans.OBSERVED] == ",".join(outcomes)
+        assert decided.said[spans.REASON] == "ok"
+    assert [(event["status"], event["observed"]) for event in await usage_events(platform, *ids)] == [
+        (200, outcomes) for outcomes in wanted]
 
-    def traced() -> bool:
-        told = platform.weir("trace", request_id, "--json", check=False).stdout
-        return "trial:reject" in told
-    await eventually(lambda: asyncio.to_thread(traced), every_s=0.5)
+    told = "\n".join(await pages(platform, http))
+    counts = Counter[str]()
+    for outcome, count in re.findall(rf'^weir_observed_outcomes_total{{outcome="(.*)",project="{name}"}} (\S+)$', told,
+                                     re.MULTILINE):
+        counts[outcome] += int(float(count))
+    assert counts == {"trial:reject": 3, "part:limit": 2, "whole:limit": 2}
 
-    async def counted() -> bool:
-        texts = []
-        for process in platform.processes().values():
-            if process.name.startswith("policy"):
-                async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                    texts.append(await answer.text())
-        return any(f'outcome="trial:reject",project="{name}"' in text for text in texts)
-    await eventually(counted)
 
-    async def told() -> bool:
-        wanted = f'"id":"{request_id}"'.encode()
-        events = [text for text in await records(platform, topics.USAGE) if wanted in text]
-        return any(b'"observed":["trial:reject"]' in text for text in events)
-    await eventually(told, every_s=1)
+async def pages(platform: Platform, http: ClientSession) -> list[str]:
+    """The metrics of each policy process."""
+    found = []
+    for process in platform.processes().values():
+        if process.name.startswith("policy"):
+            async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
+                found.append(await answer.text())
+    return found
 
 
 def project_with(name: str, access: str, header: str = "") -> dict[str, str]:
@@ -121,11 +139,9 @@ async def opened(http: ClientSession, platform: Platform, name: str, access: str
 async def limited_alone(platform: Platform, http: ClientSession) -> int:
     """How many calls had their limits kept by one policy process alone, because the store was away."""
     total = 0.0
-    for process in platform.processes().values():
-        if process.name.startswith("policy"):
-            async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                found = re.search(r"^weir_limits_local_total (\S+)$", await answer.text(), re.MULTILINE)
-                total += float(found[1]) if found else 0
+    for page in await pages(platform, http):
+        found = re.search(r"^weir_limits_local_total (\S+)$", page, re.MULTILINE)
+        total += float(found[1]) if found else 0
     return int(total)
 
 

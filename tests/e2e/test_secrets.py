@@ -66,10 +66,9 @@ policies:
 
 @pytest.fixture(scope="module")
 async def shop(platform: Platform, http: ClientSession) -> AsyncIterator[Shop]:
-    issuer, published = Issuer(), {"calls": 0}
+    issuer = Issuer()
 
     async def keys(_: web.Request) -> web.Response:
-        published["calls"] += 1
         return web.json_response(issuer.published)
     application = web.Application()
     application.router.add_get("/keys", keys)
@@ -125,14 +124,31 @@ async def test_token_of_an_issuer_is_taken(shop: Shop, http: ClientSession, algo
     assert (status, problem["code"]) == (401, "credentials-expired")
 
 
-async def test_key_that_the_issuer_has_rotated_in_is_fetched(shop: Shop, http: ClientSession) -> None:
-    shop.issuer.keys["ES256"] = Issuer("https://next.example").keys["ES256"]
+async def test_key_that_the_issuer_has_rotated_in_is_fetched_and_one_that_it_has_withdrawn_counts_no_more(
+        shop: Shop, http: ClientSession) -> None:
+    def key(number: int) -> str:
+        """Publish another key in place of the one before; a token of it, as good for a time as any."""
+        shop.issuer.keys["ES256"] = Issuer(f"https://{number}.example").keys["ES256"]
+        return shop.issuer.token(int(time.time() * 1000))
 
-    async def taken() -> bool:
-        status, _ = await shop.call(http, **shop.bearer(shop.issuer.token(int(time.time() * 1000))))
-        return status == 200
-    # an issuer is not asked more often than every ten seconds, by each of three instances
-    await eventually(taken, within_s=15, every_s=0.5)
+    async def told(token: str) -> tuple[int, str]:
+        status, body = await shop.call(http, **shop.bearer(token))
+        return status, body.get("detail", "")
+
+    async def everywhere(token: str, wanted: tuple[int, str]) -> bool:
+        # so many in a row: each of three instances has decided
+        return all([await told(token) == wanted for _ in range(30)])
+    unknown = 401, "the token is signed with a key that its issuer does not publish"
+    withdrawn = key(1)
+    # asked at once, but not more often than every second; by itself each instance asks every six
+    await eventually(lambda: everywhere(withdrawn, (200, "")), within_s=3)
+    fresh = key(2)
+    await eventually(lambda: everywhere(fresh, (200, "")), within_s=3)
+    assert await everywhere(withdrawn, unknown), "what was verified before is not remembered"
+    # no token says that there is another key
+    latest = key(3)
+    await eventually(lambda: everywhere(fresh, unknown), within_s=9)
+    assert await told(latest) == (200, "")
 
 
 async def test_signed_message_is_taken_once(shop: Shop, http: ClientSession) -> None:

@@ -1,8 +1,12 @@
 """What stands in topics."""
 
+from typing import Any
+
+import orjson
 from aiokafka import AIOKafkaConsumer
 
-from tests.support.platform import Platform
+from shared.names import topics as names
+from tests.support.platform import Platform, eventually
 
 
 async def records(platform: Platform, *topics: str) -> list[bytes]:
@@ -22,3 +26,17 @@ async def records(platform: Platform, *topics: str) -> list[bytes]:
         left = {place for place in left if await consumer.position(place) < ends[place]}
     await consumer.stop()
     return found
+
+
+async def usage_events(platform: Platform, *request_ids: str) -> list[dict[str, Any]]:
+    """The usage events of some requests, in their order, once all are there."""
+    async def look() -> list[dict[str, Any]] | None:
+        found: dict[str, dict[str, Any]] = {}
+        for text in await records(platform, names.USAGE):
+            # key, value, headers; only a value starts like a list
+            for line in text.split(b"\n"):
+                if line.startswith(b"[{"):
+                    found |= {event["id"]: event for event in orjson.loads(line)}
+        return [found[one] for one in request_ids] if set(request_ids) <= set(found) else None
+    events: list[dict[str, Any]] = await eventually(look)
+    return events
