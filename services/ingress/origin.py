@@ -7,9 +7,8 @@ Never: belief in a header of anybody who is not a trusted proxy.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv6Address, ip_address
 
-from shared.project.access.facts import packed
+from shared.project.access.facts import packed, unmapped
 from shared.project.access.networks import Networks
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -63,8 +62,6 @@ def _bare(hop: str) -> str:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ip_address(text)
+        return str(unmapped(text))
     except ValueError:
         return ""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)

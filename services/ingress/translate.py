@@ -90,7 +90,7 @@ def credentials(headers: Mapping[str, str], query: Mapping[str, list[str]], targ
 def _digest(shown: Sequence[str]) -> str | None:
     """Of all that may be tokens of ours: one that is unknown or good no more does not hide another."""
     ours = [topic_digest(token, topics.REQUESTS_EDGE) for token in dict.fromkeys(shown) if looks_right(token)]
-    return together(ours) if ours or not shown else malformed(shown[0])
+    return together(ours) or (malformed(shown[0]) if shown else None)
 
 
 def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: int, trace: TraceContext,

@@ -7,8 +7,7 @@ Never: a raw token stored or published: it is shown once, to whoever asked for i
 Text: `weir_` + 43 characters base64url (256 bits) + 6 characters base64url (CRC-32 of what stands before), so that a
 typing error is told from an unknown token without a look-up. A caller's token travels as SHA-256 over a domain prefix
 per request topic, so a digest read from one topic is of no use on another; of several the digests stand side by side.
-What is stored is a SHA-256 of that digest:
-who reads the config topic cannot call either.
+What is stored is a SHA-256 of that digest: who reads the config topic cannot call either.
 """
 
 import base64

@@ -15,6 +15,7 @@ from msgspec import Struct
 from shared.contracts.usage import UsageEvent
 from shared.names.reasons import Reason
 from shared.project.access.abuse import Abuse, Detecting
+from shared.project.access.facts import unmapped
 
 # events are put together by so much time; a slice of a window is one or more of it
 TICK_MS = 5_000
@@ -116,11 +117,9 @@ def by_address(event: UsageEvent, mark: str | None = None) -> Sighting | None:
 def neighbourhood(address: str) -> str:
     """An IPv4 address itself, of an IPv6 one its network of 64 bits: whoever has one address there has them all."""
     try:
-        found = ipaddress.ip_address(address)
+        found = unmapped(address)
     except ValueError:
         return address
     if isinstance(found, ipaddress.IPv4Address):
-        return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
+        return str(found)
     return str(ipaddress.IPv6Network((int(found) >> _NETWORK_BITS << _NETWORK_BITS, _NETWORK_BITS)))

@@ -67,14 +67,19 @@ class Facts(Struct, kw_only=True):
 
 
 @lru_cache(maxsize=20_000)
+def unmapped(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address, IPv4 never as IPv6 (RFC 4291, 2.5.5.2). Raises ValueError."""
+    address = ipaddress.ip_address(ip)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
 def packed(ip: str) -> bytes | None:
     """An address in network byte order; None for what is no address."""
     try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
+        return unmapped(ip.partition("%")[0]).packed
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).packed
 
 
 def part_of(document: Any, pointer: str) -> Any:
