@@ -127,6 +127,8 @@ def check_operations(globs: Sequence[str], names: Collection[str], source: Sourc
 
 def _methods(policy: Policy, operations: Sequence[Operation], source: Source,
              path: tuple[Key, ...]) -> Iterator[Problem]:
+    if all(rule.method is None for rule in policy.rules):
+        return
     methods: set[str] = {operation.method for operation in operations if policy.speaks_of(operation.name)}
     for index, rule in enumerate(policy.rules):
         if rule.method is not None and methods and not _could_be(rule, methods):

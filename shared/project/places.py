@@ -6,12 +6,14 @@ Never: an exception for a wrong file: what is wrong comes back as a `Problem`.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 _MAX_CHARS = 1_000_000
@@ -22,6 +24,9 @@ _TYPE = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TYPE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 # the integers that can be written into a version
 _LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
+# directives; anchors; a block whose head ends in a comment; a tab before a token; what ends a line in YAML 1.1 alone; a
+# mark of byte order, which has a column or none
+_TAKEN_OTHERWISE = re.compile(r"%YAML|(?:^|[\s\[{,])[&*][^\s&*]|[|>][-+0-9]*#|[\t\x85\u2028\u2029\ufeff]")
 Key = str | int
 Place = tuple[int, int]
 
@@ -65,15 +70,9 @@ def read(file: str, text: str) -> Source:
     if len(text) > _MAX_CHARS:
         source.problems.append(source.problem((), "file-too-large", f"a file may have {_MAX_CHARS} characters"))
         return source
-    yaml = YAML(typ="safe", pure=True)
     no_json: list[tuple[tuple[Key, ...], str, str]] = []
     try:
-        node = yaml.compose(text)
-        if node is not None:
-            # before data are made of it: what `<<` takes over becomes part of the node then
-            _note(node, source.places)
-            no_json += _no_json(node)
-            source.data = yaml.constructor.construct_document(node)
+        no_json += _parse(text, source)
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -93,6 +92,45 @@ def read(file: str, text: str) -> Source:
         source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
         source.data = None
     return source
+
+
+def _parse(text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
+    """Data and places into the source; what no JSON can hold.
+
+    The scanner in C is twenty times as fast as the one in Python. It takes some characters otherwise, needs the
+    machine's stack for nesting, and words its errors otherwise: such files are read by the one in Python.
+    """
+    if not _TAKEN_OTHERWISE.search(text):
+        try:
+            if not _is_deep(text):
+                return _composed(YAML(typ="safe"), text, source)
+        except (YAMLError, ValueError, TypeError, RecursionError, OverflowError):
+            source.places.clear()
+    return _composed(YAML(typ="safe", pure=True), text, source)
+
+
+def _composed(yaml: YAML, text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
+    node = yaml.compose(text)
+    if node is None:
+        return []
+    # before data are made of it: what `<<` takes over becomes part of the node then
+    _note(node, source.places)
+    no_json = list(_no_json(node))
+    source.data = yaml.constructor.construct_document(node)
+    return no_json
+
+
+def _is_deep(text: str) -> bool:
+    """Whether a text nests beyond any use, told without a recursion."""
+    depth = 0
+    for event in YAML(typ="safe").parse(text):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return True
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+    return False
 
 
 def _no_json(root: Node) -> Iterator[tuple[tuple[Key, ...], str, str]]:

@@ -32,12 +32,18 @@ class Networks:
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """A network; one of mapped addresses (::ffff:10.0.0.0/104) is the IPv4 network. Raises BadNetwork."""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text)
     except ValueError:
-        raise BadNetwork(f"{text!r} is no network; write an address or a range: 10.0.0.0/8, 2001:db8::/32") from None
-    if "/" in text and network.network_address != ipaddress.ip_address(text.partition("/")[0]):
-        raise BadNetwork(f"{text!r} has bits set behind its prefix; the network is {network}")
+        raise _bad(text) from None
     first = network.network_address
     if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped is not None and network.prefixlen >= 96:
         return ipaddress.IPv4Network((first.ipv4_mapped, network.prefixlen - 96))
     return network
+
+
+def _bad(text: str) -> BadNetwork:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return BadNetwork(f"{text!r} is no network; write an address or a range: 10.0.0.0/8, 2001:db8::/32")
+    return BadNetwork(f"{text!r} has bits set behind its prefix; the network is {network}")

@@ -1,0 +1,44 @@
+"""The two scanners of YAML: one is fast, the other one words what is wrong, and nobody may tell them apart."""
+
+import random
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from shared.project import places
+
+ROOT = Path(__file__).parents[4]
+TEXTS = [path.read_text() for path in sorted(ROOT.glob("examples/**/*.yaml"))]
+MISTAKES = [
+    "\t", '"', "'", "[", "]", "{", "}", ":", ": ", "- ", "? ", "\n", "  ", "#", " #", "|", ">", "&a ", "*a", "!!str ",
+    "%", "%YAML 1.1\n", "---", "...", "é", "\u2028", "\x85", "\U0001f600", "\r\n", "\\", "\\x41", "!!binary ", "<<: ",
+    "@", "`", ",", "0o7", "1e3", "~", "yes", "!foo", "\ufeff", "\x7f", "\x00", "\ud800", "|-\n", "|#", ">+\n", "''"]
+
+
+def test_both_scanners_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [_with_mistakes(random.Random(seed)) for seed in range(200)]
+    found = [places.read("f.yaml", text) for text in files]
+    assert any(source.problems for source in found)
+    assert any(source.data for source in found)
+    monkeypatch.setattr(places, "YAML", lambda typ, pure=True: YAML(typ=typ, pure=True))
+    for text, source in zip(files, found, strict=True):
+        assert repr(places.read("f.yaml", text)) == repr(source), text
+
+
+@pytest.mark.parametrize("text", ["{a: " * 30_000 + "}" * 30_000, "- " * 30_000 + "x", "? " * 30_000 + "x"])
+def test_a_file_of_any_depth_is_a_problem(text: str) -> None:
+    """The scanner in C would end the process."""
+    source = places.read("f.yaml", text)
+    assert source.data is None
+    assert [problem.code for problem in source.problems] == ["yaml"]
+
+
+def _with_mistakes(chance: random.Random) -> str:
+    text = chance.choice(TEXTS)[:1000]
+    for _ in range(chance.choice([0, 1, 1, 2, 6])):
+        at, other = chance.randrange(len(text) + 1), chance.randrange(len(text) + 1)
+        text = chance.choice([
+            text[:at] + chance.choice(MISTAKES) + text[at:], text[:at] + text[at + chance.randrange(8):],
+            text[:at] + text[other:other + chance.randrange(30)] + text[at:]])
+    return text
