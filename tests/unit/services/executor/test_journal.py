@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from services.executor.journal import Journals
+from services.executor.scene import Parked
 from shared.contracts.sealed import Seal
 from shared.errors import UpstreamFailed
 from shared.runtime.tasks import Tasks
@@ -297,6 +298,17 @@ async def test_each_try_draws_anew_what_a_loop_goes_over(
     assert kept.notes["blk/over"] != kept.notes["blk#2/over"]
     assert [list(map(orjson.loads, bodies)) for bodies in system.asked["/flaky"].values()] == [
         orjson.loads(kept.notes[path])["output"] for path in ("blk/over", "blk#2/over")]
+
+
+async def test_time_to_wait_for_stays_the_same(kept: Kept, journals: Journals) -> None:
+    steps = [{"id": "pause", "delay": {"until": "{% $millis() + 1000 %}"}}, ANSWER]
+    parked = []
+    for _ in range(2):
+        with pytest.raises(Parked) as raised:
+            await perform(steps, workflow={"durable": True}, journals=journals, park_after_ms=1)
+        parked.append(raised.value.until_ms)
+        await asyncio.sleep(0.01)
+    assert parked[0] == parked[1]
 
 
 async def test_what_gives_the_same_each_time_is_not_noted(kept: Kept, journals: Journals) -> None:
