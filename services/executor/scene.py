@@ -25,6 +25,7 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
 from shared.errors import TasksSpent, TimedOut, WeirError
 from shared.kafka.outbox import Outbox
+from shared.project.calls import MAX_CALL_DEPTH
 from shared.project.steps.base import Retry
 from shared.project.tracing import NO_RULE, TraceRule
 from shared.runtime.tasks import Tasks
@@ -76,7 +77,7 @@ class Surroundings:
     max_output_bytes: int = 5_000_000
     park_after_ms: int = 60_000
     max_depth: int = 8
-    max_call_depth: int = 32
+    max_call_depth: int = MAX_CALL_DEPTH
 
 
 class Tally(Struct):

@@ -8,6 +8,8 @@ Never: settings of a workflow.
 from pydantic import PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.project.calls import MAX_CALL_DEPTH
+
 
 class ExecutorSettings(BaseSettings):
     """Environment: WEIR_EXECUTOR_<FIELD>."""
@@ -36,8 +38,9 @@ class ExecutorSettings(BaseSettings):
     park_after_ms: PositiveInt = 60_000
     # operations of other projects that one call may lead to, each called by the workflow of the one before
     max_depth: PositiveInt = 8
-    # workflows that one execution may be inside of, each called by the one before
-    max_call_depth: PositiveInt = 32
+    # workflows that one execution may be inside of, each called by the one before; more than the default are refused
+    # before anything runs
+    max_call_depth: PositiveInt = MAX_CALL_DEPTH
     # topics that `publish` steps may write to: names, and prefixes that end in a dot; Weir's own never
     publish_topics: tuple[str, ...] = ()
     # connections to one outside host

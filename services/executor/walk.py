@@ -14,12 +14,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from services.executor.journal import Journal, Superseded, error_from_doc, error_to_doc
+from services.executor.journal import Journal, Superseded, error_to_doc
 from services.executor.outputs import check_size
-from services.executor.retries import goes_on, kind_of, pause_ms, status_of
+from services.executor.retries import kind_of, pause_ms, status_of
 from services.executor.scene import Laps, Parked, Scene
+from services.executor.seen import holds, leads_on, may_be_handled, rendered, told
 from services.executor.steps.base import CompiledStep, Leap
-from shared.errors import Failed, TasksSpent, TimedOut, WeirError, WorkflowFailed
+from shared.errors import Failed, TimedOut, WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.project.expressions import Template
 from shared.project.steps.base import OnError, Retry
@@ -92,7 +93,7 @@ class Steps:
             if scene.laps is not None:
                 scene.laps.append((step.id, scene.surroundings.clock.elapsed_us()))
             try:
-                if step.condition is not None and not step.condition.holds(scene.scope):
+                if step.condition is not None and not _wanted(step, step.condition, scene):
                     continue
                 leap = await (_traced(step, scene) if scene.trace.sampled
                               else _one(step, scene, _inside(step, scene, None)))
@@ -122,7 +123,7 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
         error = exc if isinstance(exc, WeirError) else _broken(step, scene, exc)
         error.members = {"step": step.id, "attempt": 1, **error.members}
         _name(step, error)
-        if step.handles == "fail" or not _may_be_handled(error, scene):
+        if step.handles == "fail" or not may_be_handled(error, scene):
             raise error from None
         _fell(step, scene, error)
         leap = None if step.catch is None else step.catch.now(scene)
@@ -139,6 +140,15 @@ def _inside(step: PlannedStep, scene: Scene, span: Span | None) -> Scene:
     return scene.under(span, step.id, handled=step.handles != "fail", mask=step.mask)
 
 
+def _wanted(step: PlannedStep, condition: Template, scene: Scene) -> bool:
+    return holds(condition, _at(step, scene), "if") if condition.volatile else condition.holds(scene.scope)
+
+
+def _at(step: PlannedStep, scene: Scene) -> Scene:
+    """The place of a step, seen from beside it: what goes wrong here is not the step's to handle."""
+    return scene.under(None, step.id, handled=False, mask=step.mask)
+
+
 async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
     """`inner`: the place of the step itself, seen from its span."""
     scene.left_ms()
@@ -148,7 +158,7 @@ async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
                          else _once(step, inner, inner.journal))
     except WeirError as error:
         _name(step, error)
-        if step.handles == "fail" or not _may_be_handled(error, scene):
+        if step.handles == "fail" or not may_be_handled(error, scene):
             raise
         return await _handled(step, inner, scene, error)
     if isinstance(outcome, Leap):
@@ -160,20 +170,17 @@ async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
 async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap:
     """What the step gave before, or gives now: in a durable execution it is noted, be it an output or an error.
 
-    An error that nobody handles, and after which nothing is tried again, is not noted: the step is the first unfinished
-    one, should the execution be resumed.
+    An error after which nothing comes is not noted.
     """
     noted = journal.noted(scene.path)
     if noted is not None:
-        if "error" in noted:
-            raise error_from_doc(noted["error"])
-        return noted["output"]
+        return told(noted)
     if step.effect:
         await journal.settled()
     try:
         outcome = await _tried(step, scene)
     except Failed as error:
-        if (scene.handled or goes_on(error, scene.tries)) and _may_be_handled(error, scene):
+        if leads_on(error, scene):
             journal.note(scene.path, {"error": error_to_doc(error)}, mask=step.mask)
             await journal.settled()
         raise
@@ -265,10 +272,4 @@ def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:
 
 
 def _instead(step: PlannedStep, scene: Scene) -> Any:
-    return None if step.fallback is None else step.fallback.render(scene.scope)
-
-
-def _may_be_handled(error: WeirError, scene: Scene) -> bool:
-    """A workflow gets over what went wrong in it, not over its own end."""
-    out_of_time = scene.execution.deadline_ms <= scene.surroundings.clock.now_ms()
-    return isinstance(error, Failed) and not isinstance(error, TasksSpent) and not out_of_time
+    return None if step.fallback is None else rendered(step.fallback, _at(step, scene), "fallback")

@@ -1,30 +1,42 @@
-"""Rules of workflows that call each other: who is there, what fits, who hears events, no circles.
+"""Rules of workflows that call each other: who is there, what fits, who hears events; no circles, no endless chains.
 
 In:    workflows that are well formed by themselves, with their sources; the operations that use them.
 Out:   problems with their places.
-Never: YAML, files; what stands inside one workflow (`check_workflows.py`).
+Never: a deep recursion; YAML, files; what stands inside one workflow (`check_workflows.py`).
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
+from shared.project.calls import MAX_CALL_DEPTH, called_first, calls_in, rings
 from shared.project.expressions import BadExpression, compile_value
 from shared.project.inputs import ValueValidator
 from shared.project.model import Operation, Schema, Workflow
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema
-from shared.project.steps.base import Path, Step, steps_in
+from shared.project.steps.base import Path, steps_in
 from shared.project.steps.control import CallSettings
 from shared.project.steps.work import EmitSettings
 
 Workflows = Mapping[str, tuple[Workflow, Source]]
+# by workflow: where it calls which other; the others alone
+Calls = Mapping[str, Sequence[tuple[Path, str]]]
+Called = Mapping[str, Sequence[str]]
+# names of a row that a person reads
+_TOLD = 10
 
 
 def check_calls(workflows: Workflows, operations: Sequence[Operation], known: set[str]) -> Iterator[Problem]:
     """All problems. `known`: names of all workflow files, the malformed ones too."""
     for workflow, source in workflows.values():
         yield from _calls(workflow, source, known, workflows)
-    yield from _events(workflows, operations)
-    yield from _cycles(workflows)
+    calls = {name: [(path, called) for path, called in calls_in(workflow.steps) if called in workflows]
+             for name, (workflow, _) in workflows.items()}
+    called = {name: [other for _, other in made] for name, made in calls.items()}
+    yield from _events(workflows, operations, called)
+    circles = list(_circles(workflows, calls, called))
+    # only where there are none has a chain an end
+    yield from circles or _too_deep(workflows, calls, called)
 
 
 def given_by_calls(workflow: Workflow, workflows: Workflows) -> dict[str, tuple[str, Schema]]:
@@ -79,11 +91,13 @@ def _misfit(value: object, schema: Schema | None) -> str:
                       *(f"{name!r} is none of its members" for name in unknown)])
 
 
-def _events(workflows: Workflows, operations: Sequence[Operation]) -> Iterator[Problem]:
+def _events(workflows: Workflows, operations: Sequence[Operation], called: Called) -> Iterator[Problem]:
     """Events need a caller that hears them, from the workflow of its operation and from those that it calls."""
     told: set[tuple[str, Path]] = set()
     for operation in operations:
-        for name in _reached(operation.workflow, workflows) if operation.mode != "events" else ():
+        if operation.mode == "events" or operation.workflow not in workflows:
+            continue
+        for name in called_first([operation.workflow], called.__getitem__):
             workflow, source = workflows[name]
             for path, step in steps_in(workflow.steps):
                 if isinstance(step.settings, EmitSettings) and (name, path) not in told:
@@ -92,36 +106,53 @@ def _events(workflows: Workflows, operations: Sequence[Operation]) -> Iterator[P
                                          f"its mode is {operation.mode}: only callers of `mode: events` hear events")
 
 
-def _reached(start: str, workflows: Workflows) -> set[str]:
-    found, waiting = set[str](), [start]
-    while waiting:
-        name = waiting.pop()
-        if name in workflows and name not in found:
-            found.add(name)
-            waiting += [step.settings.workflow for _, step in steps_in(workflows[name][0].steps)
-                        if isinstance(step.settings, CallSettings)]
-    return found
+def _circles(workflows: Workflows, calls: Calls, called: Called) -> Iterator[Problem]:
+    ring = rings(called)
+    for name, made in calls.items():
+        for path, other in made:
+            if ring[other] == ring[name]:
+                way = _way(other, name, called)
+                yield workflows[name][1].problem(path, "cycle",
+                                                 f"workflows call each other in a circle: {_row([name, *way])}")
 
 
-def _cycles(workflows: Workflows) -> Iterator[Problem]:
-    calls = {name: [(path, step, step.settings.workflow) for path, step in steps_in(workflow.steps)
-                    if isinstance(step.settings, CallSettings)] for name, (workflow, _) in workflows.items()}
-    for name, (_, source) in workflows.items():
-        for path, step, target in calls[name]:
-            way = _way(target, name, calls)
-            if way is not None:
-                yield source.problem((*path, step.kind, "workflow"), "cycle",
-                                     f"workflows call each other in a circle: {' -> '.join([name, *way])}")
+def _way(start: str, goal: str, called: Called) -> list[str]:
+    """The shortest way that calls lead from one to another; there is one."""
+    came, waiting = {start: start}, deque([start])
+    while goal not in came:
+        name = waiting.popleft()
+        for other in called[name]:
+            if other not in came:
+                came[other] = name
+                waiting.append(other)
+    way = [goal]
+    while way[-1] != start:
+        way.append(came[way[-1]])
+    return way[::-1]
 
 
-def _way(start: str, goal: str, calls: Mapping[str, list[tuple[Path, Step, str]]]) -> list[str] | None:
-    waiting, seen = [[start]], {start}
-    while waiting:
-        way = waiting.pop(0)
-        if way[-1] == goal:
-            return way
-        for _, _, target in calls.get(way[-1], ()):
-            if target not in seen:
-                seen.add(target)
-                waiting.append([*way, target])
-    return None
+def _too_deep(workflows: Workflows, calls: Calls, called: Called) -> Iterator[Problem]:
+    """Chains of calls that executors do not follow to their end; each is told where it begins."""
+    depths: dict[str, int] = {}
+    for name in called_first(called, called.__getitem__):
+        depths[name] = max((1 + depths[other] for other in called[name]), default=0)
+    inner = {other for others in called.values() for other in others}
+    for name, made in calls.items():
+        if depths[name] > MAX_CALL_DEPTH and name not in inner:
+            path, _ = max(made, key=lambda call: depths[call[1]])
+            yield workflows[name][1].problem(
+                path, "too-deep", f"{depths[name]} calls stand one inside the other from here on "
+                f"({_row(_longest(name, called, depths))}), and executors follow no more than {MAX_CALL_DEPTH}: put "
+                "the steps of some of these workflows into those that call them")
+
+
+def _longest(name: str, called: Called, depths: Mapping[str, int]) -> list[str]:
+    way = [name]
+    while called[way[-1]]:
+        way.append(max(called[way[-1]], key=depths.__getitem__))
+    return way
+
+
+def _row(names: Sequence[str]) -> str:
+    told = names if len(names) <= _TOLD else [*names[:_TOLD // 2], "...", *names[-_TOLD // 2:]]
+    return " -> ".join(told)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from shared.project.model import Project, Workflow
-from shared.project.steps.base import Step, steps_in
+from shared.project.calls import called_first, calls_in
+from shared.project.model import Project
+from shared.project.steps.base import Step
 from shared.project.steps.control import (
     BranchSettings,
     BreakSettings,
@@ -83,27 +84,10 @@ Costs = Mapping[str, Cost]
 def cost_of(project: Project, workflow: str) -> Cost:
     """The trigger and the steps."""
     costs: dict[str, Cost] = {}
-    for name in _called_first(workflow, project.workflows):
+    for name in called_first([workflow], lambda name: [
+            called for _, called in calls_in(project.workflows[name].steps)]):
         costs[name] = _whole(project.workflows[name].steps, costs)
     return _ONE.and_then(costs[workflow])
-
-
-def _called_first(start: str, workflows: Mapping[str, Workflow]) -> list[str]:
-    """A workflow and all that it leads to: each once, and after all that it calls itself."""
-    done: list[str] = []
-    seen: set[str] = set()
-    # a long row of calls is no deep recursion here
-    waiting = [(start, False)]
-    while waiting:
-        name, all_called_are_done = waiting.pop()
-        if all_called_are_done:
-            done.append(name)
-        elif name not in seen:
-            seen.add(name)
-            waiting.append((name, True))
-            waiting += [(step.settings.workflow, False) for _, step in steps_in(workflows[name].steps)
-                        if isinstance(step.settings, CallSettings)]
-    return done
 
 
 def _tasks(count: int) -> str:

@@ -22,6 +22,9 @@ Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
 _EXPRESSION = re.compile(r"\{%(.*?)%\}", re.DOTALL)
 SCOPE = ("trigger", "steps", "errors", "loop", "config", "execution")
+# what may give something else each time: `$toMillis` takes a time without a date for one of today, and `$eval` may call
+# any of them
+_VOLATILE = re.compile(r"\$(?:now|millis|random|shuffle|toMillis|eval)\b")
 
 
 @dataclass(slots=True)
@@ -53,11 +56,11 @@ class BadExpression(ValueError):
 class Template:
     """A value with its expressions compiled."""
 
-    __slots__ = ("constant", "render")
+    __slots__ = ("constant", "render", "volatile")
 
-    def __init__(self, render: Render, *, constant: bool) -> None:
-        """`constant`: no expression stands in it."""
-        self.render, self.constant = render, constant
+    def __init__(self, render: Render, *, constant: bool, volatile: bool) -> None:
+        """`constant`: no expression stands in it; `volatile`: it may give something else each time, of one scope."""
+        self.render, self.constant, self.volatile = render, constant, volatile
 
     def holds(self, scope: Scope) -> bool:
         """Whether it gives what JSONata's `$boolean` takes for true."""
@@ -85,8 +88,9 @@ def names_read(text: str) -> Mapping[str, Any]:
 
 def compile_value(value: Any) -> Template:
     """Compile a value. Raises BadExpression."""
-    constant = not expressions_in(value)
-    return Template(_renderer(value, not constant), constant=constant)
+    expressions = expressions_in(value)
+    volatile = any(_VOLATILE.search(text) for text in expressions)
+    return Template(_renderer(value, bool(expressions)), constant=not expressions, volatile=volatile)
 
 
 def compile_condition(text: str) -> Template:

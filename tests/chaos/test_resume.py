@@ -30,8 +30,9 @@ Steps = list[dict[str, Any]]
 ROUNDS = int(os.environ.get("WEIR_CHAOS_ROUNDS", "1"))
 # what the outside system does not see, by the call that comes after it
 BEFORE = {"before_choose": "draw", "choose/before_picked": "choose/way",
-          "lines[1]/before_line": "lines[0]/double", "before_pause": "lines[1]/double",
-          "before_sub": "pause", "sub/before_ask": "sub/count", "before_answer": "tell"}
+          "lines[0]/before_line": "lines/over", "lines[1]/before_line": "lines[0]/double",
+          "before_pause": "lines[1]/double", "before_sub": "pause", "sub/before_ask": "sub/count",
+          "before_answer": "tell"}
 # effects among them: what has to be known again although nobody has noted it
 FORGOTTEN = ("sub/before_ask", "before_answer")
 # long enough that all others have come to their gates meanwhile
@@ -54,9 +55,9 @@ def files(name: str, base: str) -> dict[str, str]:
     main = gated(base, [
         {"id": "draw", "transform": {"value": "{% $random() %}"}},
         {"id": "choose", "branch": {"if": "steps.draw >= 0", "then": gated(base, [post("picked", base, drawn)])}},
-        {"id": "lines", "loop": {"over": [1, 2], "steps": gated(base, [
+        {"id": "lines", "loop": {"over": "{% [$random(), $random()] %}", "steps": gated(base, [
             post("line", base, {**drawn, "n": "{% loop.item %}"}),
-            {"id": "double", "transform": {"value": "{% {'n': loop.item * 2, 'line': steps.line.body} %}"}}])}},
+            {"id": "double", "transform": {"value": "{% {'n': loop.index * 2, 'line': steps.line.body} %}"}}])}},
         {"id": "pause", "delay": {"for": f"{PAUSE_MS}ms"}},
         {"id": "sub", "call": {"workflow": "part", "input": drawn}},
         {"id": "tell", "publish": {"topic": f"examples.{name}", "value": drawn}},

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.executor.journal import Journal
 from services.executor.scene import Laps, Scene
+from services.executor.seen import once
 from shared.contracts.traceparent import TraceContext
 from shared.names import headers as H
 from shared.project.steps.base import Step
@@ -100,27 +100,14 @@ class ChoiceStep(ABC):
 
     async def run(self, scene: Scene) -> str | Leap:
         """The way that was taken."""
-        way = self.way(scene) if scene.journal is None else self._noted(scene, scene.journal)
+        journal = scene.journal
+        way = self.way(scene) if journal is None else once(lambda: self.way(scene), scene, journal, "way")
         return await self._ways[way].walk(scene.beside()) or _named(way)
 
     def now(self, scene: Scene) -> str | Leap:
         """As `run`; what ran last inside it is over before anybody looks."""
         way = self.way(scene)
         return self._ways[way].now(scene) or _named(way)
-
-    def _noted(self, scene: Scene, journal: Journal) -> str | None:
-        """The way that was taken before, or is taken now: whoever goes on with the execution goes no other.
-
-        Nothing waits for the note: each effect inside does.
-        """
-        place = f"{scene.path}way"
-        noted = journal.noted(place)
-        if noted is not None:
-            before: str | None = noted["output"]
-            return before
-        way = self.way(scene)
-        journal.note(place, {"output": way}, mask=scene.mask)
-        return way
 
 
 def _named(way: str | None) -> str:

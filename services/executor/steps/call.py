@@ -10,6 +10,7 @@ from typing import Any
 
 from services.executor.journal import Superseded
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Callee, Compiler, Leap, Replied
 from services.executor.together import together
 from shared.errors import WeirError, WorkflowFailed
@@ -35,7 +36,7 @@ class CallStep:
         if scene.calls >= scene.surroundings.max_call_depth:
             raise WorkflowFailed(f"{scene.calls} calls stand behind this one already, each made by the workflow of the "
                                  "one before (WEIR_EXECUTOR_MAX_CALL_DEPTH)", kind="call-too-deep")
-        callee, value = self._callee(), self._input.render(scene.scope)
+        callee, value = self._callee(), rendered(self._input, scene, "input")
         if misfits := callee.misfits_in(value):
             raise WorkflowFailed(f"the input of workflow {callee.name!r} does not fit: {misfits}", kind="input-invalid")
         there = scene.elsewhere({**scene.scope["trigger"], "body": value})

@@ -22,6 +22,8 @@ class DelayStep:
     def __init__(self, settings: DelaySettings, _: Compiler) -> None:
         """Compiles the end."""
         self._for_ms, self._until = settings.for_ms, compile_value(settings.until)
+        # counted from now on: a walk that begins anew would wait for another time
+        self._moves = settings.for_ms is not None or self._until.volatile
 
     async def run(self, scene: Scene) -> None:
         """Raises TimedOut at once when the deadline comes first, WorkflowFailed for what is no time."""
@@ -36,17 +38,19 @@ class DelayStep:
 
     async def _end(self, scene: Scene, now_ms: int) -> int:
         """Unix ms; a durable execution that is taken up again waits for the same time."""
-        if self._for_ms is None:
-            return _unix_ms(self._until.render(scene.scope))
-        if scene.journal is None:
-            return now_ms + self._for_ms
+        if scene.journal is None or not self._moves:
+            return self._end_from(scene, now_ms)
         place = f"{scene.path}end"
         noted = scene.journal.noted(place)
         if noted is not None:
             return int(noted["output"])
-        scene.journal.note(place, {"output": now_ms + self._for_ms})
+        end_ms = self._end_from(scene, now_ms)
+        scene.journal.note(place, {"output": end_ms})
         await scene.journal.settled()
-        return now_ms + self._for_ms
+        return end_ms
+
+    def _end_from(self, scene: Scene, now_ms: int) -> int:
+        return _unix_ms(self._until.render(scene.scope)) if self._for_ms is None else now_ms + self._for_ms
 
 
 def _unix_ms(value: Any) -> int:

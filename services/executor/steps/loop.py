@@ -11,6 +11,7 @@ from typing import Any
 
 from services.executor.outputs import check_sum, size_of
 from services.executor.scene import Scene
+from services.executor.seen import holds, rendered
 from services.executor.steps.base import Broken, Compiler, Continued, Leap
 from services.executor.together import together
 from shared.errors import WeirError, WorkflowFailed
@@ -45,7 +46,7 @@ class LoopStep:
         size, limit = 0, scene.surroundings.max_output_bytes
         for index, one in enumerate(self._passes(scene)):
             inner = self._inner(scene, one | {"last": found[-1]} if found else one)
-            if self._while is not None and not self._while.holds(inner.scope):
+            if self._while is not None and not holds(self._while, inner, "while"):
                 break
             self._bound(index)
             outcome = await self._pass(inner)
@@ -107,14 +108,14 @@ class LoopStep:
             return leap
         # whoever else has a turn gets it between two passes
         await asyncio.sleep(0)
-        return inner.last if self._collect is None else self._collect.render(inner.scope)
+        return inner.last if self._collect is None else rendered(self._collect, inner, "collect")
 
     def _passes(self, scene: Scene) -> Iterator[Pass]:
         if self._while is not None:
             for index in range(self._settings.max_passes + 1):
                 yield {"index": index}
             return
-        over = self._over.render(scene.scope)
+        over = rendered(self._over, scene, "over")
         if isinstance(over, dict):
             yield from ({"index": index, "key": key, "item": item} for index, (key, item) in enumerate(over.items()))
         elif isinstance(over, list):

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
 from services.executor.journal import Journals
+from services.executor.scene import Parked
 from shared.contracts.sealed import Seal
 from shared.errors import UpstreamFailed
 from shared.runtime.tasks import Tasks
@@ -185,3 +187,137 @@ async def test_error_that_no_try_follows_is_not_noted(
     assert isinstance(error, UpstreamFailed)
     made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
     assert (made.status, system.keys("/flaky")) == (200, ["r/blk/flaky"])
+
+
+def said(text: str) -> str:
+    """The same condition, of a kind that may hold now and not hold later."""
+    return f"{text} and $random() < 2"
+
+
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize(("drawn", "calls"), [(["x", "y"], 1), (["y", "x"], 0)])
+async def test_step_that_was_wanted_is_wanted_again_whatever_its_condition_gives_now(
+        drawn: list[str], calls: int, mask: bool, kept: Kept, journals: Journals,
+        outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    steps = [{**post("maybe", base), "if": said("trigger.drawn = 'x'"), "mask": mask}, post("last", base),
+             {"id": "answer", "reply": {"body": "{% $exists(steps.maybe) %}"}}]
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, trigger={"drawn": drawn[0]})
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": drawn[1]})
+    assert (made.body, len(system.asked["/maybe"])) == (orjson.dumps(calls > 0), calls)
+    assert (b"sealed" in kept.notes["maybe/if"]) == mask
+
+
+@pytest.mark.parametrize("drawn", [[2, 1], [1, 2]])
+async def test_loop_has_as_many_passes_as_before_whatever_its_condition_gives_now(
+        drawn: list[int], kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    steps = [{"id": "lines", "loop": {"while": said("loop.index < trigger.drawn"), "steps": [post("line", base)]}},
+             post("last", base), {"id": "answer", "reply": {"body": "{% $count(steps.lines) %}"}}]
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, trigger={"drawn": drawn[0]})
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": drawn[1]})
+    assert (int(made.body), len(system.asked["/line"])) == (drawn[0], drawn[0])
+    assert sum(path.endswith("/while") for path in kept.notes) == drawn[0] + 1
+
+
+def drawn_in(place: str, base: str) -> list[Json]:
+    """Steps of which `last` tells what was drawn elsewhere than in a step that is noted itself."""
+    told = post("last", base, "{% steps.told %}")
+    if place in ("array", "object", "lanes"):
+        over = {"a": "{% $random() %}", "b": 2} if place == "object" else ["{% $random() %}", 2]
+        last = post("last", base, "{% loop.item %}")
+        return [{"id": "told", "loop": {"over": over, "steps": [last], "concurrency": 1 + (place == "lanes")}}]
+    if place == "collect":
+        one = {"id": "one", "transform": {"value": 1}}
+        return [{"id": "told", "loop": {"over": [1], "steps": [one], "collect": "{% $random() %}"}}, told]
+    if place == "fallback":
+        return [{"id": "told", "fail": {"message": "x"}, "fallback": {"sum": "{% $random() %}"}}, told]
+    return [{"id": "told", "call": {"workflow": "other", "input": "{% $random() %}"}}]
+
+
+@pytest.mark.parametrize(("place", "noted"), [
+    ("array", "told/over"), ("object", "told/over"), ("lanes", "told/over"), ("collect", "told[0]/collect"),
+    ("fallback", "told/fallback"), ("input", "told/input")])
+@pytest.mark.parametrize("mask", [False, True])
+async def test_what_was_drawn_outside_of_a_noted_step_is_drawn_once(
+        place: str, noted: str, mask: bool, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step, *rest = drawn_in(place, base)
+    steps = [{**step, "mask": mask}, *rest, {"id": "answer", "reply": {}}]
+    others = {"other": {"name": "other", "durable": True, "steps": [post("last", base, "{% trigger.body %}")]}}
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, others=others)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)
+    assert made.status == 200
+    asked = list(system.asked["/last"].values())
+    assert any(len(bodies) == 2 for bodies in asked)
+    assert all(len(set(bodies)) == 1 for bodies in asked)
+    assert (b"sealed" in kept.notes[noted]) == mask
+
+
+async def test_error_that_was_handled_is_met_again_whatever_its_expression_gives_now(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    wanted = "trigger.drawn = 'x' ? $error('no') : $random() < 2"
+    held = [{**post("inside", base), "if": wanted}]
+    steps = [{"id": "blk", "branch": {"if": "true", "then": held}, "on_error": "continue"}, post("last", base), ANSWER]
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, trigger={"drawn": "x"})
+    _, scene = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": "y"})
+    assert (system.keys("/inside"), "no" in scene.scope["errors"]["blk"]["message"]) == ([], True)
+
+
+@pytest.mark.parametrize("step", [
+    {"loop": {"over": "{% trigger.drawn = 'x' ? $error('no') : [$random()] %}"}},
+    {"branch": {"if": "trigger.drawn = 'x' ? $error('no') : $random() < 2"}}], ids=["loop", "branch"])
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_error_that_ended_the_execution_is_not_met_again(
+        step: Json, attempts: int, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    (kind, settings), = step.items()
+    steps = [{"id": "blk", kind: {**settings, "then" if kind == "branch" else "steps": [post("inside", base)]}}, ANSWER]
+    if attempts > 1:
+        steps[0]["retry"] = {"attempts": attempts, "delay": "1ms", "on": ["workflow-failed"]}
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": "x"})
+    assert "no" in str(error)
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"drawn": "y"})
+    # what was tried again failed in its first try, and goes on in its last
+    assert (made.status, len(system.keys("/inside"))) == (200, 1)
+    assert system.keys("/inside")[0].startswith("r/blk#2" if attempts > 1 else "r/blk")
+
+
+async def test_each_try_draws_anew_what_a_loop_goes_over(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    system.fails = {"/flaky": 1}
+    steps = [{"id": "blk", "retry": {"attempts": 2, "delay": "1ms"}, "loop": {
+        "over": ["{% $random() %}"], "steps": [post("flaky", base, "{% loop.item %}")]}}, ANSWER]
+    await perform(steps, workflow={"durable": True}, journals=journals)
+    assert kept.notes["blk/over"] != kept.notes["blk#2/over"]
+    assert [list(map(orjson.loads, bodies)) for bodies in system.asked["/flaky"].values()] == [
+        orjson.loads(kept.notes[path])["output"] for path in ("blk/over", "blk#2/over")]
+
+
+async def test_time_to_wait_for_stays_the_same(kept: Kept, journals: Journals) -> None:
+    steps = [{"id": "pause", "delay": {"until": "{% $millis() + 1000 %}"}}, ANSWER]
+    parked = []
+    for _ in range(2):
+        with pytest.raises(Parked) as raised:
+            await perform(steps, workflow={"durable": True}, journals=journals, park_after_ms=1)
+        parked.append(raised.value.until_ms)
+        await asyncio.sleep(0.01)
+    assert parked[0] == parked[1]
+
+
+async def test_what_gives_the_same_each_time_is_not_noted(kept: Kept, journals: Journals) -> None:
+    other = {"name": "other", "durable": True, "steps": [{"id": "back", "reply": {"body": "{% trigger.body %}"}}]}
+    one = {"id": "one", "if": "trigger.yes", "transform": {"value": "{% $random() %}"}}
+    steps = [one, {"id": "lines", "loop": {"over": "{% [steps.one] %}", "steps": [one], "collect": "{% loop.item %}"}},
+             {"id": "more", "loop": {"while": "loop.index < 1", "steps": [one]}},
+             {"id": "sub", "call": {"workflow": "other", "input": "{% steps.lines %}"}},
+             {"id": "none", "fail": {"message": "x"}, "fallback": "{% steps.one %}"}, ANSWER]
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, trigger={"yes": True},
+                            others={"other": other})
+    assert (made.status, set(kept.notes)) == (200, {"one/", "lines[0]/one/", "more[0]/one/", "none/"})

@@ -9,6 +9,10 @@ import pytest
 
 from services.executor.retries import pause_ms
 from shared.errors import TasksSpent, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.project.calls import MAX_CALL_DEPTH
+from shared.project.check_calls import check_calls
+from shared.project.model import Workflow
+from shared.project.places import Source
 from shared.project.steps.base import Retry
 from tests.unit.services.executor.test_run import perform
 
@@ -246,6 +250,19 @@ async def test_calls_inside_calls_are_bounded(wait: bool, caplog: pytest.LogCapt
     assert not wait or told.startswith("call-too-deep s39: 32 calls")
     # the trigger, 32 calls, and the one that failed
     assert scene.tally.tasks == 34 + (not wait)
+
+
+@pytest.mark.parametrize(("calls", "code", "answer"), [
+    (MAX_CALL_DEPTH, [], 200), (MAX_CALL_DEPTH + 1, ["too-deep"], 500)])
+async def test_chain_of_calls_runs_if_it_is_accepted(calls: int, code: list[str], answer: int) -> None:
+    def calling(name: str) -> list[Json]:
+        return [{"id": "c", "call": {"workflow": name}}, reply(1)]
+    chain = workflows(**{f"c{n}": {"steps": calling(f"c{n + 1}") if n < calls else [reply(1)]}
+                         for n in range(1, calls + 1)})
+    whole = workflows(w={"steps": calling("c1")}) | chain
+    files = {name: (Workflow.model_validate(one), Source(name)) for name, one in whole.items()}
+    made, _ = await perform(calling("c1"), others=chain)
+    assert ([one.code for one in check_calls(files, (), set(files))], made.status) == (code, answer)
 
 
 @pytest.mark.parametrize("traced", [None, []], ids=["not sampled", "sampled"])

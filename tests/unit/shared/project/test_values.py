@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jlens import Expression, JlensError
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
 from ruamel.yaml import YAML
@@ -24,6 +25,14 @@ from shared.project.schema import project_schema
 from tests.support.platform import ROOT
 from tests.unit.shared.project.test_load import FILES
 
+# of JSONata, all of them
+_FUNCTIONS = """
+    abs append assert average base64decode base64encode boolean ceil clone contains count decodeUrl
+    decodeUrlComponent distinct each encodeUrl encodeUrlComponent error eval exists filter floor formatBase
+    formatInteger formatNumber fromMillis join keys length lookup lowercase map match max merge millis min not now
+    number pad parseInteger power random reduce replace reverse round shuffle sift single sort split spread sqrt
+    string substring substringAfter substringBefore sum toMillis trim type uppercase zip
+"""
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-2**53, 2**53) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{%"), max_size=8),
@@ -60,6 +69,29 @@ def test_expression_keeps_its_type_alone_and_is_text_inside_text(text: Any, rend
     ("$eval('steps.one')", {}), ("[1..3].(steps.one)", {})])
 def test_expression_tells_which_names_it_reads(text: str, names: dict[str, Any]) -> None:
     assert names_read(text) == names
+
+
+@pytest.mark.parametrize(("value", "volatile"), [
+    ("{% $now() %}", True), ("{% $millis() %}", True), ("{% $map([1, 2], $random) %}", True),
+    ({"a": ["{% ($draw := $random; $draw()) < 1 %}"]}, True), ("{% trigger.list ~> $shuffle %}", True),
+    ("at {% $toMillis('13:45', '[H01]:[m01]') %}", True), ("{% $eval('$now()') %}", True),
+    ("$now()", False), ("{% $nowhere %}", False), ("{% now + $fromMillis(3) %}", False), ("{% steps.random %}", False)])
+def test_value_tells_whether_it_may_be_another_each_time(value: Any, volatile: bool) -> None:
+    assert compile_value(value).volatile == volatile
+
+
+def test_no_other_function_gives_something_else_each_time() -> None:
+    arguments = ("", "1", "[3, 1, 2, 5, 4]", "{'a': 1, 'b': 2}", "'13:45'", "'13:45', '[H01]:[m01]'", "1, '[H]'",
+                 "[3, 1, 2], function($x) { $x > 1 }", "function($x) { $x }", "'a b', 'a'", "16, 2")
+
+    def given(text: str, now: int, seed: int) -> Any:
+        try:
+            return Expression(text).evaluate({}, now=now, seed=seed)
+        except JlensError as exc:
+            return exc.code
+    differ = {name for name in _FUNCTIONS.split() for one in arguments
+              if given(f"${name}({one})", 10**12, 1) != given(f"${name}({one})", 10**12 + 9 * 10**9, 2)}
+    assert differ == {"millis", "now", "random", "shuffle", "toMillis"}
 
 
 def test_expression_that_does_not_compile_is_told_at_once() -> None:
