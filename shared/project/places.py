@@ -27,6 +27,8 @@ _LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
 # directives; anchors; a block whose head ends in a comment; a tab before a token; what ends a line in YAML 1.1 alone; a
 # mark of byte order, which has a column or none
 _TAKEN_OTHERWISE = re.compile(r"%YAML|(?:^|[\s\[{,])[&*][^\s&*]|[|>][-+0-9]*#|[\t\x85\u2028\u2029\ufeff]")
+# tags and numbers that no constructor takes (`!!int ""` is an IndexError); nesting beyond any use
+_UNUSABLE = (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 Key = str | int
 Place = tuple[int, int]
 
@@ -79,8 +81,7 @@ def read(file: str, text: str) -> Source:
         what = " ".join(str(exc.problem or exc.context or "not YAML").split())
         source.problems.append(Problem(file, line, column, "yaml", what))
         return source
-    except (YAMLError, ValueError, TypeError, RecursionError, OverflowError) as exc:
-        # tags and numbers that no constructor takes; nesting beyond any use
+    except _UNUSABLE as exc:
         source.problems.append(Problem(file, 1, 1, "yaml", f"not usable YAML: {str(exc).splitlines()[0][:200]}"))
         source.data = None
         return source
@@ -104,7 +105,7 @@ def _parse(text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
         try:
             if not _is_deep(text):
                 return _composed(YAML(typ="safe"), text, source)
-        except (YAMLError, ValueError, TypeError, RecursionError, OverflowError):
+        except _UNUSABLE:
             source.places.clear()
     return _composed(YAML(typ="safe", pure=True), text, source)
 

@@ -34,6 +34,12 @@ def test_a_file_of_any_depth_is_a_problem(text: str) -> None:
     assert [problem.code for problem in source.problems] == ["yaml"]
 
 
+@pytest.mark.parametrize("text", ['a: !!int ""', 'a: !!float ""', 'a: !!bool ""', 'a: !!int "0x"', 'a: !!timestamp ""',
+                                  'a: !!binary "é"', "a: !!omap 1", "a: !!set [1]", "a: !!pairs x", "!!map 1"])
+def test_tags_that_do_not_fit_are_problems(text: str) -> None:
+    assert places.read("f.yaml", text).problems
+
+
 def _with_mistakes(chance: random.Random) -> str:
     text = chance.choice(TEXTS)[:1000]
     for _ in range(chance.choice([0, 1, 1, 2, 6])):
