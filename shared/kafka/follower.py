@@ -1,7 +1,7 @@
 """Follow a compacted topic: read it to its end before the service is ready, then stay with it.
 
 In:    `weir.config` or `weir.signals` from the beginning.
-Out:   what the records hold, poll by poll, to one callback.
+Out:   what the records hold, to one callback: all that is there at the start at once, then poll by poll.
 Never: a consumer group: every process reads the whole topic.
 
 Anything unreadable is logged and passed over: one bad record must not keep a cluster from starting.
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class TopicFollower(Generic[T]):
-    """Calls `apply` with what each poll holds, in the order of the topic."""
+    """Calls `apply` with what the records hold, in the order of the topic."""
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, place: TopicPartition,
                  read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None]) -> None:
@@ -45,11 +45,17 @@ class TopicFollower(Generic[T]):
         self.next_offset = 0
 
     async def start(self) -> None:
-        """Return once everything that was in the topic has been applied."""
+        """Return once everything that was in the topic has been applied.
+
+        At once: a project has a record for each of its versions, and only the newest one is worth compiling.
+        """
         self._consumer = consumer = await self._tail.open()
         end = (await consumer.end_offsets([self._place]))[self._place]
+        found: list[T] = []
         while await consumer.position(self._place) < end:
-            await self._poll(consumer)
+            found += await self._poll(consumer)
+        self._take(found)
+        await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
 
     async def stop(self) -> None:
@@ -78,13 +84,12 @@ class TopicFollower(Generic[T]):
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            await self._poll(consumer)
+            self._take(await self._poll(consumer))
+            await self._arrived(await consumer.position(self._place))
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
-        polled = await consumer.getmany(self._place, timeout_ms=1000)
-        records = polled.get(self._place, [])
+    async def _poll(self, consumer: AIOKafkaConsumer) -> list[T]:
         found: list[T] = []
-        for record in records:
+        for record in (await consumer.getmany(self._place, timeout_ms=1000)).get(self._place, []):
             if record.value is None:
                 continue
             try:
@@ -92,12 +97,19 @@ class TopicFollower(Generic[T]):
             except BadRecord as exc:
                 log.warning("record of %s at offset %d passed over: %s", record.topic, record.offset, exc,
                             extra={"action": actions.CONFIG_UNREADABLE})
+        return found
+
+    def _take(self, found: Sequence[T]) -> None:
         if found:
             self._apply(found)
-        if records:
-            async with self._moved:
-                self.next_offset = records[-1].offset + 1
-                self._moved.notify_all()
+
+    async def _arrived(self, offset: int) -> None:
+        """Everything before `offset` has been applied."""
+        if offset == self.next_offset:
+            return
+        async with self._moved:
+            self.next_offset = offset
+            self._moved.notify_all()
 
 
 class ConfigFollower(TopicFollower[Entity]):
