@@ -14,6 +14,7 @@ from services.policy.parts import PolicyParts
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
+from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.decide import Decision
 from shared.errors import BodyTooLarge, WeirError
@@ -48,8 +49,6 @@ class Rulings:
         if case.token:
             parts.last_used.note(case.token, case.now_ms)
         if ruling.refusal is not None:
-            if case.claimed:
-                parts.tasks.spawn(parts.claims.give_up(case), "give up a key")
             return self._refuse(hearing, ruling.refusal)
         if case.guarded is not None and case.guarded.operation is RESULTS:
             return [parts.tasks.spawn(self._tell(hearing), "result")]
@@ -62,17 +61,25 @@ class Rulings:
         """Answered before it runs; the executor counts it when it has run."""
         parts, case = self._parts, hearing.case
         try:
+            self._fits(hearing)
             reply = await parts.results.accept(case, hearing.request_id, how)
         except WeirError as error:
             await asyncio.gather(*self._refuse(hearing, error))
             return
         if case.claim is not None:
             await parts.claims.keep(case.claim, reply)
-        effects = self._admit(hearing, answered=True)
-        if effects:
-            effects.extend(self._reply(hearing, reply))
+        effects = [*self._admit(hearing, answered=True), *self._reply(hearing, reply)]
         hearing.over(status=reply.status)
         await asyncio.gather(*effects)
+
+    def _fits(self, hearing: Hearing) -> None:
+        """Whether a record can hold it: who is told that it runs is told nothing else. Raises BodyTooLarge."""
+        body = hearing.case.request.body
+        try:
+            self._parts.outbox.check(
+                topics.EXECUTIONS, body, self._execution(hearing, hearing.trace, answered=True).to_headers())
+        except RecordTooLarge as exc:
+            raise _too_large(exc) from exc
 
     async def _tell(self, hearing: Hearing) -> None:
         """What became of an execution; no workflow runs for it."""
@@ -84,12 +91,24 @@ class Rulings:
         await asyncio.gather(*effects)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
+        body = hearing.case.request.body
+        sending = self._parts.traces.sending(hearing, topics.EXECUTIONS, len(body))
+        execution = self._execution(hearing, context_of(sending, hearing.trace), answered=answered)
+        try:
+            effects = [self._parts.outbox.send(topics.EXECUTIONS, body, execution.to_headers())]
+        except RecordTooLarge as exc:
+            return self._refuse(hearing, _too_large(exc))
+        sent(sending, effects)
+        if not answered:
+            hearing.over()
+        return effects
+
+    def _execution(self, hearing: Hearing, trace: TraceContext, *, answered: bool) -> ExecutionRecord:
         case, request = hearing.case, hearing.case.request
         assert case.project is not None
         assert case.guarded is not None
         kept = case.answering.kept or case.guarded.durable
-        sending = self._parts.traces.sending(hearing, topics.EXECUTIONS, len(request.body))
-        execution = ExecutionRecord(
+        return ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, answer_by_ms=hearing.answer_by_ms, trigger=case.trigger,
@@ -100,16 +119,8 @@ class Rulings:
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
             idempotency_key=request.idempotency_key, depth=request.depth,
             token=case.token, address=self._address(hearing),
-            content_type=request.content_type, traceparent=str(context_of(sending, hearing.trace)),
+            content_type=request.content_type, traceparent=str(trace),
             tracestate=request.tracestate, baggage=request.baggage)
-        try:
-            effects = [self._parts.outbox.send(topics.EXECUTIONS, request.body, execution.to_headers())]
-            sent(sending, effects)
-            if not answered:
-                hearing.over()
-            return effects
-        except RecordTooLarge as exc:
-            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {exc}"))
 
     def give_back(self, hearing: Hearing) -> None:
         """What a call has taken that is not going to run."""
@@ -133,6 +144,8 @@ class Rulings:
     def _refuse(self, hearing: Hearing, error: WeirError) -> Effects:
         parts, case = self._parts, hearing.case
         self.give_back(hearing)
+        if case.claimed:
+            parts.tasks.spawn(parts.claims.give_up(case), "give up a key")
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
                             headers=case.answer_headers, client=case.client if error.status >= 500 else "")
         if error.reason is Reason.TIMEOUT:
@@ -173,3 +186,7 @@ class Rulings:
             origin=str(hearing.origin), observed=case.observed,
             address=self._address(hearing) or None, token=case.token or None, proof=hearing.proof(reason))))
         return effects
+
+
+def _too_large(exc: RecordTooLarge) -> BodyTooLarge:
+    return BodyTooLarge(f"body and headers together are too large: {exc}")

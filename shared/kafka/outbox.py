@@ -90,9 +90,7 @@ class Outbox:
         """
         if self._records >= self._settings.outbox_max_records:
             raise OutboxFull(f"{self._records} records wait for the broker (WEIR_KAFKA_OUTBOX_MAX_RECORDS)")
-        size = _size(key, value, headers)
-        if size > _LARGEST_RECORD:
-            raise RecordTooLarge(f"a record of {size} bytes for {topic[:200]} is larger than {_LARGEST_RECORD}")
+        self.check(topic, value, headers, key=key)
         lane = self._lanes.get((topic, partition))
         if lane is None:
             lane = self._lanes[topic, partition] = _Lane(topic, partition)
@@ -108,6 +106,12 @@ class Outbox:
         batch.records += 1
         self._records += 1
         return batch.acknowledged
+
+    def check(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
+        """Raises RecordTooLarge for a record that no batch can hold."""
+        size = _size(key, value, headers)
+        if size > _LARGEST_RECORD:
+            raise RecordTooLarge(f"a record of {size} bytes for {topic[:200]} is larger than {_LARGEST_RECORD}")
 
     async def partitions(self, topic: str) -> list[int]:
         """The partitions of a topic. Raises KafkaUnavailable or SendFailed when the broker does not know it."""

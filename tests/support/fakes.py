@@ -44,12 +44,16 @@ class FakeOutbox:
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
              partition: int | None = None) -> asyncio.Future[None]:
         """As the outbox."""
-        size = len(value or b"") + len(key or b"") + sum(len(name) + len(data) for name, data in headers)
-        if size > self._largest:
-            raise RecordTooLarge(f"{size} bytes")
+        self.check(topic, value, headers, key=key)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append(Sent(topic, value, headers, key, partition, done))
         return done
+
+    def check(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
+        """As the outbox."""
+        size = len(value or b"") + len(key or b"") + sum(len(name) + len(data) for name, data in headers)
+        if size > self._largest:
+            raise RecordTooLarge(f"{size} bytes for {topic}")
 
 
 class StoppedClock:

@@ -52,6 +52,7 @@ class Holding(Counting):
     def __init__(self) -> None:
         super().__init__()
         self.freed: list[tuple[str, str]] = []
+        self.commands: list[Argument] = []
         self.keeps = True
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
@@ -63,6 +64,10 @@ class Holding(Counting):
         self.freed.append((key, request_id))
         self.amounts.release(request_id, [key])
         return 1
+
+
+    async def command(self, *parts: Argument) -> Any:
+        self.commands.append(parts[0])
 
 
 class Prompt(FakeOutbox):
@@ -92,14 +97,16 @@ class Court:
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
 
     async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
-                   prefer: str | None = None, message: str = "msg", token: str | None = None) -> int:
+                   prefer: str | None = None, message: str = "msg", token: str | None = None,
+                   idempotency_key: str | None = None) -> int:
         """A message comes, signed unless there is a token; the status of its answer, 0 where it goes on or is dead."""
         request_id = numbered(number)
         found = case(book([]), operation, request_id=request_id, token=token, body=body, method="POST",
                      sealed=None if token else {"signature": signed(SECRET, message, S, body)},
                      headers={"webhook-id": message, "webhook-timestamp": str(S), "x-key": key or request_id})
         to = ReplyAddress(correlation_id=request_id.encode(), topic=topics.REPLIES, partition=0)
-        request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json")
+        request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json",
+                                           idempotency_key=idempotency_key)
         before = len(self.outbox.sent)
         self._bench.handle([FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body,
                                        headers=[*request.enclosed(to)])])
@@ -107,8 +114,10 @@ class Court:
             while self.tasks._running:
                 self._usage.flush()
                 await asyncio.sleep(0)
-        return next((ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value).status
-                     for sent in self.outbox.sent[before:] if sent.topic == topics.REPLIES), 0)
+        told = [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value).status
+                for sent in self.outbox.sent[before:] if sent.topic == topics.REPLIES]
+        assert len(told) <= 1, "nobody is answered twice"
+        return told[0] if told else 0
 
     def executions(self) -> list[ExecutionRecord]:
         return [ExecutionRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
@@ -171,3 +180,19 @@ async def test_call_without_a_signature_gives_nothing_back(here: PolicyBook) -> 
     court = Court(here)
     assert [await court.hear(number, key="1", token=DIGEST) for number in (1, 2)] == [0, 429]
     assert ([execution.once for execution in court.executions()], court.store.freed) == ([""], [])
+
+
+@pytest.mark.parametrize("prefer", [None, "respond-async"])
+async def test_call_that_no_record_can_hold_is_told_so_alone_and_its_key_is_free_again(
+        here: PolicyBook, prefer: str | None) -> None:
+    court, body = Court(here), b"{\"a\": \"" + b"x" * 6_000 + b"\"}"
+    assert await court.hear(1, body=body, token=DIGEST, prefer=prefer, idempotency_key="k") == 413
+    assert (court.executions(), court.store.commands) == ([], ["DEL"])
+    assert "result" not in court.store.trips, "no execution that never runs"
+
+
+async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: PolicyBook) -> None:
+    court = Court(here)
+    court.store.keeps = False
+    assert await court.hear(1, token=DIGEST, prefer="respond-async", idempotency_key="k") == 503
+    assert court.store.commands == ["DEL"]
