@@ -32,7 +32,7 @@ _ASYMMETRIC = ("RSA", "EC", "OKP")
 class KeySets:
     """Feeds the vault."""
 
-    def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: int = 300, rest_s: int = 10) -> None:
+    def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: float = 300, rest_s: int = 10) -> None:
         """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
         self._asked_ms: dict[str, int] = {}
@@ -53,10 +53,13 @@ class KeySets:
             await self._http.close()
 
     def want(self, urls: Iterable[str]) -> None:
-        """Fetch those that were never asked for, before the first token needs them."""
-        for url in urls:
-            if url not in self._asked_ms:
-                self._tasks.spawn(self.refresh(url), "key set")
+        """Fetch those that were never asked for, before the first token needs them; forget all that are not wanted."""
+        wanted = set(urls)
+        for url in self._asked_ms.keys() - wanted:
+            del self._asked_ms[url]
+            self._vault.key_sets.pop(url, None)
+        for url in wanted - self._asked_ms.keys():
+            self._tasks.spawn(self.refresh(url), "key set")
 
     def worth_asking(self, url: str) -> bool:
         """Whether its issuer has not been asked just now."""
@@ -77,10 +80,13 @@ class KeySets:
             document = await self._fetch(url)
             fitting = [key for key in document["keys"] if key.get("kty") in _ASYMMETRIC
                        and key.get("use", "sig") == "sig"]
-            self._vault.key_sets[url] = KeySet.import_key_set({"keys": fitting})
+            keys = KeySet.import_key_set({"keys": fitting})
         except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, AttributeError, JoseError) as exc:
             log.warning("keys at %s cannot be had: %s: %s", url, type(exc).__name__, exc,
                         extra={"action": actions.KEYS_AWAY})
+            return
+        if url in self._asked_ms:
+            self._vault.key_sets[url] = keys
 
     async def _fetch(self, url: str) -> Any:
         if url.startswith("file:"):
@@ -94,8 +100,8 @@ class KeySets:
     async def _now_and_then(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            for url in list(self._asked_ms):
-                await self.refresh(url)
+            # side by side: an issuer that does not answer holds up nobody else's keys
+            await asyncio.gather(*(self.refresh(url) for url in self._asked_ms))
 
 
 def _whole_file(path: Path) -> bytes | None:

@@ -24,9 +24,13 @@ class Publisher:
     def __init__(self) -> None:
         self.pieces: Sequence[bytes] = ()
         self.status, self.asked, self.url = 200, 0, ""
+        self.answers, self._calls = asyncio.Event(), asyncio.Semaphore(0)
+        self.answers.set()
 
     async def send(self, request: web.Request) -> web.StreamResponse:
         self.asked += 1
+        self._calls.release()
+        await self.answers.wait()
         response = web.StreamResponse(status=self.status)
         response.content_length = sum(map(len, self.pieces))
         await response.prepare(request)
@@ -34,6 +38,12 @@ class Publisher:
             await response.write(piece)
             await asyncio.sleep(0.02)
         return response
+
+    async def called(self, times: int) -> None:
+        """So often since it was waited for the last time."""
+        async with asyncio.timeout(2):
+            for _ in range(times):
+                await self._calls.acquire()
 
 
 @asynccontextmanager
@@ -52,9 +62,9 @@ async def publishing(*pieces: bytes) -> AsyncIterator[Publisher]:
 
 
 @asynccontextmanager
-async def feeding(vault: Vault, clock: StoppedClock | None = None) -> AsyncIterator[KeySets]:
+async def feeding(vault: Vault, clock: StoppedClock | None = None, every_s: float = 300) -> AsyncIterator[KeySets]:
     tasks = Tasks()
-    key_sets = KeySets(vault, clock or StoppedClock(), tasks)
+    key_sets = KeySets(vault, clock or StoppedClock(), tasks, every_s=every_s)
     await key_sets.start()
     try:
         yield key_sets
@@ -157,6 +167,31 @@ async def test_address_is_asked_at_once_when_it_is_new_and_again_after_a_rest() 
         assert not key_sets.worth_asking(publisher.url)
         clock.now += 10_000
         assert key_sets.worth_asking(publisher.url)
+
+
+async def test_issuer_that_does_not_answer_holds_up_nobody_elses_keys() -> None:
+    async with publishing(published()) as silent, publishing(published()) as publisher, \
+            feeding(Vault(), every_s=0.01) as key_sets:
+        silent.answers.clear()
+        key_sets.want([silent.url, publisher.url])
+        await silent.called(1)
+        await publisher.called(2)
+        silent.answers.set()
+
+
+async def test_keys_that_no_project_names_any_more_are_forgotten() -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, publishing(published()) as other, \
+            feeding(vault, every_s=0.01) as key_sets:
+        key_sets.want([publisher.url, other.url])
+        await asyncio.gather(publisher.called(2), other.called(2))
+        assert set(vault.key_sets) == {publisher.url, other.url}
+        key_sets.want([other.url])
+        assert list(vault.key_sets) == [other.url]
+        await asyncio.sleep(0.1)
+        asked = publisher.asked
+        await other.called(other.asked - 2 + 3)
+        assert (publisher.asked, list(vault.key_sets)) == (asked, [other.url])
 
 
 async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
