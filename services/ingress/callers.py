@@ -20,7 +20,7 @@ from shared.contracts.token import each
 from shared.decision.checks.signals import refusal
 from shared.decision.signals import SignalBoard
 from shared.errors import Blocked
-from shared.project.access.facts import packed
+from shared.project.access.facts import packed, spelled
 from shared.project.access.networks import Networks
 
 
@@ -44,7 +44,8 @@ class Callers:
 
     def address(self, request: web.BaseRequest) -> str:
         """Where it comes from; empty when a trusted proxy does not know it."""
-        settings, remote = self._settings, request.remote or ""
+        # a socket of both families tells IPv4 as IPv6
+        settings, remote = self._settings, spelled(request.remote or "")
         if not settings.trusted_proxies:
             return remote
         chain = (forwarded_for(request.headers.getall("forwarded", [])) if settings.forwarded_by == "forwarded"
@@ -54,10 +55,10 @@ class Callers:
     def address_of(self, remote: str, forwarded_for: str) -> str | None:
         """The same of a request of which no more is known than these; None where that is too little."""
         if not self._settings.trusted_proxies:
-            return remote
+            return spelled(remote)
         if self._settings.forwarded_by == "forwarded":
             return None
-        return client_ip(remote, hops(forwarded_for), self._proxies)
+        return client_ip(spelled(remote), hops(forwarded_for), self._proxies)
 
     def any_blocked(self, now_ms: int) -> bool:
         """Whether anybody may be."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 import orjson
 from msgspec import structs
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from services.control.api import Call, Result, Route
 from services.control.changes import loaded
@@ -24,6 +24,7 @@ from shared.decision.explain import after_amounts, before_amounts
 from shared.decision.matrix import matrix
 from shared.errors import Refused, WeirError
 from shared.names import topics
+from shared.project.access.facts import packed, spelled
 from shared.project.base import Name
 from shared.store.amounts import spend
 from shared.store.redis import StoreUnavailable
@@ -46,6 +47,13 @@ class Question(BaseModel):
     claims: dict[str, Any] = Field(default_factory=dict)
     body: Any = None
     time: int | None = Field(default=None, ge=0, le=4_000_000_000_000)
+
+    @field_validator("ip")
+    @classmethod
+    def _is_an_address(cls, ip: str) -> str:
+        if ip and packed(ip) is None:
+            raise ValueError(f"{ip!r} is no address; write 192.0.2.1 or 2001:db8::1")
+        return spelled(ip)
 
     @model_validator(mode="after")
     def _says_whose_roles(self) -> Self:

@@ -74,6 +74,15 @@ def unmapped(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return mapped or address
 
 
+@lru_cache(maxsize=20_000)
+def spelled(ip: str) -> str:
+    """An address in its one spelling, IPv4 never as IPv6; what is no address stays as it is."""
+    try:
+        return str(unmapped(ip))
+    except ValueError:
+        return ip
+
+
 def packed(ip: str) -> bytes | None:
     """An address in network byte order; None for what is no address."""
     try:

@@ -110,3 +110,15 @@ async def test_matrix_has_a_row_for_the_tokens_of_each_issuer_where_an_operation
         ("make-thing", OTHER.name): ("*", "depends", "unless writers (role)", ["2 per minute by client, if role"]),
         ("open", ISSUER.name): ("*", "yes", "", ["2 per minute by client, if role"]),
         ("open", OTHER.name): ("*", "yes", "", ["2 per minute by client, if role"])}
+
+
+async def test_address_is_told_in_the_spelling_of_the_edge() -> None:
+    here = known(policies=[{"name": "lan", "action": "reject", "rules": [{"ip": ["10.0.0.0/8"]}]}])
+    answer = await told(here, operation="get-thing", client="c", params={"id": "7"}, ip="::ffff:10.1.2.3")
+    assert "10.1.2.3" in str(answer)
+    assert "::ffff" not in str(answer)
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"'10\.0\.0' is no address; write 192\.0\.2\.1 or"):
+        Question(operation="get-thing", ip="10.0.0")

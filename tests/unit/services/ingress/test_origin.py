@@ -79,6 +79,22 @@ def test_address_is_unknown_where_a_trusted_proxys_header_cannot_be_read(forward
     assert callers.address(request.clone(remote="192.0.2.1")) == "192.0.2.1"
 
 
+@pytest.mark.parametrize("proxies", [(), ("10.0.0.0/8",)])
+@pytest.mark.parametrize(("remote", "told"), [
+    ("::ffff:192.0.2.1", "192.0.2.1"), ("192.0.2.1", "192.0.2.1"), ("2001:db9::1", "2001:db9::1"), ("", "")])
+def test_a_socket_of_both_families_tells_ipv4_as_such(proxies: tuple[str, ...], remote: str, told: str) -> None:
+    callers = Callers(IngressSettings(trusted_proxies=proxies), cast(Any, None), cast(Any, None))
+    request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": "6.6.6.6"})
+    assert callers.address(request.clone(remote=remote)) == told
+    assert callers.address_of(remote, "6.6.6.6") == told
+
+
+def test_proxy_is_known_by_a_socket_of_both_families() -> None:
+    callers = Callers(IngressSettings(trusted_proxies=("10.0.0.0/8",)), cast(Any, None), cast(Any, None))
+    request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": "6.6.6.6"})
+    assert callers.address(request.clone(remote="::ffff:10.0.0.1")) == "6.6.6.6"
+
+
 def test_setting_that_is_no_network_is_refused_at_the_start() -> None:
     with pytest.raises(ValidationError, match="no network"):
         IngressSettings(trusted_proxies=("10.0.0.0/40",))
