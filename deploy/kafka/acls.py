@@ -36,11 +36,12 @@ class Grant(NamedTuple):
     name: str
     prefixed: bool = False
 
-    def command(self, bootstrap: str) -> str:
-        """For Kafka's own script."""
+    def command(self, bootstrap: str, config: str = "") -> str:
+        """For Kafka's own script; `config`: its file with how to log in."""
+        login = ["--command-config", config] if config else []
         pattern = ["--resource-pattern-type", "prefixed"] if self.prefixed else []
         resource = ["--cluster"] if self.kind == "cluster" else [f"--{self.kind}", self.name]
-        return shlex.join(["kafka-acls.sh", "--bootstrap-server", bootstrap, "--add", "--allow-principal",
+        return shlex.join(["kafka-acls.sh", "--bootstrap-server", bootstrap, *login, "--add", "--allow-principal",
                            f"User:{self.principal}", "--operation", self.operation, *resource, *pattern])
 
 
@@ -75,11 +76,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.kafka.acls", description="Print the commands that let each "
                                      "of Weir's services, and internal ones, do what they have to and nothing else.")
     parser.add_argument("--bootstrap", default="127.0.0.1:9092")
+    parser.add_argument("--command-config", default="", help="file with how the commands log in")
     parser.add_argument("--internal", action="append", default=[], help="principal of an internal service; repeatable")
     parser.add_argument("--publish", action="append", default=[], help="prefix of topics that workflows publish to")
     options = parser.parse_args()
     for grant in grants(options.internal, options.publish):
-        sys.stdout.write(grant.command(options.bootstrap) + "\n")
+        sys.stdout.write(grant.command(options.bootstrap, options.command_config) + "\n")
 
 
 if __name__ == "__main__":

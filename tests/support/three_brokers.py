@@ -28,7 +28,9 @@ class Brokers:
         first, cluster_id, found = free_run(6, 31_000, 32_700), new_cluster_id(), jars.ensure(lambda _: None)
         voters = ",".join(f"{node}@127.0.0.1:{first + 2 * node - 1}" for node in NODES)
         self.nodes = {node: Broker(folder / f"node-{node}", first + 2 * (node - 1), found, {
-            **settings(), "node.id": str(node), "controller.quorum.voters": voters}, cluster_id) for node in NODES}
+            **settings(), "node.id": str(node), "controller.quorum.voters": voters,
+            # whoever comes over a listener without a login has no name
+            "super.users": "User:ANONYMOUS"}, cluster_id) for node in NODES}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     @property

@@ -13,6 +13,7 @@ from deploy.kafka.acls import grants
 from shared.names import metrics as M
 from shared.names import topics
 from shared.names.topics import TOPICS
+from tests.bench.capacity import BUSY
 from tests.support.platform import ROOT
 from tests.support.settings_manual import variables
 
@@ -92,6 +93,19 @@ def test_pod_keeps_its_name_and_is_its_own_principal(name: str) -> None:
     ("executor", "weir.executions"), ("analytics", "weir.usage")])
 def test_no_more_instances_than_partitions(name: str, topic: str) -> None:
     assert SCALERS[name]["maxReplicas"] <= partitions()[topic]
+
+
+@pytest.mark.parametrize("name", sorted(SCALERS))
+def test_pod_is_as_full_as_the_capacity_model_has_it(name: str) -> None:
+    [cpu] = [one["resource"]["target"] for one in SCALERS[name]["metrics"] if "resource" in one]
+    assert cpu == {"type": "AverageValue", "averageValue": f"{1000 * BUSY:.0f}m"}
+    # what a pod is held at is what its node keeps for it
+    assert container(name)["resources"]["requests"]["cpu"] == cpu["averageValue"]
+
+
+@pytest.mark.parametrize("name", sorted(SCALERS))
+def test_autoscaler_alone_says_how_many_pods_there_are(name: str) -> None:
+    assert "replicas" not in SETS[name]["spec"]
 
 
 def scaled_by(name: str) -> Iterator[tuple[str, str]]:
