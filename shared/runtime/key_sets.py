@@ -59,6 +59,8 @@ class KeySets:
             del self._asked_ms[url]
             self._vault.key_sets.pop(url, None)
         for url in wanted - self._asked_ms.keys():
+            # from now on, for it may be on its way already, since before it was forgotten
+            self._asked_ms[url] = self._clock.now_ms()
             self._tasks.spawn(self.refresh(url), "key set")
 
     def worth_asking(self, url: str) -> bool:

@@ -194,6 +194,19 @@ async def test_keys_that_no_project_names_any_more_are_forgotten() -> None:
         assert (publisher.asked, list(vault.key_sets)) == (asked, [other.url])
 
 
+async def test_keys_that_are_wanted_again_while_they_are_fetched_are_kept() -> None:
+    vault = Vault()
+    async with publishing(published()) as publisher, feeding(vault) as key_sets:
+        publisher.answers.clear()
+        key_sets.want([publisher.url])
+        await publisher.called(1)
+        key_sets.want([])
+        key_sets.want([publisher.url])
+        publisher.answers.set()
+        await key_sets.refresh(publisher.url)
+        assert (list(vault.key_sets), publisher.asked) == ([publisher.url], 1)
+
+
 async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
     vault = Vault()
     async with publishing(published()) as publisher, feeding(vault) as key_sets:
