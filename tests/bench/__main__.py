@@ -22,7 +22,7 @@ from tests.support.platform import ROOT
 
 FOLDER = ROOT / ".weir" / "bench"
 SET_UP_S = 40.0
-RATE_CONNECTIONS = PROFILE_CONNECTIONS = 64
+RATE_CONNECTIONS = 64
 FULL = {"seconds": 3.0, "rounds": 5, "connections": [1, 16, 64, 256, 1000], "rates": [1000.0],
         "specials": [*SPECIALS, *ALONE]}
 QUICK = {"seconds": 1.0, "rounds": 2, "connections": [16], "rates": [], "specials": []}
@@ -41,7 +41,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--specials", nargs="*", choices=[*SPECIALS, *ALONE], metavar="SPECIAL",
                         help="; ".join([", ".join(SPECIALS), ", ".join(ALONE)]))
     parser.add_argument("--no-stress", action="store_true", help="no open loops at half and three times the capacity")
-    parser.add_argument("--profile", choices=ROWS, metavar="ROW", help="leave flame graphs of the services of this row")
+    parser.add_argument("--profile", choices=ROWS, metavar="ROW",
+                        help="leave flame graphs of the services of this row, at each number of connections")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides the order of rows in a round")
     parser.add_argument("--json", type=Path, default=FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
     options = parser.parse_args(arguments)
@@ -66,7 +67,7 @@ def expected_s(options: argparse.Namespace) -> float:
     if options.stress:
         took += stress.expected_s(options.rounds, options.seconds)
     if options.profile:
-        took += options.seconds + 10
+        took += (options.seconds + 10) * len(options.connections)
     took += sum(special.took_s(options.seconds) for name, special in SPECIALS.items() if name in options.specials)
     return took + sum(alone.took_s for name, alone in ALONE.items() if name in options.specials)
 
@@ -105,9 +106,10 @@ def on_bed(bed: Bed, options: argparse.Namespace, results: Results) -> None:
         standard = next(row for row in rows if row.name == STANDARD)
         results.stress = stress.run(bed, standard, options.rounds, options.seconds, say)
     if options.profile:
-        load, stamp = Load(PROFILE_CONNECTIONS), options.json.stem
         row = next(row for row in prepare(bed, [options.profile]) if row.name == options.profile)
-        results.lines += flames.record(row, load, options.seconds, options.json.parent, stamp)
+        for connections in options.connections:
+            results.lines += flames.record(row, Load(connections), options.seconds, options.json.parent,
+                                           f"{options.json.stem}-{connections}")
     for name, special in SPECIALS.items():
         if name in options.specials:
             say(name)
@@ -116,7 +118,8 @@ def on_bed(bed: Bed, options: argparse.Namespace, results: Results) -> None:
 
 def told(options: argparse.Namespace) -> dict[str, Any]:
     """What has a say in the figures."""
-    return {name: getattr(options, name) for name in ("seconds", "rounds", "connections", "rates", "rows", "specials")}
+    return {name: getattr(options, name) for name in (
+        "seconds", "rounds", "connections", "rates", "rows", "specials", "stress", "seed")}
 
 
 def say(what: str) -> None:

@@ -37,7 +37,7 @@ STORE, BROKER = "valkey", "kafka"
 READERS = {"weir.requests.edge": "policy", "weir.requests.internal": "policy", "weir.executions": "executor",
            "weir.replies": "ingress", "weir.usage": "analytics"}
 _LEAST_LOADS = 3
-CHECK_PARTITIONS, CHECK_RATE, CHECK_SECONDS, CHECK_ROUNDS = 2, 800, 4.0, 3
+CHECK_PARTITIONS, CHECK_RATE, CHECK_SECONDS, CHECK_ROUNDS = 2, 600, 4.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ class Cost:
 
 
 class Point(NamedTuple):
-    """What was measured: requests a second, CPU µs of each process a request."""
+    """What was measured: requests a second, CPU µs of each process a request, bytes that a request leaves."""
 
     rate: float
     cpu_us: Mapping[str, float]
+    log_bytes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,8 @@ def model(results: Results) -> Model:
 
 def _point(found: Rounds) -> Point:
     return Point(median(one["rps"] for one in found), {
-        name: median(one["cpu_us"][name] for one in found) for name in found[0]["cpu_us"]})
+        name: median(one["cpu_us"][name] for one in found) for name in found[0]["cpu_us"]},
+        median(sum(one["log_bytes"].values()) for one in found))
 
 
 def need(known: Model, rate: int) -> Need:
@@ -143,12 +145,16 @@ def table(needs: Sequence[Need]) -> Table:
                    "broker cores", "most partitions", "written MB/s", "kept TB"):
         made.add_column(column, justify="right")
     for one in needs:
-        made.add_row(
-            f"{one.rate:,}", str(one.clusters),
+        made.add_row(*cells(one))
+    return made
+
+
+def cells(one: Need) -> list[str]:
+    """Of one row."""
+    return [f"{one.rate:,}", str(one.clusters),
             *(f"{one.processes[name]} ({one.cores[name]:.1f})" for name in SERVICES), f"{one.cores[STORE]:.1f}",
             f"{one.cores[BROKER]:.1f}", str(max(one.partitions.values())), f"{one.written / 1e6:.0f}",
-            f"{one.kept / 1e12:.2f}")
-    return made
+            f"{one.kept / 1e12:.2f}"]
 
 
 def check(known: Model) -> Iterator[str]:
@@ -168,7 +174,8 @@ def check(known: Model) -> Iterator[str]:
                         for name, cost in known.costs.items()}
                 both = [sum(pair) for pair in zip(*told.values(), strict=True)]
                 yield (f"{point.rate:.0f} requests/s, {CHECK_PARTITIONS} partitions: {both[0]:.2f} cores measured, "
-                       f"{both[1]:.2f} by the model ({both[1] / both[0] - 1:+.0%}); " + ", ".join(
+                       f"{both[1]:.2f} by the model ({both[1] / both[0] - 1:+.0%}); bytes a request "
+                       f"{point.log_bytes:.0f}, {sum(known.log_bytes.values()):.0f} by the model; " + ", ".join(
                            f"{name} {seen:.2f}/{said:.2f}" for name, (seen, said) in told.items()))
         finally:
             bed.stop()

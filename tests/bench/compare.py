@@ -5,7 +5,7 @@ rounds of both runs do not meet; of a hundred comparisons of equal things, about
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from tests.bench.rows import BARE, ROWS
 from tests.bench.stats import Change, Spread
 
 # what else may differ without a word
-_OWN = ("load_before", "commit")
+_OWN = ("load_before", "commit", "seed")
 
 
 class Line(NamedTuple):
@@ -40,9 +40,15 @@ def lines(before: Results, after: Results) -> Iterator[Line]:
             if row != BARE and one and other:
                 for name, words in FIGURES.items():
                     yield _line(load, f"{row}: {words} ÷ bare", one[name], other[name])
-    one, other = before.beyond(), after.beyond()
-    for name in one.keys() & other.keys():
-        yield _line("open loops", name, one[name], other[name])
+        yield from _lines(load, before.between(load), after.between(load))
+    yield from _lines("across loads", before.across(), after.across())
+    yield from _lines("open loops", before.beyond(), after.beyond())
+
+
+def _lines(load: str, before: Mapping[str, Spread], after: Mapping[str, Spread]) -> Iterator[Line]:
+    for what, found in before.items():
+        if what in after:
+            yield _line(load, what, found, after[what])
 
 
 def _line(load: str, what: str, before: Spread, after: Spread) -> Line:

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import stats, stress
+from tests.bench import stress
 from tests.bench.results import Results, Rounds, figure
-from tests.bench.rows import BARE, ROWS, STANDARD
+from tests.bench.rows import ROWS
 
 _LEFT = ("row", "by process")
 
@@ -33,9 +33,11 @@ def show(results: Results, out: Console) -> None:
             out.print(line, soft_wrap=True)
         out.print(_rows(results, load))
         out.print(_processes(results, load))
-        for line in _between(results, load):
-            out.print(line, soft_wrap=True)
+        for what, found in results.between(load).items():
+            out.print(f"{what}: {found}", soft_wrap=True)
         out.print()
+    for what, found in results.across().items():
+        out.print(f"{what}: {found}", soft_wrap=True)
     for line in beyond(results):
         out.print(line, soft_wrap=True)
     for line in results.lines:
@@ -65,13 +67,13 @@ def _failed(results: Results, load: str) -> Iterator[str]:
 
 
 def _rows(results: Results, load: str) -> Table:
-    table = _table(load, "row", "requests/s", "÷ bare", "CPU ÷ bare", "p50 ms", "p99 ms", "per core and s",
+    table = _table(load, "row", "requests/s", "÷ bare", "CPU ÷ bare", "p50 ms", "÷ bare", "p99 ms", "per core and s",
                    "load", "log bytes", "loopback bytes", "not as wanted")
     for name, found in _found(results, load):
         beside = results.beside_bare(name, load)
         table.add_row(
             ROWS[name][0], f"{_median(found, 'rps'):.0f}", str(beside["rate"]), str(beside["cpu"]),
-            f"{_median(found, 'p50'):.2f}", f"{_median(found, 'p99'):.2f}",
+            f"{_median(found, 'p50'):.2f}", str(beside["p50"]), f"{_median(found, 'p99'):.2f}",
             f"{1e6 / median(figure(one, 'cpu') for one in found):.0f}",
             f"{median(one.get('load_cpu', 0.0) for one in found):.2f}",
             f"{median(sum(one['log_bytes'].values()) for one in found):.0f}", f"{_median(found, 'loopback_bytes'):.0f}",
@@ -101,22 +103,6 @@ def _processes(results: Results, load: str) -> Table:
 
 def _median(found: Rounds, name: str) -> float:
     return median(one[name] for one in found)
-
-
-def _between(results: Results, load: str) -> Iterator[str]:
-    """Ratios of other rows than the bare one, round by round."""
-    def each(row: str, *processes: str) -> list[float]:
-        return [sum(one["cpu_us"][name] for name in processes or one["cpu_us"])
-                for one in dict(_found(results, load)).get(row, [])]
-
-    def line(what: str, these: list[float], those: list[float]) -> Iterator[str]:
-        if these and those:
-            yield f"CPU of {what}: {stats.ratio(these, those)}"
-    yield from line("policy, of the standard work ÷ a bare hop", each(STANDARD, "policy"), each(BARE, "hop"))
-    yield from line("policy, large configuration ÷ the standard work", each("large", "policy"),
-                    each(STANDARD, "policy"))
-    yield from line("all processes, a rejected call ÷ the standard work", each("rejected"), each(STANDARD))
-    yield from line("all processes, a blocked call ÷ the standard work", each("blocked"), each(STANDARD))
 
 
 def beyond(results: Results) -> Iterator[str]:

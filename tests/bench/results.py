@@ -7,16 +7,40 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.bench import stats, stress
-from tests.bench.rows import BARE, Row
+from tests.bench.rows import BARE, STANDARD, Load, Row
 from tests.bench.stats import Spread
 
 FORMAT = 1
 # of a row beside the bare one
 FIGURES = {"rate": "requests/s", "cpu": "CPU of all processes", "p50": "p50", "p99": "p99"}
 Rounds = list[dict[str, Any]]
+
+
+class Beside(NamedTuple):
+    """A row beside another one under the same load; `processes`: one of each, where not all count."""
+
+    what: str
+    figure: str
+    row: str
+    other: str
+    processes: tuple[str, str] = ("", "")
+
+
+BESIDE = (
+    Beside("rejected ÷ standard work, requests/s", "rate", "rejected", STANDARD),
+    Beside("blocked at the edge ÷ aiohttp echo, requests/s", "rate", "blocked", "echo"),
+    Beside("internal publisher ÷ standard work over HTTP, requests/s", "rate", "internal", STANDARD),
+    Beside("durable ÷ standard work, requests/s", "rate", "durable", STANDARD),
+    Beside("standard work's policy ÷ a bare hop, CPU", "cpu", STANDARD, BARE, ("policy", "hop")),
+    Beside("standard work's executor ÷ the bare echo's last hop, CPU", "cpu", STANDARD, BARE, ("executor", "worker")),
+    Beside("large configuration ÷ standard work, CPU of policy", "cpu", "large", STANDARD, ("policy", "policy")),
+    Beside("rejected ÷ standard work, CPU of all processes", "cpu", "rejected", STANDARD),
+    Beside("blocked ÷ standard work, CPU of all processes", "cpu", "blocked", STANDARD))
+# closed loops of many connections beside those of fewer
+MANY, FEWER = Load(1000), Load(256)
 
 
 class NoResults(ValueError):
@@ -66,9 +90,32 @@ class Results:
         return {name: stats.ratio([figure(one, name) for one in these], [figure(one, name) for one in those])
                 for name in FIGURES}
 
+    def between(self, load: str) -> dict[str, Spread]:
+        """BESIDE, round by round, as far as both rows are there."""
+        found = {}
+        for one in BESIDE:
+            these, those = self._usable(one.row, load), self._usable(one.other, load)
+            process, beside = one.processes
+            if these and those and {process, beside} <= {"", *these[0]["cpu_us"], *those[0]["cpu_us"]}:
+                found[one.what] = stats.ratio([figure(each, one.figure, process) for each in these],
+                                              [figure(each, one.figure, beside) for each in those])
+        return found
+
+    def across(self) -> dict[str, Spread]:
+        """The standard work with many connections beside itself with fewer."""
+        these, those = self._usable(STANDARD, str(MANY)), self._usable(STANDARD, str(FEWER))
+        if not these or not those:
+            return {}
+        return {f"standard work, {MANY.connections} ÷ {FEWER.connections} connections, requests/s": stats.ratio(
+            [figure(one, "rate") for one in these], [figure(one, "rate") for one in those])}
+
     def beyond(self) -> dict[str, Spread]:
         """What there is beside closed loops."""
         return stress.figures(self.stress) if self.stress else {}
+
+    def _usable(self, row: str, load: str) -> Rounds:
+        found = self.rows.get(row, {}).get(load, [])
+        return [] if failures(found) else found
 
 
 def failures(found: Rounds) -> int:
@@ -76,8 +123,10 @@ def failures(found: Rounds) -> int:
     return sum(one.get("failed", False) for one in found)
 
 
-def figure(result: dict[str, Any], name: str) -> float:
-    """One of FIGURES."""
+def figure(result: dict[str, Any], name: str, process: str = "") -> float:
+    """One of FIGURES; the CPU of one process where it is named."""
     if name == "rate":
         return float(result["rps"])
-    return float(sum(result["cpu_us"].values()) if name == "cpu" else result[name])
+    if name == "cpu":
+        return float(result["cpu_us"][process] if process else sum(result["cpu_us"].values()))
+    return float(result[name])

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.bench.capacity import BUSY, COPIES, Cost, Model, model, need
+from tests.bench.capacity import BUSY, COPIES, RATES, Cost, Model, cells, model, need
 from tests.bench.results import NoResults, Results
+from tests.support.platform import ROOT
 
 SERVICES = {"ingress": 100.0, "policy": 60.0, "executor": 80.0, "analytics": 10.0}
 LOG = {"weir.requests.edge": 1_000.0, "weir.usage": 500.0}
@@ -66,3 +67,10 @@ def test_model_comes_from_the_standard_work() -> None:
     assert found.costs["policy"].at(3_000) == KNOWN.costs["policy"].at(3_000)
     with pytest.raises(NoResults, match="fewer than 3 loads"):
         model(run(2))
+
+
+def test_page_says_what_the_kept_run_gives() -> None:
+    known = model(Results.load(ROOT / "docs/results/standard.json"))
+    page = (ROOT / "docs/capacity.md").read_text()
+    for rate in RATES:
+        assert f"| {' | '.join(cells(need(known, rate)))} |" in page

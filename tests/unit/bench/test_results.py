@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import compare, report
 from tests.bench.results import NoResults, Results
-from tests.bench.rows import BARE, STANDARD
+from tests.bench.rows import BARE, STANDARD, Load
 from tests.bench.stats import Spread
 
 LOAD = "64 connections, closed loop"
@@ -58,14 +58,14 @@ def test_comparison_says_what_has_changed_and_what_may_be_chance(
     [line] = [line for line in said.splitlines() if "standard: requests/s" in line]
     assert line.split()[-1] == "more"
     assert "+20.0% (+13.5% to +26.5%)" in line
-    assert "1 of 7 ratios have changed by more than noise" in said
+    assert "1 of 8 ratios have changed by more than noise" in said
 
 
 def test_same_file_twice_has_changed_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results([50, 51, 49, 52, 50], [100.0] * 5).save(tmp_path / "a.json")
     compare.main([str(tmp_path / "a.json")] * 2)
     said = capsys.readouterr().out
-    assert "0 of 7 ratios have changed" in said
+    assert "0 of 8 ratios have changed" in said
     assert "differs" not in said
 
 
@@ -92,3 +92,24 @@ def test_report_tells_ratio_with_spread_and_how_an_overload_was_answered(capsys:
     assert "0.5 (0.4 to 0.6)" in said
     assert "200 66.7%, 503 33.3%" in said
     assert "calm: p99 ÷ p50: 3 (3 to 3)" in said
+
+
+def test_rows_are_told_beside_each_other_and_not_only_beside_the_bare_one(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, fewer, many = results([50, 50], [100, 100]), str(Load(256)), str(Load(1000))
+    for row, rates in {"rejected": [60, 80], "echo": [200, 100], "blocked": [300, 200], "internal": [100, 110]}.items():
+        found.rows[row] = {LOAD: [one(rps) for rps in rates]}
+    found.rows[STANDARD] |= {fewer: [one(100), one(80)], many: [one(90), one(88)]}
+    report.show(found, report.console())
+    said = capsys.readouterr().out
+    for line in ("rejected ÷ standard work, requests/s: 1.4 (1.2 to 1.6)",
+                 "blocked at the edge ÷ aiohttp echo, requests/s: 1.75 (1.5 to 2)",
+                 "internal publisher ÷ standard work over HTTP, requests/s: 2.1 (2 to 2.2)",
+                 "standard work's policy ÷ a bare hop, CPU: 1 (1 to 1)",
+                 "standard work, 1000 ÷ 256 connections, requests/s: 1 (0.9 to 1.1)"):
+        assert line in said
+    found.save(tmp_path / "a.json")
+    compare.main([str(tmp_path / "a.json")] * 2)
+    said = capsys.readouterr().out
+    assert "internal publisher ÷ standard work over HTTP" in said
+    assert "across loads" in said
