@@ -29,7 +29,7 @@ from shared.kafka.topics import ensure_topics
 from shared.names import topics
 from shared.names.topics import Topic
 from shared.settings.kafka import KafkaSettings
-from tests.bench import projects
+from tests.bench import projects, stats
 from tests.bench.drive import cpu_s, drive_url
 from tests.support import platform as platforms
 from tests.support.platform import Platform
@@ -39,6 +39,7 @@ RATE, CONNECTIONS = 1_200, 64
 PARTITIONED = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL, topics.EXECUTIONS, topics.USAGE)
 REPLY_TOPICS = 300
 PROJECTS, CLIENTS, TOKENS_EACH = 200, 10_000, 2
+_OURS, _OTHERS = PARTS = ("the services", "broker and store")
 Env = Mapping[str, str]
 
 
@@ -63,17 +64,20 @@ class Side:
         self._headers = ["Content-Type: application/json", f"Authorization: Bearer {token}"]
         time.sleep(3)
 
-    def load(self, seconds: float) -> float:
-        """CPU µs of all services for a request; the broker and the store are left out, for they are not ours."""
+    def load(self, seconds: float) -> dict[str, float]:
+        """CPU µs of a request, by PARTS: services are ours, the broker and the store are not."""
         before = self._cpu_s()
         found = drive_url(f"{self.cluster.ingress}/{self._project}/echo", self._headers, CONNECTIONS, seconds,
                           self.rate)
         assert set(found["statuses"]) == {200}, found["statuses"]
-        return (self._cpu_s() - before) * 1e6 / sum(found["statuses"].values())
+        after, requests = self._cpu_s(), sum(found["statuses"].values())
+        return {part: (after[part] - before[part]) * 1e6 / requests for part in PARTS}
 
-    def _cpu_s(self) -> float:
-        return sum(cpu_s(psutil.Process(process.pid)) for name, process in self.cluster.processes().items()
-                   if name not in ("kafka", "valkey"))
+    def _cpu_s(self) -> dict[str, float]:
+        used = dict.fromkeys(PARTS, 0.0)
+        for name, process in self.cluster.processes().items():
+            used[_OTHERS if name in ("kafka", "valkey") else _OURS] += cpu_s(psutil.Process(process.pid))
+        return used
 
 
 def compare(those: Side, these: Sequence[Side], rounds: int, seconds: float) -> None:
@@ -81,15 +85,18 @@ def compare(those: Side, these: Sequence[Side], rounds: int, seconds: float) -> 
     sides = [those, *these]
     for side in sides:
         side.load(1)
-    costs: dict[str, list[float]] = {side.name: [] for side in sides}
+    costs: dict[str, list[dict[str, float]]] = {side.name: [] for side in sides}
     for _ in range(rounds):
         for side in random.sample(sides, len(sides)):
             costs[side.name].append(side.load(seconds))
     for side in sides:
-        ratios = [one / other for one, other in zip(costs[side.name], costs[those.name], strict=True)]
-        print(f"{side.name}: CPU of the services {statistics.median(costs[side.name]):.0f} µs a request at "
-              f"{side.rate}/s, {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) of "
-              f"{those.name}", flush=True)
+        told = []
+        for part in PARTS:
+            here, there = ([one[part] for one in costs[name]] for name in (side.name, those.name))
+            found = stats.ratio(here, there)
+            told.append(f"CPU of {part} {statistics.median(here):.0f} µs a request, {found.median:.2f} "
+                        f"({found.low:.2f} to {found.high:.2f}) of {those.name}")
+        print(f"{side.name}, {side.rate} requests/s: {'; '.join(told)}", flush=True)
 
 
 def by_partitions(rounds: int, seconds: float) -> None:
