@@ -1,4 +1,4 @@
-"""A primary, a replica and three Sentinels on this machine: what a store past one machine is."""
+"""A primary, two replicas and three Sentinels on this machine: what a store past one machine is."""
 
 import subprocess
 import time
@@ -9,11 +9,10 @@ from pathlib import Path
 from deploy.local import valkey
 from deploy.local.ports import is_free
 from deploy.local.valkey import Valkey
-from tests.support.platform import free_run
+from tests.support.platform import ROOT, free_run
 
 NAME = "weir"
-# a primary that says nothing for so long is given up
-DOWN_MS = 1_000
+SETTINGS = ROOT / "deploy/redis"
 _READY_S = 20
 
 
@@ -22,21 +21,21 @@ class Sentinels:
 
     def __init__(self, folder: Path) -> None:
         """Not running."""
-        first = free_run(5, 20_000, 21_000)
-        self._folder, self.stores, self.sentinels = folder, [first, first + 1], [first + 2, first + 3, first + 4]
+        first = free_run(6, 20_000, 21_000)
+        self._folder, self.stores, self.sentinels = folder, [*range(first, first + 3)], [*range(first + 3, first + 6)]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """All of them; returns when the Sentinels know each other and the replica."""
-        primary, replica = self.stores
+        """All of them; each listens then."""
+        primary, *replicas = self.stores
         self._store(primary)
-        self._store(replica, "--replicaof", "127.0.0.1", str(primary))
+        for replica in replicas:
+            self._store(replica, "--replicaof", "127.0.0.1", str(primary))
+        told = (SETTINGS / "sentinel.conf").read_text()
         for port in self.sentinels:
             place = self._folder / f"sentinel-{port}.conf"
-            place.write_text(f"port {port}\nbind 127.0.0.1\ndir {self._folder}\n"
-                             f"sentinel monitor {NAME} 127.0.0.1 {primary} 2\n"
-                             f"sentinel down-after-milliseconds {NAME} {DOWN_MS}\n"
-                             f"sentinel failover-timeout {NAME} 5000\n")
+            place.write_text(told.replace("port 26379", f"port {port}\nbind 127.0.0.1\ndir {self._folder}")
+                             .replace("store-0.store 6379", f"127.0.0.1 {primary}"))
             self._run(port, [valkey.server(), str(place), "--sentinel"])
 
     def kill(self, port: int) -> None:
@@ -51,7 +50,8 @@ class Sentinels:
             self.kill(port)
 
     def _store(self, port: int, *more: str) -> None:
-        self._run(port, [*Valkey(self._folder / str(port), port).command(), *more])
+        program, *here = Valkey(self._folder / str(port), port).command()
+        self._run(port, [program, str(SETTINGS / "store.conf"), *here, *more])
 
     def _run(self, port: int, command: list[str]) -> None:
         with (self._folder / f"{port}.log").open("ab") as log:
