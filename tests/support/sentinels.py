@@ -1,5 +1,6 @@
 """A primary, two replicas and three Sentinels on this machine: what a store past one machine is."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -51,7 +52,10 @@ class Sentinels:
 
     def _store(self, port: int, *more: str) -> None:
         program, *here = Valkey(self._folder / str(port), port).command()
-        self._run(port, [program, str(SETTINGS / "store.conf"), *here, *more])
+        # Sentinels have it written anew
+        place = self._folder / f"store-{port}.conf"
+        shutil.copy(SETTINGS / "store.conf", place)
+        self._run(port, [program, str(place), *here, *more])
 
     def _run(self, port: int, command: list[str]) -> None:
         with (self._folder / f"{port}.log").open("ab") as log:
