@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from shared.project.allowance import Allowance
 from shared.project.check_access import check_access
 from shared.project.check_allowance import check_allowance
+from shared.project.check_credentials import check_credentials
 from shared.project.check_headers import check_input
 from shared.project.check_workflows import check_workflows
-from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, Operation, Workflow
+from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, DeclaredCredential, Operation, Workflow
 from shared.project.modes import OWN_PATHS
 from shared.project.places import Key, Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
@@ -36,6 +37,7 @@ class Checked:
     config: frozenset[str] | None = None
     access: tuple[Access, Source] | None = None
     allowance: tuple[Sequence[Allowance], Source] | None = None
+    credentials: tuple[Sequence[DeclaredCredential], Source] | None = None
 
 
 def check_project(checked: Checked) -> list[Problem]:
@@ -44,7 +46,9 @@ def check_project(checked: Checked) -> list[Problem]:
     names = {operation.name for operation in operations} | checked.malformed_operations
     access = () if checked.access is None else check_access(*checked.access, operations, names)
     allowance = () if checked.allowance is None else check_allowance(*checked.allowance, names)
-    return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance,
+    # without the file nothing is declared, and nothing asked for
+    credentials = () if checked.credentials is None else check_credentials(*checked.credentials, checked.workflows)
+    return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance, *credentials,
             *check_workflows(checked.workflows, operations, checked.known_workflows, checked.used_workflows,
                              checked.config)]
 

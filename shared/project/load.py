@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.project.check import Checked, check_project
-from shared.project.model import Access, Operation, Project, Workflow
+from shared.project.model import Access, DeclaredCredential, Operation, Project, Workflow
 from shared.project.places import Key, Problem, Source, read
 from shared.project.salvage import salvage
 from shared.project.steps.registry import STEP_SETTINGS
 
-HEADER, OPERATIONS, ACCESS = "weir.yaml", "operations.yaml", "access.yaml"
+HEADER, OPERATIONS, ACCESS, CREDENTIALS = "weir.yaml", "operations.yaml", "access.yaml", "credentials.yaml"
 WORKFLOWS = "workflows/"
 _HEADER_KEYS = frozenset({"name", "title", "version", "description", "auth", "allowance", "config", "tracing"})
 _ACCESS_KEYS = frozenset(Access.model_fields)
@@ -42,7 +42,7 @@ class _Reading:
 
 def is_project_file(name: str) -> bool:
     """Whether a file belongs to a project's definition; others (a README, a stub) may lie beside it."""
-    return name in (HEADER, OPERATIONS, ACCESS) or (
+    return name in (HEADER, OPERATIONS, ACCESS, CREDENTIALS) or (
         name.startswith(WORKFLOWS) and name.endswith(".yaml") and name.count("/") == 1)
 
 
@@ -61,6 +61,8 @@ def load_project(files: Mapping[str, str]) -> Loaded:
         _operations(sources[OPERATIONS], reading)
     if ACCESS in sources:
         document |= _access(sources[ACCESS], reading)
+    if CREDENTIALS in sources:
+        _credentials(sources[CREDENTIALS], reading)
     for name, source in sources.items():
         if name.startswith(WORKFLOWS):
             _workflow(source, name.removeprefix(WORKFLOWS).removesuffix(".yaml"), reading)
@@ -73,7 +75,8 @@ def load_project(files: Mapping[str, str]) -> Loaded:
         return Loaded(None, tuple(sorted(set(reading.problems))))
     return Loaded(project.model_copy(update={
         "operations": tuple(operation for operation, _, _ in reading.checked.operations),
-        "workflows": {workflow.name: workflow for workflow, _ in reading.checked.workflows}}), ())
+        "workflows": {workflow.name: workflow for workflow, _ in reading.checked.workflows},
+        "credentials": tuple(reading.checked.credentials[0]) if reading.checked.credentials else ()}), ())
 
 
 def _mapping(source: Source, keys: frozenset[str], reading: _Reading) -> dict[str, Any]:
@@ -103,6 +106,20 @@ def _operations(source: Source, reading: _Reading) -> None:
         elif isinstance(raw, dict):
             reading.checked.used_workflows.add(str(raw.get("workflow")))
             reading.checked.malformed_operations.add(str(raw.get("name")))
+
+
+def _credentials(source: Source, reading: _Reading) -> None:
+    found = _mapping(source, frozenset({"credentials"}), reading).get("credentials")
+    if not isinstance(found, list):
+        if not source.problems:
+            reading.problems.append(source.problem(("credentials",), "shape", "`credentials` is a list"))
+        return
+    models = [_model(DeclaredCredential, raw, source, ("credentials", index), reading)
+              for index, raw in enumerate(found)]
+    declared = [model for model in models if model is not None]
+    # with one that is malformed nobody knows which names are missing
+    if len(declared) == len(models):
+        reading.checked.credentials = declared, source
 
 
 def _workflow(source: Source, stem: str, reading: _Reading) -> None:

@@ -149,6 +149,17 @@ class Access(Model):
     abuse: Abuse = Abuse()
 
 
+CredentialKind = Literal["bearer", "basic", "api_key", "oauth2", "hmac"]
+
+
+class DeclaredCredential(Model):
+    """One of `credentials.yaml`: what workflows prove themselves with to outside systems. No value."""
+
+    name: Name
+    kind: CredentialKind
+    description: str = ""
+
+
 class Project(Access):
     """All files of a project in one. `auth`: a valid token may call everything, or only what a policy accepts."""
 
@@ -162,6 +173,7 @@ class Project(Access):
     tracing: TracedProject = TracedProject()
     operations: tuple[Operation, ...] = ()
     workflows: dict[str, Workflow] = Field(default_factory=dict)
+    credentials: tuple[DeclaredCredential, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """The canonical document: what `model_validate` reads, without what is a default anyway."""

@@ -7,17 +7,17 @@ Never: a rule that the model does not have.
 
 from typing import Any
 
-from shared.project.model import Access, Operation, Project, Workflow
+from shared.project.model import Access, DeclaredCredential, Operation, Project, Workflow
 from shared.project.steps.registry import STEP_SETTINGS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def project_schema() -> dict[str, Any]:
-    """`$defs` has `weir.yaml`, `operations.yaml`, `access.yaml` and `workflows/*.yaml`."""
+    """`$defs` has `weir.yaml`, `operations.yaml`, `access.yaml`, `credentials.yaml` and `workflows/*.yaml`."""
     definitions: dict[str, Any] = {}
     header = _schema(Project, definitions)
-    for other in ("operations", "workflows", *Access.model_fields):
+    for other in ("operations", "workflows", "credentials", *Access.model_fields):
         header["properties"].pop(other)
     workflow = _schema(Workflow, definitions)
     workflow["required"] = ["steps"]
@@ -26,7 +26,9 @@ def project_schema() -> dict[str, Any]:
         **definitions, "weir.yaml": header, "workflows/*.yaml": workflow,
         "operations.yaml": _object({"operations": {"type": "array", "items": _schema(Operation, definitions)}},
                                    ["operations"]),
-        "access.yaml": _schema(Access, definitions)}}
+        "access.yaml": _schema(Access, definitions),
+        "credentials.yaml": _object({"credentials": {
+            "type": "array", "items": _schema(DeclaredCredential, definitions)}}, ["credentials"])}}
 
 
 def _schema(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,6 @@ Out:   the credential, sealed, on the config topic.
 Never: a secret in an answer, in a listing, on a topic in the clear.
 """
 
-from typing import Literal
-
 from pydantic import BaseModel, Field, SecretStr
 
 from services.control.api import Call, Result, Route
@@ -15,15 +13,14 @@ from shared.contracts.config import Credential
 from shared.contracts.credentials import MEMBERS, SECRET_OF, place_of
 from shared.errors import InputInvalid
 from shared.project.base import Name
-
-Kind = Literal["bearer", "basic", "api_key", "oauth2", "hmac"]
+from shared.project.model import CredentialKind
 
 
 class NewCredential(BaseModel):
     """A credential to set. `members`: what its kind has beside the secret."""
 
     name: Name
-    kind: Kind
+    kind: CredentialKind
     members: dict[str, str] = Field(default_factory=dict)
     secret: SecretStr = Field(min_length=1, max_length=10_000)
 
@@ -31,8 +28,13 @@ class NewCredential(BaseModel):
 async def set_credential(call: Call) -> Result:
     """Set a credential; one of the same name is replaced."""
     desk, project, body = call.desk, call.path["project"], call.body
-    if desk.registry.catalogue.newest(project) is None:
+    newest = desk.registry.catalogue.newest(project)
+    if newest is None:
         raise NotFound(f"there is no project {project!r}; `weir apply` makes one")
+    declared = {one["name"]: one["kind"] for one in newest.document.get("credentials", ())}
+    if body.name in declared and declared[body.name] != body.kind:
+        raise InputInvalid(f"the project's credentials.yaml says that {body.name!r} is of the kind "
+                           f"{declared[body.name]}, not {body.kind}")
     seal = desk.book.vault.seal
     if seal is None:
         raise Conflict("control has no cluster key to seal credentials with (WEIR_CLUSTER_KEY)")
