@@ -66,9 +66,12 @@ class Rulings:
         except WeirError as error:
             await asyncio.gather(*self._refuse(hearing, error))
             return
+        effects = self._admit(hearing, answered=True)
         if case.claim is not None:
+            # whoever finds the answer kept runs nothing: by then the execution has to stand in its topic
+            await asyncio.gather(*effects)
             await parts.claims.keep(case.claim, reply)
-        effects = [*self._admit(hearing, answered=True), *self._reply(hearing, reply)]
+        effects.extend(self._reply(hearing, reply))
         hearing.over(status=reply.status)
         await asyncio.gather(*effects)
 
