@@ -128,8 +128,8 @@ class Rulings:
     def give_back(self, hearing: Hearing) -> None:
         """What a call has taken that is not going to run."""
         parts, case = self._parts, hearing.case
-        if case.holds or case.once_held:
-            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_held), "release")
+        if case.holds or case.once_taken:
+            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_taken), "release")
 
     def _address(self, hearing: Hearing) -> str:
         """What usage says of where the call comes from."""

@@ -227,3 +227,14 @@ async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(h
     assert await court.hear(1, key="1", **call) == 202
     assert await court.hear(1, key="2", **call) == 202, "what was kept is told again"
     assert [execution.request_id for execution in court.executions()] == [numbered(1)]
+
+
+async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(
+        here: PolicyBook) -> None:
+    court = Court(here)
+    assert [await court.hear(1, key="same") for _ in range(2)] == [0, 429]
+    assert (await court.hear(2, key="other"), court.store.freed) == (401, [])
+    call = {"token": DIGEST, "idempotency_key": "k"}
+    assert [await court.hear(3, key="third", **call) for _ in range(2)] == [0, 429]
+    assert (await court.hear(4, key="fourth", **call), court.store.commands) == (409, [])
+    assert [execution.request_id for execution in court.executions()] == [numbered(1), numbered(3)]
