@@ -39,6 +39,7 @@ class Case(Struct, kw_only=True):
     say to the `demands`, one each, once they were asked. `grants`: what the call spends from; their demands are the
     last ones. `once`: what may be demanded by one request only.
     `claim`: its idempotency key, `claimed` once it is this call's, and was not when its record came before.
+    `past`: it came long ago, and is decided once more as it was then.
     `lap`: who wants to know how long each check takes; nobody, as a rule.
     `wanted_keys`: where the keys are published that are missing to verify a token.
     """
@@ -47,6 +48,7 @@ class Case(Struct, kw_only=True):
     topic: str
     book: PolicyBook
     now_ms: int
+    past: bool = False
     project: GuardedProject | None = None
     guarded: GuardedOperation | None = None
     path_params: dict[str, str] = {}
