@@ -72,5 +72,6 @@ def _judged(hearing: Hearing, kept: KeptAnswer | None) -> Decision | KeptAnswer 
         return Decision(refusal, case.version)
     if kept is not None and not kept.is_running:
         return kept
-    case.claimed = case.claim is not None
+    # what was claimed by an earlier delivery of this record may belong to an execution that runs
+    case.claimed = case.claim is not None and kept is None
     return None

@@ -66,9 +66,12 @@ class Rulings:
         except WeirError as error:
             await asyncio.gather(*self._refuse(hearing, error))
             return
+        effects = self._admit(hearing, answered=True)
         if case.claim is not None:
+            # whoever finds the answer kept runs nothing: by then the execution has to stand in its topic
+            await asyncio.gather(*effects)
             await parts.claims.keep(case.claim, reply)
-        effects = [*self._admit(hearing, answered=True), *self._reply(hearing, reply)]
+        effects.extend(self._reply(hearing, reply))
         hearing.over(status=reply.status)
         await asyncio.gather(*effects)
 
@@ -125,8 +128,8 @@ class Rulings:
     def give_back(self, hearing: Hearing) -> None:
         """What a call has taken that is not going to run."""
         parts, case = self._parts, hearing.case
-        if case.holds or case.once_held:
-            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_held), "release")
+        if case.holds or case.once_taken:
+            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_taken), "release")
 
     def _address(self, hearing: Hearing) -> str:
         """What usage says of where the call comes from."""

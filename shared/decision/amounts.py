@@ -25,7 +25,10 @@ _TIDY_AT = 10_000
 
 
 class Outcome(NamedTuple):
-    """What is left; milliseconds until more is; milliseconds to wait, 0 when the demand fits."""
+    """What is left; milliseconds until more is; milliseconds to wait, 0 when the demand fits.
+
+    Of what one request alone may have, `left` is what was left before it: 0 where it has it already.
+    """
 
     left: int
     reset_ms: int
@@ -137,10 +140,13 @@ def _each_us(demand: Demand, limit: int) -> int:
 
 
 def _taken(demand: Demand) -> int:
-    """What an answer has less than the look before it. What is spent of an allowance shows when it is counted."""
-    if demand.kind is Kind.ALLOWANCE:
+    """What an answer has less than the look before it. What is spent of an allowance shows when it is counted.
+
+    Of what is taken once it has nothing less: so a request that has it already is told apart from one that takes it.
+    """
+    if demand.kind in (Kind.ALLOWANCE, Kind.ONCE):
         return 0
-    return 1 if demand.kind in (Kind.CONCURRENT, Kind.ONCE) else demand.cost
+    return 1 if demand.kind is Kind.CONCURRENT else demand.cost
 
 
 def _allowance(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome:

@@ -38,7 +38,8 @@ class Case(Struct, kw_only=True):
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
     say to the `demands`, one each, once they were asked. `grants`: what the call spends from; their demands are the
     last ones. `once`: what may be demanded by one request only.
-    `claim`: its idempotency key, `claimed` once it is this call's.
+    `claim`: its idempotency key, `claimed` once it is this call's, and was not when its record came before.
+    `past`: it came long ago, and is decided once more as it was then.
     `lap`: who wants to know how long each check takes; nobody, as a rule.
     `wanted_keys`: where the keys are published that are missing to verify a token.
     """
@@ -47,6 +48,7 @@ class Case(Struct, kw_only=True):
     topic: str
     book: PolicyBook
     now_ms: int
+    past: bool = False
     project: GuardedProject | None = None
     guarded: GuardedOperation | None = None
     path_params: dict[str, str] = {}
@@ -152,6 +154,14 @@ class Case(Struct, kw_only=True):
             return ""
         said = self.outcomes[0]
         return "" if said.wait_ms and said is not UNKNOWN else self.once.key
+
+    @property
+    def once_taken(self) -> str:
+        """As `once_held`, but empty, too, where this request had it already: what it runs since then may need it."""
+        if not self.outcomes:
+            return ""
+        said = self.outcomes[0]
+        return self.once_held if said.left or said is UNKNOWN else ""
 
     def ask(self, request_id: str) -> Ask:
         """What the amounts are asked for."""

@@ -74,11 +74,17 @@ def decide(case: Case, amounts: Amounts | None = None) -> Decision:
     decision = look(case)
     if decision is not None:
         return decision
-    if case.demands and amounts is not None:
+    if amounts is not None:
+        spend(case, amounts)
+    return settle(case)
+
+
+def spend(case: Case, amounts: Amounts) -> None:
+    """Take what the case demands from amounts in memory."""
+    if case.demands:
         # nobody says here when a call has ended: not later than its caller stops to wait, as a rule
         ask = structs.replace(case.ask(case.request.request_id or ""), until_ms=case.now_ms + case.answering.wait_ms)
         case.outcomes = amounts.spend([ask], case.now_ms * 1000)[0]
-    return settle(case)
 
 
 def _first(checks: Sequence[Check], case: Case) -> WeirError | None:

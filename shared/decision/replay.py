@@ -3,24 +3,63 @@
 In:    request records with the times when they came.
 Out:   what would change, by client and reason; what cannot be known here, and why.
 Never: a live amount: each side has its own, and their clock is that of the records. A call whose proof cannot be
-verified here taken for one that nothing changes for.
+verified here taken for one that nothing changes for; one refused for others that may have ended before it came.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import structs
+
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.request import RequestRecord
 from shared.decision.amounts import Amounts
 from shared.decision.book import PolicyBook
 from shared.decision.case import Case
-from shared.decision.decide import Decision, decide
+from shared.decision.checks.idempotency import may_run
+from shared.decision.decide import Decision, look, settle, spend
 from shared.names.reasons import Reason
+from shared.project.access.budgets import Demand, Kind
 
 _MAX_SAMPLES = 5
 Change = tuple[str, str, str, str, str]
 Undecidable = tuple[str, str]
 Counted = TypeVar("Counted", Change, Undecidable)
+
+
+@dataclass(slots=True)
+class _Side:
+    """One version. `kept`: by idempotency key the digest of what was asked first, and until when (unix ms)."""
+
+    book: PolicyBook
+    amounts: Amounts = field(default_factory=Amounts)
+    kept: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def decide(self, request: RequestRecord, topic: str, time_ms: int) -> tuple[Case, Decision, str]:
+        """`str`: the `concurrent` limit that might refuse it where nothing else does, as far as anybody knows here."""
+        case = Case(request=request, topic=topic, book=self.book, now_ms=time_ms, past=True)
+        decision = look(case) or self._again(case)
+        if decision is not None:
+            return case, decision, ""
+        asked = case.demands
+        case.demands = [_passable(demand) for demand in asked]
+        spend(case, self.amounts)
+        decision = settle(case)
+        if decision.refusal is not None:
+            return case, decision, ""
+        if case.claim is not None:
+            self.kept[case.claim.key] = case.claim.digest, time_ms + case.claim.keep_ms
+        return case, decision, next((
+            demand.name for demand, outcome in zip(asked, case.outcomes, strict=False)
+            if demand.kind is Kind.CONCURRENT and demand.enforced and outcome.wait_ms), "")
+
+    def _again(self, case: Case) -> Decision | None:
+        """A call that was asked before gets the first answer, and spends nothing."""
+        digest, until_ms = ("", 0) if case.claim is None else self.kept.get(case.claim.key, ("", 0))
+        if until_ms <= case.now_ms:
+            return None
+        return Decision(may_run(case, "", KeptAnswer(request_id="", digest=digest, status=200)), case.version)
 
 
 @dataclass(slots=True)
@@ -34,17 +73,24 @@ class Replay:
     changes: Counter[Change] = field(default_factory=Counter)
     undecidable: Counter[Undecidable] = field(default_factory=Counter)
     samples: dict[Change | Undecidable, list[str]] = field(default_factory=dict)
-    _live_amounts: Amounts = field(default_factory=Amounts)
-    _draft_amounts: Amounts = field(default_factory=Amounts)
+    _before: _Side = field(init=False)
+    _after: _Side = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is spent on either side."""
+        self._before, self._after = _Side(self.live), _Side(self.draft)
 
     def take(self, request: RequestRecord, topic: str, time_ms: int) -> None:
         """Decide one request on both sides; they come in the order of their times."""
-        was, before = self._decide(self.live, self._live_amounts, request, topic, time_ms)
-        new, after = self._decide(self.draft, self._draft_amounts, request, topic, time_ms)
+        was, before, crowded = self._before.decide(request, topic, time_ms)
+        new, after, crowds = self._after.decide(request, topic, time_ms)
         self.requests += 1
+        operation = was.operation or new.operation or request.operation or ""
         missing = _missing(was, before) or _missing(new, after)
+        if not missing and crowded != crowds:
+            missing = f"limit {crowds or crowded!r} goes by how long other calls ran, which is not known"
         if missing:
-            self._count(self.undecidable, (was.operation or new.operation, missing), request)
+            self._count(self.undecidable, (operation, missing), request)
             return
         self.admitted["before"] += before.reason is Reason.OK
         self.admitted["after"] += after.reason is Reason.OK
@@ -52,19 +98,12 @@ class Replay:
             return
         what = ("newly refused" if before.reason is Reason.OK else "newly admitted" if after.reason is Reason.OK
                 else "refused for another reason")
-        self._count(self.changes, (what, request.operation or "", was.client or new.client, _told(before),
-                                   _told(after)), request)
+        self._count(self.changes, (what, operation, was.client or new.client, _told(before), _told(after)), request)
 
     def _count(self, counted: Counter[Counted], which: Counted, request: RequestRecord) -> None:
         counted[which] += 1
         if request.request_id and len(samples := self.samples.setdefault(which, [])) < _MAX_SAMPLES:
             samples.append(request.request_id)
-
-    @staticmethod
-    def _decide(book: PolicyBook, amounts: Amounts, request: RequestRecord, topic: str,
-                time_ms: int) -> tuple[Case, Decision]:
-        case = Case(request=request, topic=topic, book=book, now_ms=time_ms)
-        return case, decide(case, amounts)
 
     def to_doc(self) -> dict[str, Any]:
         """As JSON; the most frequent change first. Who is admitted is counted among those that can be decided."""
@@ -75,6 +114,11 @@ class Replay:
                     for change, count in self.changes.most_common()], "undecidable": [
                     {"operation": which[0], "why": which[1], "requests": count, "samples": self.samples.get(which, [])}
                     for which, count in self.undecidable.most_common()]}
+
+
+def _passable(demand: Demand) -> Demand:
+    """A limit of calls at the same time refuses nobody here: nobody knows when a call has ended."""
+    return structs.replace(demand, enforced=False) if demand.kind is Kind.CONCURRENT else demand
 
 
 def _missing(case: Case, decision: Decision) -> str:

@@ -91,15 +91,19 @@ class SignalBoard:
         """Whether anybody may be blocked now."""
         return self._last_block > now_ms
 
-    def about(self, project: str, subjects: Iterable[tuple[str, str]], now_ms: int) -> list[Signal]:
-        """Those in force about a caller; `subjects`: (kind, subject) pairs, empty ones are nobody's."""
+    def about(self, project: str, subjects: Iterable[tuple[str, str]], now_ms: int, *,
+              past: bool = False) -> list[Signal]:
+        """Those in force about a caller; `subjects`: (kind, subject) pairs, empty ones are nobody's.
+
+        `past`: now is long ago, and what was said later does not count. Else it does: clocks differ a little.
+        """
         if self._last <= now_ms:
             return []
         # most callers are nobody's subject: one question for each of their names says so
         known = [(kind, name) for kind, subject in subjects if subject for name in spellings(kind, subject)
                  if (kind, name) in self._subjects]
         return [signal for kind, name in known for where in (project, EVERYWHERE)
-                if (signal := self._at((where, kind, name), now_ms)) is not None]
+                if (signal := self._at((where, kind, name), now_ms, past)) is not None]
 
     def of(self, project: str, kind: str, subject: str, now_ms: int) -> Signal | None:
         """The one in force about exactly this subject."""
@@ -120,10 +124,10 @@ class SignalBoard:
         found = Counter(signal.action for signal in self.all(now_ms))
         return {(action,): found[action] for action in IN_FORCE}
 
-    def _at(self, place: Place, now_ms: int) -> Signal | None:
+    def _at(self, place: Place, now_ms: int, past: bool = False) -> Signal | None:
         for known in (self._pins, self._signals):
             signal = known.get(place)
-            if signal is not None and signal.until > now_ms:
+            if signal is not None and signal.until > now_ms and not (past and signal.time > now_ms):
                 return signal
         return None
 

@@ -87,7 +87,8 @@ def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder wi
     undecidable = answer["undecidable"]
     if undecidable:
         output.say(f"{sum(one['requests'] for one in undecidable)} of them cannot be decided: control has to be given "
-                   "the keys and secrets that policy verifies their callers with")
+                   "the keys and secrets that policy verifies their callers with; how long calls ran, which a "
+                   "`concurrent` limit goes by, it does not know")
         output.rows(undecidable, ("operation", "why", "requests", "samples"), as_json=False)
     if answer["changes"]:
         output.rows(answer["changes"], ("change", "operation", "client", "before", "after", "requests", "samples"),

@@ -22,7 +22,7 @@ def nobody_blocks(case: Case) -> Blocked | None:
         return None
     http = case.request.http
     subjects = (("client", case.client), ("token", case.token), ("ip", http.client_ip if http is not None else ""))
-    signals = board.about(case.request.project, subjects, case.now_ms)
+    signals = board.about(case.request.project, subjects, case.now_ms, past=case.past)
     case.observed.extend(f"signal-{signal.detector}:{signal.kind}" for signal in signals if signal.action == "observe")
     case.throttles = [_throttle(signal) for signal in signals if signal.action == "throttle"]
     return refusal(signals, case.now_ms)

@@ -210,10 +210,10 @@ local function kind_of(number)
   return kind
 end
 
--- what a request takes off the amount that is answered
+-- what a request takes off the amount that is answered; of 5 nothing, so that one that has it already is told apart
 local function taken(kind, cost)
-  if kind == 6 then return 0 end
-  return kind >= 4 and 1 or cost
+  if kind >= 5 then return 0 end
+  return kind == 4 and 1 or cost
 end
 
 -- what is known of each amount by key, and which of them have been taken from, with how they are written

@@ -47,6 +47,7 @@ def test_replay_lists_what_could_not_be_decided_and_why(monkeypatch: pytest.Monk
     undecidable = [{"operation": "o", "why": "the secret TILL is not set", "requests": 2, "samples": ["r"]}]
     text = told(monkeypatch, replayed(undecidable=undecidable), *words)
     assert "2 of them cannot be decided: control has to be given the keys" in text
+    assert "how long calls ran, which a `concurrent` limit goes by, it does not know" in text
     assert "['o', 'the secret TILL is not set', 2, ['r']]" in text
     assert "the draft changes nothing for the others" in text
     assert "the draft changes nothing for them" in told(monkeypatch, replayed(), *words)

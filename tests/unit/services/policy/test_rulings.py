@@ -47,17 +47,26 @@ OPERATIONS = [{"name": "sold", "method": "POST", "path": "/sold", "workflow": "w
 
 
 class Holding(Counting):
-    """Remembers what is given back: (key, request id)."""
+    """Keeps idempotency keys, and remembers what is given back: (key, request id)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.freed: list[tuple[str, str]] = []
         self.commands: list[Argument] = []
+        self.kept: dict[Argument, Argument] = {}
         self.keeps = True
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        if script == "result" and not self.keeps:
-            raise StoreUnavailable(script)
+        if script == "result":
+            self.trips.append(script)
+            if not self.keeps:
+                raise StoreUnavailable(script)
+            return None
+        if script == "claim":
+            # as claim.lua does
+            found = [self.kept.get(key) for key in arguments[::3]]
+            self.kept = {**dict(zip(arguments[::3], arguments[1::3], strict=True)), **self.kept}
+            return found
         if script != "give_back":
             return await super().run(script, keys, arguments)
         key, request_id = (str(one) for one in arguments)
@@ -68,15 +77,25 @@ class Holding(Counting):
 
     async def command(self, *parts: Argument) -> Any:
         self.commands.append(parts[0])
+        if parts[0] == "SET":
+            self.kept[parts[1]] = parts[2]
+        elif parts[0] == "DEL":
+            self.kept.pop(parts[1], None)
 
 
 class Prompt(FakeOutbox):
-    """Acknowledges at once."""
+    """Acknowledges at once; of the topics that are `cut` off nothing gets there."""
+
+    cut = frozenset[str]()
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
              partition: int | None = None) -> asyncio.Future[None]:
         done = super().send(topic, value, headers, key=key, partition=partition)
-        done.set_result(None)
+        if topic in self.cut:
+            self.sent.pop()
+            done.set_exception(ConnectionError(topic))
+        else:
+            done.set_result(None)
         return done
 
 
@@ -196,3 +215,26 @@ async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: Poli
     court.store.keeps = False
     assert await court.hear(1, token=DIGEST, prefer="respond-async", idempotency_key="k") == 503
     assert court.store.commands == ["DEL"]
+
+
+async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(here: PolicyBook) -> None:
+    court = Court(here)
+    call = {"token": DIGEST, "prefer": "respond-async", "idempotency_key": "k"}
+    court.outbox.cut = frozenset({topics.EXECUTIONS})
+    assert await court.hear(1, **call) == 0, "nobody is told that it runs"
+    assert court.store.commands == []
+    court.outbox.cut = frozenset()
+    assert await court.hear(1, key="1", **call) == 202
+    assert await court.hear(1, key="2", **call) == 202, "what was kept is told again"
+    assert [execution.request_id for execution in court.executions()] == [numbered(1)]
+
+
+async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(
+        here: PolicyBook) -> None:
+    court = Court(here)
+    assert [await court.hear(1, key="same") for _ in range(2)] == [0, 429]
+    assert (await court.hear(2, key="other"), court.store.freed) == (401, [])
+    call = {"token": DIGEST, "idempotency_key": "k"}
+    assert [await court.hear(3, key="third", **call) for _ in range(2)] == [0, 429]
+    assert (await court.hear(4, key="fourth", **call), court.store.commands) == (409, [])
+    assert [execution.request_id for execution in court.executions()] == [numbered(1), numbered(3)]

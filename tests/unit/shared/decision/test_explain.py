@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts.request import RequestRecord
+from shared.contracts.signal import Signal
 from shared.decision.amounts import Amounts
+from shared.decision.book import PolicyBook
 from shared.decision.callers.identity import Identity
 from shared.decision.decide import decide
 from shared.decision.explain import Finding, after_amounts, before_amounts
@@ -20,6 +23,15 @@ POLICIES: list[dict[str, Any]] = [
     {"name": "writers", "action": "reject", "operations": ["make-*"], "rules": [{"role": {"is_not": "editor"}}]},
     {"name": "watched", "action": "reject", "mode": "observe", "rules": [{"when": "header.x == 'y'"}]},
     {"name": "fair", "action": "accept", "limits": [{"limit": 2, "per": "minute"}, {"concurrent": 3, "by": "project"}]}]
+
+
+NOBODY = [{"name": "nobody", "action": "reject"}]
+
+
+def replaying(draft: list[dict[str, Any]], live: PolicyBook | None = None) -> Replay:
+    live, guarded = live or book([]), book(draft).project("p")
+    assert guarded is not None
+    return Replay(live, live.with_project(guarded))
 
 
 def explained(policies: list[dict[str, Any]], client: str | None = None, **call: Any) -> tuple[list[Finding], str]:
@@ -112,3 +124,61 @@ def test_replay_tells_what_a_draft_would_change_with_the_clock_of_the_records() 
         ("newly refused", "c", "ok", "rate-limited (fair)", ("r1",)),
         ("newly refused", "", "ok", "access-rejected (no-more)", ("o",)),
         ("refused for another reason", "c", "access-rejected (inside)", "rate-limited (fair)", ("m",))}
+
+
+def test_replay_does_not_know_whom_a_limit_of_calls_at_the_same_time_would_refuse() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 3, "by": "project"}]}
+    replay = replaying([few, {"name": "fair", "action": "accept", "limits": [{"limit": 8, "per": "hour"}]}])
+    for number in range(10):
+        replay.take(case(replay.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW + 1000 * number)
+    doc = replay.to_doc()
+    assert doc["undecidable"] == [
+        {"operation": "get-thing", "why": "limit 'few' goes by how long other calls ran, which is not known",
+         "requests": 5, "samples": ["r3", "r4", "r5", "r6", "r7"]}]
+    assert [(one["after"], one["samples"]) for one in doc["changes"]] == [("rate-limited (fair)", ["r8", "r9"])]
+    assert (doc["admitted_before"], doc["admitted_after"]) == (5, 3)
+    same = replaying([few, *NOBODY], book([few]))
+    for number in range(5):
+        same.take(case(same.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW)
+    assert [one["requests"] for one in same.to_doc()["changes"]] == [3]
+    unchanged = replaying([few], book([few]))
+    for number in range(5):
+        unchanged.take(case(unchanged.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW)
+    assert (unchanged.to_doc()["changes"], unchanged.to_doc()["undecidable"]) == ([], [])
+
+
+def test_replay_gives_the_first_answer_again_to_a_call_that_was_asked_before() -> None:
+    replay = replaying([{"name": "fair", "action": "accept", "limits": [{"limit": 2, "per": "minute"}]}])
+
+    def take(request_id: str, key: str, body: bytes = b"", after_ms: int = 0) -> None:
+        request = case(replay.live, "make-thing", request_id=request_id, key=key, body=body).request
+        replay.take(request, topics.REQUESTS_EDGE, NOW + after_ms)
+    for number in range(5):
+        take(f"r{number}", "same")
+    take("else", "same", b"{}")
+    assert (replay.to_doc()["changes"], dict(replay.admitted)) == ([], {"before": 5, "after": 5})
+    take("second", "other")
+    take("third", "new")
+    take("again", "new", after_ms=90_000)
+    assert [one["samples"] for one in replay.to_doc()["changes"]] == [["third"]], "who is refused leaves its key free"
+    take("a day later", "same", after_ms=86_400_000)
+    take("much later", "same", b"{}", after_ms=86_400_001)
+    assert dict(replay.admitted) == {"before": 9, "after": 8}
+
+
+def test_replay_knows_of_a_block_from_when_it_was_made() -> None:
+    live = book([])
+    live.signals.take([Signal(project="p", kind="client", subject="c", action="block", until=NOW + 3_600_000, time=NOW,
+                              detector="scan")])
+    replay = replaying(NOBODY, live)
+    for time_ms in (NOW - 7_200_000, NOW):
+        replay.take(case(live).request, topics.REQUESTS_EDGE, time_ms)
+    assert [(one["before"], one["after"], one["requests"]) for one in replay.to_doc()["changes"]] == [
+        ("ok", "access-rejected (nobody)", 1)]
+    assert replay.admitted["before"] == 1
+
+
+def test_replay_names_the_operation_of_a_call_by_method_and_path() -> None:
+    replay = replaying(NOBODY)
+    replay.take(RequestRecord(project="p", method="GET", path="/open"), topics.REQUESTS_INTERNAL, NOW)
+    assert [one["operation"] for one in replay.to_doc()["changes"]] == ["open"]

@@ -80,8 +80,11 @@ def test_call_gives_back_the_message_that_it_has_or_may_have_taken() -> None:
     for looked in (first, again, unsigned):
         decide(looked, amounts)
     assert [looked.once_held for looked in (first, again, unsigned)] == [first.once.key, "", ""]
+    assert first.once_taken == first.once.key
+    decide(first, amounts)
+    assert (first.once_held, first.once_taken) == (first.once.key, ""), "it had it already when its record came again"
     again.outcomes = [UNKNOWN]
-    assert again.once_held == first.once.key, "the store may have taken it before it went away"
+    assert again.once_held == again.once_taken == first.once.key, "the store may have taken it before it went away"
 
 
 def test_message_stays_taken_for_as_long_as_what_it_starts_may_run() -> None:
