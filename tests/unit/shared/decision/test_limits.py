@@ -253,6 +253,15 @@ def test_call_that_holds_a_place_names_what_it_gives_back() -> None:
     assert [len(looked.holds) for _, looked in refused] == [1, 0]
 
 
+def test_limits_of_one_name_in_a_version_that_is_in_force_have_an_amount_each() -> None:
+    beside = limited({"limit": 4, "per": "minute"}, {"name": "fair", "limit": 100, "per": "minute", "mode": "observe"},
+                     {"name": "fair", "limit": 100, "per": "minute"})
+    assert reasons(beside, *[{}] * 5) == [OK, OK, OK, OK, SPENT]
+    keys = [[demand.key for demand in calls(policies, {})[0][1].demands] for policies in (beside, limited(MINUTE))]
+    assert len(set(keys[0])) == 3
+    assert keys[0][0] == keys[1][0], "what is spent goes on to count"
+
+
 def test_no_subject_stands_in_a_key() -> None:
     _, looked = calls(limited({**MINUTE, "by": ["header:x-key", "client"]}), {"headers": {"x-key": "whsec-secret"}})[0]
     assert "secret" not in looked.demands[0].key
