@@ -17,7 +17,7 @@ from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
 from shared.project.check_headers import check_headers
-from shared.project.check_limits import check_limit_names
+from shared.project.check_limits import check_cost, check_limit_names
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -58,7 +58,8 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
     for index, limit in enumerate(policy.limits):
         place = (*path, "limits", index)
         problems = list(_compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source, place))
-        yield from problems or _texts(str(limit.cost), source, (*place, "cost"))
+        problems = problems or list(_texts(str(limit.cost), source, (*place, "cost")))
+        yield from problems or check_cost(limit, source, place)
 
 
 def _roles(named: Iterable[str], access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

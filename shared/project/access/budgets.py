@@ -128,12 +128,14 @@ def _cost(limit: Limit) -> Callable[[Facts], int]:
         evaluate = compile_cost(cost)
     except BadCel as exc:
         raise BadRule(str(exc), ("cost",)) from None
+    # whoever keeps a cost from having a value must not call the cheaper for it
+    whole = limit.burst or limit.limit or 1
 
     def of(facts: Facts) -> int:
         try:
             return evaluate(facts)
         except Undecided:
-            return 1
+            return whole
     return of
 
 
