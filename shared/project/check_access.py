@@ -17,6 +17,7 @@ from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
 from shared.project.check_headers import check_headers
+from shared.project.check_limits import check_cost, check_limit_names
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -37,11 +38,11 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
     yield from _traffic(access, source, names)
     yield from _callers(access, source)
     yield from check_headers(access, source)
+    yield from check_limit_names(access, source)
     for index, policy in enumerate(access.policies):
         path: tuple[Key, ...] = ("policies", index)
         yield from check_operations(policy.operations, names, source, path)
         yield from _methods(policy, operations, source, path)
-        yield from _duplicates("limit", [limit.name or "" for limit in policy.limits], source, "limits", path)
         yield from _parts(policy, access, source, path)
 
 
@@ -57,7 +58,8 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
     for index, limit in enumerate(policy.limits):
         place = (*path, "limits", index)
         problems = list(_compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source, place))
-        yield from problems or _texts(str(limit.cost), source, (*place, "cost"))
+        problems = problems or list(_texts(str(limit.cost), source, (*place, "cost")))
+        yield from problems or check_cost(limit, source, place)
 
 
 def _roles(named: Iterable[str], access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
@@ -88,11 +90,10 @@ def _texts(cel: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]
         yield source.problem(path, "rule", str(exc))
 
 
-def _duplicates(what: str, names: Sequence[str], source: Source, key: str,
-                path: tuple[Key, ...] = ()) -> Iterator[Problem]:
+def _duplicates(what: str, names: Sequence[str], source: Source, key: str) -> Iterator[Problem]:
     for index, name in enumerate(names):
-        if name and name in names[:index]:
-            yield source.problem((*path, key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
+        if name in names[:index]:
+            yield source.problem((key, index, "name"), "duplicate", f"{what} {name!r} stands twice")
 
 
 def _callers(access: Access, source: Source) -> Iterator[Problem]:

@@ -90,9 +90,14 @@ class CompiledLimit:
         return Demand(key, self.kind, limit, width_ms, extra, self.cost(facts), self.enforced, self.name)
 
 
+def limit_name(limit: Limit, policy: str, index: int) -> str:
+    """What a limit is called, whether its owner says so or not. `index`: its place in the policy, from 0."""
+    return limit.name or (policy if index == 0 else f"{policy}-{index + 1}")
+
+
 def compile_limit(limit: Limit, project: str, policy: str, index: int, *, enforced: bool) -> CompiledLimit:
     """Raises BadRule, its path beginning at the limit."""
-    name = limit.name or (policy if index == 0 else f"{policy}-{index + 1}")
+    name = limit_name(limit, policy, index)
     kind, period = _kind(limit), None
     if limit.calendar is not None:
         try:
@@ -123,12 +128,14 @@ def _cost(limit: Limit) -> Callable[[Facts], int]:
         evaluate = compile_cost(cost)
     except BadCel as exc:
         raise BadRule(str(exc), ("cost",)) from None
+    # whoever keeps a cost from having a value must not call the cheaper for it
+    whole = limit.burst or limit.limit or 1
 
     def of(facts: Facts) -> int:
         try:
             return evaluate(facts)
         except Undecided:
-            return 1
+            return whole
     return of
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
-from shared.project.access.spelled import arguments, members
+from shared.project.access.spelled import arguments, members, variables
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -39,7 +39,6 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
     "size": (_T.INT, lambda facts: len(facts.body)),
     "now": (_T.TIMESTAMP, lambda facts: datetime.fromtimestamp(facts.now_ms / 1000, UTC)),
 }
-_WORD = re.compile(r"[a-z]+")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 # functions that take a text of some form, each called with nothing but that text
 _EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
@@ -73,18 +72,38 @@ def compile_condition(text: str) -> Callable[[Facts], bool]:
 
 def compile_cost(text: str) -> Callable[[Facts], int]:
     """A cost; what it returns raises Undecided, and is never below zero. Raises BadCel."""
+    evaluate = _cost(text)
+    return lambda facts: min(max(evaluate(facts), 0), _MAX_COST)
+
+
+def _cost(text: str) -> Callable[[Facts], int]:
     evaluate = _compile(text, (_T.INT, _T.UINT, _T.DYN), "an integer")
-    if not _reads(text):
-        constant = evaluate(_NOBODY)
-        if constant < 0:
-            raise BadCel(f"a cost is not negative, and this one is {constant}")
 
     def cost(facts: Facts) -> int:
         value = evaluate(facts)
+        # JSON has one kind of number: 60.0 and 6e1 are 60
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise Undecided(f"`{text[:100]}` is no integer: {str(value)[:200]}")
-        return min(max(value, 0), _MAX_COST)
+        return value
     return cost
+
+
+def constant_cost(text: str) -> int | None:
+    """What every call costs; None where that depends on the call.
+
+    Asked when a project is validated, as `check_texts` is. Raises BadCel when it is no cost.
+    """
+    if _reads(text):
+        return None
+    try:
+        constant = _cost(text)(_NOBODY)
+    except Undecided as exc:
+        raise BadCel(str(exc)) from None
+    if constant < 0:
+        raise BadCel(f"a cost is not negative, and this one is {constant}")
+    return constant
 
 
 def check_texts(text: str) -> None:
@@ -143,5 +162,5 @@ def _value(constant: str) -> cel.Value:
 
 
 def _reads(text: str) -> list[tuple[str, Callable[[Facts], Any]]]:
-    words = set(_WORD.findall(text))
-    return [(name, read) for name, (_, read) in _READ.items() if name in words]
+    names = variables(text)
+    return [(name, read) for name, (_, read) in _READ.items() if name in names]

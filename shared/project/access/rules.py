@@ -6,7 +6,7 @@ Never: I/O; an exception but `Undecided` when a rule is asked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,8 @@ class CompiledPolicy:
 
 def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> CompiledPolicy:
     """`project`: its name, for the keys of amounts. Raises BadRule, its path beginning at the policy."""
-    rules, limits = [], []
+    rules: list[CompiledRule] = []
+    limits: list[CompiledLimit] = []
     for index, rule in enumerate(policy.rules):
         try:
             rules.append(compile_rule(rule, lists))
@@ -65,10 +66,18 @@ def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> Compile
             raise BadRule(str(exc), ("rules", index, *exc.path)) from None
     for index, limit in enumerate(policy.limits):
         try:
-            limits.append(compile_limit(limit, project, policy.name, index, enforced=policy.enforced))
+            compiled = compile_limit(limit, project, policy.name, index, enforced=policy.enforced)
         except BadRule as exc:
             raise BadRule(str(exc), ("limits", index, *exc.path)) from None
+        limits.append(_apart(compiled, limits, index))
     return CompiledPolicy(policy, tuple(rules), tuple(limits))
+
+
+def _apart(limit: CompiledLimit, others: Sequence[CompiledLimit], index: int) -> CompiledLimit:
+    """Versions in force may have limits of one name from before that was refused; their amounts are their own."""
+    if all(limit.where != other.where for other in others):
+        return limit
+    return replace(limit, where=f"{limit.where}{index + 1}:")
 
 
 def compile_rule(rule: Rule, lists: NetworkLists) -> CompiledRule:

@@ -56,6 +56,25 @@ def members(text: str, of: str) -> Iterator[Spelled]:
             yield after[1]
 
 
+def variables(text: str) -> set[str]:
+    """Names that may be variables: those that are not called as functions, and no members of something else."""
+    tokens = _tokens(text)
+    found = set()
+    for index, token in enumerate(tokens):
+        called = index + 1 < len(tokens) and tokens[index + 1].text == "("
+        if token.kind == "word" and not called and not _is_member(tokens, index):
+            found.add(token.text)
+    return found
+
+
+def _is_member(tokens: list[Spelled], index: int) -> bool:
+    # a point with nothing before it begins a name (`.client`)
+    if index < 2 or tokens[index - 1].text != ".":
+        return False
+    before = tokens[index - 2]
+    return before.kind in ("word", "text") or before.text in _CLOSES.values()
+
+
 def _tokens(text: str) -> list[Spelled]:
     return [Spelled(found[0], str(found.lastgroup), text.count("\n", 0, found.start()) + 1,
                     found.start() - text.rfind("\n", 0, found.start()))

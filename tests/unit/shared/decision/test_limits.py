@@ -217,6 +217,27 @@ def test_cost_is_a_number_or_an_expression() -> None:
     assert reasons(limited({"limit": 1, "per": "hour", "cost": "0 - size"}), {"body": b"1"}, {"body": b"1"}) == [OK, OK]
 
 
+@pytest.mark.parametrize(("cost", "body", "charged"), [
+    ("body.n", b'{"n": 60}', 60), ("body.n", b'{"n": 60.0}', 60), ("body.n", b'{"n": 6e1}', 60),
+    ("body.n", b'{"n": 1.5}', 100), ("body.n", b'{"n": true}', 100), ("body.n", b'{"n": "6"}', 100),
+    ("body.n", b'{"m": 6}', 100), ("body.n", b"no json", 100), ("body.n", b'{"n": -6}', 0),
+    ("body.n", b'{"n": 18446744073709551615}', 10**9), ("body.n * 1000000", b'{"n": 9300000000000}', 100),
+    ("body.n.filter(one, one > 0).size()", b'{"n": [' + b"1," * 20_000 + b"1]}", 100),
+    ("has(body.n) ? body.n : 1", b"{}", 1)])
+def test_cost_without_a_value_is_all_of_the_limit(cost: str, body: bytes, charged: int) -> None:
+    way = {"operation": "make-thing", "body": body}
+    _, looked = calls(limited({"limit": 100, "per": "minute", "cost": cost}), way)[0]
+    assert [demand.cost for demand in looked.demands] == [charged]
+
+
+def test_all_of_a_limit_is_what_it_can_let_in_at_once() -> None:
+    bucket, smooth = {"limit": 60, "per": "minute", "burst": 3}, {"limit": 60, "per": "minute", "smooth": True}
+    several = [{**one, "name": f"l{number}", "cost": "body.n"} for number, one in enumerate((bucket, smooth, {
+        "concurrent": 4}, {"limit": 9, "per": "day", "calendar": "UTC"}))]
+    _, looked = calls(limited(*several), {})[0]
+    assert [demand.cost for demand in looked.demands] == [3, 60, 1, 9]
+
+
 def test_observed_limit_reports_and_lets_in() -> None:
     found = calls(limited({**MINUTE, "mode": "observe"}), {}, {})
     assert [decision.reason for decision, _ in found] == [OK, OK]
@@ -251,6 +272,15 @@ def test_call_that_holds_a_place_names_what_it_gives_back() -> None:
     assert [len(looked.holds) for _, looked in found] == [1, 1], "the same request id twice is one call"
     refused = calls(limited({"concurrent": 1}, MINUTE | {"limit": 1}), {}, {})
     assert [len(looked.holds) for _, looked in refused] == [1, 0]
+
+
+def test_limits_of_one_name_in_a_version_that_is_in_force_have_an_amount_each() -> None:
+    beside = limited({"limit": 4, "per": "minute"}, {"name": "fair", "limit": 100, "per": "minute", "mode": "observe"},
+                     {"name": "fair", "limit": 100, "per": "minute"})
+    assert reasons(beside, *[{}] * 5) == [OK, OK, OK, OK, SPENT]
+    keys = [[demand.key for demand in calls(policies, {})[0][1].demands] for policies in (beside, limited(MINUTE))]
+    assert len(set(keys[0])) == 3
+    assert keys[0][0] == keys[1][0], "what is spent goes on to count"
 
 
 def test_no_subject_stands_in_a_key() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.project.access.cel import BadCel, Undecided, check_texts, compile_condition
+from shared.project.access.cel import BadCel, Undecided, check_texts, compile_condition, compile_cost, constant_cost
 from shared.project.access.facts import Facts
 
 
@@ -13,3 +13,18 @@ def test_text_that_a_function_cannot_take_is_refused_in_what_is_new_and_read_in_
     condition = compile_condition(text)
     with pytest.raises(Undecided):
         condition(Facts(operation="o", method="GET", now_ms=0))
+
+
+@pytest.mark.parametrize("text", ["10 / 0", "dyn('x')", "'size' == 'x' ? -5 : -5"])
+def test_constant_that_is_no_cost_is_refused_in_what_is_new_and_read_in_what_is_in_force(text: str) -> None:
+    with pytest.raises(BadCel):
+        constant_cost(text)
+    compile_cost(text)
+
+
+@pytest.mark.parametrize(("text", "every"), [
+    ("2 * 3", 6), ("dyn(6.0)", 6), ("size('abc')", 3), ('{"size": 2}.size', 2), ("size", None), (".size", None),
+    ("'a' in header ? 1 : 2", None), ("[1].map(x, x)[0]", 1), ("int(body.size)", None)])
+def test_cost_is_the_same_for_every_call_where_no_variable_is_read(text: str, every: int | None) -> None:
+    assert constant_cost(text) == every
+    assert compile_cost(text)(Facts(operation="o", method="GET", now_ms=0, body=b'{"size": 6}')) == every or not every
