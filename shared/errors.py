@@ -3,7 +3,7 @@
     WeirError
     ├── BadRecord              a record that is no request at all: dead letter
     ├── Refused                the caller gets an answer; nothing ran
-    │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
+    │   ├── MessageUnreadable, InputInvalid 400          ├── CredentialsMissing/Invalid/Expired 401
     │   ├── Blocked 403                  ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound, ExecutionNotFound 404     ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
@@ -77,6 +77,12 @@ class Refused(WeirError):
     """The call was not let in: nothing ran and no task is charged."""
 
     blame = Blame.CALLER
+
+
+class MessageUnreadable(Refused):
+    """What came is no HTTP message, or its body is not what its head says."""
+
+    reason, title, status = Reason.INPUT_INVALID, "The HTTP message cannot be read", 400
 
 
 class InputInvalid(Refused):
