@@ -121,9 +121,10 @@ class AccessRejected(Refused):
 
     reason, title, status = Reason.ACCESS_REJECTED, "Access is rejected", 403
 
-    def __init__(self, detail: str, *, status: int | None = None, policy: str | None = None) -> None:
-        """`policy`: the name of the one that refuses; None when none accepts."""
-        super().__init__(detail, members={} if policy is None else {"policy": policy})
+    def __init__(self, detail: str, *, status: int | None = None, policy: str | None = None,
+                 headers: Mapping[str, str] | None = None) -> None:
+        """`policy`: the name of the one that refuses; None when none accepts. `headers`: what the status asks for."""
+        super().__init__(detail, headers=headers, members={} if policy is None else {"policy": policy})
         self.status = status or type(self).status
 
 
