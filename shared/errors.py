@@ -3,7 +3,7 @@
     WeirError
     ├── BadRecord              a record that is no request at all: dead letter
     ├── Refused                the caller gets an answer; nothing ran
-    │   ├── InputInvalid 400             ├── CredentialsMissing/Invalid/Expired 401
+    │   ├── MessageUnreadable, InputInvalid 400          ├── CredentialsMissing/Invalid/Expired 401
     │   ├── Blocked 403                  ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound, ExecutionNotFound 404     ├── MethodNotAllowed 405
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
@@ -79,6 +79,12 @@ class Refused(WeirError):
     blame = Blame.CALLER
 
 
+class MessageUnreadable(Refused):
+    """What came is no HTTP message, or its body is not what its head says."""
+
+    reason, title, status = Reason.INPUT_INVALID, "The HTTP message cannot be read", 400
+
+
 class InputInvalid(Refused):
     """The request does not fit the operation's schemas; `errors` lists every misfit with its JSON pointer."""
 
@@ -115,9 +121,10 @@ class AccessRejected(Refused):
 
     reason, title, status = Reason.ACCESS_REJECTED, "Access is rejected", 403
 
-    def __init__(self, detail: str, *, status: int | None = None, policy: str | None = None) -> None:
-        """`policy`: the name of the one that refuses; None when none accepts."""
-        super().__init__(detail, members={} if policy is None else {"policy": policy})
+    def __init__(self, detail: str, *, status: int | None = None, policy: str | None = None,
+                 headers: Mapping[str, str] | None = None) -> None:
+        """`policy`: the name of the one that refuses; None when none accepts. `headers`: what the status asks for."""
+        super().__init__(detail, headers=headers, members={} if policy is None else {"policy": policy})
         self.status = status or type(self).status
 
 

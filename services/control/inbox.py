@@ -29,6 +29,7 @@ from shared.errors import (
 )
 from shared.names import actions
 from shared.names.headers import HTTP_REQUEST_ID, JSON, PROBLEM_JSON
+from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class AdminDoor:
                                                   headers={"Allow": ", ".join(sorted(exc.allowed_methods))}))
         except web.HTTPRequestEntityTooLarge:
             return self._problem(BodyTooLarge(f"the body is larger than {_MAX_BODY_BYTES} bytes"))
+        except UNREADABLE as exc:
+            return self._problem(unreadable(exc))
         except web.HTTPNotFound:
             return self._problem(OperationNotFound(f"nothing is at {request.path}; /openapi.json lists what is"))
         except Exception:

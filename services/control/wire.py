@@ -47,6 +47,7 @@ from shared.kafka.outbox import Outbox
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import DEAD_LETTERS_WAITING, SIGNALS
+from shared.runtime.connections import AppRunner
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.key_sets import KeySets
 from shared.runtime.service import Service
@@ -75,7 +76,7 @@ class AdminServer:
 
     def __init__(self, application: web.Application, host: str, port: int) -> None:
         """Port 0 lets the system choose."""
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = AppRunner(application, access_log=None)
         self._host, self._port = host, port
 
     async def start(self) -> None:

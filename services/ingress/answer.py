@@ -73,5 +73,5 @@ def shaped(made: Answer, target: Target | None, asked: Mapping[str, str]) -> Ans
     """
     if target is None or not (target.changes or target.cors):
         return made
-    return Answer(made.status, {**changed(made.headers, target.changes),
-                                **cors.answer_headers(target.cors, asked.get(cors.ORIGIN))}, made.body)
+    headers = cors.added(changed(made.headers, target.changes), target.cors, asked.get(cors.ORIGIN))
+    return Answer(made.status, dict(headers), made.body)

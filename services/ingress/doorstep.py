@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from shared.errors import MessageUnreadable
 from shared.names import headers as H
+from shared.runtime import connections
 
 _END, _LENGTH, _CODING = b"\r\n\r\n", b"\r\ncontent-length:", b"\r\ntransfer-encoding:"
 # larger ones are read as ever; more are forgotten all together
@@ -39,6 +41,7 @@ _UNUSUAL = re.compile(
 _FIELDS = re.compile(rb"^(content-length|origin|x-forwarded-for):([^\r]*)\r$", re.IGNORECASE | re.MULTILINE)
 
 Again = Callable[[], bytes | None]
+Count = Callable[[MessageUnreadable], None]
 
 
 class Plain(NamedTuple):
@@ -122,15 +125,15 @@ def plain(data: bytes) -> Plain | None:
                  b", ".join(fields.get(b"x-forwarded-for", ())).decode(errors="replace"))
 
 
-class Connection(web.RequestHandler):
+class Connection(connections.Connection):
     """One caller's connection."""
 
-    __slots__ = ("_arrival", "_heads", "_in_step", "_under_way", "remote")
+    __slots__ = ("_arrival", "_count", "_heads", "_in_step", "_under_way", "remote")
 
-    def __init__(self, server: "Server", heads: Heads, **aiohttps: Any) -> None:
+    def __init__(self, server: "Server", heads: Heads, count: Count, **aiohttps: Any) -> None:
         """Nobody is connected."""
         super().__init__(server, **aiohttps)
-        self._heads = heads
+        self._heads, self._count = heads, count
         # what came last, if its head is short; whether each arrival was one message
         self._arrival, self._in_step, self._under_way, self.remote = b"", True, 0, b""
 
@@ -139,6 +142,10 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0] if isinstance(peer, tuple) else peer).encode()[:_REMOTE]
+
+    def refused(self, error: MessageUnreadable) -> None:
+        """What came could not be read."""
+        self._count(error)
 
     def answered(self) -> None:
         """All of an answer is written; aiohttp takes a moment more until it waits for the next request."""
@@ -182,11 +189,11 @@ class Connection(web.RequestHandler):
 class Server(web.Server):
     """aiohttp's low-level server, with these connections."""
 
-    def __init__(self, handler: Callable[..., object], heads: Heads) -> None:
-        """Inside the running loop."""
+    def __init__(self, handler: Callable[..., object], heads: Heads, count: Count = lambda _error: None) -> None:
+        """Inside the running loop. `count`: what is told of each message that could not be read."""
         super().__init__(handler)  # type: ignore[arg-type]  # an answer of any kind
-        self._heads = heads
+        self._heads, self._count = heads, count
 
     def __call__(self) -> Connection:
         """A connection for a new caller."""
-        return Connection(self, self._heads, loop=self._loop, access_log=None)
+        return Connection(self, self._heads, self._count, loop=self._loop, access_log=None)

@@ -34,6 +34,7 @@ from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.modes import OWN_PATHS, Answering
+from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
 from shared.store.redis import Store, StoreUnavailable
@@ -109,7 +110,7 @@ class Door:
         if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
             granted = self._preflight(request, path)
             if granted is not None:
-                return web.Response(status=204, headers={**granted, "Server": message.SERVER})
+                return web.Response(status=204, headers={**granted, "Server": H.SERVER})
         return None
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
@@ -195,7 +196,7 @@ class Door:
                     self._parts.traces.answered(visit, first)
                     return answer.of_reply(first, visit.request_id)
                 response = await stream.run(first, visit.target, {
-                    H.HTTP_REQUEST_ID: visit.request_id, "Server": message.SERVER})
+                    H.HTTP_REQUEST_ID: visit.request_id, "Server": H.SERVER})
             except ClientGone:
                 await self._gone(request, visit.request_id)
                 raise
@@ -228,6 +229,8 @@ class Door:
                 body = await request.read()
             except web.HTTPRequestEntityTooLarge as exc:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
+            except UNREADABLE as exc:
+                raise unreadable(exc) from None
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         return body

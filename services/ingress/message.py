@@ -18,8 +18,8 @@ from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 
 from services.ingress.answer import Answer, fits
 from services.ingress.doorstep import Connection
+from shared.names import headers as H
 
-SERVER = "weir"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 # RFC 9110, 6.4.1: neither a body, nor a length that says how long it would be
 _BODILESS = frozenset((204, 304, *range(100, 200)))
@@ -85,7 +85,7 @@ def message(request: Manner, answer: Answer, now_s: int) -> bytes:
     """The whole answer. Raises ValueError."""
     status, version, keep_alive, body = answer.status, request.version, request.keep_alive, answer.body
     reads_body = status not in _BODILESS and request.method != "HEAD"
-    own = f"Server: {SERVER}\r\nDate: {_date(now_s)}\r\n"
+    own = f"Server: {H.SERVER}\r\nDate: {_date(now_s)}\r\n"
     if body and reads_body and not _has_type(answer.headers):
         own += "Content-Type: application/octet-stream\r\n"
     if status not in _BODILESS and (body or reads_body):

@@ -53,14 +53,15 @@ from shared.telemetry.tracing import Tracing
 class HttpServer:
     """Listens last, when everything behind it is ready, and stops first."""
 
-    def __init__(self, door: Door, heads: Heads, pending: Pending, host: str, port: int) -> None:
+    def __init__(self, door: Door, heads: Heads, endings: Endings, pending: Pending, host: str, port: int) -> None:
         """Port 0 lets the system choose."""
-        self._door, self._heads, self._pending, self._host, self._port = door, heads, pending, host, port
+        self._door, self._heads, self._endings, self._pending = door, heads, endings, pending
+        self._host, self._port = host, port
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._runner = web.ServerRunner(Server(self._door.handle, self._heads))
+        self._runner = web.ServerRunner(Server(self._door.handle, self._heads, self._endings.unread))
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
 
@@ -116,4 +117,4 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         signals, config, replies, watchdog,
-        HttpServer(door, heads, pending, service.bind_host, own.port)))
+        HttpServer(door, heads, endings, pending, service.bind_host, own.port)))

@@ -100,6 +100,8 @@ HTTP_ALLOWANCE = "Allowance"
 HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"
+# what stands in `Server`: no word on what it is made of
+SERVER = "weir"
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"
 TEXT = "text/plain"

@@ -21,6 +21,9 @@ from shared.project.check_limits import check_cost, check_limit_names
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
+# statuses that say nothing without their header (RFC 9110; RFC 6585); what limits refuse with 429 has its own
+_NEEDED = {405: "Allow", 407: "Proxy-Authenticate", 426: "Upgrade", 429: "Retry-After"}
+
 
 def check_access(access: Access, source: Source, operations: Sequence[Operation],
                  names: Collection[str]) -> Iterator[Problem]:
@@ -43,7 +46,15 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
         path: tuple[Key, ...] = ("policies", index)
         yield from check_operations(policy.operations, names, source, path)
         yield from _methods(policy, operations, source, path)
+        yield from _status(policy, source, path)
         yield from _parts(policy, access, source, path)
+
+
+def _status(policy: Policy, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    header = _NEEDED.get(policy.status or 0)
+    if header is not None:
+        yield source.problem((*path, "status"), "rule", f"an answer with {policy.status} has to say `{header}`, and a "
+                                                        "policy cannot tell what in it; 403 says no")
 
 
 def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from shared.names import metrics as M
 from shared.names.headers import JSON
+from shared.runtime.connections import Server
 from shared.telemetry.metrics import Metrics
 
 LIVE, READY, METRICS = "/-/live", "/-/ready", "/-/metrics"
@@ -66,7 +67,7 @@ class HealthServer:
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        self._runner = web.ServerRunner(Server(self._serve, access_log=None))
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
 

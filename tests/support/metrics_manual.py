@@ -30,6 +30,8 @@ One JSON object a line, on standard error (`.weir/logs/` on one machine): `time`
 worked on; `error` with the trace of an exception. `action` never changes for one kind of line, so lines can be
 counted and searched by it; `weir_log_lines_total` counts those of level
 warning and above. What looks like a token or a password, or stands under such a name, is masked.
+Of an HTTP message that nobody can read (`message-unreadable`) no word is told but what kind of error it is, and of
+many only one in a while: secrets may stand anywhere in it.
 
 `request-ended` is the access log: one line for a part of all answers (`WEIR_ACCESS_LOG_RATIO`), and for those of
 500 and above, at most 20 a second. 0 switches it off.

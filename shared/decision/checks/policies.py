@@ -8,6 +8,7 @@ Reject wins over accept. Where the project's default is to deny, some policy has
 public.
 """
 
+from shared.decision.callers.identity import CHALLENGE
 from shared.decision.case import Case
 from shared.errors import AccessRejected
 
@@ -27,7 +28,8 @@ def policies_let_in(case: Case) -> AccessRejected | None:
             policy = compiled.policy
             if policy.enforced:
                 return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
-                                      status=policy.status, policy=policy.name)
+                                      status=policy.status, policy=policy.name,
+                                      headers=CHALLENGE if policy.status == 401 else None)
             case.observed.append(f"{policy.name}:reject")
     if accepts:
         case.accepted = [compiled for compiled in accepts if compiled.holds(facts)]

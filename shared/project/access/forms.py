@@ -11,12 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import quote_plus
 
 from shared.project.access.comparison import BadPattern, compile_pattern
 from shared.project.access.problems import BadRule
 from shared.project.access.traffic import DEEPEST, Bounds, Change, HeaderPolicy
 from shared.project.media import is_json
 
+# beside letters, digits and -._~
+_PLAIN_IN_QUERY = "!$'()*,;:@/?"
+_PLAIN_IN_VALUE = f"{_PLAIN_IN_QUERY}="
 # a text that nobody closes goes to the end: wherever one begins there is a match, so that no byte is looked at twice
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
@@ -100,10 +104,22 @@ def changed(headers: Mapping[str, str], changes: Sequence[Change]) -> Mapping[st
 
 def _sizes(bounds: Bounds, headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes) -> list[Misfit]:
     sizes = (("body", bounds.body, len(body)),
-             ("headers", bounds.headers, sum(len(name) + len(value) for name, value in headers.items())),
-             ("query", bounds.query, sum(len(name) + len(value) for name, values in query.items() for value in values)))
+             ("headers", bounds.headers, sum(map(_bytes, (*headers, *headers.values()))) if bounds.headers else 0),
+             ("query", bounds.query, _query_bytes(query) if bounds.query else 0))
     return [Misfit(where, f"the {where} of the request: {size} bytes, and {limit} are allowed", too_large=True)
             for where, limit, size in sizes if limit is not None and size > limit]
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def _query_bytes(query: Mapping[str, Sequence[str]]) -> int:
+    """Of the shortest query that says this: only what has to be is percent-encoded (RFC 3986, 3.4)."""
+    pairs = [(name, value) for name, values in query.items() for value in values]
+    return max(0, len(pairs) - 1) + sum(
+        len(quote_plus(name, _PLAIN_IN_QUERY, errors="replace"))
+        + (1 + len(quote_plus(value, _PLAIN_IN_VALUE, errors="replace")) if value else 0) for name, value in pairs)
 
 
 def _json(bounds: Bounds, content_type: str | None, body: bytes) -> list[Misfit]:

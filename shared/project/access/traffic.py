@@ -75,6 +75,6 @@ class Bounds(Speaking):
 
     body: Size | None = None
     headers: Size | None = Field(default=None, description="All names and values that the workflow could see")
-    query: Size | None = None
+    query: Size | None = Field(default=None, description="Percent-encoded, as it stands in an address")
     json_depth: int | None = Field(default=None, ge=1, le=DEEPEST)
     duplicate_keys: bool = Field(default=True, description="Whether an object may name a key twice; the last counts")

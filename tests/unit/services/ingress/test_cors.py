@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.ingress.cors import answer_headers, preflight
+from services.ingress.cors import added, answer_headers, preflight
 from shared.project.access.traffic import Cors
 
 EVERYBODY = {"origins": ["*"]}
@@ -43,3 +43,32 @@ def test_everybody_is_a_star_and_never_with_credentials() -> None:
 
 def test_operation_that_says_nothing_of_browsers_gets_no_header() -> None:
     assert answer_headers([], "https://x.example") == {}
+
+
+@pytest.mark.parametrize("settings", [(NAMED, EVERYBODY), (EVERYBODY, NAMED), ({"origins": ["https://a", "*"]},)])
+def test_answer_that_another_page_would_get_otherwise_says_so_to_caches(settings: tuple[dict[str, Any], ...]) -> None:
+    for headers in (answer_headers(rules(*settings), "https://other"),
+                    preflight(rules(*settings), {"origin": "https://other"}, ["GET"])):
+        assert (headers["Access-Control-Allow-Origin"], headers["Vary"]) == ("*", "Origin")
+
+
+@pytest.mark.parametrize(("made", "origin", "wanted"), [
+    ({"access-control-allow-origin": "*", "ACCESS-CONTROL-EXPOSE-HEADERS": "x-z"}, "https://app.example",
+     {"access-control-allow-origin": "https://app.example", "access-control-allow-credentials": "true",
+      "access-control-expose-headers": "x-a", "vary": "Origin"}),
+    ({"access-control-allow-origin": "*", "Access-Control-Allow-Credentials": "true"}, "https://other",
+     {"vary": "Origin"}),
+    ({"access-control-allow-origin": "*", "x-y": "1"}, None, {"vary": "Origin", "x-y": "1"}),
+    ({"vary": "Accept-Encoding", "Vary": "Accept"}, None, {"vary": "Accept-Encoding, Accept, Origin"}),
+    ({"vary": "Origin"}, None, {"vary": "Origin"})],
+    ids=["granted", "not granted", "no page", "vary", "said already"])
+def test_answers_of_workflows_say_each_thing_once(
+        made: dict[str, str], origin: str | None, wanted: dict[str, str]) -> None:
+    headers = added(made, rules(NAMED), origin)
+    assert {name.lower(): value for name, value in headers.items()} == wanted
+    assert len(headers) == len(wanted), "no header twice, whatever its case"
+
+
+def test_what_an_answer_varies_by_stays_where_everybody_may_read_it() -> None:
+    assert added({"vary": "Accept"}, rules(EVERYBODY), "https://x")["Vary"] == "Accept"
+    assert added({"vary": "Accept"}, [], "https://x") == {"vary": "Accept"}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingress.doorstep import Connection, Heads, Plain, Server, is_whole, plain
+from shared.errors import MessageUnreadable
 from tests.unit.services.ingress.test_message import Wire, settled
 
 ASKED = b"POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -24,7 +25,8 @@ class Step:
     def __init__(self) -> None:
         self.heads, self.refusal, self.read, self.asked = Heads(), NO, list[str](), 0
         self.busy: asyncio.Event | None = None
-        self.server = Server(self.handle, self.heads)
+        self.unread = list[MessageUnreadable]()
+        self.server = Server(self.handle, self.heads, self.unread.append)
         self.opened = list[Connection]()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -115,6 +117,16 @@ async def test_while_nobody_can_come_in_a_head_that_nobody_knows_is_not_read(ste
     unusual = other.replace(b"Host: x", b"Host: x\r\nExpect: 200-maybe")
     assert not (await say(connection, wire, unusual)).startswith(NO)
     assert len(came) == 1
+
+
+async def test_what_cannot_be_read_is_counted_and_its_words_are_not_said(step: Step) -> None:
+    connection, wire = await step.connection()
+    told = await say(connection, wire, ASKED.replace(b"Host: x", b"Webhook-Signature : v1,secret"))
+    assert told.startswith(b"HTTP/1.0 400 Bad Request\r\nX-Request-Id: ")
+    assert b"Content-Type: application/problem+json\r\n" in told
+    assert b"secret" not in told
+    assert [error.status for error in step.unread] == [400]
+    assert wire.closed
 
 
 async def test_answers_keep_the_order_of_their_requests(step: Step) -> None:

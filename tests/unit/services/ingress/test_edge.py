@@ -75,6 +75,10 @@ def test_every_answer_of_an_operation_has_the_headers_that_its_owner_wants() -> 
         503, {**own, "Content-Type": "application/problem+json", "Retry-After": "1"}, refused.body)
     page = answer.shaped(refused, asked, {"origin": "https://a.example"})
     assert page.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    opened = answer.shaped(answer.Answer(200, {"access-control-allow-origin": "*"}, b""), asked,
+                           {"origin": "https://a.example"})
+    assert [value for name, value in opened.headers.items() if name.lower() == "access-control-allow-origin"] == [
+        "https://a.example"]
     for target in (other, None):
         assert answer.shaped(refused, target, {"origin": "https://a.example"}) is refused
 

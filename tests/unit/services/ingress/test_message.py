@@ -8,6 +8,7 @@ from aiohttp import web
 
 from services.ingress import message
 from services.ingress.answer import Answer
+from shared.names.headers import SERVER
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 NOW_S = 1_700_000_000
@@ -79,7 +80,7 @@ async def test_answer_and_connection_are_those_of_the_librarys_own_response(
         return await message.send(request, Answer(status, dict(headers), body), NOW_S)
 
     async def theirs(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=status, headers={**headers, "Server": message.SERVER}, body=body)
+        return web.Response(status=status, headers={**headers, "Server": SERVER}, body=body)
 
     made, wanted = await speak(own, request_), await speak(theirs, request_)
     assert taken_apart(made.written) == taken_apart(wanted.written)

@@ -47,11 +47,12 @@ ACCESS: dict[str, Any] = {
 REJECT = {"name": "no", "action": "reject", "rules": [{"header": {"name": "x", "is": "y"}}]}
 TEAPOT = {"name": "tea", "action": "reject", "rules": [{"header": {"name": "x", "is": "tea"}}], "status": 418,
           "message": "short and stout"}
+WHO = {"name": "who", "action": "reject", "rules": [{"header": {"name": "x", "is": "who"}}], "status": 401}
 LIMIT = {"name": "fair", "action": "accept", "limits": [{"limit": 1, "per": "minute"}]}
 
 
 def known(*signals: Signal, **more: Any) -> PolicyBook:
-    made = book([REJECT, TEAPOT, LIMIT], Vault(seal=SEAL, secrets={"TILL": SECRET}), **{**ACCESS, **more})
+    made = book([REJECT, TEAPOT, WHO, LIMIT], Vault(seal=SEAL, secrets={"TILL": SECRET}), **{**ACCESS, **more})
     made.signals.take(signals)
     return made
 
@@ -118,6 +119,8 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
      {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
     ("policy", lambda: refused(case(known(), headers={"x": "y"})), 403, "access-rejected", {}),
     ("own status", lambda: refused(case(known(), headers={"x": "tea"})), 418, "access-rejected", {}),
+    ("own 401", lambda: refused(case(known(), headers={"x": "who"})), 401, "access-rejected",
+     {"WWW-Authenticate": "Bearer"}),
     ("signal", lambda: refused(case(known(BLOCK))), 403, "blocked", {"Retry-After": "10"}),
     ("no operation", lambda: refused(case(known(), "none")), 404, "operation-not-found", {}),
     ("other method", lambda: by_path("PUT", "/things"), 405, "method-not-allowed", {"Allow": "POST"}),

@@ -3,6 +3,7 @@
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,13 @@ CASES: list[tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any], 
     (None, {"body": 5}, {}, ["the body of the request: 13 bytes, and 5 are allowed"]),
     (None, {"body": "1KB", "headers": 100, "query": 10}, {}, []),
     (None, {"headers": 10}, {}, ["the headers of the request: 21 bytes, and 10 are allowed"]),
-    (None, {"query": 3}, {"query": {"a": ["bc", "d"]}}, ["the query of the request: 5 bytes, and 3 are allowed"]),
+    (None, {"query": 3}, {"query": {"a": ["bc", "d"]}}, ["the query of the request: 8 bytes, and 3 are allowed"]),
+    (None, {"query": 8}, {"query": {"a": ["bc", "d"]}}, []),
+    (None, {"query": 109}, {"query": {"a": ["\U0001f600" * 9]}},
+     ["the query of the request: 110 bytes, and 109 are allowed"]),
+    (None, {"headers": 38}, {"headers": {"x": "\u00e9" * 9, "y": "\u20ac" * 6}}, []),
+    (None, {"headers": 18}, {"headers": {"x": "\u00e9" * 9}},
+     ["the headers of the request: 19 bytes, and 18 are allowed"]),
     (None, {"json_depth": 3}, {"body": b'{"a": [[1]]}'}, []),
     (None, {"json_depth": 2}, {"body": b'{"a": [[1]]}'}, ["the body is nested 3 levels deep, and 2 are allowed"]),
     (None, {"json_depth": 1}, {"body": b'{"a": "[[\\"{"}'}, []),
@@ -60,6 +67,25 @@ def test_call_without_the_form_is_told_everything(
     found = form(headers, bounds).misfits(**{"headers": HEADERS, "content_type": None, "query": {},
                                              "body": b'{"a": "bcde"}', **call})
     assert [misfit.message for misfit in found] == messages
+
+
+@pytest.mark.parametrize(("raw", "size"), [
+    ("a=1&b=x:y/z?@,;&c=d=e&flag", 26), ("a=caf%C3%A9+b%26%2B", 19), ("a&&&b", 3)])
+def test_query_is_measured_as_it_stands_in_an_address(raw: str, size: int) -> None:
+    query = parse_qs(raw, keep_blank_values=True)
+    assert form(None, {"query": size}).misfits({}, None, query, b"") == []
+    [misfit] = form(None, {"query": size - 1}).misfits({}, None, query, b"")
+    assert misfit.message == f"the query of the request: {size} bytes, and {size - 1} are allowed"
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
+
+
+@given(st.dictionaries(PRINTABLE, st.lists(PRINTABLE, min_size=1, max_size=3), max_size=3))
+def test_no_query_is_longer_to_a_bound_than_it_was(query: dict[str, list[str]]) -> None:
+    # whoever sends it may encode more than has to be
+    raw = urlencode(query, doseq=True)
+    assert form(None, {"query": max(1, len(raw))}).misfits({}, None, parse_qs(raw, keep_blank_values=True), b"") == []
 
 
 @given(st.binary(max_size=200))
