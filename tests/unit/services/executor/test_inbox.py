@@ -270,6 +270,50 @@ async def test_execution_that_runs_ends_with_its_workflow_or_when_it_is_cancelle
         ("r3", 5, "ok"), ("r1", 3, "cancelled"), ("r2", 3, "cancelled")]
 
 
+@pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])
+async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_answered(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool) -> None:
+    async def run(*_: Any) -> None:
+        task = asyncio.current_task()
+        if asked and task is not None:
+            task.cancel()
+            task.cancel()
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow")])
+    await bed.settled(1)
+    assert [(reply.request_id, reply.status) for reply in bed.replies()] == [("r1", 500)]
+    assert [(event.status, event.tasks) for event in bed.events()] == [(500, 1)]
+    assert "execution r1 failed" in caplog.text
+
+
+async def test_execution_that_stands_when_the_process_stops_is_left_for_another() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long")])
+    await asyncio.sleep(0)
+    await bed.tasks.stop()
+    assert (bed.replies(), bed.finished.calls) == ([], [])
+
+
+async def test_execution_that_two_ask_to_end_ends_once_and_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+
+    async def end(*_: Any) -> None:
+        task = asyncio.current_task()
+        left.append(-1 if task is None else task.cancelling())
+    monkeypatch.setattr("services.executor.progress.Progress.end", end)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long")])
+    await asyncio.sleep(0)
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    await bed.settled(1)
+    # timeouts of what comes after it are timeouts
+    assert ([reply.status for reply in bed.replies()], left) == ([503], [0])
+
+
 async def test_execution_past_its_deadline_does_not_run() -> None:
     bed = Bed()
     bed.stage.handle([bed.record(1, answer_by_ms=1), bed.record(2, answer_by_ms=0, keep_ms=0, deadline_ms=1)])
