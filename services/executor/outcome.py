@@ -179,8 +179,8 @@ def _furnish(scene: Scene, plan: Plan) -> None:
 def _charge(scene: Scene, error: WeirError) -> bool:
     """What one that did not end well has cost; whether it has ended for good."""
     execution, tally = scene.execution, scene.tally
-    # what was refused was not run, but for what had run before it was put aside
-    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) else tally.tasks)
+    # what was refused was not run, but for what had run before: here, or before it was put aside
+    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) and tally.tasks == 1 else tally.tasks)
     if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
         tally.ended = error
         return True

@@ -57,6 +57,13 @@ async def test_condition_holds_as_jsonata_means_it(seen: Any, way: str) -> None:
     assert await body_of(branch, reply("{% steps.b %}"), trigger={"seen": seen}) == way
 
 
+@pytest.mark.parametrize(("inmost", "way"), [("[0]", "else"), ("[0, 1]", "then")])
+async def test_condition_reads_arrays_as_deep_as_an_expression_may_give_them(inmost: str, way: str) -> None:
+    branch = {"id": "b", "branch": {"if": "trigger.body", "then": [value("x", 1)], "else": [value("y", 1)]}}
+    body = orjson.loads("[" * 998 + inmost + "]" * 998)
+    assert await body_of(branch, reply("{% steps.b %}"), trigger={"body": body}) == way
+
+
 async def test_reply_inside_a_branch_ends_the_workflow() -> None:
     branch = {"id": "way", "branch": {"if": "true", "then": [reply("inside"), value("never", 1)]}}
     made, scene = await perform([branch, reply("outside")])
