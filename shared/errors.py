@@ -74,7 +74,7 @@ class BadRecord(WeirError):
 
 
 class Refused(WeirError):
-    """The call was not let in: nothing ran and no task is charged."""
+    """The call was not let in: nothing ran and no task is charged; of one that had begun, what had run is."""
 
     blame = Blame.CALLER
 

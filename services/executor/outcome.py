@@ -91,17 +91,20 @@ class Outcomes:
             return await self._patiently(record, scene), Reason.OK, None
         except (Parked, Superseded) as left:
             return left
-        except (WeirError, asyncio.CancelledError) as exc:
-            if isinstance(exc, WeirError):
-                error = exc
-            elif scene.tally.ended is not None:
-                error = scene.tally.unwound()
-            else:
+        except asyncio.CancelledError as exc:
+            if self._parts.tasks.stopping:
                 raise
-            await self._ended(scene, error)
-            return _failed(execution, error)
+            # whatever ended it, its caller waits for an answer
+            ended = scene.tally.unwound()
+            if ended is None:
+                return _broken(execution, exc)
+            error = ended
+        except WeirError as exc:
+            error = exc
         except Exception as exc:
             return _broken(execution, exc)
+        await self._ended(scene, error)
+        return _failed(execution, error)
 
     async def _ended(self, scene: Scene, error: WeirError) -> None:
         """It did not end well: whether it can go on once more."""
@@ -176,8 +179,8 @@ def _furnish(scene: Scene, plan: Plan) -> None:
 def _charge(scene: Scene, error: WeirError) -> bool:
     """What one that did not end well has cost; whether it has ended for good."""
     execution, tally = scene.execution, scene.tally
-    # what was refused was not run, but for what had run before it was put aside
-    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) else tally.tasks)
+    # what was refused was not run, but for what had run before: here, or before it was put aside
+    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) and tally.tasks == 1 else tally.tasks)
     if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
         tally.ended = error
         return True
@@ -189,7 +192,7 @@ def _failed(execution: ExecutionRecord, error: WeirError) -> Outcome:
     return error_reply(error, execution.request_id), error.reason, None if step is None else str(step)
 
 
-def _broken(execution: ExecutionRecord, error: Exception) -> Outcome:
+def _broken(execution: ExecutionRecord, error: BaseException) -> Outcome:
     log.error("execution %s failed", execution.request_id, exc_info=error,
               extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
     failure = WorkflowFailed("an error inside the executor; its log has the request id")

@@ -105,11 +105,13 @@ class Tally(Struct):
         while self.beside:
             await asyncio.wait(self.beside)
 
-    def unwound(self) -> WeirError:
-        """The error of `end`, where the main walk has come to its end by it."""
-        assert self.main is not None
-        assert self.ended is not None
-        self.main.uncancel()
+    def unwound(self) -> WeirError | None:
+        """The error of `end`, where the main walk has come to its end by a cancellation; None where nobody asked.
+
+        What comes after it has timeouts of its own, which a cancellation that is left would make useless.
+        """
+        while self.main is not None and self.main.uncancel():
+            pass
         return self.ended
 
     def end(self, error: WeirError) -> None:

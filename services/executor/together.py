@@ -15,23 +15,27 @@ from services.executor.scene import Parked
 async def together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Raises the first error itself, not a group: whoever handles errors of steps knows single ones."""
     parked: list[Parked] = []
+    failed: list[Exception] = []
 
     async def finished(one: Coroutine[Any, Any, None]) -> None:
         try:
             await one
         except Parked as until:
             parked.append(until)
+        except Exception as error:
+            failed.append(error)
+            raise
+    # no TaskGroup: it cancels its parent when a child fails and never takes that back, and each later timeout of the
+    # parent, which may well go on, would then end as a cancellation
+    tasks = [asyncio.ensure_future(finished(one)) for one in work]
     try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(finished(one))
-    except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if failed:
+        raise failed[0]
     if parked:
         raise min(parked, key=lambda one: one.until_ms)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

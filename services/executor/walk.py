@@ -79,6 +79,8 @@ class Steps:
             except WeirError as error:
                 _name(step, error)
                 raise
+            except Exception as exc:
+                raise _broken_around(step, scene, exc) from None
             if isinstance(outcome, Leap):
                 return outcome
             scene.scope["steps"][step.id] = scene.last = outcome
@@ -100,6 +102,10 @@ class Steps:
             except WeirError as error:
                 _name(step, error)
                 raise
+            except (Parked, Superseded):
+                raise
+            except Exception as exc:
+                raise _broken_around(step, scene, exc) from None
             if leap is not None:
                 return leap
         return None
@@ -238,6 +244,13 @@ def _broken(step: PlannedStep, scene: Scene, exc: Exception) -> WeirError:
         "action": actions.REQUEST_FAILED, "request_id": scene.execution.request_id})
     return WorkflowFailed(f"the step cannot be done with these values ({type(exc).__name__}); the executor's log "
                           "has more", kind="step-broken")
+
+
+def _broken_around(step: PlannedStep, scene: Scene, exc: Exception) -> WeirError:
+    """Its condition or its fallback cannot be told: nothing that the step itself could handle."""
+    error = _broken(step, scene, exc)
+    _name(step, error)
+    return error
 
 
 async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:

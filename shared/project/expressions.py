@@ -154,7 +154,17 @@ def _evaluation(source: str) -> Render:
 
 def _truth(value: Any) -> bool:
     """An array is true when one of its items is; nothing, null, 0 and what is empty are not."""
-    return any(_truth(item) for item in value) if isinstance(value, list) else bool(value)
+    if not isinstance(value, list):
+        return bool(value)
+    # no recursion: a caller's body may be nested deeper than the interpreter goes
+    left = [value]
+    while left:
+        for item in left.pop():
+            if isinstance(item, list):
+                left.append(item)
+            elif item:
+                return True
+    return False
 
 
 def as_text(value: Any) -> str:

@@ -21,6 +21,7 @@ class Tasks:
     def __init__(self) -> None:
         """No tasks yet."""
         self._running: set[asyncio.Task[Any]] = set()
+        self.stopping = False
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -32,13 +33,15 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if task.cancelled() or task.exception() is None:
+        if task.cancelled():
+            _cancelled(task)
             return
         error = task.exception()
+        if error is None:
+            return
         log.error("background task %s failed: %r", task.get_name(), error, exc_info=error,
                   extra={"action": actions.TASK_FAILED, "task": task.get_name()})
-        if error is not None:
-            self.fail(error)
+        self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Take the service down with this error; the first one counts."""
@@ -53,5 +56,13 @@ class Tasks:
         await asyncio.gather(*begun, return_exceptions=True)
 
     async def stop(self) -> None:
-        """End all that still run."""
+        """End all that still run; `stopping` tells them that this is why."""
+        self.stopping = True
         await self.end(*self._running)
+
+
+def _cancelled(task: asyncio.Task[Any]) -> None:
+    """One that somebody has ended ends quietly. What it waited for may have been cancelled instead, and so it too."""
+    if not task.cancelling():
+        log.error("background task %s was cancelled, and nobody asked for that", task.get_name(),
+                  extra={"action": actions.TASK_FAILED, "task": task.get_name()})

@@ -34,6 +34,7 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.record import Record
 from shared.names import topics
+from shared.names.headers import JSON
 from shared.runtime.tasks import Tasks
 from shared.telemetry import logs
 from shared.telemetry.access import AccessLog
@@ -55,6 +56,12 @@ WORKFLOWS: dict[str, list[Json]] = {
     "moved": [{"id": "answer", "reply": {"status": 302, "headers": {"location": "/else"}}}],
     "taken": [{"id": "answer", "reply": {"status": 202}}],
     "gone": [NAME],
+    "calls": [NAME, {"id": "each", "loop": {"over": [1, 2, 3, 4, 5], "steps": [
+        {"id": "x", "transform": {"value": 1}}]}},
+              {"id": "other", "call": {"workflow": "silent"}, "fallback": 1}, ANSWER],
+    "skips": [NAME | {"if": "false"}, {"id": "other", "call": {"workflow": "silent"}}, ANSWER],
+    "asks": [{"id": "wait", "delay": {"for": "1ms"}}, NAME | {"if": "trigger.body"}, ANSWER],
+    "asks-at-once": [NAME | {"if": "trigger.body"}, ANSWER],
     "silent": [NAME]}
 # of one that is sampled, its spans tell of them
 STEPS = {f"step {step['id']}" for steps in WORKFLOWS.values() for step in steps}
@@ -246,6 +253,30 @@ async def test_stopped_workflow_does_not_run() -> None:
     assert (reply.status, b"enough" in reply.body, bed.events()[0].tasks) == (503, True, 0)
 
 
+@pytest.mark.parametrize(("operation", "tasks"), [("calls", 9), ("skips", 2), ("silent", 0)])
+async def test_execution_that_cannot_go_on_costs_what_has_run(operation: str, tasks: int) -> None:
+    bed = Bed()
+    bed.endings.take(Halt(project="p", workflow="silent", halted=True, time=0))
+    bed.stage.handle([bed.record(1, operation)])
+    await bed.settled(1)
+    assert [(event.status, event.reason, event.tasks) for event in bed.events()] == [(503, "workflow-stopped", tasks)]
+
+
+@pytest.mark.parametrize("operation", ["asks", "asks-at-once"])
+async def test_condition_that_cannot_be_told_is_an_error_of_its_step(
+        operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def holds(*_: Any) -> bool:
+        raise RecursionError
+    bed = Bed()
+    bed.stage.handle([bed.record(1, operation, content_type=JSON)])
+    await bed.settled(1)
+    monkeypatch.setattr("shared.project.expressions.Template.holds", holds)
+    bed.stage.handle([bed.record(2, operation, content_type=JSON)])
+    await bed.settled(2)
+    assert [(event.status, event.step) for event in bed.events()] == [(200, None), (500, "name")]
+    assert b"the step cannot be done with these values (RecursionError)" in bed.replies()[1].body
+
+
 async def test_cancelled_execution_does_not_run() -> None:
     bed = Bed()
     bed.endings._known["r1"] = "operator"
@@ -268,6 +299,50 @@ async def test_execution_that_runs_ends_with_its_workflow_or_when_it_is_cancelle
     await bed.settled(3)
     assert [(event.id, event.tasks, event.reason) for event in bed.events()] == [
         ("r3", 5, "ok"), ("r1", 3, "cancelled"), ("r2", 3, "cancelled")]
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])
+async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_answered(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool) -> None:
+    async def run(*_: Any) -> None:
+        task = asyncio.current_task()
+        if asked and task is not None:
+            task.cancel()
+            task.cancel()
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow")])
+    await bed.settled(1)
+    assert [(reply.request_id, reply.status) for reply in bed.replies()] == [("r1", 500)]
+    assert [(event.status, event.tasks) for event in bed.events()] == [(500, 1)]
+    assert "execution r1 failed" in caplog.text
+
+
+async def test_execution_that_stands_when_the_process_stops_is_left_for_another() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long")])
+    await asyncio.sleep(0)
+    await bed.tasks.stop()
+    assert (bed.replies(), bed.finished.calls) == ([], [])
+
+
+async def test_execution_that_two_ask_to_end_ends_once_and_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+
+    async def end(*_: Any) -> None:
+        task = asyncio.current_task()
+        left.append(-1 if task is None else task.cancelling())
+    monkeypatch.setattr("services.executor.progress.Progress.end", end)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "long")])
+    await asyncio.sleep(0)
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    await bed.settled(1)
+    # timeouts of what comes after it are timeouts
+    assert ([reply.status for reply in bed.replies()], left) == ([503], [0])
 
 
 async def test_execution_past_its_deadline_does_not_run() -> None:

@@ -44,7 +44,8 @@ ROWS: dict[str, tuple[list[Json], int]] = {
 }
 # what never reaches the walk is counted by the tests of whole requests
 ELSEWHERE = {"an operation of another project is called", "a durable execution waits, and goes on",
-             "a failed execution is resumed", "a call is refused"}
+             "a failed execution is resumed", "a call is refused",
+             "an execution cannot go on: a workflow that it calls is stopped"}
 
 
 def test_page_and_tests_have_the_same_rows() -> None:

@@ -57,6 +57,13 @@ async def test_condition_holds_as_jsonata_means_it(seen: Any, way: str) -> None:
     assert await body_of(branch, reply("{% steps.b %}"), trigger={"seen": seen}) == way
 
 
+@pytest.mark.parametrize(("inmost", "way"), [("[0]", "else"), ("[0, 1]", "then")])
+async def test_condition_reads_arrays_as_deep_as_an_expression_may_give_them(inmost: str, way: str) -> None:
+    branch = {"id": "b", "branch": {"if": "trigger.body", "then": [value("x", 1)], "else": [value("y", 1)]}}
+    body = orjson.loads("[" * 998 + inmost + "]" * 998)
+    assert await body_of(branch, reply("{% steps.b %}"), trigger={"body": body}) == way
+
+
 async def test_reply_inside_a_branch_ends_the_workflow() -> None:
     branch = {"id": "way", "branch": {"if": "true", "then": [reply("inside"), value("never", 1)]}}
     made, scene = await perform([branch, reply("outside")])
@@ -151,6 +158,27 @@ async def test_failing_branch_ends_the_others_and_is_caught_as_itself() -> None:
     seen = await body_of(parallel, reply("{% steps.seen %}"), trigger={"what": "bread"})
     assert seen == {"kind": "sold-out", "step": "broken", "message": "no bread", "status": 409, "attempt": 1}
     assert time.monotonic() - began < 1
+
+
+WAITS: Json = {"id": "d", "delay": {"for": "1s"}}
+FAILS_BESIDE: dict[str, tuple[Json, Json]] = {
+    "parallel": ({"parallel": {"branches": {"a": [fail("broken")], "b": [WAITS]}}}, {}),
+    "concurrent loop": ({"loop": {"over": [1, 2], "concurrency": 2, "steps": [fail("broken")]}}, {}),
+    "tried again": ({"retry": {"attempts": 2, "delay": "1ms", "on": ["sold-out"]},
+                     "parallel": {"branches": {"a": [fail("broken")], "b": [WAITS]}}}, {}),
+    "call inside a call": ({"call": {"workflow": "outer"}}, {
+        "outer": {"name": "outer", "steps": [{"id": "in", "call": {"workflow": "inner"}}]},
+        "inner": {"name": "inner", "steps": [{"id": "d", "delay": {"for": "1ms"}}, fail("broken")]}})}
+
+
+@pytest.mark.parametrize("name", FAILS_BESIDE)
+async def test_timeout_after_a_handled_failure_beside_others_is_a_timeout(name: str) -> None:
+    step, others = FAILS_BESIDE[name]
+    failed = {"id": "p", "fallback": 1, **step}
+    slow = {"id": "slow", "timeout": "20ms", "delay": {"for": "1s"}, "fallback": "{% errors.slow.kind %}"}
+    assert await body_of(failed, slow, reply(), others=others) == {"p": 1, "slow": "timeout"}
+    waits = {"id": "s", "delay": {"for": "250ms"}, "timeout": "10s"}
+    assert isinstance(await error_of(failed, waits, waits | {"id": "t"}, reply(), others=others, left_ms=300), TimedOut)
 
 
 async def test_failed_step_answers_with_the_status_of_its_owner() -> None:
