@@ -1,8 +1,11 @@
 """The http step against real HTTP: what goes out, what comes back, where it may go."""
 
+import asyncio
 import base64
+import re
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,22 @@ async def base() -> AsyncIterator[str]:
         yield str(server.make_url("")).rstrip("/")
 
 
+@asynccontextmanager
+async def says(header: bytes, body: bytes, status: int = 200, heard: list[bytes] | None = None) -> AsyncIterator[str]:
+    """An outside system that says these bytes; `heard` gets what comes."""
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if heard is not None:
+            heard.append(await reader.readexactly(int(length[1]) if length else 0))
+        writer.write(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %d\r\n%b\r\n%b"
+                     % (status, len(body), header, body))
+        await writer.drain()
+        writer.close()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
 def call(url: str, **settings: Any) -> Json:
     return {"id": "call", "http": {"url": url, **settings}}
 
@@ -93,6 +112,31 @@ async def test_query_takes_lists_and_leaves_out_null(base: str) -> None:
     ("auto", "text/plain; charset=nonsense", "\ufffd\x00{")])
 async def test_response_is_read_as_the_step_says(base: str, parse: str, kind: str, body: str) -> None:
     assert await echoed(f"{base}/raw", query={"type": kind}, parse=parse) == body
+
+
+@pytest.mark.parametrize(("kind", "body"), [
+    ("application/x-ndjson", '{"a":1}\n{"a":2}\n'), ("application/json-seq", "\x1e1\n")])
+async def test_only_what_is_json_is_read_as_json(kind: str, body: str) -> None:
+    async with says(f"Content-Type: {kind}\r\n".encode(), body.encode()) as url:
+        assert await echoed(url) == body
+
+
+async def test_json_that_is_none_says_so_whatever_its_type_has_in_it() -> None:
+    async with says(b"Content-Type: application/x\xe9+json; charset=undefined\r\n", b"{") as url:
+        error = await error_of(call(url), reply())
+    assert (error.status, "is not JSON" in str(error), str(error).isprintable()) == (502, True, True)
+
+
+async def test_header_in_latin_1_fails_nothing_and_one_that_comes_twice_is_whole() -> None:
+    header = 'X-Name: café\r\nLink: <a>\r\nSet-Cookie: a=1\r\nLink: <b>\r\nSet-Cookie: b=2\r\n'.encode("latin-1")
+    async with says(header, b"x") as url:
+        found = await body_of(call(url), reply("{% steps.call.headers %}"))
+    assert (found["x-name"], found["link"], found["set-cookie"]) == ("café", "<a>, <b>", ["a=1", "b=2"])
+
+
+async def test_redirect_to_a_path_in_latin_1_is_followed_as_browsers_do(base: str) -> None:
+    async with says(f"Location: {base}/echo?n=".encode() + b"\xe9\r\n", b"", status=302) as url:
+        assert (await echoed(url))["query"] == [["n", "é"]]
 
 
 @pytest.mark.parametrize(("status", "method", "arrives"), [
@@ -188,6 +232,19 @@ async def test_multipart_carries_texts_and_files(base: str) -> None:
     for part in ({"type": "a\r\nb: c", "text": "x"}, {"type": "text/plain; charset=\r", "text": "x"}):
         error = await error_of(call(f"{base}/form", method="POST", multipart={"x": part}), reply(1))
         assert "multipart" in str(error)
+
+
+async def test_multipart_says_names_as_they_are_and_none_with_control_characters() -> None:
+    heard: list[bytes] = []
+    async with says(b"", b"", heard=heard) as url:
+        await body_of(call(url, method="POST", multipart={
+            'né"m': "x", "file": {"filename": "mein é.pdf", "text": ""}}), reply(1))
+        assert b'form-data; name="n\xc3\xa9\\"m"\r\n' in heard[0]
+        assert b'form-data; name="file"; filename="mein \xc3\xa9.pdf"\r\n' in heard[0]
+        for parts in ({"a\r\nb": "x"}, {"file": {"filename": "a\nb", "text": ""}}):
+            error = await error_of(call(url, method="POST", multipart=parts), reply(1))
+            assert "multipart" in str(error)
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize(("expect", "status", "fails"), [
