@@ -10,8 +10,6 @@ import base64
 import hashlib
 import logging
 from collections.abc import Iterator
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +20,7 @@ from yarl import URL
 
 from services.executor.outside.client import Request, Response
 from services.executor.outside.reading import json_of, text_of
+from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler, propagated
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
@@ -36,8 +35,6 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
-# beyond it no deadline reaches; a number of a hundred digits is no reason to fail otherwise
-_LONGEST_WAIT_S = 30 * 86_400
 
 
 class HttpStep:
@@ -101,7 +98,7 @@ class HttpStep:
         if is_expected(status, self._settings.expect):
             return
         raise UpstreamFailed(f"the outside system answered {status}", members={
-            "upstream_status": status, **asked_to_wait(str(response.headers.get("retry-after", "")), now_ms)})
+            "upstream_status": status, **asked_to_wait(response.headers, now_ms)})
 
     def _parsed(self, response: Response) -> Any:
         how, raw = self._settings.parse, response.body
@@ -182,18 +179,6 @@ def _pairs(values: Any) -> Iterator[tuple[str, str]]:
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 yield name, as_text(one)
-
-
-def asked_to_wait(retry_after: str, now_ms: int) -> dict[str, int]:
-    """`Retry-After`, in seconds or as a date (RFC 9110, 10.2.3)."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return {"retry_after_ms": min(int(retry_after[:9]), _LONGEST_WAIT_S) * 1000}
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return {}
-    wait_ms = round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1000) - now_ms
-    return {"retry_after_ms": max(0, min(wait_ms, _LONGEST_WAIT_S * 1000))}
 
 
 def _shown(url: URL) -> str:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from services.executor.steps.http import asked_to_wait
+from services.executor.retries import asked_to_wait
 from shared.errors import UpstreamFailed, WorkflowFailed
 from shared.project.steps.work import HttpSettings
 from shared.telemetry.otlp import export_request
@@ -209,9 +209,17 @@ async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> No
 
 @pytest.mark.parametrize(("said", "waits_ms"), [
     ("7", 7_000), ("9" * 40, 30 * 86_400_000), ("Thu, 01 Jan 1970 00:01:40 GMT", 40_000),
-    ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("soon", None), ("", None), ("-1", None), ("\u0662", None)])
+    ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("7, 9", 7_000), ("soon", None), ("", None), ("-1", None), ("\u0662", None),
+    ("Wed, 21 Oct 99999999999999999999999 07:28:00 GMT", None),
+    ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None)])
 def test_time_to_wait_is_said_in_seconds_or_as_a_date(said: str, waits_ms: int | None) -> None:
-    assert asked_to_wait(said, 60_000) == ({} if waits_ms is None else {"retry_after_ms": waits_ms})
+    for name in ("retry-after", "Retry-After"):
+        assert asked_to_wait({"a": "1", name: said}, 60_000) == (
+            {} if waits_ms is None else {"retry_after_ms": waits_ms})
+
+
+def test_nobody_waits_who_was_not_asked_to() -> None:
+    assert asked_to_wait({"date": "7"}, 60_000) == {}
 
 
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
