@@ -43,18 +43,24 @@ def ingress_url() -> str:
 
 def ask(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
         query: Mapping[str, str | int | None] | None = None) -> Any:
-    """Call the admin API below `/v1`; what is None in a query is left out. Raises Failure."""
+    """The answer of the admin API below `/v1`; what is None in a query is left out. Raises Failure."""
+    return answer(method, parts, body, timeout_s, query=query)[0]
+
+
+def answer(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
+           query: Mapping[str, str | int | None] | None = None) -> tuple[Any, dict[str, str]]:
+    """What `ask` gives, and its headers."""
     asked = urlencode({name: one for name, one in (query or {}).items() if one is not None}, errors=_BYTES)
     url = f"{control_url()}/v1/{path(parts)}{'?' if asked else ''}{asked}"
-    status, _, raw = send(method, url, _token(), body, timeout_s)
+    status, headers, raw = send(method, url, _token(), body, timeout_s)
     try:
-        answer = json.loads(raw) if raw else None
+        found = json.loads(raw) if raw else None
     except ValueError:
         raise Failure(f"what answers at {control_url()} is not control ({status}); WEIR_CONTROL_URL or "
                       "WEIR_CONTROL_PORT says where it is") from None
     if status >= 400:
-        raise Failure(explain(answer, status))
-    return answer
+        raise Failure(explain(found, status))
+    return found, headers
 
 
 def path(parts: Parts) -> str:

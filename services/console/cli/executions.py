@@ -11,6 +11,7 @@ import typer
 
 from services.console.cli import admin, output
 from services.console.cli.output import AsJson
+from shared.names.headers import HTTP_LOOKED_AT
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 ExecutionId = Annotated[str, typer.Argument(help="Id of the execution: that of its request.")]
@@ -39,8 +40,11 @@ def list_executions(project: ProjectName,
                                                                     "cancelled.")] = None,
                     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100, as_json: AsJson = False) -> None:
     """List executions, newest first."""
-    output.rows(admin.ask("GET", ("projects", project, "executions"), query={"status": status or None, "limit": limit}),
-                _COLUMNS, as_json=as_json)
+    found, headers = admin.answer("GET", ("projects", project, "executions"),
+                                  query={"status": status or None, "limit": limit})
+    output.rows(found, _COLUMNS, as_json=as_json)
+    if HTTP_LOOKED_AT in headers and not as_json:
+        output.say(f"the newest {headers[HTTP_LOOKED_AT]} were looked at; older ones may stand so, too")
 
 
 def show(project: ProjectName, execution: ExecutionId) -> None:
