@@ -61,6 +61,7 @@ class Result:
     body: Any
     status: int = 200
     media: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Call], Awaitable[Result]]

@@ -86,7 +86,8 @@ class AdminDoor:
             result: Result = await route.handler(
                 Call(desk=self._desk, path=request.match_info, query=request.query, body=body))
             text = orjson.dumps(result.body) if result.media == JSON else str(result.body).encode()
-            return web.Response(status=result.status, body=text, content_type=result.media, charset=_charset(result))
+            return web.Response(status=result.status, body=text, content_type=result.media, charset=_charset(result),
+                                headers=result.headers)
         return handle
 
     async def _openapi(self, _: web.Request) -> web.Response:

@@ -5,10 +5,15 @@ Out:   milliseconds to wait, or None.
 Never: a clock, a pause, a random number of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from shared.errors import TasksSpent, WeirError
 from shared.project.steps.base import Retry
+
+# beyond it no deadline reaches; a number of a hundred digits is no reason to fail otherwise
+_LONGEST_WAIT_S = 30 * 86_400
 
 
 def kind_of(error: WeirError) -> str:
@@ -45,3 +50,19 @@ def retry_after_ms(error: WeirError) -> int:
     """What the outside system asked for; 0 when it did not."""
     asked = error.members.get("retry_after_ms")
     return asked if isinstance(asked, int) else 0
+
+
+def asked_to_wait(headers: Mapping[str, object], now_ms: int) -> dict[str, int]:
+    """The member of an error that `retry_after_ms` reads: `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3),
+    however its name is spelled; none where it says neither."""
+    said = next((str(value) for name, value in headers.items() if name.lower() == "retry-after"), "")
+    # whoever says it twice is taken by the first
+    seconds = said.partition(",")[0]
+    if seconds.isascii() and seconds.isdecimal():
+        return {"retry_after_ms": min(int(seconds[:9]), _LONGEST_WAIT_S) * 1000}
+    try:
+        until = parsedate_to_datetime(said)
+        wait_ms = round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1000) - now_ms
+    except (ValueError, OverflowError):
+        return {}
+    return {"retry_after_ms": max(0, min(wait_ms, _LONGEST_WAIT_S * 1000))}

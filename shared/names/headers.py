@@ -97,6 +97,8 @@ UNSEEN_HEADERS = _HOP_BY_HOP | SECRET_HEADERS | {
     TRACEPARENT, TRACESTATE, BAGGAGE, HTTP_TRACE, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, "host"}
 
 HTTP_ALLOWANCE = "Allowance"
+# of a listing that ended before all was looked at: at how many it has looked, the newest
+HTTP_LOOKED_AT = "Weir-Looked-At"
 HTTP_PREFERENCE_APPLIED = "Preference-Applied"
 HTTP_REPLAYED = "Idempotency-Replayed"
 HTTP_REQUEST_ID = "X-Request-Id"

@@ -6,14 +6,17 @@ Never: who may read it.
 """
 
 import asyncio
+from typing import NamedTuple
 
-from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.execution_result import ExecutionResult, State
 from shared.runtime.tasks import Tasks
 from shared.store.connection import Argument
 from shared.store.redis import Store, StoreUnavailable
 
 # the store does nothing else meanwhile: 3 us for each
 _AT_ONCE = 200
+# a listing reads so many results at a time, at the least and at the most, and looks no farther than so many back
+_LEAST, _PAGE, _FARTHEST = 50, 200, 20_000
 
 
 async def put(store: Store, project: str, result: ExecutionResult, keep_ms: int) -> None:
@@ -70,13 +73,26 @@ async def project_of(store: Store, execution: str) -> str | None:
     return None if found is None else str(found, "utf-8")
 
 
-async def newest(store: Store, project: str, count: int) -> list[ExecutionResult]:
-    """The executions of a project whose results are kept, newest first."""
-    ids = await store.command("ZREVRANGE", f"weir:executions:{project}", 0, count - 1)
-    if not ids:
-        return []
-    values = await store.command("MGET", *(_key(project, one.decode()) for one in ids))
-    return [ExecutionResult.from_bytes(value) for value in values if value is not None]
+class Newest(NamedTuple):
+    """Executions, newest first. `looked_at`: so many of the newest were, where older ones may fit, too; else None."""
+
+    results: list[ExecutionResult]
+    looked_at: int | None = None
+
+
+async def newest(store: Store, project: str, count: int, state: State | None = None) -> Newest:
+    """The executions of a project whose results are kept; with a state, those that stand so."""
+    found: dict[str, ExecutionResult] = {}
+    size = _PAGE if state is not None else min(_PAGE, max(count, _LEAST))
+    for start in range(0, _FARTHEST, size):
+        ids = await store.command("ZREVRANGE", f"weir:executions:{project}", start, start + size - 1)
+        values = await store.command("MGET", *(_key(project, one.decode()) for one in ids)) if ids else []
+        results = [ExecutionResult.from_bytes(value) for value in values if value is not None]
+        # one that begins meanwhile moves the others on: the last of a page comes again
+        found |= {one.id: one for one in results if state in (None, one.state)}
+        if len(found) >= count or len(ids) < size:
+            return Newest(list(found.values())[:count])
+    return Newest(list(found.values()), _FARTHEST)
 
 
 def _arguments(project: str, result: ExecutionResult, keep_ms: int) -> list[Argument]:

@@ -34,7 +34,7 @@ def create_client(project: ProjectName, name: ClientName,
                   role: Annotated[list[str] | None, typer.Option(help="A role; may be given several times.")] = None,
                   as_json: AsJson = False) -> None:
     """Make a client."""
-    answer = admin.ask("POST", f"/projects/{project}/clients", {"name": name, "roles": role or []})
+    answer = admin.ask("POST", ("projects", project, "clients"), {"name": name, "roles": role or []})
     if as_json:
         output.document(answer)
     else:
@@ -43,14 +43,14 @@ def create_client(project: ProjectName, name: ClientName,
 
 def list_clients(project: ProjectName, as_json: AsJson = False) -> None:
     """List the clients of a project."""
-    output.rows(admin.ask("GET", f"/projects/{project}/clients"), ("name", "roles", "time"), as_json=as_json)
+    output.rows(admin.ask("GET", ("projects", project, "clients")), ("name", "roles", "time"), as_json=as_json)
 
 
 def create_token(project: ProjectName, client: ClientName,
                  expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
                  as_json: AsJson = False) -> None:
     """Make a token; its text is shown this once."""
-    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens",
+    answer = admin.ask("POST", ("projects", project, "clients", client, "tokens"),
                        {"expires_in_s": _life_s(expires)})
     _show(answer, as_json=as_json)
 
@@ -60,7 +60,7 @@ def rotate_token(project: ProjectName, client: ClientName,
                  expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
                  as_json: AsJson = False) -> None:
     """Make a token, and let the client's others end after the overlap."""
-    answer = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens/rotate",
+    answer = admin.ask("POST", ("projects", project, "clients", client, "tokens", "rotate"),
                        {"expires_in_s": _life_s(expires), "overlap_s": arguments.seconds(overlap, "--overlap")})
     _show(answer, as_json=as_json)
     if not as_json:
@@ -83,14 +83,14 @@ def _show(answer: Any, *, as_json: bool) -> None:
 
 def list_tokens(project: ProjectName, as_json: AsJson = False) -> None:
     """List the tokens of a project, without their secrets."""
-    output.rows(admin.ask("GET", f"/projects/{project}/tokens"),
+    output.rows(admin.ask("GET", ("projects", project, "tokens")),
                 ("id", "client", "created", "expires", "revoked", "used"), as_json=as_json)
 
 
 def revoke_token(token_id: Annotated[str, typer.Argument(help="Id of the token, from `weir token list`.")],
                  as_json: AsJson = False) -> None:
     """Revoke a token; in force everywhere within a second."""
-    answer = admin.ask("POST", f"/tokens/{token_id}/revoke", {})
+    answer = admin.ask("POST", ("tokens", token_id, "revoke"), {})
     if as_json:
         output.document(answer)
     else:

@@ -9,12 +9,19 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from services.console.cli.failure import Failure
 
 TIMEOUT_S = 15
+# of a path, none of them quoted yet
+Parts = tuple[str | int, ...]
+# an argument that is no text comes as bytes of the terminal, and goes as them
+_BYTES = "surrogateescape"
 
 
 def state_dir() -> Path:
@@ -34,13 +41,35 @@ def ingress_url() -> str:
     return os.environ.get("WEIR_INGRESS_URL", f"http://127.0.0.1:{port}").rstrip("/")
 
 
-def ask(method: str, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
-    """Call the admin API below `/v1`. Raises Failure."""
-    status, _, raw = send(method, f"{control_url()}/v1{path}", _token(), body, timeout_s)
-    answer = json.loads(raw) if raw else None
+def ask(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
+        query: Mapping[str, str | int | None] | None = None) -> Any:
+    """The answer of the admin API below `/v1`; what is None in a query is left out. Raises Failure."""
+    return answer(method, parts, body, timeout_s, query=query)[0]
+
+
+def answer(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
+           query: Mapping[str, str | int | None] | None = None) -> tuple[Any, dict[str, str]]:
+    """What `ask` gives, and its headers."""
+    asked = urlencode({name: one for name, one in (query or {}).items() if one is not None}, errors=_BYTES)
+    url = f"{control_url()}/v1/{path(parts)}{'?' if asked else ''}{asked}"
+    status, headers, raw = send(method, url, _token(), body, timeout_s)
+    try:
+        found = json.loads(raw) if raw else None
+    except ValueError:
+        raise Failure(f"what answers at {control_url()} is not control ({status}); WEIR_CONTROL_URL or "
+                      "WEIR_CONTROL_PORT says where it is") from None
     if status >= 400:
-        raise Failure(explain(answer, status))
-    return answer
+        raise Failure(explain(found, status))
+    return found, headers
+
+
+def path(parts: Parts) -> str:
+    """Whatever a person writes for a name stays one part of the path. Raises Failure."""
+    for one in parts:
+        # these mean another place, whoever reads them
+        if str(one) in ("", ".", ".."):
+            raise Failure(f"{str(one)!r} is no name")
+    return "/".join(quote(str(one), safe="", errors=_BYTES) for one in parts)
 
 
 def send(method: str, url: str, token: str | None, body: Any = None,
@@ -58,7 +87,7 @@ def send(method: str, url: str, token: str | None, body: Any = None,
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as exc:
         return exc.code, dict(exc.headers), exc.read()
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, HTTPException) as exc:
         raise Failure(f"nobody answers at {url.split('/v1')[0]} ({getattr(exc, 'reason', exc)}); "
                       "is the cluster up? `weir status` shows it, `weir up` starts it") from None
 

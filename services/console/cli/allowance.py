@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def show(project: ProjectName, last: Annotated[bool, typer.Option("--last", help="The period before.")] = False,
          as_json: AsJson = False) -> None:
     """Show what is spent and left, and the day on which all will be spent if today goes on as it began."""
-    rows = admin.ask("GET", f"/projects/{project}/allowance{'?last=true' if last else ''}")
+    rows = admin.ask("GET", ("projects", project, "allowance"), query={"last": "true" if last else None})
     if not rows and not as_json:
         output.say(f"project {project} has no allowance, or nobody has spent from it; weir.yaml sets one")
         return
@@ -53,4 +53,4 @@ def reset(project: ProjectName, name: AllowanceName = None, client: Client = Non
 
 
 def _change(what: str, project: str, body: dict[str, Any], *, as_json: bool) -> None:
-    output.rows(admin.ask("POST", f"/projects/{project}/allowance/{what}", body), _COLUMNS, as_json=as_json)
+    output.rows(admin.ask("POST", ("projects", project, "allowance", what), body), _COLUMNS, as_json=as_json)

@@ -42,7 +42,7 @@ def set_credential(project: ProjectName, name: CredentialName,
     secret = (typer.prompt("Secret", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()).strip()
     if not secret:
         raise Failure("the secret is empty; write it into standard input: weir credential set ... < file")
-    answer = admin.ask("POST", f"/projects/{project}/credentials",
+    answer = admin.ask("POST", ("projects", project, "credentials"),
                        {"name": name, "kind": kind, "members": members, "secret": secret})
     if as_json:
         output.document(answer)
@@ -52,10 +52,10 @@ def set_credential(project: ProjectName, name: CredentialName,
 
 def list_credentials(project: ProjectName, as_json: AsJson = False) -> None:
     """List the credentials of a project."""
-    output.rows(admin.ask("GET", f"/projects/{project}/credentials"), ("name", "kind", "time"), as_json=as_json)
+    output.rows(admin.ask("GET", ("projects", project, "credentials")), ("name", "kind", "time"), as_json=as_json)
 
 
 def remove_credential(project: ProjectName, name: CredentialName) -> None:
     """Remove a credential."""
-    admin.ask("POST", f"/projects/{project}/credentials/{name}/remove", {})
+    admin.ask("POST", ("projects", project, "credentials", name, "remove"), {})
     output.say(f"credential {name} of {project} is removed")

@@ -9,7 +9,6 @@ import base64
 import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 
@@ -52,7 +51,7 @@ def show(letter: Annotated[int, typer.Argument(help="Id of a letter.")],
          raw: Annotated[bool, typer.Option("--raw", help="Write the bytes, and nothing else.")] = False,
          as_json: AsJson = False) -> None:
     """Show a letter: the error, the history, the headers, the bytes."""
-    found = admin.ask("GET", f"/dead-letters/{letter}")
+    found = admin.ask("GET", ("dead-letters", letter))
     value = base64.b64decode(found["value"] or "")
     if raw:
         sys.stdout.buffer.write(value)
@@ -84,7 +83,7 @@ def replay(letters: Ids = None, every: All = False, project: Project = None, ser
            as_json: AsJson = False) -> None:
     """Send records again, on the topics that they came from, with their request ids."""
     body = {"timeout_s": arguments.seconds(timeout, "--timeout"), "answer": answer, "again": again}
-    done = [admin.ask("POST", f"/dead-letters/{one}/replay", body)
+    done = [admin.ask("POST", ("dead-letters", one, "replay"), body)
             for one in _chosen(letters, every, project=project, service=service, topic=topic, error=error)]
     _tell(done, as_json=as_json)
 
@@ -92,7 +91,7 @@ def replay(letters: Ids = None, every: All = False, project: Project = None, ser
 def drop(letters: Ids = None, every: All = False, project: Project = None, service: Service = None,
          topic: Topic = None, error: Error = None, as_json: AsJson = False) -> None:
     """Put letters aside; their bytes stay as long as the topic keeps them."""
-    done = [admin.ask("DELETE", f"/dead-letters/{one}")
+    done = [admin.ask("DELETE", ("dead-letters", one))
             for one in _chosen(letters, every, project=project, service=service, topic=topic, error=error)]
     _tell(done, as_json=as_json)
 
@@ -108,8 +107,8 @@ def _chosen(letters: list[int] | None, every: bool, **filters: str | None) -> li
 
 
 def _ask(limit: int, **filters: str | None) -> Any:
-    query = urlencode({"limit": limit, **{name: text for name, text in filters.items() if text}})
-    return admin.ask("GET", f"/dead-letters?{query}")
+    return admin.ask("GET", ("dead-letters",),
+                     query={"limit": limit, **{name: text or None for name, text in filters.items()}})
 
 
 def _tell(done: list[Any], *, as_json: bool) -> None:

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def openapi(project: Annotated[str, typer.Argument(help="Name of a project in force, or a folder.")]) -> None:
     """Print a project's OpenAPI 3.1 description."""
     if not Path(project).is_dir():
-        output.document(admin.ask("GET", f"/projects/{project}/openapi.json"))
+        output.document(admin.ask("GET", ("projects", project, "openapi.json")))
         return
     loaded = load_project(read_folder(Path(project)))
     if loaded.project is None:
@@ -38,7 +38,7 @@ def openapi(project: Annotated[str, typer.Argument(help="Name of a project in fo
 
 def asyncapi() -> None:
     """Print the AsyncAPI 3.0 description of the topics."""
-    output.document(admin.ask("GET", "/asyncapi.json"))
+    output.document(admin.ask("GET", ("asyncapi.json",)))
 
 
 def schema() -> None:

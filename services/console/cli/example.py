@@ -40,7 +40,7 @@ def example(name: Name) -> None:
     project = load_project(files).project
     if project is None:
         raise Failure(f"the example has problems; `weir validate {folder}` tells them")
-    admin.ask("POST", f"/projects/{name}/versions", {"files": files, "note": "the example"})
+    admin.ask("POST", ("projects", name, "versions"), {"files": files, "note": "the example"})
     token = _token(name, project.clients[0].name)
     with subprocess.Popen([sys.executable, str(stub)]) as outside:
         try:
@@ -58,7 +58,7 @@ def example(name: Name) -> None:
 def _token(project: str, client: str) -> Path:
     path = LocalSettings().state_dir / f"{project}-token"
     if not path.exists():
-        made = admin.ask("POST", f"/projects/{project}/clients/{client}/tokens", {})
+        made = admin.ask("POST", ("projects", project, "clients", client, "tokens"), {})
         path.touch(mode=0o600)
         path.write_text(made["token"])
     return path

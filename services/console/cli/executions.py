@@ -11,6 +11,7 @@ import typer
 
 from services.console.cli import admin, output
 from services.console.cli.output import AsJson
+from shared.names.headers import HTTP_LOOKED_AT
 
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 ExecutionId = Annotated[str, typer.Argument(help="Id of the execution: that of its request.")]
@@ -39,41 +40,44 @@ def list_executions(project: ProjectName,
                                                                     "cancelled.")] = None,
                     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100, as_json: AsJson = False) -> None:
     """List executions, newest first."""
-    wanted = f"&status={status}" if status else ""
-    output.rows(admin.ask("GET", f"/projects/{project}/executions?limit={limit}{wanted}"), _COLUMNS, as_json=as_json)
+    found, headers = admin.answer("GET", ("projects", project, "executions"),
+                                  query={"status": status or None, "limit": limit})
+    output.rows(found, _COLUMNS, as_json=as_json)
+    if HTTP_LOOKED_AT in headers and not as_json:
+        output.say(f"the newest {headers[HTTP_LOOKED_AT]} were looked at; older ones may stand so, too")
 
 
 def show(project: ProjectName, execution: ExecutionId) -> None:
     """Show how an execution stands, with its answer."""
-    output.document(admin.ask("GET", f"/projects/{project}/executions/{execution}"))
+    output.document(admin.ask("GET", ("projects", project, "executions", execution)))
 
 
 def cancel(project: ProjectName, execution: ExecutionId) -> None:
     """End an execution that runs or waits; no step of it begins any more."""
-    admin.ask("POST", f"/projects/{project}/executions/{execution}/cancel", {})
+    admin.ask("POST", ("projects", project, "executions", execution, "cancel"), {})
     output.say(f"execution {execution} ends within a second")
 
 
 def resume(project: ProjectName, execution: ExecutionId) -> None:
     """Go on with a failed execution of a durable workflow, from its first unfinished step."""
-    admin.ask("POST", f"/projects/{project}/executions/{execution}/resume", {})
+    admin.ask("POST", ("projects", project, "executions", execution, "resume"), {})
     output.say(f"execution {execution} goes on; `weir executions show {project} {execution}` tells how it stands")
 
 
 def stop(project: ProjectName, workflow: WorkflowName,
          reason: Annotated[str, typer.Option(help="Its callers read this.")] = "") -> None:
     """Stop a workflow: its runs end within a second, and none begins."""
-    admin.ask("POST", f"/projects/{project}/workflows/{workflow}/stop", {"reason": reason})
+    admin.ask("POST", ("projects", project, "workflows", workflow, "stop"), {"reason": reason})
     output.say(f"workflow {workflow} of {project} is stopped; `weir workflow start` lets it run again")
 
 
 def start(project: ProjectName, workflow: WorkflowName) -> None:
     """Let a stopped workflow run again."""
-    admin.ask("POST", f"/projects/{project}/workflows/{workflow}/start", {})
+    admin.ask("POST", ("projects", project, "workflows", workflow, "start"), {})
     output.say(f"workflow {workflow} of {project} runs again")
 
 
 def stopped(project: ProjectName, as_json: AsJson = False) -> None:
     """List the stopped workflows of a project."""
-    output.rows(admin.ask("GET", f"/projects/{project}/stopped-workflows"), ("workflow", "reason", "time"),
+    output.rows(admin.ask("GET", ("projects", project, "stopped-workflows")), ("workflow", "reason", "time"),
                 as_json=as_json)

@@ -46,7 +46,7 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
     values: dict[str, list[str]] = {}
     for name, value in _pairs(query, "=", "--query"):
         values.setdefault(name, []).append(value)
-    answer = admin.ask("POST", f"/projects/{project}/access/explain", {
+    answer = admin.ask("POST", ("projects", project, "access", "explain"), {
         "operation": operation, "client": client, "roles": role, "ip": ip,
         "headers": dict(_pairs(header, ":", "--header")), "query": values,
         "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
@@ -65,7 +65,7 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
 
 def matrix(project: Project, as_json: AsJson = False) -> None:
     """Show who may call what, and with which limits."""
-    cells = admin.ask("GET", f"/projects/{project}/access/matrix")
+    cells = admin.ask("GET", ("projects", project, "access", "matrix"))
     if not as_json:
         cells = [{**cell, "client": _caller(cell)} for cell in cells]
     output.rows(cells, ("operation", "client", "may", "why", "limits"), as_json=as_json)
@@ -75,8 +75,8 @@ def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder wi
            since: Annotated[str, typer.Option(help="How far back, as in 2h.")] = "1h", as_json: AsJson = False) -> None:
     """Run past requests through a draft, and list what it would change; nothing is counted or put in force."""
     since_ms = int(time.time() * 1000) - arguments.milliseconds(since, "--since")  # noqa: TID251
-    answer = admin.ask("POST", f"/projects/{project}/replay", {"files": read_folder(draft), "since": max(since_ms, 0)},
-                       _REPLAY_TIMEOUT_S)
+    answer = admin.ask("POST", ("projects", project, "replay"),
+                       {"files": read_folder(draft), "since": max(since_ms, 0)}, _REPLAY_TIMEOUT_S)
     if as_json:
         output.document(answer)
         return

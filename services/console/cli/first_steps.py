@@ -43,11 +43,11 @@ async def load_example(plan: ClusterPlan) -> list[str]:
 
 
 def _apply(state_dir: Path) -> None:
-    admin.ask("POST", f"/projects/{_PROJECT}/versions", {"files": read_folder(EXAMPLE), "note": "the example"})
+    admin.ask("POST", ("projects", _PROJECT, "versions"), {"files": read_folder(EXAMPLE), "note": "the example"})
     token, digest = state_dir / "demo-token", state_dir / "demo-digest"
     if token.exists() and digest.exists():
         return
-    made = admin.ask("POST", f"/projects/{_PROJECT}/clients/{_CLIENT}/tokens", {})
+    made = admin.ask("POST", ("projects", _PROJECT, "clients", _CLIENT, "tokens"), {})
     for path, text in ((token, made["token"]), (digest, made["internal_digest"])):
         path.touch(mode=0o600)
         path.write_text(text)

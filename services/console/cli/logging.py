@@ -24,9 +24,9 @@ def log_level(service: Annotated[str | None, typer.Argument(help="Which one, or 
               as_json: AsJson = False) -> None:
     """Let a service's log tell more, or less, for a while; without a service, show what is changed."""
     if service is None:
-        output.rows(admin.ask("GET", "/log-levels"), ("name", "level", "until"), as_json=as_json)
+        output.rows(admin.ask("GET", ("log-levels",)), ("name", "level", "until"), as_json=as_json)
         return
-    answer = admin.ask("PUT", f"/log-levels/{service}",
+    answer = admin.ask("PUT", ("log-levels", service),
                        {"level": level, "for_s": arguments.seconds(duration, "--for")})
     if as_json:
         output.document(answer)

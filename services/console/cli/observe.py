@@ -15,6 +15,8 @@ import typer
 from services.console.cli import admin, output
 from services.console.cli.failure import Failure
 
+# what stands for itself in a path, and what stands for a parameter
+_OF_A_PATH = "/%:@!$&'()*+,;=~{}"
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 
 
@@ -29,12 +31,12 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
          token: Annotated[str | None, typer.Option(envvar="WEIR_TOKEN", help="Default: the demo token.")] = None,
          ) -> None:
     """Call an operation over HTTP and print its answer."""
-    found = [one for one in admin.ask("GET", f"/projects/{project}")["document"]["operations"]
+    found = [one for one in admin.ask("GET", ("projects", project))["document"]["operations"]
              if one["name"] == operation]
     if not found:
         raise Failure(f"project {project!r} has no operation {operation!r}")
     params = dict(_pair(text) for text in param or ())
-    path = found[0]["path"]
+    path = quote(found[0]["path"], safe=_OF_A_PATH)
     for name in list(params):
         if f"{{{name}}}" in path:
             path = path.replace(f"{{{name}}}", quote(params.pop(name), safe=""))

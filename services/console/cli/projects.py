@@ -69,7 +69,7 @@ def apply(folder: Folder, expected_version: Expected = None,
     if loaded.project is None:
         raise Failure("\n".join(["the project has problems; nothing was applied",
                                  *(f"  {folder}/{problem}" for problem in loaded.problems)]))
-    answer = admin.ask("POST", f"/projects/{loaded.project.name}/versions",
+    answer = admin.ask("POST", ("projects", loaded.project.name, "versions"),
                        {"files": files, "expected_version": expected_version, "note": note})
     if as_json:
         output.document(answer)
@@ -84,20 +84,20 @@ def diff(folder: Folder) -> None:
     loaded = load_project(files)
     if loaded.project is None:
         raise Failure(f"the project has {len(loaded.problems)} problems; `weir validate {folder}` lists them")
-    answer = admin.ask("POST", f"/projects/{loaded.project.name}/diff", {"files": files})
+    answer = admin.ask("POST", ("projects", loaded.project.name, "diff"), {"files": files})
     output.say(answer["diff"] or "no difference")
 
 
 def versions(project: ProjectName, as_json: AsJson = False) -> None:
     """List a project's versions, oldest first; the last one is in force."""
-    output.rows(admin.ask("GET", f"/projects/{project}/versions"), ("version", "time", "operations", "note"),
+    output.rows(admin.ask("GET", ("projects", project, "versions")), ("version", "time", "operations", "note"),
                 as_json=as_json)
 
 
 def rollback(project: ProjectName, to: Annotated[int, typer.Argument(help="Version to go back to.")],
              expected_version: Expected = None, as_json: AsJson = False) -> None:
     """Write a new version with the content of an old one."""
-    answer = admin.ask("POST", f"/projects/{project}/rollback", {"to": to, "expected_version": expected_version})
+    answer = admin.ask("POST", ("projects", project, "rollback"), {"to": to, "expected_version": expected_version})
     if as_json:
         output.document(answer)
     else:
@@ -109,8 +109,8 @@ def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Fo
     """Write a project's files into a new folder."""
     if folder.exists():
         raise Failure(f"{folder} exists; name a folder that does not")
-    path = f"/projects/{project}" if version is None else f"/projects/{project}/versions/{version}"
-    for name, text in admin.ask("GET", path)["files"].items():
+    parts = () if version is None else ("versions", version)
+    for name, text in admin.ask("GET", ("projects", project, *parts))["files"].items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
@@ -119,4 +119,4 @@ def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Fo
 
 def list_projects(as_json: AsJson = False) -> None:
     """List all projects with their versions in force."""
-    output.rows(admin.ask("GET", "/projects"), ("project", "version", "time", "operations"), as_json=as_json)
+    output.rows(admin.ask("GET", ("projects",)), ("project", "version", "time", "operations"), as_json=as_json)

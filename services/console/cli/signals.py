@@ -6,7 +6,6 @@ Never: a word of who is let in again before it is.
 """
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -33,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def list_signals(project: Project, as_json: AsJson = False) -> None:
     """List the signals in force."""
-    found = admin.ask("GET", f"/projects/{quote(project)}/signals")
+    found = admin.ask("GET", ("projects", project, "signals"))
     shown = found if as_json else [{**signal, "ends": _ends(signal)} for signal in found]
     output.rows(shown, ("project", "kind", "subject", "action", "ends", "detector", "reason", "rate"), as_json=as_json)
 
@@ -65,7 +64,7 @@ def block(project: Project, client: Client = None, ip: Ip = None, token: TokenId
                             "reason": reason, "pin": until_lifted}
     if throttle is not None:
         body |= {"action": "throttle", "rate": throttle}
-    answer = admin.ask("POST", f"/projects/{quote(project)}/signals", body)
+    answer = admin.ask("POST", ("projects", project, "signals"), body)
     if as_json:
         output.document(answer)
     else:
@@ -76,7 +75,7 @@ def block(project: Project, client: Client = None, ip: Ip = None, token: TokenId
 def pin(project: Project, client: Client = None, ip: Ip = None, token: TokenId = None, as_json: AsJson = False) -> None:
     """Keep a signal in force until it is lifted by hand."""
     kind, subject = _subject(client, ip, token)
-    answer = admin.ask("POST", f"{_path(project, kind, subject)}/pin")
+    answer = admin.ask("POST", (*_path(project, kind, subject), "pin"))
     if as_json:
         output.document(answer)
     else:
@@ -94,8 +93,8 @@ def lift(project: Project, client: Client = None, ip: Ip = None, token: TokenId 
         output.say(f"{kind} {subject} is let in again")
 
 
-def _path(project: str, kind: str, subject: str) -> str:
-    return f"/projects/{quote(project)}/signals/{kind}/{quote(subject, safe='')}"
+def _path(project: str, kind: str, subject: str) -> admin.Parts:
+    return "projects", project, "signals", kind, subject
 
 
 def _ends(signal: dict[str, Any]) -> str:

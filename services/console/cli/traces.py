@@ -7,7 +7,6 @@ Never: a change.
 
 import time
 from typing import Annotated
-from urllib.parse import quote, urlencode
 
 import typer
 
@@ -27,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def trace(request_id: Annotated[str, typer.Argument(help="Request id (X-Request-Id) or trace id.")],
           as_json: AsJson = False) -> None:
     """Show one request's way through the cluster, and what it has waited for."""
-    answer = admin.ask("GET", f"/traces/{quote(request_id, safe='')}")
+    answer = admin.ask("GET", ("traces", request_id))
     if as_json:
         output.document(answer)
         return
@@ -60,5 +59,5 @@ def traces(project: Annotated[str | None, typer.Option(help="Of one project.")] 
              "errors": "true" if errors else None, "order": "slowest" if slow else "newest", "limit": limit,
              "min_ms": None if longer is None else arguments.milliseconds(longer, "--longer"),
              "since": max(0, time.time_ns() // 1_000_000 - back_ms)}
-    answer = admin.ask("GET", f"/traces?{urlencode({name: one for name, one in query.items() if one is not None})}")
+    answer = admin.ask("GET", ("traces",), query=query)
     output.rows(answer["traces"], _COLUMNS, as_json=as_json)

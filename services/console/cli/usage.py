@@ -7,7 +7,6 @@ Never: a change.
 
 import time
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
 
 import typer
 from rich.live import Live
@@ -67,7 +66,7 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
               **({"per": per} if per else {}), **_where(where)}
 
     def ask() -> Any:
-        return admin.ask("GET", f"{_path(project)}?{urlencode({**wanted, **_range(since, until)})}")
+        return admin.ask("GET", _path(project), query={**wanted, **_range(since, until)})
     names = columns([name for name in by.split(",") if name], per=per is not None)
     if live:
         _live(ask, names, rounds)
@@ -83,7 +82,7 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
 
 def verify(project: Project = None, since: Since = "1h", until: Until = None, as_json: AsJson = False) -> None:
     """Count a range again, from the topic, and compare with the counters; fails where they differ."""
-    answer = admin.ask("GET", f"{_path(project)}/verify?{urlencode(_range(since, until))}", timeout_s=_VERIFY_S)
+    answer = admin.ask("GET", (*_path(project), "verify"), query=_range(since, until), timeout_s=_VERIFY_S)
     if as_json:
         output.document(answer)
     else:
@@ -101,8 +100,8 @@ def verify(project: Project = None, since: Since = "1h", until: Until = None, as
         raise typer.Exit(1)
 
 
-def _path(project: str | None) -> str:
-    return "/usage" if project is None else f"/projects/{quote(project, safe='')}/usage"
+def _path(project: str | None) -> admin.Parts:
+    return ("usage",) if project is None else ("projects", project, "usage")
 
 
 def _range(since: str, until: str | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ Out:   how executions stand; one cancelled or resumed; a workflow stopped or sta
 Never: an execution that runs here: executors hear of it within a second.
 """
 
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 from pydantic import BaseModel, Field
@@ -15,6 +15,7 @@ from services.control.faults import Conflict, NotFound
 from shared.contracts.config import Halt
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.errors import InputInvalid
+from shared.names.headers import HTTP_LOOKED_AT
 from shared.project.model import Project
 from shared.store.cancels import cancel
 from shared.store.results import get, newest, put
@@ -32,14 +33,15 @@ class Reason(BaseModel):
 
 
 async def list_executions(call: Call) -> Result:
-    """Executions of a project, newest first."""
+    """Executions of a project, newest first; a header says so where older ones that fit were not looked at."""
     limit, wanted = call.query.get("limit", "100"), call.query.get("status")
     if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
         raise InputInvalid(f"`limit` is a number from 1 to {_MOST}, not {limit[:20]!r}")
     if wanted is not None and wanted not in get_args(State):
         raise InputInvalid(f"`status` is one of {', '.join(get_args(State))}, not {wanted[:20]!r}")
-    return Result([_line(one) for one in await newest(call.desk.store, call.path["project"], int(limit))
-                   if wanted in (None, one.state)])
+    found = await newest(call.desk.store, call.path["project"], int(limit), cast("State | None", wanted))
+    return Result([_line(one) for one in found.results],
+                  headers={} if found.looked_at is None else {HTTP_LOOKED_AT: str(found.looked_at)})
 
 
 async def show_execution(call: Call) -> Result:

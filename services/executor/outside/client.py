@@ -12,6 +12,7 @@ from ssl import SSLContext
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
+from services.executor.outside.reading import headers_of, text_of_header
 from shared.errors import UpstreamFailed
 from shared.runtime import guarded
 from shared.runtime.addresses import Addresses
@@ -49,10 +50,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What came back; header names lower case. `charset` as it was told, or None."""
+    """What came back; headers as `reading.headers_of` has them. `charset` as it was told, or None."""
 
     status: int
-    headers: dict[str, str]
+    headers: dict[str, str | list[str]]
     body: bytes
     media: str
     charset: str | None
@@ -87,11 +88,11 @@ class OutsideClient:
                 location = response.headers.get("location")
                 if redirects == 0 or location is None or response.status not in _REDIRECTS:
                     return Response(
-                        status=response.status, body=await _bounded(response, max_bytes), media=response.content_type,
-                        headers={name.lower(): value for name, value in response.headers.items()},
+                        status=response.status, headers=headers_of(response.headers.items()),
+                        body=await _bounded(response, max_bytes), media=response.content_type,
                         charset=response.charset)
                 redirects -= 1
-                request = request.redirected(response.status, location)
+                request = request.redirected(response.status, text_of_header(location))
 
 
 async def _bounded(response: ClientResponse, limit: int) -> bytes:

@@ -14,11 +14,13 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote_plus
 
-import orjson
 from yarl import URL
 
 from services.executor.outside.client import OutsideClient, Request, Response
+from services.executor.outside.reading import json_of
+from services.executor.retries import asked_to_wait
 from shared.clock import Clock
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
@@ -30,6 +32,8 @@ _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
 _EARLY_MS = 30_000
 _UNSAID_LIFE_MS = 300_000
+# a token that is said to live longer is fetched anew after it; a number of any size is one in JSON
+_LONGEST_LIFE_S = 365 * 86_400
 _MAX_TOKEN_BYTES = 100_000
 _TOKEN_TIMEOUT_S = 10.0
 
@@ -115,16 +119,17 @@ class Credentials:
         request = Request(
             method="POST", url=URL(members["token_url"]), body=URL.build(query=form).raw_query_string.encode(),
             headers={"content-type": _FORM, "accept": "application/json",
-                     "authorization": _basic(members["client_id"], members["client_secret"])})
+                     # both as in a form (RFC 6749, 2.3.1): a colon in the id would be taken for the end of it
+                     "authorization": _basic(quote_plus(members["client_id"]), quote_plus(members["client_secret"]))})
         async with asyncio.timeout(_TOKEN_TIMEOUT_S):
             response = await self._http.exchange(request, 0, _MAX_TOKEN_BYTES)
         try:
-            doc = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
+            doc = json_of(response.body, response.charset)
+        except ValueError:
             doc = None
         if response.status != 200 or not isinstance(doc, dict) or not isinstance(doc.get("access_token"), str):
-            raise UpstreamFailed(f"the token endpoint gave no token ({response.status})",
-                                 members={"upstream_status": response.status})
+            raise UpstreamFailed(f"the token endpoint gave no token ({response.status})", members={
+                "upstream_status": response.status, **asked_to_wait(response.headers, self._clock.now_ms())})
         return doc
 
 
@@ -132,7 +137,7 @@ def _life_ms(said: object) -> int:
     """Of an access token; some servers say it as a text."""
     if isinstance(said, str) and said.isascii() and said.isdecimal():
         said = int(said[:9])
-    return int(said * 1000) if isinstance(said, int | float) else _UNSAID_LIFE_MS
+    return int(max(0, min(said, _LONGEST_LIFE_S)) * 1000) if isinstance(said, int | float) else _UNSAID_LIFE_MS
 
 
 def proven(request: Request, kind: str, members: Mapping[str, str], now_ms: int) -> Request:

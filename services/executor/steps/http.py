@@ -10,8 +10,6 @@ import base64
 import hashlib
 import logging
 from collections.abc import Iterator
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,12 +19,15 @@ from aiohttp.hdrs import CONTENT_TYPE
 from yarl import URL
 
 from services.executor.outside.client import Request, Response
+from services.executor.outside.reading import json_of, text_of
+from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler, propagated
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
+from shared.project.media import is_json
 from shared.project.steps.work import HttpSettings, is_expected
 from shared.runtime.addresses import AddressRefused
 from shared.telemetry.span import Attributes, Kind
@@ -34,8 +35,6 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
-# beyond it no deadline reaches; a number of a hundred digits is no reason to fail otherwise
-_LONGEST_WAIT_S = 30 * 86_400
 
 
 class HttpStep:
@@ -99,7 +98,7 @@ class HttpStep:
         if is_expected(status, self._settings.expect):
             return
         raise UpstreamFailed(f"the outside system answered {status}", members={
-            "upstream_status": status, **asked_to_wait(response.headers.get("retry-after", ""), now_ms)})
+            "upstream_status": status, **asked_to_wait(response.headers, now_ms)})
 
     def _parsed(self, response: Response) -> Any:
         how, raw = self._settings.parse, response.body
@@ -107,17 +106,12 @@ class HttpStep:
             return None
         if how == "base64":
             return base64.b64encode(raw).decode()
-        if how == "json" or (how == "auto" and response.media.endswith("json")):
-            if not raw:
-                return None
+        if how == "json" or (how == "auto" and is_json(response.media)):
             try:
-                return orjson.loads(raw)
-            except orjson.JSONDecodeError as exc:
+                return json_of(raw, response.charset)
+            except ValueError as exc:
                 raise UpstreamFailed(f"the response ({response.media}) is not JSON: {exc}") from exc
-        try:
-            return raw.decode(response.charset or "utf-8", errors="replace")
-        except LookupError:
-            return raw.decode(errors="replace")
+        return text_of(raw, response.charset)
 
 
 def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
@@ -149,7 +143,8 @@ def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
 
 
 async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
-    """RFC 7578. The boundary is that of the same parts each time: a call that is made again has the same body."""
+    """RFC 7578, names in UTF-8 as they are. The boundary is that of the same parts each time: a call that is made again
+    has the same body."""
     writer = MultipartWriter("form-data", boundary=hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40])
     try:
         for name, value in parts.items():
@@ -166,9 +161,9 @@ def _part(writer: MultipartWriter, name: str, one: Any) -> None:
             as_text(one.get("text")).encode())
         kind = as_text(one.get("type")) or "application/octet-stream"
         writer.append(data, {CONTENT_TYPE: kind}).set_content_disposition(
-            "form-data", name=name, filename=as_text(one.get("filename")) or name)
+            "form-data", quote_fields=False, name=name, filename=as_text(one.get("filename")) or name)
     elif one is not None:
-        writer.append(as_text(one)).set_content_disposition("form-data", name=name)
+        writer.append(as_text(one)).set_content_disposition("form-data", quote_fields=False, name=name)
 
 
 def _bytes(text: Any, where: str) -> bytes:
@@ -184,18 +179,6 @@ def _pairs(values: Any) -> Iterator[tuple[str, str]]:
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 yield name, as_text(one)
-
-
-def asked_to_wait(retry_after: str, now_ms: int) -> dict[str, int]:
-    """`Retry-After`, in seconds or as a date (RFC 9110, 10.2.3)."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return {"retry_after_ms": min(int(retry_after[:9]), _LONGEST_WAIT_S) * 1000}
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return {}
-    wait_ms = round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1000) - now_ms
-    return {"retry_after_ms": max(0, min(wait_ms, _LONGEST_WAIT_S * 1000))}
 
 
 def _shown(url: URL) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler
 from shared.contracts import ids
@@ -61,21 +62,20 @@ class OperationStep:
                                  members={"upstream_status": exc.status}) from exc
         if sending is not None:
             _received(scene, reply)
-        self._check(reply)
+        self._check(reply, surroundings.clock.now_ms())
         return {"status": reply.status, "headers": {name.lower(): value for name, value in reply.headers.items()},
                 "body": _read(reply)}
 
-    def _check(self, reply: ReplyRecord) -> None:
+    def _check(self, reply: ReplyRecord, now_ms: int) -> None:
         settings, status = self._settings, reply.status
         if reply.sequence is not None:
             raise WorkflowFailed(f"operation {settings.project}/{settings.operation} answers with events; a step calls "
                                  "those that give one answer", kind="answers-in-parts")
         if is_expected(status, settings.expect):
             return
-        waits = reply.headers.get("Retry-After", "")
         raise UpstreamFailed(
             f"operation {settings.project}/{settings.operation} answered {status}{_code(reply)}",
-            members={"upstream_status": status, **({"retry_after_ms": int(waits) * 1000} if waits.isdecimal() else {})})
+            members={"upstream_status": status, **asked_to_wait(reply.headers, now_ms)})
 
 
 class _Watching:

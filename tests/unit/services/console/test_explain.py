@@ -17,7 +17,7 @@ class Control:
     def __init__(self, answer: Any) -> None:
         self.answer, self.asked = answer, {}
 
-    def ask(self, _method: str, _path: str, body: Any = None, _timeout_s: float = 0) -> Any:
+    def ask(self, _method: str, _parts: admin.Parts, body: Any = None, _timeout_s: float = 0) -> Any:
         self.asked = body
         return self.answer
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from services.executor.retries import retry_after_ms
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
@@ -30,6 +31,7 @@ class Outside:
     tokens: int = 0
     given_up: set[str] = field(default_factory=set)
     expires_in: float = 300
+    token_status: int = 200
     token_requests: list[Any] = field(default_factory=list)
 
 
@@ -47,7 +49,8 @@ async def outside() -> AsyncIterator[Outside]:
     async def token(request: web.Request) -> web.Response:
         found.tokens += 1
         found.token_requests.append((request.headers["authorization"], dict(await request.post())))
-        return web.json_response({"access_token": f"t{found.tokens}", "expires_in": found.expires_in})
+        return web.json_response({"access_token": f"t{found.tokens}", "expires_in": found.expires_in},
+                                 status=found.token_status, headers={"Retry-After": "7"})
 
     async def away(request: web.Request) -> web.Response:
         return web.Response(status=307, headers={"Location": request.query["to"]})
@@ -103,6 +106,25 @@ async def test_oauth2_token_is_fetched_once_and_kept(outside: Outside) -> None:
     authorization, form = outside.token_requests[0]
     assert base64.b64decode(authorization.removeprefix("Basic ")) == b"weir:s"
     assert form == {"grant_type": "client_credentials", "scope": "read"}
+
+
+async def test_oauth2_proof_of_the_client_is_as_in_a_form(outside: Outside) -> None:
+    credential = sealed("oauth2", token_url=f"{outside.url}/token", client_id="a:b c", client_secret="s%+é")
+    await body_of(call(outside), reply(1), sealed=credential)
+    assert base64.b64decode(outside.token_requests[0][0].removeprefix("Basic ")) == b"a%3Ab+c:s%25%2B%C3%A9"
+
+
+async def test_token_endpoint_that_asks_for_time_gets_it(outside: Outside) -> None:
+    outside.token_status = 503
+    error = await error_of(call(outside), reply(), sealed=oauth2(outside))
+    assert (error.members["upstream_status"], retry_after_ms(error)) == (503, 7_000)
+
+
+@pytest.mark.parametrize(("expires_in", "fetched"), [(1e308, 1), (-1e308, 2), (300, 1)])
+async def test_life_of_a_token_may_be_any_number(outside: Outside, expires_in: float, fetched: int) -> None:
+    outside.expires_in = expires_in
+    await body_of(call(outside, step_id="one"), call(outside), reply(1), sealed=oauth2(outside))
+    assert outside.tokens == fetched
 
 
 async def test_oauth2_token_that_has_ended_or_is_refused_is_fetched_anew(outside: Outside) -> None:

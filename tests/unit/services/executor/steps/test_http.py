@@ -1,8 +1,11 @@
 """The http step against real HTTP: what goes out, what comes back, where it may go."""
 
+import asyncio
 import base64
+import re
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from services.executor.steps.http import asked_to_wait
+from services.executor.retries import asked_to_wait
 from shared.errors import UpstreamFailed, WorkflowFailed
 from shared.project.steps.work import HttpSettings
 from shared.telemetry.otlp import export_request
@@ -63,6 +66,22 @@ async def base() -> AsyncIterator[str]:
         yield str(server.make_url("")).rstrip("/")
 
 
+@asynccontextmanager
+async def says(header: bytes, body: bytes, status: int = 200, heard: list[bytes] | None = None) -> AsyncIterator[str]:
+    """An outside system that says these bytes; `heard` gets what comes."""
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if heard is not None:
+            heard.append(await reader.readexactly(int(length[1]) if length else 0))
+        writer.write(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %d\r\n%b\r\n%b"
+                     % (status, len(body), header, body))
+        await writer.drain()
+        writer.close()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
 def call(url: str, **settings: Any) -> Json:
     return {"id": "call", "http": {"url": url, **settings}}
 
@@ -93,6 +112,31 @@ async def test_query_takes_lists_and_leaves_out_null(base: str) -> None:
     ("auto", "text/plain; charset=nonsense", "\ufffd\x00{")])
 async def test_response_is_read_as_the_step_says(base: str, parse: str, kind: str, body: str) -> None:
     assert await echoed(f"{base}/raw", query={"type": kind}, parse=parse) == body
+
+
+@pytest.mark.parametrize(("kind", "body"), [
+    ("application/x-ndjson", '{"a":1}\n{"a":2}\n'), ("application/json-seq", "\x1e1\n")])
+async def test_only_what_is_json_is_read_as_json(kind: str, body: str) -> None:
+    async with says(f"Content-Type: {kind}\r\n".encode(), body.encode()) as url:
+        assert await echoed(url) == body
+
+
+async def test_json_that_is_none_says_so_whatever_its_type_has_in_it() -> None:
+    async with says(b"Content-Type: application/x\xe9+json; charset=undefined\r\n", b"{") as url:
+        error = await error_of(call(url), reply())
+    assert (error.status, "is not JSON" in str(error), str(error).isprintable()) == (502, True, True)
+
+
+async def test_header_in_latin_1_fails_nothing_and_one_that_comes_twice_is_whole() -> None:
+    header = 'X-Name: café\r\nLink: <a>\r\nSet-Cookie: a=1\r\nLink: <b>\r\nSet-Cookie: b=2\r\n'.encode("latin-1")
+    async with says(header, b"x") as url:
+        found = await body_of(call(url), reply("{% steps.call.headers %}"))
+    assert (found["x-name"], found["link"], found["set-cookie"]) == ("café", "<a>, <b>", ["a=1", "b=2"])
+
+
+async def test_redirect_to_a_path_in_latin_1_is_followed_as_browsers_do(base: str) -> None:
+    async with says(f"Location: {base}/echo?n=".encode() + b"\xe9\r\n", b"", status=302) as url:
+        assert (await echoed(url))["query"] == [["n", "é"]]
 
 
 @pytest.mark.parametrize(("status", "method", "arrives"), [
@@ -165,9 +209,17 @@ async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> No
 
 @pytest.mark.parametrize(("said", "waits_ms"), [
     ("7", 7_000), ("9" * 40, 30 * 86_400_000), ("Thu, 01 Jan 1970 00:01:40 GMT", 40_000),
-    ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("soon", None), ("", None), ("-1", None), ("\u0662", None)])
+    ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("7, 9", 7_000), ("soon", None), ("", None), ("-1", None), ("\u0662", None),
+    ("Wed, 21 Oct 99999999999999999999999 07:28:00 GMT", None),
+    ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None)])
 def test_time_to_wait_is_said_in_seconds_or_as_a_date(said: str, waits_ms: int | None) -> None:
-    assert asked_to_wait(said, 60_000) == ({} if waits_ms is None else {"retry_after_ms": waits_ms})
+    for name in ("retry-after", "Retry-After"):
+        assert asked_to_wait({"a": "1", name: said}, 60_000) == (
+            {} if waits_ms is None else {"retry_after_ms": waits_ms})
+
+
+def test_nobody_waits_who_was_not_asked_to() -> None:
+    assert asked_to_wait({"date": "7"}, 60_000) == {}
 
 
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
@@ -188,6 +240,19 @@ async def test_multipart_carries_texts_and_files(base: str) -> None:
     for part in ({"type": "a\r\nb: c", "text": "x"}, {"type": "text/plain; charset=\r", "text": "x"}):
         error = await error_of(call(f"{base}/form", method="POST", multipart={"x": part}), reply(1))
         assert "multipart" in str(error)
+
+
+async def test_multipart_says_names_as_they_are_and_none_with_control_characters() -> None:
+    heard: list[bytes] = []
+    async with says(b"", b"", heard=heard) as url:
+        await body_of(call(url, method="POST", multipart={
+            'né"m': "x", "file": {"filename": "mein é.pdf", "text": ""}}), reply(1))
+        assert b'form-data; name="n\xc3\xa9\\"m"\r\n' in heard[0]
+        assert b'form-data; name="file"; filename="mein \xc3\xa9.pdf"\r\n' in heard[0]
+        for parts in ({"a\r\nb": "x"}, {"file": {"filename": "a\nb", "text": ""}}):
+            error = await error_of(call(url, method="POST", multipart=parts), reply(1))
+            assert "multipart" in str(error)
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize(("expect", "status", "fails"), [
