@@ -65,10 +65,14 @@ class _Part:
         if self._validator.is_valid(value):
             return []
         found = []
-        for error in self._validator.iter_errors(value):
-            found.append(InputError(self._where, _pointer(error.instance_path), _message(error)))
-            if len(found) >= _MAX_ERRORS:
-                break
+        try:
+            for error in self._validator.iter_errors(value):
+                found.append(InputError(self._where, _pointer(error.instance_path), _message(error)))
+                if len(found) >= _MAX_ERRORS:
+                    break
+        except ValueError:
+            # the library hands back the part that does not fit, and cannot where that is nested too deep
+            found.append(InputError(self._where, "", "does not fit the schema, and is nested too deep to say where"))
         return found
 
 

@@ -23,6 +23,7 @@ from shared.decision.case import Case
 from shared.decision.explain import after_amounts, before_amounts
 from shared.decision.matrix import matrix
 from shared.errors import Refused, WeirError
+from shared.names import headers as H
 from shared.names import topics
 from shared.project.access.facts import packed, spelled
 from shared.project.base import Name
@@ -54,6 +55,15 @@ class Question(BaseModel):
         if ip and packed(ip) is None:
             raise ValueError(f"{ip!r} is no address; write 192.0.2.1 or 2001:db8::1")
         return spelled(ip)
+
+    @field_validator("body")
+    @classmethod
+    def _can_be_sent(cls, body: Any) -> Any:
+        try:
+            _raw(body)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise ValueError(f"cannot be written as a body: {exc}; as a text it may be anything in UTF-8") from None
+        return body
 
     @model_validator(mode="after")
     def _says_whose_roles(self) -> Self:
@@ -121,17 +131,25 @@ def _assumed(book: PolicyBook, guarded: GuardedProject,
 
 
 def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:
-    operation = guarded.operations.get(question.operation)
-    body = question.body
-    raw = b"" if body is None else body.encode() if isinstance(body, str) else orjson.dumps(body)
+    """As the edge would publish it: what that keeps to itself no check sees."""
+    operation, key = guarded.operations.get(question.operation), guarded.authentication.api_key
     headers = {name.lower(): value for name, value in question.headers.items()}
-    facts = HttpFacts(method=operation.operation.method if operation else "GET", path="/", query=question.query,
-                      headers={name: value for name, value in headers.items() if name != "content-type"},
+    unseen = H.UNSEEN_HEADERS if key is None else {*H.UNSEEN_HEADERS, key.header}
+    facts = HttpFacts(method=operation.operation.method if operation else "GET", path="/",
+                      query={name: values for name, values in question.query.items()
+                             if key is None or name != key.query},
+                      headers={name: value for name, value in headers.items() if name not in unseen},
                       client_ip=question.ip)
     request = RequestRecord(project=guarded.name, operation=question.operation, params=dict(question.params),
-                            http=facts, body=raw, content_type=headers.get("content-type"))
+                            http=facts, body=_raw(question.body), content_type=headers.get(H.CONTENT_TYPE),
+                            idempotency_key=headers.get(H.IDEMPOTENCY_KEY), prefer=headers.get(H.PREFER))
     now_ms = call.desk.clock.now_ms() if question.time is None else question.time
     return Case(request=request, topic=topics.REQUESTS_EDGE, book=call.desk.book, now_ms=now_ms)
+
+
+def _raw(body: Any) -> bytes:
+    """Raises TypeError, ValueError, RecursionError for what is no text in UTF-8 and cannot be written as JSON."""
+    return b"" if body is None else body.encode() if isinstance(body, str) else orjson.dumps(body)
 
 
 def _decision(refusal: WeirError | None) -> dict[str, object]:

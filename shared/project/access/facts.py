@@ -105,6 +105,14 @@ def part_of(document: Any, pointer: str) -> Any:
     return here
 
 
+def shown(value: Any, most: int) -> str:
+    """The first characters of a value, for a person; a caller may nest one deeper than it can be written."""
+    try:
+        return str(value)[:most]
+    except RecursionError:
+        return "nested too deep to be shown"
+
+
 def claim_pointer(name: str) -> str:
     """The JSON pointer of a claim: its name, or the pointer to one inside others."""
     return name if name.startswith("/") else "/" + name.replace("~", "~0").replace("/", "~1")

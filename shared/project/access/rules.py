@@ -13,7 +13,7 @@ from typing import Any
 from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
 from shared.project.access.comparison import BadPattern, compile_comparison, listed
-from shared.project.access.facts import MISSING, Facts, claim_pointer, packed, part_of
+from shared.project.access.facts import MISSING, Facts, claim_pointer, packed, part_of, shown
 from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
 from shared.project.access.problems import BadRule
@@ -116,7 +116,7 @@ def _compared(kind: str, setting: Comparison) -> CompiledRule:
     except BadPattern as exc:
         raise BadRule(str(exc), (kind, "matches")) from None
     return CompiledRule(label, _direct(kind, setting) or (lambda facts: test(values(facts))),
-                        lambda facts: ", ".join(str(value)[:_MAX_SHOWN] for value in values(facts)) or "nothing")
+                        lambda facts: ", ".join(shown(value, _MAX_SHOWN) for value in values(facts)) or "nothing")
 
 
 def _direct(kind: str, setting: Comparison) -> Predicate | None:

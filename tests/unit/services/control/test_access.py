@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from services.control.api import Call, Desk
 from services.control.faults import NotFound
+from services.control.resources import access
 from services.control.resources.access import Question, explain, show_matrix
 from shared.decision.book import PolicyBook
 from shared.decision.decide import decide
@@ -122,3 +123,63 @@ async def test_address_is_told_in_the_spelling_of_the_edge() -> None:
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"'10\.0\.0' is no address; write 192\.0\.2\.1 or"):
         Question(operation="get-thing", ip="10.0.0")
+
+
+async def test_headers_are_taken_as_the_edge_takes_them() -> None:
+    once = [{**one, "idempotency": {"required": True}} if one["name"] == "make-thing" else one for one in OPERATIONS]
+    here = book([], operations=once)
+    for headers, code in (({}, "input-invalid"), ({"Idempotency-Key": "k"}, "ok"),
+                          ({"idempotency-key": ""}, "input-invalid")):
+        answer = await told(here, operation="make-thing", client="c", headers=headers)
+        assert answer["decision"]["code"] == code
+        assert code == decide(case(here, "make-thing", key=next(iter(headers.values()), None))).reason
+
+
+def test_preference_is_one_of_the_call_as_at_the_edge() -> None:
+    here = book([])
+    guarded = here.project("p")
+    assert guarded is not None
+    desk = cast(Desk, SimpleNamespace(book=here, clock=StoppedClock(NOW)))
+    asked = access._case(Call(desk=desk, path={}, query={}), guarded,
+                         Question(operation="make-thing", headers={"Prefer": "respond-async"}))
+    assert (asked.request.prefer, asked.request.http and asked.request.http.headers) == ("respond-async", {})
+
+
+async def test_what_the_edge_keeps_to_itself_is_not_seen() -> None:
+    rules: list[dict[str, Any]] = [
+        {"header": {"name": name, "exists": True}} for name in ("cookie", "authorization", "x-shop-key")]
+    rules.append({"query": {"name": "key", "exists": True}})
+    here = book([{"name": f"no-{number}", "action": "reject", "rules": [rule]} for number, rule in enumerate(rules)],
+                bounds=[{"headers": 20, "query": 20}],
+                authentication={"api_key": {"header": "X-Shop-Key", "query": "key"}})
+    hidden = dict.fromkeys(("Cookie", "Host", "Authorization", "x-shop-key", "Prefer"), "x" * 50)
+    question = {"operation": "get-thing", "client": "c", "params": {"id": "7"},
+                "query": {"key": ["k" * 50], "a": ["b"]}, "headers": {"User-Agent": "curl", **hidden}}
+    assert (await told(here, **question))["decision"]["code"] == "ok"
+    longer = {**question, "headers": {"User-Agent": "x" * 20}}
+    assert "30 bytes, and 20" in (await told(here, **longer))["decision"]["detail"]
+
+
+@pytest.mark.parametrize(("policy", "schema"), [
+    ({"body": {"at": "", "is": 5}}, True), ({"when": "body"}, {"type": "object"})])
+async def test_body_that_is_nested_deep_is_a_finding(policy: dict[str, Any], schema: Any) -> None:
+    deep = [{**one, "input": {"body": schema}} if one["name"] == "make-thing" else one for one in OPERATIONS]
+    here = book([{"name": "deep", "action": "accept", "rules": [policy]}], operations=deep)
+    answer = await told(here, operation="make-thing", client="c", body="[" * 1_020 + "]" * 1_020,
+                        headers={"content-type": "application/json"})
+    assert answer["decision"]["code"] == ("ok" if schema is True else "input-invalid")
+    assert "nested too deep" in str(answer)
+
+
+@pytest.mark.parametrize("body", [[2**70], "\ud800", ["\ud800"]])
+def test_what_cannot_be_a_body_is_refused(body: Any) -> None:
+    with pytest.raises(ValidationError, match="cannot be written as a body"):
+        Question(operation="make-thing", body=body)
+
+
+def test_json_that_is_nested_too_deep_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(ValidationError, match="cannot be written as a body"):
+        Question(operation="make-thing", body=deep)

@@ -236,3 +236,9 @@ def test_published_schema_and_validation_agree_on_a_step(step: str, fits: bool) 
     said = load_project({"weir.yaml": "name: p\n", "workflows/w.yaml": f"steps: [{step}]"}).problems
     assert fits != any(problem.code in ("shape", "unknown-key") for problem in said)
 
+
+
+def test_body_that_is_nested_too_deep_to_be_told_of_is_refused_like_any_other() -> None:
+    validator = InputValidator.of(operation(input={"body": {"type": "object"}}))
+    checked = validator.check({}, {}, {}, b"[" * 900 + b"]" * 900)
+    assert [(error.where, "nested too deep" in error.message) for error in checked.errors] == [("body", True)]
