@@ -241,7 +241,7 @@ async def test_page_of_a_named_origin_may_call_and_read_even_a_refusal(
         assert (await answer.json())["errors"] == [
             {"in": "headers", "pointer": "", "message": "header x-tenant is missing"}]
     async with http.get(url + "?q=" + "x" * 20, headers={**headers, "x-tenant": "a"}) as answer:
-        assert (answer.status, "query of the request: 21 bytes" in await answer.text()) == (400, True)
+        assert (answer.status, "query of the request: 22 bytes" in await answer.text()) == (400, True)
     async with http.options(f"{platform.ingress}/{name}/slow", headers={
             **origin, "Access-Control-Request-Method": "GET"}) as answer:
         assert answer.status == 405

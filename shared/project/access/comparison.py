@@ -5,7 +5,7 @@ Out:   a test over the values found: none, one, or several, of which one has to 
 Never: an exception for a value of another type: that one just does not pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import re2
@@ -20,10 +20,11 @@ class BadPattern(ValueError):
     """Not a regular expression that RE2 takes."""
 
 
-def compile_comparison(comparison: Comparison, *, texts: bool) -> Test:
-    """`texts`: the values are texts (headers, query), so `is: 5` means the text 5. Raises BadPattern."""
+def compile_comparison(comparison: Comparison, *, texts: bool, names: Collection[str] | None = None) -> Test:
+    """`texts`: the values are texts (headers, query), so `is: 5` means the text 5. `names`: of the tests that are
+    wanted, all of them when it is not said. Raises BadPattern."""
     tests = [make(expected, texts) for name, make in _MAKERS.items()
-             if (expected := getattr(comparison, name)) is not None]
+             if (names is None or name in names) and (expected := getattr(comparison, name)) is not None]
     if len(tests) == 1:
         return tests[0]
     return lambda values: all(test(values) for test in tests)
@@ -111,3 +112,6 @@ _MAKERS: dict[str, Callable[[Any, bool], Test]] = {
     "starts_with": _starts_with, "exists": _exists, "less": _order(lambda number, bound: number < bound),
     "at_most": _order(lambda number, bound: number <= bound), "more": _order(lambda number, bound: number > bound),
     "at_least": _order(lambda number, bound: number >= bound)}
+# tests that a value fails by being what it may not be, and the others
+DENYING = frozenset({"is_not", "not_in"})
+SAYING = frozenset(_MAKERS) - DENYING

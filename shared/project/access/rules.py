@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.project.access.budgets import CompiledLimit, compile_limit
 from shared.project.access.cel import BadCel, Undecided, compile_condition
-from shared.project.access.comparison import BadPattern, compile_comparison, listed
+from shared.project.access.comparison import DENYING, SAYING, BadPattern, Test, compile_comparison, listed
 from shared.project.access.facts import MISSING, Facts, claim_pointer, packed, part_of, shown
 from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Addresses, At, Comparison, Named, Policy, Rule, Schedule
@@ -24,6 +24,8 @@ Values = Callable[[Facts], Sequence[Any]]
 NetworkLists = Mapping[str, Networks]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MAX_SHOWN = 100
+# of a header that is a list: each is asked for, and callers choose how many they send
+_MOST_MEMBERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> Compile
     limits: list[CompiledLimit] = []
     for index, rule in enumerate(policy.rules):
         try:
-            rules.append(compile_rule(rule, lists))
+            rules.append(compile_rule(rule, lists, rejects=policy.action == "reject"))
         except BadRule as exc:
             raise BadRule(str(exc), ("rules", index, *exc.path)) from None
     for index, limit in enumerate(policy.limits):
@@ -80,8 +82,8 @@ def _apart(limit: CompiledLimit, others: Sequence[CompiledLimit], index: int) ->
     return replace(limit, where=f"{limit.where}{index + 1}:")
 
 
-def compile_rule(rule: Rule, lists: NetworkLists) -> CompiledRule:
-    """Raises BadRule."""
+def compile_rule(rule: Rule, lists: NetworkLists, *, rejects: bool = False) -> CompiledRule:
+    """`rejects`: whether the rule is of a policy that rejects. Raises BadRule."""
     kind, setting = rule.kind, getattr(rule, rule.kind)
     if isinstance(setting, bool):
         return CompiledRule(kind, lambda facts: facts.authenticated is setting,
@@ -92,7 +94,7 @@ def compile_rule(rule: Rule, lists: NetworkLists) -> CompiledRule:
         return CompiledRule(kind, _address(setting, lists), lambda facts: facts.ip or "no address")
     if isinstance(setting, Schedule):
         return _time(setting)
-    return _compared(kind, setting)
+    return _compared(kind, setting, rejects=rejects)
 
 
 def _when(text: str) -> CompiledRule:
@@ -109,14 +111,36 @@ def _when(text: str) -> CompiledRule:
     return CompiledRule(f"when {text[:_MAX_SHOWN]}", holds, saw)
 
 
-def _compared(kind: str, setting: Comparison) -> CompiledRule:
+def _compared(kind: str, setting: Comparison, *, rejects: bool) -> CompiledRule:
     label, values, texts = _source(kind, setting)
     try:
-        test = compile_comparison(setting, texts=texts)
+        test = _listed(setting, rejects=rejects) if kind == "header" else compile_comparison(setting, texts=texts)
     except BadPattern as exc:
         raise BadRule(str(exc), (kind, "matches")) from None
     return CompiledRule(label, _direct(kind, setting) or (lambda facts: test(values(facts))),
                         lambda facts: ", ".join(shown(value, _MAX_SHOWN) for value in values(facts)) or "nothing")
+
+
+def _listed(setting: Comparison, *, rejects: bool) -> Test:
+    """Of a header, which may be a list: members are looked at beside the whole where that is the safe side, so that
+    nobody gets past a rule by sending a header twice. Raises BadPattern."""
+    says = compile_comparison(setting, texts=True, names=SAYING)
+    denies = compile_comparison(setting, texts=True, names=DENYING)
+
+    def holds(whole: Sequence[str]) -> bool:
+        several = _with_members(whole)
+        return says(several if rejects else whole) and denies(whole if rejects else several)
+    return holds
+
+
+def _with_members(whole: Sequence[str]) -> Sequence[str]:
+    """A header's value, and what stands between its commas (RFC 9110, 5.6.1). Raises Undecided."""
+    if not whole or "," not in whole[0]:
+        return whole
+    [value] = whole
+    if value.count(",") > _MOST_MEMBERS:
+        raise Undecided(f"a list of more than {_MOST_MEMBERS} members")
+    return [value, *filter(None, map(str.strip, value.split(",")))]
 
 
 def _direct(kind: str, setting: Comparison) -> Predicate | None:

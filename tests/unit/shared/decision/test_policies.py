@@ -142,6 +142,36 @@ def test_expression_without_a_value_counts_on_the_safe_side() -> None:
     assert ruling([reject(rules=[*unknown, {"role": {"is_not": "reader"}}])]).reason is Reason.OK
 
 
+TWICE = [
+    # what is asked of the header, what is sent, whether it holds in a policy that rejects, and in one that accepts
+    ({"is": "admin"}, "admin", True, True), ({"is": "admin"}, "admin, admin", True, False),
+    ({"is": "admin"}, "guest,\tadmin ,", True, False), ({"is": "admin"}, "guest, user", False, False),
+    ({"is": "admin, guest"}, "admin, guest", True, True), ({"is": "admin"}, "administrator", False, False),
+    ({"in": ["admin", "owner"]}, "guest, owner", True, False), ({"starts_with": "adm"}, "guest, admin", True, False),
+    ({"matches": "^admin$"}, "guest, admin", True, False), ({">": 5}, "1, 7", True, False),
+    ({"is_not": "guest"}, "guest", False, False), ({"is_not": "guest"}, "guest, guest", True, False),
+    ({"is_not": "guest"}, "admin, guest", True, False), ({"not_in": ["guest"]}, "guest, guest", True, False),
+    ({"not_in": ["guest"]}, "admin, owner", True, True), ({"is_not": "a, b"}, "a, b", False, False),
+    ({"exists": True}, "a, b", True, True), ({"is": ""}, "a,,b", False, False),
+    ({"starts_with": "adm", "is_not": "admin"}, "admin, admin", True, False)]
+
+
+@pytest.mark.parametrize(("asked", "sent", "rejects", "accepts"), TWICE, ids=[str(row[:2]) for row in TWICE])
+def test_nobody_gets_past_a_rule_by_sending_a_header_twice(
+        asked: dict[str, Any], sent: str, rejects: bool, accepts: bool) -> None:
+    rules = [{"header": {"name": "x-role", **asked}}]
+    rejected = ruling([reject(rules=rules)], headers={"x-role": sent}).reason
+    assert (rejected is Reason.ACCESS_REJECTED) is rejects
+    accepted = ruling([accept(rules=rules)], auth="deny", headers={"x-role": sent}).reason
+    assert (accepted is Reason.OK) is accepts
+
+
+def test_list_that_is_too_long_to_look_at_counts_on_the_safe_side() -> None:
+    rules, sent = [{"header": {"name": "x-role", "starts_with": "adm"}}], {"x-role": "a," * 5_000}
+    assert ruling([reject(rules=rules)], headers=sent).reason is Reason.ACCESS_REJECTED
+    assert ruling([accept(rules=rules)], auth="deny", headers=sent).reason is Reason.ACCESS_REJECTED
+
+
 LARGE = [{"when": "has(body.amount) && body.amount > 5"}]
 
 

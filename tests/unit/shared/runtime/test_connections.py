@@ -12,7 +12,9 @@ from aiohttp import web
 from shared.errors import MessageUnreadable
 from shared.names import actions
 from shared.runtime.connections import AppRunner, Connection, Server
+from shared.runtime.health import Health, HealthServer
 from shared.telemetry.logs import JsonLines
+from shared.telemetry.metrics import Metrics
 
 SECRET = "c2lnbmF0dXJlc2VjcmV0"
 ASKED = b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n"
@@ -136,3 +138,13 @@ async def test_each_is_counted_once(lines: io.StringIO) -> None:
         await say(runner.addresses[0][1], message)
     await runner.cleanup()
     assert len(counted) == len(UNREADABLE)
+
+
+async def test_servers_of_health_say_no_more(lines: io.StringIO) -> None:
+    server = HealthServer(Health("policy", Metrics()), "127.0.0.1", 0)
+    await server.start()
+    assert server._runner is not None
+    status, headers, body = await say(server._runner.addresses[0][1], UNREADABLE["nul"])
+    await server.stop()
+    assert (status.split(" ")[1], headers["Server"], json.loads(body)["code"]) == ("400", "weir", "input-invalid")
+    assert SECRET not in lines.getvalue() + body.decode()
