@@ -42,7 +42,10 @@ class Request:
             raise ValueError("a redirect leads away from HTTP")
         same = url.origin() == self.url.origin()
         headers = {name: value for name, value in self.headers.items() if same or name.lower() in _HARMLESS}
-        if status in (307, 308) or self.method in ("GET", "HEAD"):
+        # a DELETE or a PUT that became a GET would be told as done
+        becomes_get = self.method not in ("GET", "HEAD") if status == 303 else (
+            self.method == "POST" and status in (301, 302))
+        if not becomes_get:
             return replace(self, url=url, headers=headers)
         kept = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
         return replace(self, method="GET", url=url, headers=kept, body=None)

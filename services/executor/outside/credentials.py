@@ -26,7 +26,7 @@ from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
 from shared.contracts.token import topic_digest
-from shared.errors import UpstreamFailed, WorkflowFailed
+from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
 
 _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
@@ -121,8 +121,11 @@ class Credentials:
             headers={"content-type": _FORM, "accept": "application/json",
                      # both as in a form (RFC 6749, 2.3.1): a colon in the id would be taken for the end of it
                      "authorization": _basic(quote_plus(members["client_id"]), quote_plus(members["client_secret"]))})
-        async with asyncio.timeout(_TOKEN_TIMEOUT_S):
-            response = await self._http.exchange(request, 0, _MAX_TOKEN_BYTES)
+        try:
+            async with asyncio.timeout(_TOKEN_TIMEOUT_S):
+                response = await self._http.exchange(request, 0, _MAX_TOKEN_BYTES)
+        except TimeoutError:
+            raise TimedOut(f"the token endpoint did not answer within {_TOKEN_TIMEOUT_S:g} s") from None
         try:
             doc = json_of(response.body, response.charset)
         except ValueError:

@@ -1,5 +1,6 @@
 """Credentials at work, against real HTTP."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,10 +14,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from services.executor.outside import credentials
 from services.executor.retries import retry_after_ms
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
+from shared.errors import TimedOut
 from tests.unit.services.executor.test_walk import body_of, error_of, reply
 
 KEY = secrets.token_urlsafe(32)
@@ -32,6 +35,7 @@ class Outside:
     given_up: set[str] = field(default_factory=set)
     expires_in: float = 300
     token_status: int = 200
+    token_pause_s: float = 0
     token_requests: list[Any] = field(default_factory=list)
 
 
@@ -48,6 +52,7 @@ async def outside() -> AsyncIterator[Outside]:
 
     async def token(request: web.Request) -> web.Response:
         found.tokens += 1
+        await asyncio.sleep(found.token_pause_s)
         found.token_requests.append((request.headers["authorization"], dict(await request.post())))
         return web.json_response({"access_token": f"t{found.tokens}", "expires_in": found.expires_in},
                                  status=found.token_status, headers={"Retry-After": "7"})
@@ -106,6 +111,15 @@ async def test_oauth2_token_is_fetched_once_and_kept(outside: Outside) -> None:
     authorization, form = outside.token_requests[0]
     assert base64.b64decode(authorization.removeprefix("Basic ")) == b"weir:s"
     assert form == {"grant_type": "client_credentials", "scope": "read"}
+
+
+async def test_token_endpoint_that_hangs_is_named_with_its_own_time(outside: Outside,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_TOKEN_TIMEOUT_S", 0.05)
+    outside.token_pause_s = 1
+    error = await error_of(call(outside), reply(), sealed=oauth2(outside))
+    assert isinstance(error, TimedOut)
+    assert str(error) == "the token endpoint did not answer within 0.05 s"
 
 
 async def test_oauth2_proof_of_the_client_is_as_in_a_form(outside: Outside) -> None:

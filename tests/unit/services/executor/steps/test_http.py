@@ -140,7 +140,9 @@ async def test_redirect_to_a_path_in_latin_1_is_followed_as_browsers_do(base: st
 
 
 @pytest.mark.parametrize(("status", "method", "arrives"), [
-    (302, "POST", "GET"), (303, "PUT", "GET"), (307, "POST", "POST"), (308, "PUT", "PUT"), (301, "GET", "GET")])
+    (302, "POST", "GET"), (303, "PUT", "GET"), (307, "POST", "POST"), (308, "PUT", "PUT"), (301, "GET", "GET"),
+    (301, "POST", "GET"), (301, "PUT", "PUT"), (302, "DELETE", "DELETE"), (302, "PATCH", "PATCH"),
+    (303, "DELETE", "GET")])
 async def test_redirects_are_followed(base: str, status: int, method: str, arrives: str) -> None:
     made = await echoed(f"{base}/go/{status}", method=method, query={"to": "/echo"}, body={"n": 1},
                         headers={"Authorization": "mine"})
