@@ -39,6 +39,14 @@ CASES = [
      "`getHours` cannot take \"Mars/Crater\": Invalid timezone"),
     (POLICY + "    rules:\n      - when: now > timestamp('tomorrow')\n", "rule", (5, 9), "`timestamp` cannot take"),
     (POLICY + "    rules:\n      - when: now - now > duration('an hour')\n", "rule", (5, 9), "`duration` cannot take"),
+    (POLICY + "    rules:\n      - when: 'false'\n", "never", (5, 9), "it is false for every call"),
+    (POLICY + "    rules:\n      - when: '\"now\" == \"then\"'\n", "never", (5, 9), "false for every call"),
+    (POLICY + "    rules:\n      - when: 1/0 == 1\n", "never", (5, 9), "divide by zero"),
+    (POLICY + "    rules:\n      - authenticated: true\n      - size: {'>': 1}\n      - authenticated: false\n",
+     "never", (7, 9), "asks for the opposite"),
+    (POLICY + "    rules:\n      - client: {is: a, is_not: a}\n", "never", (5, 9), "all that it asks for it excludes"),
+    (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
+    (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
@@ -192,7 +200,11 @@ policies:
       - role: [reader]
       - ip: {not_in: [office, 192.0.2.1]}
       - header: {name: x-a, "<": 5}
-      - body: {at: /a, is: true}
+      - body: {at: /a, is: true, is_not: 1}
+      - query: {name: a, in: [b, c], not_in: [c, d]}
+      - when: 'true'
+      - authenticated: true
+      - authenticated: true
       - time: {zone: Europe/Berlin, days: [mon], from: "22:00", to: "06:00"}
       - when: size > 3
   - name: all
