@@ -56,6 +56,11 @@ class Demand(Struct, frozen=True, array_like=True):
         """Whether calls are let in one after the other, so that nothing can be left."""
         return self.kind is Kind.BUCKET and not self.extra
 
+    @property
+    def most(self) -> int:
+        """What is left while nobody has called: of a bucket its size, which may be far from what a window lets in."""
+        return self.extra if self.kind is Kind.BUCKET and self.extra else self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledLimit:

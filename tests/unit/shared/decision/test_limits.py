@@ -175,6 +175,31 @@ def test_headers_show_the_tightest_window_and_name_all() -> None:
                                      "RateLimit": '"minute";r=4;t=60'}
 
 
+DAY = {"name": "day", "limit": 10, "per": "day"}
+
+
+@pytest.mark.parametrize(("limits", "bodies", "shown"), [
+    # of a bucket its size counts, be it less than a window lets in or more
+    ([{"name": "burst", "limit": 600, "per": "minute", "burst": 20}, DAY], [1], '"day";r=9;t=86400'),
+    ([{"name": "burst", "limit": 6, "per": "hour", "burst": 50}, DAY], [20], '"burst";r=30;t=1'),
+    # of a smooth limit nothing is ever left
+    ([{"name": "even", "limit": 600, "per": "minute", "smooth": True}, DAY], [1], '"day";r=9;t=86400'),
+    ([{"name": "even", "limit": 600, "per": "minute", "smooth": True}], [1], '"even";r=0;t=1'),
+    # whichever refuses is shown, though more is left of it
+    ([{"name": "hour", "limit": 10, "per": "hour", "cost": "size"}, {"name": "minute", "limit": 9, "per": "minute"}],
+     [1, 1, 1, 9], '"hour";r=7;t=3780'),
+    ([{"name": "even", "limit": 60, "per": "minute", "smooth": True}, DAY], [1, 1], '"even";r=0;t=1'),
+    ([{"name": "once", "concurrent": 1}, DAY], [1, 1], '"day";r=9;t=86760')])
+def test_window_that_is_shown_is_the_one_to_look_at(
+        limits: list[dict[str, Any]], bodies: list[int], shown: str) -> None:
+    costs = [{"cost": "size", **one} if "burst" in one else one for one in limits]
+    found = calls(limited(*costs), *({"body": b"x" * size, "request_id": f"r{number}"}
+                                     for number, size in enumerate(bodies)))
+    decision, looked = found[-1]
+    assert looked.answer_headers["RateLimit"] == shown
+    assert decision.refusal is None or decision.refusal.headers["RateLimit"] == shown
+
+
 @pytest.mark.parametrize(("by", "ways", "ends"), [
     ("client", [{}, {"client_ip": "10.9.9.9"}, {"operation": "make-thing"}], [OK, SPENT, SPENT]),
     ("ip", [{}, {"client_ip": "10.9.9.9"}, {"token": None, "operation": "open"}], [OK, OK, SPENT]),
