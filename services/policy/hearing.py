@@ -12,6 +12,7 @@ from msgspec import Struct
 from shared.contracts.origin import Origin
 from shared.contracts.token import mark
 from shared.contracts.traceparent import TraceContext
+from shared.decision.amounts import Outcome
 from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.errors import WeirError
@@ -19,7 +20,7 @@ from shared.kafka.record import Record
 from shared.names import spans
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
-from shared.project.access.budgets import Kind
+from shared.project.access.budgets import Demand, Kind
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import failed
@@ -85,7 +86,7 @@ class Hearing(Struct, frozen=True, kw_only=True):
         metrics.hop_us.add(timing["policy-queue"], HOP, QUEUE, trace_id=trace_id)
         metrics.hop_us.add(timing["policy"], HOP, WORK, trace_id=trace_id)
         for demand, outcome in zip(case.demands, case.outcomes, strict=False):
-            if outcome.left * NEARLY < demand.limit and demand.kind is not Kind.ONCE:
+            if _nearly_spent(demand, outcome):
                 metrics.limits_near.inc(case.request.project, demand.name)
         for outcome_of_policy in case.observed:
             metrics.observed.inc(case.request.project, outcome_of_policy)
@@ -112,3 +113,10 @@ class Hearing(Struct, frozen=True, kw_only=True):
             if error is not None and error.status >= 500:
                 failed(self.span, error)
             self.span.end()
+
+
+def _nearly_spent(demand: Demand, outcome: Outcome) -> bool:
+    if demand.kind is Kind.ONCE:
+        return False
+    # of a smooth limit nothing is ever left: it is spent for whoever has to wait
+    return outcome.wait_ms > 0 if demand.smooth else outcome.left * NEARLY < demand.most

@@ -8,7 +8,7 @@ Used where the store is not: by replay with its virtual clock, by explain, and b
 
 A sliding window is counted in twenty parts, and a part counts until it has left the window as a whole: so no window,
 wherever it begins, ever holds more than its limit. A token bucket is one number, the time at which it is full again
-(GCRA, ITU-T I.371).
+(GCRA, ITU-T I.371). A smooth limit is the same number, and lets in when it is past: a cost of two takes twice as long.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,8 @@ class Amounts:
         if demand.kind is Kind.WINDOW:
             return _window(amount, demand, limit, now_ms)
         if demand.kind is Kind.BUCKET:
-            return _bucket(amount, demand, limit, self._part(demand.extra), now_us)
+            return (_smooth(amount, demand, limit, now_us) if demand.smooth
+                    else _bucket(amount, demand, limit, self._part(demand.extra), now_us))
         if demand.kind is Kind.PERIOD:
             reset = max(demand.extra - now_ms, 1)
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
@@ -197,3 +198,13 @@ def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int)
     if after <= size * each:
         return Outcome(left, reset, 0)
     return Outcome(left, reset, demand.width_ms if demand.cost > size else max(-(-(after - size * each) // 1000), 1))
+
+
+def _smooth(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
+    """A call is let in when nothing is ahead of it, and what it costs is how long the next one waits."""
+    each = _each_us(demand, limit)
+    ahead = max(amount.full_at_us - now_us, 0)
+    wait = -(-(ahead or demand.cost * each) // 1000)
+    if demand.cost == 0 or (ahead == 0 and demand.cost <= limit):
+        return Outcome(int(ahead == 0), wait, 0)
+    return Outcome(int(ahead == 0), wait, demand.width_ms if demand.cost > limit else wait)

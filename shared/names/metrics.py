@@ -59,8 +59,8 @@ OLDEST_SECONDS = Family("weir_oldest_record_seconds", "gauge",
 # what owners set
 OBSERVED = Family("weir_observed_outcomes", "counter", "What policies that only report would have done",
                   ("project", "outcome"))
-LIMITS_NEAR = Family("weir_limits_near", "counter", "Calls that left less than a tenth of a limit",
-                     ("project", "limit"))
+LIMITS_NEAR = Family("weir_limits_near", "counter",
+                     "Calls that left less than a tenth of a limit, or met a spent smooth one", ("project", "limit"))
 LIMITS_LOCAL = Family("weir_limits_local", "counter", "Calls whose limits were kept by one instance alone: no store")
 SIGNALS = Family("weir_signals", "gauge", "Signals in force: who is watched, throttled or blocked", ("action",))
 FINDINGS = Family("weir_findings", "counter", "Signals that detectors of abuse have given",

@@ -18,6 +18,7 @@ from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
 from shared.project.check_headers import check_headers
 from shared.project.check_limits import check_cost, check_limit_names
+from shared.project.check_rules import check_rule, check_together
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
 
@@ -47,6 +48,7 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
         yield from check_operations(policy.operations, names, source, path)
         yield from _methods(policy, operations, source, path)
         yield from _status(policy, source, path)
+        yield from check_together(policy, source, path)
         yield from _parts(policy, access, source, path)
 
 
@@ -64,7 +66,8 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
         place = (*path, "rules", index)
         problems = list(_compiles(partial(compile_rule, rule, lists), source, place))
         # of what does not compile nothing else is asked
-        yield from problems or _texts(rule.when or "", source, (*place, "when"))
+        problems = problems or list(_texts(rule.when or "", source, (*place, "when")))
+        yield from problems or check_rule(rule, source, place)
         yield from _roles(_named(rule.role), access, source, (*place, "role"))
     for index, limit in enumerate(policy.limits):
         place = (*path, "limits", index)

@@ -33,9 +33,13 @@ def check_limit_names(access: Access, source: Source) -> Iterator[Problem]:
 
 
 def check_cost(limit: Limit, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
-    """A cost that is the same for every call, and none. `path`: of the limit, which compiles."""
-    if isinstance(limit.cost, str):
-        try:
-            constant_cost(limit.cost)
-        except BadCel as exc:
-            yield source.problem((*path, "cost"), "rule", str(exc))
+    """A cost that is the same for every call, and none, or never let in. `path`: of the limit, which compiles."""
+    most = limit.burst or limit.limit
+    try:
+        cost = limit.cost if isinstance(limit.cost, int) else constant_cost(limit.cost)
+    except BadCel as exc:
+        yield source.problem((*path, "cost"), "rule", str(exc))
+        return
+    if cost is not None and most is not None and cost > most:
+        what = "the bucket holds" if limit.burst else "the limit is"
+        yield source.problem((*path, "cost"), "never", f"no call is ever let in: each costs {cost}, and {what} {most}")

@@ -33,9 +33,10 @@ def counters(store: Store, **more: Any) -> Counters:
 def some_demand(name: str, chance: random.Random, now_ms: int) -> Demand:
     kind = chance.choice([kind for kind in Kind if kind is not Kind.ALLOWANCE])
     width = chance.choice([40, 100, 1000])
-    extra = {Kind.BUCKET: 3, Kind.PERIOD: now_ms + 5000, Kind.ONCE: now_ms + 60_000}.get(kind, 0)
+    size = chance.choice([0, 3])
+    extra = {Kind.BUCKET: size, Kind.PERIOD: now_ms + 5000, Kind.ONCE: now_ms + 60_000}.get(kind, 0)
     limit = 1 if kind is Kind.ONCE else chance.randint(1, 12)
-    return Demand(f"weir:test:{name}:{kind}-{width}-{limit}", kind, limit, width, extra, chance.randint(0, 3),
+    return Demand(f"weir:test:{name}:{kind}-{width}-{limit}-{size}", kind, limit, width, extra, chance.randint(0, 3),
                   chance.random() < 0.7, "n")
 
 

@@ -62,9 +62,19 @@ def _note_headers(headers: dict[str, str], windows: Sequence[tuple[Demand, Outco
         demand, outcome = windows[0]
         headers["RateLimit-Policy"] = _policy(demand.name, demand.limit, demand.width_ms)
     else:
-        demand, outcome = min(windows, key=lambda pair: (pair[1].left / pair[0].limit, -pair[0].width_ms))
+        demand, outcome = _shown(windows)
         headers["RateLimit-Policy"] = ", ".join([_policy(one.name, one.limit, one.width_ms) for one, _ in windows])
     headers["RateLimit"] = f'"{demand.name}";r={outcome.left};t={_seconds(outcome.wait_ms or outcome.reset_ms)}'
+
+
+def _shown(windows: Sequence[tuple[Demand, Outcome]]) -> tuple[Demand, Outcome]:
+    """The window that keeps the caller waiting; where none does, the tightest."""
+    longest = max(windows, key=lambda pair: pair[1].wait_ms)
+    if longest[1].wait_ms:
+        return longest
+    # of a smooth one nothing is ever left, however seldom somebody calls
+    telling = [pair for pair in windows if not pair[0].smooth] or windows
+    return min(telling, key=lambda pair: (pair[1].left / pair[0].most, -pair[0].width_ms))
 
 
 @lru_cache(maxsize=1_000)

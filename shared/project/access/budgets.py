@@ -35,7 +35,7 @@ class Kind(IntEnum):
 
 
 class Demand(Struct, frozen=True, array_like=True):
-    """What a call would take. `extra`: size of a bucket; end of a period or of ONCE, in unix ms.
+    """What a call would take. `extra`: size of a bucket, 0 of a smooth one; end of a period or of ONCE, in unix ms.
 
     Of an ALLOWANCE, `width_ms` is the calls a minute that go on when it is spent, and `key` names a hash and, after a
     bar, its field. What is spent is counted when the work is done, so that nothing is taken; `cost` is the least that
@@ -50,6 +50,16 @@ class Demand(Struct, frozen=True, array_like=True):
     cost: int
     enforced: bool
     name: str
+
+    @property
+    def smooth(self) -> bool:
+        """Whether calls are let in one after the other, so that nothing can be left."""
+        return self.kind is Kind.BUCKET and not self.extra
+
+    @property
+    def most(self) -> int:
+        """What is left while nobody has called: of a bucket its size, which may be far from what a window lets in."""
+        return self.extra if self.kind is Kind.BUCKET and self.extra else self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ class CompiledLimit:
             start_ms, extra = self.period(facts.now_ms)
             key, width_ms = f"{key}:{start_ms}", extra - start_ms
         elif self.limit.per is not None:
-            width_ms, extra = PER_MS[self.limit.per], self.limit.burst or 1
+            width_ms, extra = PER_MS[self.limit.per], self.limit.burst or 0
         return Demand(key, self.kind, limit, width_ms, extra, self.cost(facts), self.enforced, self.name)
 
 

@@ -70,6 +70,19 @@ def compile_condition(text: str) -> Callable[[Facts], bool]:
     return holds
 
 
+def constant_condition(text: str) -> bool | None:
+    """What holds for every call; None where that depends on the call.
+
+    Asked when a project is validated, as `check_texts` is. Raises BadCel when it is neither true nor false.
+    """
+    if _reads(text):
+        return None
+    try:
+        return compile_condition(text)(_NOBODY)
+    except Undecided as exc:
+        raise BadCel(str(exc)) from None
+
+
 def compile_cost(text: str) -> Callable[[Facts], int]:
     """A cost; what it returns raises Undecided, and is never below zero. Raises BadCel."""
     evaluate = _cost(text)

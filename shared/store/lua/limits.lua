@@ -2,7 +2,7 @@
 -- shared/decision/amounts.py is the same in Python; a test runs both side by side.
 -- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced, name], ...]], ...]
 -- ARGV[2]: 1 to take, 0 only to look.
--- Kinds: 1 sliding window, 2 token bucket (extra: its size), 3 calendar period (extra: its end, unix ms), 4 concurrent,
+-- Kinds: 1 sliding window, 2 token bucket (extra: its size, 0: smooth, one call after the other), 3 calendar period (extra: its end, unix ms), 4 concurrent,
 -- 5 once (by one request until extra, unix ms), 6 allowance (key: hash|field, width: calls a minute once it is spent,
 -- extra: its end, unix ms); what is spent of it is counted by ledger.lua.
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
@@ -80,8 +80,16 @@ make[2] = function()
     return {key = key, full_at = tonumber(call('GET', key) or 0), changed = false}
   end
 
+  -- a call is let in when nothing is ahead of it, and what it costs is how long the next one waits
+  local function look_smooth(ahead, each, limit, width, cost)
+    local wait = ceil(ahead / 1000)
+    if ahead == 0 then wait = ceil(cost * each / 1000) end
+    return cost == 0 or (ahead == 0 and cost <= limit), ahead == 0 and 1 or 0, wait, cost > limit and width or wait
+  end
+
   local function look(known, limit, width, size, cost)
     local each, full_at = ceil(width * 1000 / limit), max(known.full_at, now_us)
+    if size == 0 then return look_smooth(full_at - now_us, each, limit, width, cost) end
     local after = full_at + cost * each
     local left = floor((size * each - (full_at - now_us)) / each)
     local wait = ceil((after - now_us - size * each) / 1000)

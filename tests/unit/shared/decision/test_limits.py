@@ -1,6 +1,6 @@
 """Limits: what is admitted, what the answer says, and that no window ever holds more than its limit."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -64,6 +64,14 @@ def test_no_window_of_a_bucket_admits_more_than_its_size_and_what_flows_in(
 
 
 @given(TRAFFIC, SHARE, st.integers(1, 12))
+def test_smooth_limit_lets_in_one_call_after_the_other_and_a_cost_of_two_is_twice_as_long(
+        traffic: list[tuple[int, int]], share: int, limit: int) -> None:
+    let_in = [(time, cost) for time, cost in admitted(Kind.BUCKET, traffic, share, limit, 0) if cost]
+    for (start, cost), (end, _) in pairwise(let_in):
+        assert end - start >= cost * SECOND / part(limit, share)
+
+
+@given(TRAFFIC, SHARE, st.integers(1, 12))
 def test_no_more_calls_than_the_limit_are_ever_under_way_at_the_same_time(
         traffic: list[tuple[int, int]], share: int, limit: int) -> None:
     amounts, under_way, time = Amounts(share), dict[str, int](), NOW * 1000
@@ -83,11 +91,11 @@ def test_no_more_calls_than_the_limit_are_ever_under_way_at_the_same_time(
 
 @given(TRAFFIC, st.integers(1, 12))
 def test_whoever_waits_as_long_as_told_is_let_in(traffic: list[tuple[int, int]], limit: int) -> None:
-    for kind in (Kind.WINDOW, Kind.BUCKET):
+    for kind, size, dearest in ((Kind.WINDOW, 0, 1), (Kind.BUCKET, 1, 1), (Kind.BUCKET, 0, limit)):
         amounts, time = Amounts(), NOW * 1000
         for gap, cost in traffic:
             time += gap
-            ask = [Ask("r", 0, [demand(kind, limit, cost=min(cost, 1))])]
+            ask = [Ask("r", 0, [demand(kind, limit, extra=size, cost=min(cost, dearest))])]
             wait_ms = amounts.spend(ask, time)[0][0].wait_ms
             if wait_ms:
                 time += wait_ms * 1000
@@ -167,6 +175,31 @@ def test_headers_show_the_tightest_window_and_name_all() -> None:
                                      "RateLimit": '"minute";r=4;t=60'}
 
 
+DAY = {"name": "day", "limit": 10, "per": "day"}
+
+
+@pytest.mark.parametrize(("limits", "bodies", "shown"), [
+    # of a bucket its size counts, be it less than a window lets in or more
+    ([{"name": "burst", "limit": 600, "per": "minute", "burst": 20}, DAY], [1], '"day";r=9;t=86400'),
+    ([{"name": "burst", "limit": 6, "per": "hour", "burst": 50}, DAY], [20], '"burst";r=30;t=1'),
+    # of a smooth limit nothing is ever left
+    ([{"name": "even", "limit": 600, "per": "minute", "smooth": True}, DAY], [1], '"day";r=9;t=86400'),
+    ([{"name": "even", "limit": 600, "per": "minute", "smooth": True}], [1], '"even";r=0;t=1'),
+    # whichever refuses is shown, though more is left of it
+    ([{"name": "hour", "limit": 10, "per": "hour", "cost": "size"}, {"name": "minute", "limit": 9, "per": "minute"}],
+     [1, 1, 1, 9], '"hour";r=7;t=3780'),
+    ([{"name": "even", "limit": 60, "per": "minute", "smooth": True}, DAY], [1, 1], '"even";r=0;t=1'),
+    ([{"name": "once", "concurrent": 1}, DAY], [1, 1], '"day";r=9;t=86760')])
+def test_window_that_is_shown_is_the_one_to_look_at(
+        limits: list[dict[str, Any]], bodies: list[int], shown: str) -> None:
+    costs = [{"cost": "size", **one} if "burst" in one else one for one in limits]
+    found = calls(limited(*costs), *({"body": b"x" * size, "request_id": f"r{number}"}
+                                     for number, size in enumerate(bodies)))
+    decision, looked = found[-1]
+    assert looked.answer_headers["RateLimit"] == shown
+    assert decision.refusal is None or decision.refusal.headers["RateLimit"] == shown
+
+
 @pytest.mark.parametrize(("by", "ways", "ends"), [
     ("client", [{}, {"client_ip": "10.9.9.9"}, {"operation": "make-thing"}], [OK, SPENT, SPENT]),
     ("ip", [{}, {"client_ip": "10.9.9.9"}, {"token": None, "operation": "open"}], [OK, OK, SPENT]),
@@ -200,6 +233,14 @@ def test_bucket_takes_a_burst_and_smooth_takes_none() -> None:
     assert reasons(limited(burst), *ways) == [OK, OK, OK, SPENT, OK, SPENT]
     smooth = {"limit": 60, "per": "minute", "smooth": True}
     assert reasons(limited(smooth), *ways) == [OK, SPENT, SPENT, SPENT, OK, SPENT]
+
+
+def test_dear_call_of_a_smooth_limit_is_let_in_and_the_next_one_waits_as_long_as_it_costs() -> None:
+    smooth = limited({"limit": 60, "per": "minute", "smooth": True, "cost": "size"})
+    times = [(0, 5), (4_999, 1), (5_000, 2), (6_999, 1), (7_000, 61), (7_000, 1)]
+    found = calls(smooth, *({"now_ms": NOW + time, "body": b"x" * cost} for time, cost in times))
+    assert [decision.reason for decision, _ in found] == [OK, SPENT, OK, SPENT, SPENT, OK]
+    assert [looked.answer_headers["RateLimit"] for _, looked in found[:2]] == ['"fair";r=0;t=5', '"fair";r=0;t=1']
 
 
 def test_calendar_quota_begins_anew_at_midnight_of_its_zone() -> None:

@@ -39,6 +39,14 @@ CASES = [
      "`getHours` cannot take \"Mars/Crater\": Invalid timezone"),
     (POLICY + "    rules:\n      - when: now > timestamp('tomorrow')\n", "rule", (5, 9), "`timestamp` cannot take"),
     (POLICY + "    rules:\n      - when: now - now > duration('an hour')\n", "rule", (5, 9), "`duration` cannot take"),
+    (POLICY + "    rules:\n      - when: 'false'\n", "never", (5, 9), "it is false for every call"),
+    (POLICY + "    rules:\n      - when: '\"now\" == \"then\"'\n", "never", (5, 9), "false for every call"),
+    (POLICY + "    rules:\n      - when: 1/0 == 1\n", "never", (5, 9), "divide by zero"),
+    (POLICY + "    rules:\n      - authenticated: true\n      - size: {'>': 1}\n      - authenticated: false\n",
+     "never", (7, 9), "asks for the opposite"),
+    (POLICY + "    rules:\n      - client: {is: a, is_not: a}\n", "never", (5, 9), "all that it asks for it excludes"),
+    (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
+    (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
@@ -67,6 +75,10 @@ CASES = [
     (LIMIT + "5, per: minute, cost: 9223372036854775807+1}]\n", "rule", (4, 38), "overflow"),
     (LIMIT + "5, per: minute, cost: \"'size' == 'x' ? -5 : -4\"}]\n", "rule", (4, 38), "and this one is -4"),
     (LIMIT + "5, per: minute, cost: size('abc') - 6}]\n", "rule", (4, 38), "and this one is -3"),
+    (LIMIT + "5, per: minute, cost: 6}]\n", "never", (4, 38), "each costs 6, and the limit is 5"),
+    (LIMIT + "5, per: minute, cost: 2 * 3}]\n", "never", (4, 38), "each costs 6, and the limit is 5"),
+    (LIMIT + "5, per: minute, burst: 2, cost: 3}]\n", "never", (4, 48), "each costs 3, and the bucket holds 2"),
+    (LIMIT + "5, per: minute, smooth: true, cost: 6}]\n", "never", (4, 52), "no call is ever let in"),
     (LIMIT + "5, per: minute, cost: size + 1.5}]\n", "rule", (4, 38), "no matching overload"),
     (LIMIT + "5, per: minute, cost: \"now.getDate('Mars/Crater')\"}]\n", "rule", (4, 38), "Invalid timezone"),
     (LIMIT + "5, per: day, calendar: Mars/Crater}]\n", "rule", (4, 35), "no time zone"),
@@ -192,7 +204,11 @@ policies:
       - role: [reader]
       - ip: {not_in: [office, 192.0.2.1]}
       - header: {name: x-a, "<": 5}
-      - body: {at: /a, is: true}
+      - body: {at: /a, is: true, is_not: 1}
+      - query: {name: a, in: [b, c], not_in: [c, d]}
+      - when: 'true'
+      - authenticated: true
+      - authenticated: true
       - time: {zone: Europe/Berlin, days: [mon], from: "22:00", to: "06:00"}
       - when: size > 3
   - name: all

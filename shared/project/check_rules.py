@@ -1,0 +1,59 @@
+"""Rules that hold for no call, whatever it is.
+
+In:    policies, their places.
+Out:   problems with their places.
+Never: rules that do not compile.
+
+Asked when a project is validated: versions in force may have been there before the questions.
+"""
+
+import re
+from collections.abc import Iterator
+
+from shared.project.access.cel import BadCel, constant_condition
+from shared.project.access.policies import Comparison, Policy, Rule
+from shared.project.places import Key, Problem, Source
+
+# RFC 9110, 5.6.2
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_together(policy: Policy, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    """Rules of a policy that exclude each other; the later one is told."""
+    wanted: bool | None = None
+    for index, rule in enumerate(policy.rules):
+        if rule.authenticated is None:
+            continue
+        if wanted is not None and rule.authenticated is not wanted:
+            yield source.problem((*path, "rules", index, "authenticated"), "never", "this can never hold: a rule "
+                                 "before it asks for the opposite, and all have to hold")
+        wanted = rule.authenticated
+
+
+def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    """What is wrong with a rule that compiles. `path`: of the rule."""
+    if rule.when is not None:
+        try:
+            constant = constant_condition(rule.when)
+        except BadCel as exc:
+            yield source.problem((*path, "when"), "never", str(exc))
+        else:
+            if constant is False:
+                yield source.problem((*path, "when"), "never", "this can never hold: it is false for every call")
+    if rule.header is not None and not _HEADER.fullmatch(rule.header.name):
+        yield source.problem((*path, "header", "name"), "never", f"no header is called {rule.header.name!r}")
+    setting = getattr(rule, rule.kind)
+    if isinstance(setting, Comparison) and _excludes_itself(setting):
+        yield source.problem((*path, rule.kind), "never", "this can never hold: all that it asks for it excludes")
+
+
+def _excludes_itself(comparison: Comparison) -> bool:
+    """Of several values one has to be among those that are asked for, and none among the others."""
+    excluded = {*map(_key, comparison.not_in or ()), *([] if comparison.is_not is None else [_key(comparison.is_not)])}
+    wanted = [comparison.in_ or (), () if comparison.is_ is None else (comparison.is_,)]
+    return any(values and {_key(value) for value in values} <= excluded for values in wanted)
+
+
+def _key(value: bool | int | float | str) -> tuple[bool, bool | int | float | str]:
+    # in Python true is 1
+    return isinstance(value, bool), value

@@ -1,0 +1,34 @@
+"""What a call leaves behind in the metrics."""
+
+from typing import Any
+
+import pytest
+
+from services.policy.hearing import Hearing
+from shared.contracts.traceparent import TraceContext
+from shared.decision.amounts import Amounts
+from shared.decision.decide import decide
+from shared.names.metrics import LIMITS_NEAR
+from shared.telemetry.metrics import Metrics
+from tests.support.calls import book, case
+from tests.support.fakes import FakeRecord
+
+WINDOW, BUCKET = {"limit": 10, "per": "minute"}, {"limit": 600, "per": "minute", "burst": 20}
+SMOOTH = {"limit": 60, "per": "minute", "smooth": True}
+
+
+@pytest.mark.parametrize(("limit", "calls", "near"), [
+    (WINDOW, 9, 0), (WINDOW, 10, 1), (BUCKET, 18, 0), (BUCKET, 19, 1), (SMOOTH, 1, 0), (SMOOTH, 3, 2),
+    ({"concurrent": 10}, 10, 1)])
+def test_limit_is_nearly_spent_when_less_than_a_tenth_is_left_and_a_smooth_one_when_it_refuses(
+        limit: dict[str, Any], calls: int, near: int) -> None:
+    known, amounts, metrics = book([{"name": "fair", "action": "accept", "limits": [limit]}]), Amounts(), Metrics()
+    for number in range(calls):
+        looked = case(known, request_id=str(number))
+        decide(looked, amounts)
+        heard = Hearing(
+            case=looked, record=FakeRecord(), source="edge", request_id=str(number), trace=TraceContext("", "", False),
+            started_us=0, timing={"policy-queue": 0, "policy": 0}, span=None, deciding=None)
+        heard.measure(metrics)
+    told = metrics.registry.get_sample_value(f"{LIMITS_NEAR.name}_total", {"project": "p", "limit": "fair"})
+    assert (told or 0) == near
