@@ -16,6 +16,7 @@ from shared.project.expressions import (
     compile_condition,
     compile_value,
     expressions_in,
+    is_one_expression,
     names_read,
 )
 from shared.project.model import Operation, Schema, Workflow
@@ -44,8 +45,10 @@ _NAMES = frozenset({*SCOPE, "undefined"})
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps: `loop` and `apart` say what may end what; `given`: what calls give;
-    `replies`: whether somebody waits for a reply.
+    """What stands around a list of steps; `given`: what calls give; `replies`: whether somebody waits for a reply.
+
+    What may end what: `loop`: there is a loop to end; `apart`: steps run beside the workflow's other ones; `beside`:
+    passes of the nearest loop run beside this one.
     """
 
     source: Source
@@ -56,6 +59,7 @@ class _Around:
     replies: bool
     loop: bool = False
     apart: bool = False
+    beside: bool = False
 
 
 def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Sequence[Operation], known: set[str],
@@ -108,7 +112,8 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
             yield from _script(step.settings, here, around.source)
         for block in step.blocks():
             inner = replace(around, loop=block.loop or (around.loop and not block.apart),
-                            apart=around.apart or block.apart)
+                            apart=around.apart or block.apart,
+                            beside=block.apart or (around.beside and not block.loop))
             inside = set(done)
             yield from _block(block.steps, (*here, *block.path), inner, inside)
             if not block.own:
@@ -122,7 +127,8 @@ def _leap(step: Step, path: Path, around: _Around) -> Iterator[Problem]:
     settings = step.settings
     if isinstance(settings, BreakSettings | ContinueSettings) and not around.loop:
         yield around.source.problem((*path, step.kind), "misplaced", f"`{step.kind}` stands in no loop")
-    elif around.apart and isinstance(settings, ReplySettings | StopSettings | BreakSettings):
+    elif (around.beside if isinstance(settings, BreakSettings)
+          else around.apart and isinstance(settings, ReplySettings | StopSettings)):
         yield around.source.problem(
             (*path, step.kind), "misplaced", f"`{step.kind}` inside steps that run beside others would end those too; "
             "let them finish and decide after them")
@@ -202,9 +208,22 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
         yield around.source.problem(place, "expression",
                                     f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
         return
+    if is_condition and "{%" in str(value) and not is_one_expression(str(value)):
+        yield around.source.problem(place, "expression", _one_expression(str(value)))
     for text in expressions_in(value) or ([str(value)] if is_condition else []):
         for code, message in _reads(names_read(text), around, done):
             yield around.source.problem(place, code, message)
+
+
+def _one_expression(text: str) -> str:
+    """What to write instead of a text with expressions inside, where an expression is asked for."""
+    meant = " ".join(text.replace("{%", " ").replace("%}", " ").split())
+    try:
+        compile_condition(meant)
+    except BadExpression:
+        meant = "..."
+    return ("what stands outside of {% %} makes a text of this, and a text holds whatever it says; write one "
+            f"expression: {{% {meant[:200]} %}}")
 
 
 def _reads(read: Mapping[str, Any], around: _Around, done: set[str]) -> Iterator[tuple[str, str]]:

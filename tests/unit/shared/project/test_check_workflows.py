@@ -38,6 +38,9 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (PARALLEL % "{ id: r, break: }", "misplaced", (6, 22), "in no loop"),
     (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % "{ id: r, break: }", "misplaced", (7, 20),
      "beside"),
+    (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % (
+        "{ id: b, branch: { if: 'true', then: [{ id: r, break: }] } }"), "misplaced", (7, 58), "beside"),
+    (PARALLEL % "{ id: i, loop: { over: [1], steps: [{ id: s, stop: }] } }", "misplaced", (6, 58), "beside others"),
     (BRANCH % "{ id: r, reply: {} }", "no-reply", (1, 1), "can end without a reply"),
     ("steps:\n  - { id: s, stop: }\n", "no-reply", (2, 14), "without a reply"),
     ("steps:\n  - { id: s, if: trigger.body.x, stop: }\n" + ANSWER, "no-reply", (2, 34), "without a reply"),
@@ -51,6 +54,14 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
     (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
      % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
+    (LOOP % "{ id: x, if: '{% trigger.body %} > 5', delay: { for: 1s } }", "expression", (6, 20),
+     "write one expression: {% trigger.body > 5 %}"),
+    (LOOP % "{ id: x, if: '{% trigger.body %}, {% loop.item %}', delay: { for: 1s } }", "expression", (6, 20),
+     "write one expression: {% ... %}"),
+    (LOOP.replace("over: [1]", "while: 'no {%% loop.last %%}'") % "{ id: x, delay: { for: 1s } }", "expression", (4, 7),
+     "a text holds whatever it says"),
+    (BRANCH.replace("if: 'true'", "if: '{%% 1 %%} '' {%% 1 %%}'") % "{ id: x, delay: { for: 1s } }" + ANSWER,
+     "expression", (4, 7), "write one expression"),
     (LOOP % "{ id: x, if: '))', transform: { value: 1 } }", "expression", (6, 20), "does not compile"),
     ("steps:\n  - id: b\n    branch: { if: '((', then: [{ id: x, delay: { for: 1s } }] }\n" + ANSWER, "expression",
      (3, 15), "does not compile"),
@@ -90,6 +101,19 @@ def test_deleted_workflow_is_refused_with_all_who_use_it() -> None:
     found = problems(call, other=nested)
     assert [(one.file, one.code, one.line) for one in found if one.code == "dangling"] == [
         ("workflows/other.yaml", "dangling", 6), ("workflows/w.yaml", "dangling", 2)]
+
+
+@pytest.mark.parametrize("around", [
+    PARALLEL, LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2")], ids=["parallel", "concurrent loop"])
+@pytest.mark.parametrize("leap", ["break", "continue"])
+def test_loop_that_runs_beside_others_may_be_ended_by_its_own_steps(around: str, leap: str) -> None:
+    assert problems(around % f"{{ id: i, loop: {{ over: [1], steps: [{{ id: s, {leap}: }}] }} }}") == []
+
+
+@pytest.mark.parametrize("condition", ["trigger.body", "{% trigger.body %}", " {% trigger.body %} "])
+def test_condition_is_one_expression_with_or_without_its_braces(condition: str) -> None:
+    assert problems(BRANCH.replace("'true'", f"'{condition.replace('%', '%%')}'") % "{ id: x, delay: { for: 1s } }"
+                    + ANSWER) == []
 
 
 @pytest.mark.parametrize(("given", "says"), [
