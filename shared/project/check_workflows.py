@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.project.check_calls import check_calls, given_by_calls, never_given
+from shared.project.check_constants import check_constants
 from shared.project.expressions import (
     SCOPE,
     BadExpression,
@@ -18,8 +19,10 @@ from shared.project.expressions import (
     expressions_in,
     is_one_expression,
     names_read,
+    names_unbound,
 )
 from shared.project.model import Operation, Schema, Workflow
+from shared.project.modes import answering
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 from shared.project.scripts import BadScript, check_script
@@ -45,7 +48,8 @@ _NAMES = frozenset({*SCOPE, "undefined"})
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps; `given`: what calls give; `replies`: whether somebody waits for a reply.
+    """What stands around a list of steps; `given`: what calls give; `replies`: whether somebody waits for a reply;
+    `longest_ms`: how long an execution may run, None where others call the workflow as well.
 
     What may end what: `loop`: there is a loop to end; `apart`: steps run beside the workflow's other ones; `beside`:
     passes of the nearest loop run beside this one.
@@ -57,6 +61,7 @@ class _Around:
     config: frozenset[str] | None
     given: Mapping[str, tuple[str, Schema]]
     replies: bool
+    longest_ms: int | None
     loop: bool = False
     apart: bool = False
     beside: bool = False
@@ -78,7 +83,9 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
         replies = (any(operation.mode == "request_response" for operation in users)
                    or (not users and workflow.name not in elsewhere))
-        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies)
+        longest_ms = None if workflow.name in elsewhere else max(
+            (answering(operation, None, edge=True).run_ms for operation in users), default=None)
+        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies, longest_ms)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
@@ -106,6 +113,8 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
                                         f"step {step.id!r} is never reached: {ended} stands before it")
         yield from _leap(step, here, around)
         yield from _expressions(step, here, around, done)
+        for keys, says in check_constants(step, around.longest_ms):
+            yield around.source.problem((*here, *keys), "shape", says)
         if isinstance(step.settings, ReplySettings):
             yield from _reply(step, step.settings, here, around)
         if isinstance(step.settings, ScriptSettings):
@@ -211,6 +220,9 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
     if is_condition and "{%" in str(value) and not is_one_expression(str(value)):
         yield around.source.problem(place, "expression", _one_expression(str(value)))
     for text in expressions_in(value) or ([str(value)] if is_condition else []):
+        for name in sorted(names_unbound(text)):
+            yield around.source.problem(place, "unknown-name", f"${name} is read here; JSONata has no function of this "
+                                        "name, and the expression gives it no value")
         for code, message in _reads(names_read(text), around, done):
             yield around.source.problem(place, code, message)
 

@@ -86,6 +86,11 @@ def names_read(text: str) -> Mapping[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
+def names_unbound(text: str) -> frozenset[str]:
+    """Names that an expression which compiles reads as `$name`, and that neither JSONata nor the expression gives."""
+    return frozenset(Expression(text).reads()["bindings"])
+
+
 def compile_value(value: Any) -> Template:
     """Compile a value. Raises BadExpression."""
     expressions = expressions_in(value)
