@@ -37,5 +37,8 @@ async def together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     if failed:
         raise failed[0]
+    if any(task.cancelled() for task in tasks):
+        # all had come to their end: what one waited for was cancelled, and what it was to give is missing
+        raise asyncio.CancelledError
     if parked:
         raise min(parked, key=lambda one: one.until_ms)

@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.project.check_calls import check_calls, given_by_calls, never_given
+from shared.project.check_constants import check_constants
 from shared.project.expressions import (
     SCOPE,
     BadExpression,
     compile_condition,
     compile_value,
     expressions_in,
+    is_one_expression,
     names_read,
+    names_unbound,
 )
 from shared.project.model import Operation, Schema, Workflow
+from shared.project.modes import answering
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
 from shared.project.scripts import BadScript, check_script
@@ -44,8 +48,11 @@ _NAMES = frozenset({*SCOPE, "undefined"})
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps: `loop` and `apart` say what may end what; `given`: what calls give;
-    `replies`: whether somebody waits for a reply.
+    """What stands around a list of steps; `given`: what calls give; `replies`: whether somebody waits for a reply;
+    `longest_ms`: how long an execution may run, None where others call the workflow as well.
+
+    What may end what: `loop`: there is a loop to end; `apart`: steps run beside the workflow's other ones; `beside`:
+    passes of the nearest loop run beside this one.
     """
 
     source: Source
@@ -54,8 +61,10 @@ class _Around:
     config: frozenset[str] | None
     given: Mapping[str, tuple[str, Schema]]
     replies: bool
+    longest_ms: int | None
     loop: bool = False
     apart: bool = False
+    beside: bool = False
 
 
 def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Sequence[Operation], known: set[str],
@@ -74,7 +83,9 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
         replies = (any(operation.mode == "request_response" for operation in users)
                    or (not users and workflow.name not in elsewhere))
-        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies)
+        longest_ms = None if workflow.name in elsewhere else max(
+            (answering(operation, None, edge=True).run_ms for operation in users), default=None)
+        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies, longest_ms)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
@@ -102,13 +113,16 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
                                         f"step {step.id!r} is never reached: {ended} stands before it")
         yield from _leap(step, here, around)
         yield from _expressions(step, here, around, done)
+        for keys, says in check_constants(step, around.longest_ms):
+            yield around.source.problem((*here, *keys), "shape", says)
         if isinstance(step.settings, ReplySettings):
             yield from _reply(step, step.settings, here, around)
         if isinstance(step.settings, ScriptSettings):
             yield from _script(step.settings, here, around.source)
         for block in step.blocks():
             inner = replace(around, loop=block.loop or (around.loop and not block.apart),
-                            apart=around.apart or block.apart)
+                            apart=around.apart or block.apart,
+                            beside=block.apart or (around.beside and not block.loop))
             inside = set(done)
             yield from _block(block.steps, (*here, *block.path), inner, inside)
             if not block.own:
@@ -122,7 +136,8 @@ def _leap(step: Step, path: Path, around: _Around) -> Iterator[Problem]:
     settings = step.settings
     if isinstance(settings, BreakSettings | ContinueSettings) and not around.loop:
         yield around.source.problem((*path, step.kind), "misplaced", f"`{step.kind}` stands in no loop")
-    elif around.apart and isinstance(settings, ReplySettings | StopSettings | BreakSettings):
+    elif (around.beside if isinstance(settings, BreakSettings)
+          else around.apart and isinstance(settings, ReplySettings | StopSettings)):
         yield around.source.problem(
             (*path, step.kind), "misplaced", f"`{step.kind}` inside steps that run beside others would end those too; "
             "let them finish and decide after them")
@@ -202,9 +217,25 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
         yield around.source.problem(place, "expression",
                                     f"expression {{% {exc.text[:200]} %}} does not compile: {exc}")
         return
+    if is_condition and "{%" in str(value) and not is_one_expression(str(value)):
+        yield around.source.problem(place, "expression", _one_expression(str(value)))
     for text in expressions_in(value) or ([str(value)] if is_condition else []):
+        for name in sorted(names_unbound(text)):
+            yield around.source.problem(place, "unknown-name", f"${name} is read here; JSONata has no function of this "
+                                        "name, and the expression gives it no value")
         for code, message in _reads(names_read(text), around, done):
             yield around.source.problem(place, code, message)
+
+
+def _one_expression(text: str) -> str:
+    """What to write instead of a text with expressions inside, where an expression is asked for."""
+    meant = " ".join(text.replace("{%", " ").replace("%}", " ").split())
+    try:
+        compile_condition(meant)
+    except BadExpression:
+        meant = "..."
+    return ("what stands outside of {% %} makes a text of this, and a text holds whatever it says; write one "
+            f"expression: {{% {meant[:200]} %}}")
 
 
 def _reads(read: Mapping[str, Any], around: _Around, done: set[str]) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,11 @@ def names_read(text: str) -> Mapping[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
+def names_unbound(text: str) -> frozenset[str]:
+    """Names that an expression which compiles reads as `$name`, and that neither JSONata nor the expression gives."""
+    return frozenset(Expression(text).reads()["bindings"])
+
+
 def compile_value(value: Any) -> Template:
     """Compile a value. Raises BadExpression."""
     expressions = expressions_in(value)
@@ -93,8 +98,16 @@ def compile_value(value: Any) -> Template:
     return Template(_renderer(value, bool(expressions)), constant=not expressions, volatile=volatile)
 
 
+def is_one_expression(text: str) -> bool:
+    """Whether a text is one expression as a whole; anything beside it makes it a text with expressions inside."""
+    return text.count("{%") == 1 and _EXPRESSION.fullmatch(text.strip()) is not None
+
+
 def compile_condition(text: str) -> Template:
-    """Compile the value of `if`: an expression, with or without its braces. Raises BadExpression."""
+    """Compile the value of `if`: an expression, with or without its braces. Raises BadExpression.
+
+    A text around expressions nearly always holds. Validation refuses it; a version that is in force may have one.
+    """
     return compile_value(text if _EXPRESSION.search(text) else f"{{% {text} %}}")
 
 
@@ -117,9 +130,8 @@ def _array(items: list[Render]) -> Render:
 
 
 def _text(text: str) -> Render:
-    whole = _EXPRESSION.fullmatch(text.strip())
-    if whole is not None and text.count("{%") == 1:
-        return _evaluation(whole[1])
+    if is_one_expression(text):
+        return _evaluation(text.strip()[2:-2])
     parts: list[str | Render] = []
     end = 0
     for found in _EXPRESSION.finditer(text):

@@ -6,13 +6,12 @@ Never: a worker held for long by a durable execution; a pause beyond the deadlin
 """
 
 import asyncio
-from datetime import datetime
-from typing import Any
 
 from services.executor.scene import Parked, Scene
 from services.executor.steps.base import Compiler
 from shared.errors import TimedOut, WorkflowFailed
 from shared.project.expressions import compile_value
+from shared.project.steps.values import BadValue, unix_ms_of
 from shared.project.steps.work import DelaySettings
 
 
@@ -50,16 +49,9 @@ class DelayStep:
         return end_ms
 
     def _end_from(self, scene: Scene, now_ms: int) -> int:
-        return _unix_ms(self._until.render(scene.scope)) if self._for_ms is None else now_ms + self._for_ms
-
-
-def _unix_ms(value: Any) -> int:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value)
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise WorkflowFailed(f"`until` is unix milliseconds or a time with its zone, not {str(value)[:80]!r}")
-    return int(found.timestamp() * 1000)
+        if self._for_ms is not None:
+            return now_ms + self._for_ms
+        try:
+            return unix_ms_of(self._until.render(scene.scope))
+        except BadValue as exc:
+            raise WorkflowFailed(str(exc)) from exc

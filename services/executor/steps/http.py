@@ -28,6 +28,7 @@ from shared.names import actions, spans
 from shared.names.headers import JSON
 from shared.project.expressions import as_text, compile_value
 from shared.project.media import is_json
+from shared.project.steps.values import BadValue, bytes_of, url_of
 from shared.project.steps.work import HttpSettings, is_expected
 from shared.runtime.addresses import AddressRefused
 from shared.telemetry.span import Attributes, Kind
@@ -168,9 +169,9 @@ def _part(writer: MultipartWriter, name: str, one: Any) -> None:
 
 def _bytes(text: Any, where: str) -> bytes:
     try:
-        return base64.b64decode(as_text(text), validate=True)
-    except ValueError as exc:
-        raise WorkflowFailed(f"`{where}` of an http step is not base64: {exc}") from exc
+        return bytes_of(as_text(text), where)
+    except BadValue as exc:
+        raise WorkflowFailed(str(exc)) from exc
 
 
 def _pairs(values: Any) -> Iterator[tuple[str, str]]:
@@ -188,13 +189,9 @@ def _shown(url: URL) -> str:
 
 def _url(text: Any, query: Any) -> URL:
     try:
-        url = URL(as_text(text))
-        if query:
-            url = url.extend_query(list(_pairs(query)))
-        url.origin()
+        url = url_of(as_text(text))
+        return url.extend_query(list(_pairs(query))) if query else url
+    except BadValue as exc:
+        raise WorkflowFailed(str(exc)) from exc
     except (ValueError, TypeError) as exc:
-        raise WorkflowFailed("the URL of an http step is not absolute: it begins with http:// or https:// and names a "
-                             "host") from exc
-    if url.scheme not in ("http", "https"):
-        raise WorkflowFailed(f"an http step calls http and https, not {url.scheme[:20]}")
-    return url
+        raise WorkflowFailed("the query of an http step cannot be written into its URL") from exc

@@ -18,6 +18,7 @@ from shared.errors import WeirError, WorkflowFailed
 from shared.names import spans
 from shared.project.expressions import compile_condition, compile_value
 from shared.project.steps.control import LoopSettings
+from shared.project.steps.values import BadValue, check_loop_over
 
 Pass = dict[str, Any]
 _NOTHING = Continued()
@@ -116,12 +117,14 @@ class LoopStep:
                 yield {"index": index}
             return
         over = rendered(self._over, scene, "over")
+        try:
+            check_loop_over(over)
+        except BadValue as exc:
+            raise WorkflowFailed(str(exc)) from exc
         if isinstance(over, dict):
             yield from ({"index": index, "key": key, "item": item} for index, (key, item) in enumerate(over.items()))
         elif isinstance(over, list):
             yield from ({"index": index, "item": item} for index, item in enumerate(over))
-        elif over is not None:
-            raise WorkflowFailed(f"a loop goes over an array or an object, not over {type(over).__name__}")
 
     def _inner(self, scene: Scene, one: Pass) -> Scene:
         return scene.inside(one["index"], loop={**one, "outer": scene.scope.get("loop")})

@@ -15,12 +15,11 @@ from services.executor.steps.base import Compiler, propagated
 from shared.errors import WorkflowFailed
 from shared.kafka.faults import RecordTooLarge, SendFailed
 from shared.names import headers as H
-from shared.names.topics import TOPICS
 from shared.project.expressions import as_text, compile_value
+from shared.project.steps.values import is_own_topic
 from shared.project.steps.work import PublishSettings
 from shared.telemetry.tracing import context_of, sent
 
-_OWN = frozenset(topic.name for topic in TOPICS)
 # the one that Kafka's own clients use: a key goes where they would send it
 _partition_of = DefaultPartitioner()
 
@@ -67,6 +66,6 @@ class PublishStep:
 
 def may_publish(topic: str, allowed: Sequence[str]) -> bool:
     """Whether workflows may write to a topic; `allowed`: names, and prefixes that end in a dot."""
-    if topic in _OWN or topic.startswith("weir."):
+    if is_own_topic(topic):
         return False
     return any(topic == one or (one.endswith(".") and topic.startswith(one)) for one in allowed)

@@ -13,6 +13,7 @@ from services.executor.scene import Scene
 from services.executor.steps.base import Compiler
 from shared.errors import WorkflowFailed
 from shared.project.expressions import as_text, compile_value
+from shared.project.steps.values import BadValue, whole_number_of
 from shared.project.steps.work import StorageSettings
 from shared.store.redis import StoreUnavailable
 
@@ -52,11 +53,10 @@ class StorageStep:
     def _render(self, scene: Scene) -> bytes:
         value = self._value.render(scene.scope)
         if self._settings.action == "increment":
-            value = 1 if value is None else value
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise WorkflowFailed(f"increment takes a whole number, not {str(value)[:80]!r}")
+            try:
+                value = whole_number_of(value)
+            except BadValue as exc:
+                raise WorkflowFailed(str(exc)) from exc
         return orjson.dumps(value)
 
     def _place(self, scene: Scene) -> str:

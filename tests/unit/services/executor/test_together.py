@@ -63,6 +63,16 @@ async def test_end_of_time_while_a_failed_one_lets_the_others_go_is_the_end_of_t
     assert work.ended == []
 
 
+async def test_one_whose_wait_was_cancelled_does_not_pass_for_done() -> None:
+    waited_for = asyncio.get_running_loop().create_future()
+
+    async def waits() -> None:
+        await waited_for
+    asyncio.get_running_loop().call_soon(waited_for.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await together([waits(), asyncio.sleep(0.01)])
+
+
 async def test_nearest_time_that_one_is_parked_until_is_told_once_the_others_have_ended() -> None:
     work, ended = Work(), []
 

@@ -102,6 +102,14 @@ async def test_break_and_continue() -> None:
     assert await body_of(loop, reply("{% steps.l %}")) == [1, 3]
 
 
+async def test_break_beside_others_ends_its_own_loop_alone() -> None:
+    inner = {"id": "inner", "loop": {"over": [1, 2, 3], "steps": [{"id": "b", "if": "loop.item = 2", "break": {}},
+                                                                  value("i", "{% loop.item %}")]}}
+    outer = {"id": "outer", "loop": {"over": [1, 2], "concurrency": 2, "steps": [inner]}}
+    beside = {"id": "p", "parallel": {"branches": {"a": [outer], "b": [value("x", 1)]}}}
+    assert await body_of(beside, reply("{% steps.p %}")) == {"a": [[1], [1]], "b": 1}
+
+
 async def test_while_loop_sees_what_it_collected_last() -> None:
     loop = {"id": "l", "loop": {"while": "loop.index = 0 or loop.last < 8", "steps": [
         value("x", "{% loop.last ? loop.last * 2 : 1 %}")]}}

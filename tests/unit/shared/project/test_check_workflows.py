@@ -38,6 +38,9 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (PARALLEL % "{ id: r, break: }", "misplaced", (6, 22), "in no loop"),
     (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % "{ id: r, break: }", "misplaced", (7, 20),
      "beside"),
+    (LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2") % (
+        "{ id: b, branch: { if: 'true', then: [{ id: r, break: }] } }"), "misplaced", (7, 58), "beside"),
+    (PARALLEL % "{ id: i, loop: { over: [1], steps: [{ id: s, stop: }] } }", "misplaced", (6, 58), "beside others"),
     (BRANCH % "{ id: r, reply: {} }", "no-reply", (1, 1), "can end without a reply"),
     ("steps:\n  - { id: s, stop: }\n", "no-reply", (2, 14), "without a reply"),
     ("steps:\n  - { id: s, if: trigger.body.x, stop: }\n" + ANSWER, "no-reply", (2, 34), "without a reply"),
@@ -51,6 +54,14 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
     (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
      % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
+    (LOOP % "{ id: x, if: '{% trigger.body %} > 5', delay: { for: 1s } }", "expression", (6, 20),
+     "write one expression: {% trigger.body > 5 %}"),
+    (LOOP % "{ id: x, if: '{% trigger.body %}, {% loop.item %}', delay: { for: 1s } }", "expression", (6, 20),
+     "write one expression: {% ... %}"),
+    (LOOP.replace("over: [1]", "while: 'no {%% loop.last %%}'") % "{ id: x, delay: { for: 1s } }", "expression", (4, 7),
+     "a text holds whatever it says"),
+    (BRANCH.replace("if: 'true'", "if: '{%% 1 %%} '' {%% 1 %%}'") % "{ id: x, delay: { for: 1s } }" + ANSWER,
+     "expression", (4, 7), "write one expression"),
     (LOOP % "{ id: x, if: '))', transform: { value: 1 } }", "expression", (6, 20), "does not compile"),
     ("steps:\n  - id: b\n    branch: { if: '((', then: [{ id: x, delay: { for: 1s } }] }\n" + ANSWER, "expression",
      (3, 15), "does not compile"),
@@ -90,6 +101,85 @@ def test_deleted_workflow_is_refused_with_all_who_use_it() -> None:
     found = problems(call, other=nested)
     assert [(one.file, one.code, one.line) for one in found if one.code == "dangling"] == [
         ("workflows/other.yaml", "dangling", 6), ("workflows/w.yaml", "dangling", 2)]
+
+
+@pytest.mark.parametrize("around", [
+    PARALLEL, LOOP.replace("over: [1]", "over: [1]\n      concurrency: 2")], ids=["parallel", "concurrent loop"])
+@pytest.mark.parametrize("leap", ["break", "continue"])
+def test_loop_that_runs_beside_others_may_be_ended_by_its_own_steps(around: str, leap: str) -> None:
+    assert problems(around % f"{{ id: i, loop: {{ over: [1], steps: [{{ id: s, {leap}: }}] }} }}") == []
+
+
+STEP = "steps:\n  - { id: s, %s }\n" + ANSWER
+
+
+@pytest.mark.parametrize(("step", "column", "says"), [
+    ("http: { url: 'ftp://x' }", 22, "calls http and https, not ftp"),
+    ("http: { url: no url }", 22, "begins with http:// or https://"),
+    ("http: { url: 'http://x', binary: 'not base64!' }", 39, "`binary` of an http step is not base64"),
+    ("http: { url: 'http://x', multipart: { f: { base64: '?' } } }", 52, "`multipart.f.base64` of an http step"),
+    ("delay: { until: tomorrow }", 23, "like 2030-01-31T08:00:00Z, or an expression"),
+    ("delay: { until: '2030-01-31T08:00:00' }", 23, "a time with its zone"),
+    ("delay: { for: 10d }", 23, "the longest for 300 seconds; `run_timeout`"),
+    ("loop: { over: abc, steps: [{ id: x, delay: { for: 1s } }] }", 22, "over an array or an object, not over str"),
+    ("storage: { action: increment, key: k, value: abc }", 52, "takes a whole number, not 'abc'"),
+    ("storage: { action: increment, key: k, value: 1.5 }", 52, "takes a whole number, not '1.5'"),
+    ("publish: { topic: weir.config, value: 1 }", 25, "a topic of Weir's own"),
+    ("publish: { topic: weir.new, value: 1 }", 25, "a topic of Weir's own"),
+    ("branch: { if: 'true', then: [{ id: x, publish: { topic: weir.audit, value: 1 } }] }", 63, "Weir's own")])
+def test_constant_with_which_a_step_can_only_fail_is_told_with_its_place(step: str, column: int, says: str) -> None:
+    found = only(STEP % step)
+    assert (found.code, found.line, found.column) == ("shape", 2, column)
+    assert says in found.message
+
+
+@pytest.mark.parametrize("step", [
+    "http: { url: 'http://x', multipart: { f: { base64: '{% trigger.body %}' }, g: [{ base64: YQ== }, a], h: null } }",
+    "http: { url: '{% trigger.body %}', binary: YQ== }", "http: { url: 'ftp:{% trigger.body %}' }",
+    "delay: { until: '2030-01-31T08:00:00Z' }", "delay: { until: '{% trigger.body %}' }", "delay: { for: 299s }",
+    "loop: { over: {a: 1}, steps: [{ id: x, delay: { for: 1s } }] }",
+    "loop: { over: null, steps: [{ id: x, delay: { for: 1s } }] }",
+    "loop: { while: 'true', steps: [{ id: x, delay: { for: 1s } }] }",
+    "storage: { action: increment, key: k }", "storage: { action: increment, key: k, value: -2.0 }",
+    "storage: { action: increment, key: k, value: '{% 1 %}' }", "storage: { action: set, key: k, value: abc }",
+    "publish: { topic: weirder, value: 1 }"])
+def test_constant_that_may_do_and_value_that_nobody_knows_yet_are_no_problem(step: str) -> None:
+    assert problems(STEP % step) == []
+
+
+@pytest.mark.parametrize(("operation", "called", "long"), [
+    ("", "", True), (", run_timeout: 20m", "", False), (", run_timeout: 10m", "", True),
+    (", mode: fire_and_forget", "", True), ("", "steps:\n  - { id: c, call: { workflow: w } }\n" + ANSWER, False)])
+def test_delay_is_too_long_where_no_operation_with_its_workflow_runs_for_so_long(
+        operation: str, called: str, long: bool) -> None:
+    found = load_project({
+        "weir.yaml": "name: p\n", "workflows/w.yaml": STEP % "delay: { for: 15m }",
+        "operations.yaml": f"operations: [{{ name: o, method: GET, path: /, workflow: w{operation} }}]",
+        **({"workflows/other.yaml": called} if called else {})}).problems
+    assert [one.code for one in found] == (["shape"] if long else [])
+
+
+@pytest.mark.parametrize(("expression", "name"), [
+    ("$nosuch(1)", "nosuch"), ("$map([1], $nosuch)", "nosuch"), ("trigger.body ~> $sun", "sun"), ("$body.x", "body")])
+def test_name_that_nobody_gives_is_told_with_its_place(expression: str, name: str) -> None:
+    found = only(STEP % f"transform: {{ value: '{{% {expression} %}}' }}")
+    assert (found.code, found.line, found.column) == ("unknown-name", 2, 27)
+    assert f"${name} is read here" in found.message
+    found = only(STEP % f"if: '{expression}', delay: {{ for: 1s }}")
+    assert (found.code, found.line, found.column) == ("unknown-name", 2, 14)
+
+
+@pytest.mark.parametrize("expression", [
+    "( $f := function($n) { $n < 1 ? 0 : $f($n - 1) }; $f(3) )", "trigger.body@$x.y[$x.z = 1]", "$eval(trigger.body)",
+    "trigger.body#$i.$string($i)", "trigger.body ~> $uppercase ~> $trim", "$map([1], $string)", "$$.trigger.body & $"])
+def test_name_that_jsonata_or_the_expression_gives_is_no_problem(expression: str) -> None:
+    assert problems(STEP % f"transform: {{ value: '{{% {expression} %}}' }}") == []
+
+
+@pytest.mark.parametrize("condition", ["trigger.body", "{% trigger.body %}", " {% trigger.body %} "])
+def test_condition_is_one_expression_with_or_without_its_braces(condition: str) -> None:
+    assert problems(BRANCH.replace("'true'", f"'{condition.replace('%', '%%')}'") % "{ id: x, delay: { for: 1s } }"
+                    + ANSWER) == []
 
 
 @pytest.mark.parametrize(("given", "says"), [

@@ -1,0 +1,74 @@
+"""What steps take of a value: asked of a constant at validation, and of every value when its step runs. Pure.
+
+In:    a value without expressions.
+Out:   what the step uses; BadValue, whose text says what to write instead.
+Never: an expression, a setting of the process.
+"""
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from yarl import URL
+
+from shared.names.topics import NAMES
+
+
+class BadValue(ValueError):
+    """A value with which a step can only fail."""
+
+
+def url_of(text: str) -> URL:
+    """The absolute URL that an http step calls. Raises BadValue."""
+    try:
+        url = URL(text)
+        url.origin()
+    except (ValueError, TypeError) as exc:
+        raise BadValue("the URL of an http step is not absolute: it begins with http:// or https:// and names a "
+                       "host") from exc
+    if url.scheme not in ("http", "https"):
+        raise BadValue(f"an http step calls http and https, not {url.scheme[:20]}")
+    return url
+
+
+def bytes_of(text: str, where: str) -> bytes:
+    """What base64 says; `where`: the setting that has it. Raises BadValue."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as exc:
+        raise BadValue(f"`{where}` of an http step is not base64: {exc}") from exc
+
+
+def unix_ms_of(value: Any) -> int:
+    """The end of a delay, unix milliseconds. Raises BadValue."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadValue("`until` is a time with its zone, like 2030-01-31T08:00:00Z, or an expression that gives unix "
+                       f"milliseconds, not {str(value)[:80]!r}")
+    return int(found.timestamp() * 1000)
+
+
+def whole_number_of(value: Any) -> int:
+    """What `increment` adds; nothing stands for 1. Raises BadValue."""
+    value = 1 if value is None else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadValue(f"increment takes a whole number, not {str(value)[:80]!r}")
+    return value
+
+
+def check_loop_over(value: Any) -> None:
+    """Raises BadValue for what has no items and no members; over nothing a loop has no pass."""
+    if value is not None and not isinstance(value, dict | list):
+        raise BadValue(f"a loop goes over an array or an object, not over {type(value).__name__}")
+
+
+def is_own_topic(topic: str) -> bool:
+    """Whether a topic is one of Weir's own, to which no workflow publishes."""
+    return topic in NAMES or topic.startswith("weir.")
