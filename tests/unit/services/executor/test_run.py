@@ -94,7 +94,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   stream: Any = None, depth: int = 0, traced: list[Span] | None = None) -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
-    scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
+    scripts = Scripts(time_ms=500, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
