@@ -18,6 +18,7 @@ from shared.store.redis import StoreUnavailable
 
 # what an execution keeps for itself is forgotten so long after its deadline
 _GRACE_MS = 3_600_000
+_SMALLEST, _LARGEST = -2**63, 2**63 - 1
 
 
 class StorageStep:
@@ -57,6 +58,8 @@ class StorageStep:
                 value = int(value)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise WorkflowFailed(f"increment takes a whole number, not {str(value)[:80]!r}")
+            if not _SMALLEST <= value <= _LARGEST:
+                raise WorkflowFailed(f"increment takes a number of 64 bits, not {value}"[:120])
         return orjson.dumps(value)
 
     def _place(self, scene: Scene) -> str:
