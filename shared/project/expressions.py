@@ -16,7 +16,7 @@ import orjson
 from jlens import Expression, JlensError
 
 from shared.errors import WorkflowFailed
-from shared.project.plain_paths import UNSURE, lookup
+from shared.project.plain_paths import UNSURE, lookup, place_of, with_integers
 
 Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
@@ -136,18 +136,19 @@ def _evaluation(source: str) -> Render:
     except (JlensError, UnicodeEncodeError) as exc:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
-    plain = lookup(source)
+    plain, place = lookup(source), place_of(source)
 
     def evaluate(scope: Scope) -> Any:
         if plain is not None and (found := plain(scope, BOUNDS.max_bytes)) is not UNSURE:
             return found
         try:
-            return compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
+            made = compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
                                      max_result_size=BOUNDS.max_bytes)
         except JlensError as exc:
             kind, setting = _HIT.get(exc.code or "", ("", ""))
             hint = f" ({setting})" if setting else ""
             raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}{hint}", kind=kind) from exc
+        return made if place is None else with_integers(made, place(scope))
 
     return evaluate
 
