@@ -19,6 +19,9 @@ NAMES = {str(number): number for number in NUMBERS}
     ("$distinct(trigger.body)", NUMBERS), ("trigger.body ~> $distinct()", NUMBERS), ("$distinct([1..30000])", None),
     ("($f := $distinct; $f(trigger.body))", NUMBERS), ("$eval('$distinct(trigger.body)')", NUMBERS),
     ("trigger.body{$string($): 1}", NUMBERS), ("trigger.body.($string($)) {$: 1}", NUMBERS),
+    # each value of two items is compared
+    ("$distinct(trigger.body)", [{"a": 1, "b": 2, "c": 3, "d": number} for number in range(MOST_ITEMS // 2)]),
+    ("$distinct(trigger.body)", [[1] * 20 + [number] for number in range(MOST_ITEMS // 2)]),
     ("$merge(trigger.body)", [{str(number): 1} for number in NUMBERS]),
     ("$merge(trigger.body)", [{str(number + more): 1 for more in range(10)} for number in range(0, MANY, 10)]),
     ("$keys(trigger.body.a)", {"a": [NAMES]}), ("$sift(trigger.body, function($v) {true})", NAMES),
@@ -35,9 +38,12 @@ def test_more_than_the_engine_does_in_time_is_refused_at_once(expression: str, b
 @pytest.mark.parametrize(("expression", "gives"), [
     ("$distinct(trigger.few)", [1, 2]), ("trigger.few{$string($): $count($)}", {"1": 2, "2": 1}),
     ("$count($distinct(trigger.few)) + trigger.other", 7), ("$keys(trigger.row)", ["a", "b"]),
+    ("$count($distinct(trigger.rows.a))", MOST_ITEMS // 2), ("$count($distinct(trigger.most))", MOST_ITEMS),
     ("$merge([trigger.row, {'c': 3}])", {"a": 1, "b": 2, "c": 3})])
 def test_what_is_not_read_counts_for_nothing(expression: str, gives: Any) -> None:
-    scope = {"trigger": {"few": [1, 1, 2], "row": {"a": 1, "b": 2}, "other": 5, "body": NUMBERS, "names": NAMES}}
+    rows = [{"a": number, "b": 1, "c": 1, "d": 1} for number in range(MOST_ITEMS // 2)]
+    scope = {"trigger": {"rows": rows, "most": NUMBERS[:MOST_ITEMS], "few": [1, 1, 2],
+                         "row": {"a": 1, "b": 2}, "other": 5, "body": NUMBERS, "names": NAMES}}
     assert compile_value(f"{{% {expression} %}}").render(scope) == gives
 
 
