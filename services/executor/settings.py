@@ -27,7 +27,7 @@ class ExecutorSettings(BaseSettings):
     expression_timeout_ms: PositiveInt = 1_000
     expression_max_depth: PositiveInt = 200
     expression_max_bytes: PositiveInt = 2_000_000
-    # of each script: its time, its memory; how many run at the same time
+    # of each script: its time by the clock, its memory; how many run at the same time, each in a process of its own
     script_time_ms: PositiveInt = 1_000
     script_memory_bytes: PositiveInt = 32_000_000
     script_threads: PositiveInt = 2

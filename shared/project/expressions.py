@@ -16,7 +16,8 @@ import orjson
 from jlens import Expression, JlensError
 
 from shared.errors import WorkflowFailed
-from shared.project.plain_paths import UNSURE, lookup
+from shared.project.crowds import MOST_ITEMS, TOO_MANY, crowd_in
+from shared.project.plain_paths import UNSURE, lookup, place_of, with_integers
 
 Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
@@ -148,18 +149,23 @@ def _evaluation(source: str) -> Render:
     except (JlensError, UnicodeEncodeError) as exc:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
-    plain = lookup(source)
+    plain, place, is_crowd = lookup(source), place_of(source), crowd_in(source, compiled)
+    most_items = None if is_crowd is None else MOST_ITEMS
 
     def evaluate(scope: Scope) -> Any:
         if plain is not None and (found := plain(scope, BOUNDS.max_bytes)) is not UNSURE:
             return found
+        if is_crowd is not None and is_crowd(scope):
+            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {TOO_MANY}", kind="expression-too-large")
         try:
-            return compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
-                                     max_result_size=BOUNDS.max_bytes)
+            made = compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
+                                     max_result_size=BOUNDS.max_bytes, max_array_length=most_items)
         except JlensError as exc:
             kind, setting = _HIT.get(exc.code or "", ("", ""))
-            hint = f" ({setting})" if setting else ""
+            # of an array no setting tells how long it may be
+            hint = f" ({setting})" if setting and "An array" not in str(exc) else ""
             raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}{hint}", kind=kind) from exc
+        return made if place is None else with_integers(made, place(scope))
 
     return evaluate
 

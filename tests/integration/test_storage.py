@@ -63,6 +63,15 @@ async def test_increments_of_many_executions_add_up(store: Store, key: str) -> N
     assert await outputs(store, act(key, "increment"), act(key, "get")) == [41, 41]
 
 
+async def test_sum_is_exact_up_to_64_bits(store: Store, key: str) -> None:
+    largest = 2**63 - 1
+    steps = [act(key, "increment", value=value) for value in (123_456_789_012_345, largest - 123_456_789_012_346, 1)]
+    assert await outputs(store, *steps, act(key, "get")) == [123_456_789_012_345, largest - 1, largest, largest]
+    made, _ = await perform([act(key, "increment"), {"id": "answer", "reply": {}}], store=store)
+    assert made.members["error"] == "stored-otherwise"
+    assert "64 bits" in str(made)
+
+
 async def test_scopes_are_apart(store: Store, key: str) -> None:
     scopes = ("project", "workflow", "run")
     await outputs(store, *(act(key, "set", scope=scope, value=scope) for scope in scopes))

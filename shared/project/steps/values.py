@@ -13,6 +13,9 @@ from yarl import URL
 
 from shared.names.topics import NAMES
 
+# what the store counts with
+_SMALLEST, _LARGEST = -2**63, 2**63 - 1
+
 
 class BadValue(ValueError):
     """A value with which a step can only fail."""
@@ -60,6 +63,8 @@ def whole_number_of(value: Any) -> int:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadValue(f"increment takes a whole number, not {str(value)[:80]!r}")
+    if not _SMALLEST <= value <= _LARGEST:
+        raise BadValue(f"increment takes a number of 64 bits, not {value}"[:120])
     return value
 
 

@@ -35,8 +35,12 @@ elseif action == 'shift' then
   result = redis.call('LPOP', key) or 'null'
 elseif action == 'increment' then
   local done = redis.pcall('INCRBY', key, value)
-  if type(done) == 'table' then return redis.error_reply('KIND no whole number') end
-  result = tostring(done)
+  if type(done) == 'table' then
+    local far = string.find(done.err, 'overflow', 1, true)
+    return redis.error_reply('KIND ' .. (far and 'too far from 0: the sum leaves 64 bits' or 'no whole number'))
+  end
+  -- as a number of Lua it would lose its last digits
+  result = redis.call('GET', key)
 elseif action == 'delete' then
   result = redis.call('DEL', key) == 1 and 'true' or 'false'
 end

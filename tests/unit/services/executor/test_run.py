@@ -94,7 +94,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   stream: Any = None, depth: int = 0, traced: list[Span] | None = None) -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
-    scripts = Scripts(time_ms=200, memory_bytes=16_000_000, threads=1)
+    scripts = Scripts(time_ms=500, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
@@ -251,3 +251,9 @@ async def test_operation_ends_at_its_deadline_whatever_the_step_allows(outside: 
 async def test_url_that_is_no_url_is_the_workflows_fault() -> None:
     error, _ = await perform([{"id": "call", "http": {"url": "{% trigger.nothing %}"}}, ANSWER])
     assert isinstance(error, WorkflowFailed)
+
+
+@pytest.mark.parametrize("value", [2**63, -2**63 - 1, 2**70, 1e30])
+async def test_increment_by_more_than_64_bits_is_refused_as_what_it_is(value: float) -> None:
+    error, _ = await perform([{"id": "s", "storage": {"key": "k", "action": "increment", "value": value}}, ANSWER])
+    assert "increment takes a number of 64 bits" in str(error)

@@ -1,12 +1,16 @@
 """JavaScript of workflows: what it gives, and where it ends."""
 
 import asyncio
+import sys
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
+import psutil
 import pytest
 
 from services.executor.scripts import Scripts
+from shared.errors import WorkflowFailed
 from tests.unit.services.executor.test_walk import body_of, error_of, reply
 
 
@@ -52,3 +56,71 @@ async def test_event_loop_goes_on_while_scripts_run() -> None:
     await scripts.stop()
     # held up, it would be so for the time of a whole script
     assert longest < 0.25
+
+
+@pytest.fixture
+async def scripts() -> AsyncIterator[Scripts]:
+    made = Scripts(time_ms=300, memory_bytes=32_000_000, threads=2)
+    yield made
+    await made.stop()
+
+
+# the engine asks nobody inside of these, and they would take hours
+ENDLESS = ["return Array.prototype.join.call({length: 2 ** 31}, '').length",
+           "Array.prototype.reverse.call({length: 1e15})",
+           "let s = 'a'.repeat(4e6) + 'b'; return s.lastIndexOf('a'.repeat(2e6) + 'c')",
+           "throw {toString() { while (true); }}"]
+
+
+@pytest.mark.parametrize("code", ENDLESS)
+async def test_script_that_the_engine_cannot_stop_ends_at_its_bound(scripts: Scripts, code: str) -> None:
+    await scripts.run("return 1", None)
+    began = time.monotonic()
+    with pytest.raises(WorkflowFailed) as failed:
+        await scripts.run(code, None)
+    assert failed.value.members["error"] == "script-timeout"
+    assert time.monotonic() - began < 2
+    assert await scripts.run("return 1", None) == 1
+
+
+async def test_scripts_that_were_given_up_hold_up_nobody(scripts: Scripts) -> None:
+    async def given_up() -> None:
+        async with asyncio.timeout(0.2):
+            await scripts.run(ENDLESS[0], None, "theirs")
+    assert {type(end) for end in await asyncio.gather(given_up(), given_up(), return_exceptions=True)} == {TimeoutError}
+    async with asyncio.timeout(5):
+        assert await scripts.run("return 1", None, "ours") == 1
+
+
+@pytest.mark.parametrize(("code", "kind"), [
+    ("throw null", "script-error"), ("throw new Error('interrupted by me')", "script-error"),
+    ("throw new InternalError('interrupted')", "script-error"), ("throw new Error('out of memory')", "script-error"),
+    ("const a = []; while (true) a.push({})", "script-memory")])
+async def test_error_is_told_as_what_it_is(scripts: Scripts, code: str, kind: str) -> None:
+    with pytest.raises(WorkflowFailed) as failed:
+        await scripts.run(code, None)
+    assert failed.value.members["error"] == kind
+
+
+async def test_time_of_a_script_is_its_own(scripts: Scripts) -> None:
+    # two thirds of the bound each, and together more than that
+    code = "const until = Date.now() + 200; while (Date.now() < until); return 1"
+    assert await asyncio.gather(scripts.run(code, None), scripts.run(code, None)) == [1, 1]
+
+
+async def test_processes_end_with_whoever_began_them() -> None:
+    program = ("import asyncio\nfrom services.executor.scripts import Scripts\n"
+               "async def main():\n"
+               "    scripts = Scripts(time_ms=300, memory_bytes=32_000_000, threads=2)\n"
+               "    await asyncio.gather(*(scripts.run('return 1', None) for _ in range(2)))\n"
+               "    print(*(process.pid for process in scripts._all), flush=True)\n"
+               f"    await scripts.run({ENDLESS[1]!r}, None)\n"
+               "asyncio.run(main())")
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    children = [psutil.Process(int(number)) for number in (await parent.stdout.readline()).split()]
+    assert len(children) == 2
+    parent.kill()
+    await parent.wait()
+    _, left = await asyncio.to_thread(psutil.wait_procs, children, timeout=5)
+    assert left == []

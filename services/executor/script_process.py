@@ -1,0 +1,90 @@
+"""The process in which scripts of workflows run, one after another: started by `scripts.py`, which speaks with it.
+
+In:    time in milliseconds and memory in bytes, once; then, per run, the lengths of code and input (`ASKED`), and both.
+Out:   one empty answer when it is ready; then, per run, what kind of answer, its length (`TOLD`), and the answer.
+Never: longer than the time of the clock: its own alarm ends it, also where the engine asks nobody, and when the
+       executor is gone. Nothing but the engine is imported: it is started again whenever a run outlived its time.
+
+Each run has an engine of its own, and nothing of a run is left for the next.
+"""
+
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+import quickjs
+
+ASKED, TOLD = struct.Struct(">II"), struct.Struct(">cI")
+READY, GIVEN, TIMEOUT, MEMORY, DEEP, FAILED = b"+", b"g", b"t", b"m", b"d", b"f"
+# the engine's own bound counts CPU time, and leaves the process whole; the alarm ends what it does not
+_ALARM_AFTER_MS = 200
+_STACK_BYTES = 256 * 1024
+_MAX_MESSAGE = 300
+# without memory for an error the engine throws null, as a script may: how much was ever in use tells which
+_NULL = ("null", "")
+
+
+def main() -> None:
+    """Until the pipe is closed."""
+    time_ms, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    # the executor, which gets the same signals, still needs it for what is under way
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    at_rest = _most_used()
+    _tell(READY, b"")
+    while len(head := sys.stdin.buffer.read(ASKED.size)) == ASKED.size:
+        code_bytes, given_bytes = ASKED.unpack(head)
+        code, given = sys.stdin.buffer.read(code_bytes).decode(), sys.stdin.buffer.read(given_bytes).decode()
+        signal.setitimer(signal.ITIMER_REAL, (time_ms + _ALARM_AFTER_MS) / 1000)
+        kind, answer = _run(code, given, time_ms / 1000, memory_bytes)
+        if kind == FAILED and answer in _NULL and _most_used() - at_rest > memory_bytes / 2:
+            kind = MEMORY
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _tell(kind, answer.encode(errors="replace"))
+
+
+def _tell(kind: bytes, answer: bytes) -> None:
+    sys.stdout.buffer.write(TOLD.pack(kind, len(answer)) + answer)
+    sys.stdout.buffer.flush()
+
+
+def _run(code: str, given: str, seconds: float, memory_bytes: int) -> tuple[bytes, str]:
+    engine = quickjs.Context()
+    engine.set_time_limit(seconds)
+    engine.set_memory_limit(memory_bytes)
+    engine.set_max_stack_size(_STACK_BYTES)
+    began = time.process_time()
+    try:
+        engine.set("given", given)
+        function = f"(function (input) {{\n{code}\n}})"
+        return GIVEN, str(engine.eval(f"JSON.stringify({function}(JSON.parse(given))) ?? 'null'"))
+    except quickjs.StackOverflow:
+        return DEEP, ""
+    except quickjs.JSException as exc:
+        return _kind(str(exc), time.process_time() - began >= seconds), _short(str(exc))
+
+
+def _kind(text: str, time_is_over: bool) -> bytes:
+    if text.startswith("InternalError: interrupted") and time_is_over:
+        return TIMEOUT
+    return MEMORY if text.startswith("InternalError: out of memory") else FAILED
+
+
+def _most_used() -> float:
+    """Bytes of memory that the process had at most; endless where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return float("inf")
+    # that of `getrusage` begins with what the executor had
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:_MAX_MESSAGE]
+
+
+if __name__ == "__main__":
+    main()
