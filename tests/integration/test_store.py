@@ -78,7 +78,7 @@ async def test_results_of_many_are_written_together_and_the_last_word_stands(pla
             for number in range(300)]
     await asyncio.gather(*(writer.put(name, one, 60_000) for one in made),
                          *(writer.put(name, msgspec.structs.replace(one, state="running"), 60_000) for one in made))
-    found = await newest(store, name, 1_000)
+    found = (await newest(store, name, 1_000)).results
     assert {one.id: one.state for one in found} == {one.id: "running" for one in made}
     assert len(calls) == 3
     await counting.stop()
@@ -91,7 +91,7 @@ async def test_result_is_kept_for_as_long_as_it_is_said_and_listed_no_longer(sto
     await asyncio.gather(writer.put(name, brief, 400), writer.put(name, lasting, 60_000))
     assert await get(store, name, brief.id) == brief
     await eventually(lambda: gone(store, name, brief.id))
-    assert (await project_of(store, brief.id), await newest(store, name, 10)) == (None, [lasting])
+    assert (await project_of(store, brief.id), (await newest(store, name, 10)).results) == (None, [lasting])
 
 
 async def gone(store: Store, project: str, execution: str) -> bool:

@@ -65,9 +65,15 @@ async def outside() -> AsyncIterator[str]:
 
 
 def test_page_has_every_kind_of_step_and_every_snippet_is_run() -> None:
-    assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml") - PAGE.count("```yaml\noperations:")
+    files = len(re.findall(r"```yaml\n(?:operations|credentials):", PAGE))
+    assert len(SNIPPETS) + len(CALLED) == PAGE.count("```yaml") - files
     texts = "".join([*(text for _, text, _ in SNIPPETS), *CALLED.values()])
     assert [kind for kind in BUILT_IN if re.search(rf"\b{kind}:", texts) is None] == []
+
+
+def test_credentials_of_the_page_validate() -> None:
+    [declared] = re.findall(r"```yaml\n(credentials:.*?)```", PAGE, re.DOTALL)
+    assert load_project({"weir.yaml": "name: p\n", "credentials.yaml": declared}).problems == ()
 
 
 def test_operations_of_the_page_validate() -> None:
