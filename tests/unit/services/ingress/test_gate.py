@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.ingress import gate as gates
 from services.ingress.gate import LEAST, Gate, Window, places
 from shared.errors import Overloaded
 from tests.support.fakes import StoppedClock
 
 TARGET_MS, MOST = 100, 1_000
+
+
+@pytest.fixture(autouse=True)
+def _looks_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a moment makes no look in between; tests make their own."""
+    monkeypatch.setattr(gates, "_LOOK_S", 3_600)
 
 
 class Served:
@@ -233,7 +240,8 @@ async def test_those_on_their_way_to_the_gate_count_while_some_are_refused() -> 
     assert not gate.full
 
 
-async def test_whoever_has_waited_too_long_is_refused() -> None:
+async def test_whoever_has_waited_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "_LOOK_S", 0.1)
     gate, clock = full(patience_ms=50)
     await entered(gate, LEAST)
     [waits] = await entered(gate, 1)
