@@ -29,8 +29,8 @@ _NEEDED = {405: "Allow", 407: "Proxy-Authenticate", 426: "Upgrade", 429: "Retry-
 def check_access(access: Access, source: Source, operations: Sequence[Operation],
                  names: Collection[str]) -> Iterator[Problem]:
     """All problems of the file. `names`: of all operations, the malformed ones, too."""
-    yield from _duplicates("client", [client.name for client in access.clients], source, "clients")
-    yield from _duplicates("policy", [policy.name for policy in access.policies], source, "policies")
+    yield from check_names("client", [client.name for client in access.clients], source, "clients")
+    yield from check_names("policy", [policy.name for policy in access.policies], source, "policies")
     for index, client in enumerate(access.clients):
         yield from _roles(client.roles, access, source, ("clients", index, "roles"))
     for name, networks in access.networks.items():
@@ -104,7 +104,8 @@ def _texts(cel: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]
         yield source.problem(path, "rule", str(exc))
 
 
-def _duplicates(what: str, names: Sequence[str], source: Source, key: str) -> Iterator[Problem]:
+def check_names(what: str, names: Sequence[str], source: Source, key: str) -> Iterator[Problem]:
+    """Names that stand twice in the list under a key."""
     for index, name in enumerate(names):
         if name in names[:index]:
             yield source.problem((key, index, "name"), "duplicate", f"{what} {name!r} stands twice")

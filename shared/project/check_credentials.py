@@ -7,6 +7,7 @@ Never: a value; whether one is set, which the cluster alone knows.
 
 from collections.abc import Iterator, Sequence
 
+from shared.project.check_access import check_names
 from shared.project.model import DeclaredCredential, Workflow
 from shared.project.places import Problem, Source
 from shared.project.steps.base import steps_in
@@ -16,11 +17,9 @@ from shared.project.steps.work import OperationSettings
 def check_credentials(declared: Sequence[DeclaredCredential], source: Source,
                       workflows: Sequence[tuple[Workflow, Source]]) -> Iterator[Problem]:
     """All problems."""
+    yield from check_names("credential", [credential.name for credential in declared], source, "credentials")
     kinds: dict[str, str] = {}
-    for index, credential in enumerate(declared):
-        if credential.name in kinds:
-            yield source.problem(("credentials", index, "name"), "duplicate",
-                                 f"credential {credential.name!r} stands twice")
+    for credential in declared:
         kinds.setdefault(credential.name, credential.kind)
     for workflow, own in workflows:
         for path, step in steps_in(workflow.steps):

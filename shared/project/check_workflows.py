@@ -18,8 +18,7 @@ from shared.project.expressions import (
     compile_value,
     expressions_in,
     is_one_expression,
-    names_read,
-    names_unbound,
+    names_in,
 )
 from shared.project.model import Operation, Schema, Workflow
 from shared.project.modes import answering
@@ -220,10 +219,11 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
     if is_condition and "{%" in str(value) and not is_one_expression(str(value)):
         yield around.source.problem(place, "expression", _one_expression(str(value)))
     for text in expressions_in(value) or ([str(value)] if is_condition else []):
-        for name in sorted(names_unbound(text)):
+        names = names_in(text)
+        for name in sorted(names.unbound):
             yield around.source.problem(place, "unknown-name", f"${name} is read here; JSONata has no function of this "
                                         "name, and the expression gives it no value")
-        for code, message in _reads(names_read(text), around, done):
+        for code, message in _reads(names.scope, around, done):
             yield around.source.problem(place, code, message)
 
 

@@ -10,7 +10,7 @@ Scope: the names of `SCOPE`; trigger has {body, query, path, headers, method, cl
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from jlens import Expression, JlensError
@@ -79,17 +79,21 @@ def expressions_in(value: Any) -> list[str]:
     return []
 
 
-def names_read(text: str) -> Mapping[str, Any]:
-    """What an expression that compiles reads of its scope: by name its members, and theirs; what is read whole is
-    True, what is only asked for is empty. No name is told when it may read all of them.
+class Names(NamedTuple):
+    """What an expression reads. `scope`: by name its members, and theirs; what is read whole is True, what is only
+    asked for is empty; no name is told when it may read all of them. `unbound`: what it reads as `$name`, and neither
+    JSONata nor the expression gives.
     """
-    read: Any = Expression(text).reads().get("input")
-    return read if isinstance(read, dict) else {}
+
+    scope: Mapping[str, Any]
+    unbound: frozenset[str]
 
 
-def names_unbound(text: str) -> frozenset[str]:
-    """Names that an expression which compiles reads as `$name`, and that neither JSONata nor the expression gives."""
-    return frozenset(Expression(text).reads()["bindings"])
+def names_in(text: str) -> Names:
+    """Of an expression that compiles."""
+    reads: Any = Expression(text).reads()
+    scope = reads.get("input")
+    return Names(scope if isinstance(scope, dict) else {}, frozenset(reads["bindings"]))
 
 
 def compile_value(value: Any) -> Template:

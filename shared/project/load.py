@@ -92,13 +92,18 @@ def _mapping(source: Source, keys: frozenset[str], reading: _Reading) -> dict[st
     return {key: value for key, value in source.data.items() if key in keys}
 
 
+def _items(source: Source, key: str, reading: _Reading) -> list[Any] | None:
+    """Of a file that is one list; None for one that is none."""
+    found = _mapping(source, frozenset({key}), reading).get(key)
+    if isinstance(found, list):
+        return found
+    if not source.problems:
+        reading.problems.append(source.problem((key,), "shape", f"`{key}` is a list"))
+    return None
+
+
 def _operations(source: Source, reading: _Reading) -> None:
-    found = _mapping(source, frozenset({"operations"}), reading).get("operations")
-    if not isinstance(found, list):
-        if not source.problems:
-            reading.problems.append(source.problem(("operations",), "shape", "`operations` is a list"))
-        return
-    for index, raw in enumerate(found):
+    for index, raw in enumerate(_items(source, "operations", reading) or ()):
         path = ("operations", index)
         operation = _model(Operation, raw, source, path, reading)
         if operation is not None:
@@ -109,10 +114,8 @@ def _operations(source: Source, reading: _Reading) -> None:
 
 
 def _credentials(source: Source, reading: _Reading) -> None:
-    found = _mapping(source, frozenset({"credentials"}), reading).get("credentials")
-    if not isinstance(found, list):
-        if not source.problems:
-            reading.problems.append(source.problem(("credentials",), "shape", "`credentials` is a list"))
+    found = _items(source, "credentials", reading)
+    if found is None:
         return
     models = [_model(DeclaredCredential, raw, source, ("credentials", index), reading)
               for index, raw in enumerate(found)]

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from shared.errors import WorkflowFailed
 from shared.project.config_values import resolve_config
 from shared.project.durations import to_ms
-from shared.project.expressions import BadExpression, compile_value, names_read
+from shared.project.expressions import BadExpression, compile_value, names_in
 from shared.project.inputs import InputValidator, ReplyValidator
 from shared.project.load import is_project_file, load_project
 from shared.project.model import Operation, Project
@@ -68,7 +68,7 @@ def test_expression_keeps_its_type_alone_and_is_text_inside_text(text: Any, rend
     ("$exists(errors.one)", {"errors": {"one": {}}}), ("trigger.body.steps", {"trigger": {"body": {"steps": True}}}),
     ("$eval('steps.one')", {}), ("[1..3].(steps.one)", {})])
 def test_expression_tells_which_names_it_reads(text: str, names: dict[str, Any]) -> None:
-    assert names_read(text) == names
+    assert names_in(text).scope == names
 
 
 @pytest.mark.parametrize(("value", "volatile"), [
