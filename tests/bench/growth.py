@@ -30,11 +30,11 @@ from shared.names import topics
 from shared.names.topics import Topic
 from shared.settings.kafka import KafkaSettings
 from tests.bench import projects, stats
-from tests.bench.drive import cpu_s, drive_url
+from tests.bench.drive import cpu_s, load, run
 from tests.support import platform as platforms
 from tests.support.platform import Platform
 
-RATE, CONNECTIONS = 1_200, 64
+RATE, CONNECTIONS, WARM_S = 1_200, 64, 1.0
 # not that of replies: each process that waits for answers needs one of its own
 PARTITIONED = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL, topics.EXECUTIONS, topics.USAGE)
 REPLY_TOPICS = 300
@@ -66,12 +66,15 @@ class Side:
 
     def load(self, seconds: float) -> dict[str, float]:
         """CPU µs of a request, by PARTS: services are ours, the broker and the store are not."""
-        before = self._cpu_s()
-        found = drive_url(f"{self.cluster.ingress}/{self._project}/echo", self._headers, CONNECTIONS, seconds,
-                          self.rate)
+        marks: dict[str, dict[str, float]] = {}
+
+        def at_mark(word: str) -> None:
+            marks[word] = self._cpu_s()
+        found = run(load(f"{self.cluster.ingress}/{self._project}/echo", self._headers, CONNECTIONS, seconds,
+                         self.rate), WARM_S, at_mark)
         assert set(found["statuses"]) == {200}, found["statuses"]
-        after, requests = self._cpu_s(), sum(found["statuses"].values())
-        return {part: (after[part] - before[part]) * 1e6 / requests for part in PARTS}
+        requests = sum(found["statuses"].values())
+        return {part: (marks["end"][part] - marks["begin"][part]) * 1e6 / requests for part in PARTS}
 
     def _cpu_s(self) -> dict[str, float]:
         used = dict.fromkeys(PARTS, 0.0)
