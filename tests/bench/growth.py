@@ -1,8 +1,8 @@
 """What growth costs: the same calls on a cluster as it comes, and on one that has more of something.
 
-`python -m tests.bench.growth [partitions] [topics] [processes] [size]`; each prints its figures, and asserts nothing.
-Two clusters run side by side and are loaded in turn, so what else the machine does meets both; a ratio is the median
-over rounds, its spread from the lowest to the highest.
+`python -m tests.bench.growth [partitions] [topics] [processes] [copies] [size]`; each prints its figures, and asserts
+nothing. Two clusters run side by side and are loaded in turn, so what else the machine does meets both; a ratio is the
+median over rounds, its spread from the lowest to the highest.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from tests.bench import projects, stats
 from tests.bench.drive import cpu_s, load, run
 from tests.support import platform as platforms
 from tests.support.platform import Platform
+from tests.support.three_brokers import Brokers, three_brokers
 
 RATE, CONNECTIONS, WARM_S = 1_200, 64, 1.0
 # not that of replies: each process that waits for answers needs one of its own
@@ -52,9 +53,9 @@ class Side:
     """One cluster, and calls of one operation on it."""
 
     def __init__(self, stack: ExitStack, name: str, files: Mapping[str, str], *arguments: str,
-                 env: Env | None = None, rate: int = RATE) -> None:
-        """Starts it; `stack` takes it down. `rate`: requests a second."""
-        self.name, self.rate = name, rate
+                 env: Env | None = None, rate: int = RATE, brokers: Brokers | None = None) -> None:
+        """Starts it; `stack` takes it down. `rate`: requests a second. `brokers`: those of `env`, if not its own."""
+        self.name, self.rate, self._brokers = name, rate, brokers
         self.cluster: Platform = platforms.start(
             Path(stack.enter_context(tempfile.TemporaryDirectory())), "--no-example", *arguments, env=env)
         stack.callback(platforms.stop, self.cluster)
@@ -80,6 +81,8 @@ class Side:
         used = dict.fromkeys(PARTS, 0.0)
         for name, process in self.cluster.processes().items():
             used[_OTHERS if name in ("kafka", "valkey") else _OURS] += cpu_s(psutil.Process(process.pid))
+        for pid in self._brokers.pids if self._brokers is not None else ():
+            used[_OTHERS] += cpu_s(psutil.Process(pid))
         return used
 
 
@@ -128,6 +131,15 @@ def by_processes(rounds: int, seconds: float) -> None:
         compare(Side(stack, "one process of each service", projects.standard(), rate=RATE // 2), [
             Side(stack, "two of each for twice the calls", projects.standard(), *two),
             Side(stack, "two of each for the same calls", projects.standard(), *two, rate=RATE // 2)], rounds, seconds)
+
+
+def by_copies(rounds: int, seconds: float) -> None:
+    """One broker that keeps all, and three that keep three copies, two of which a writer waits for."""
+    with ExitStack() as stack:
+        brokers = stack.enter_context(three_brokers(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        compare(Side(stack, "one broker", projects.standard()), [
+            Side(stack, "three brokers, three copies", projects.standard(), brokers=brokers, env={
+                "WEIR_KAFKA_BOOTSTRAP": brokers.bootstrap, "WEIR_KAFKA_REPLICATION": "3"})], rounds, seconds)
 
 
 def by_size(rounds: int, seconds: float) -> None:
@@ -207,7 +219,8 @@ def _metric(ready_url: str, name: str) -> str:
 
 def main() -> None:
     """Run what is named, or all."""
-    kinds = {"partitions": by_partitions, "topics": by_topics, "processes": by_processes, "size": by_size}
+    kinds = {"partitions": by_partitions, "topics": by_topics, "processes": by_processes, "copies": by_copies,
+             "size": by_size}
     arguments = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     arguments.add_argument("what", nargs="*", default=list(kinds))
     arguments.add_argument("--rounds", type=int, default=7)

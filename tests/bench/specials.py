@@ -98,5 +98,5 @@ SPECIALS: dict[str, Special] = {
 ALONE: dict[str, Alone] = {
     "variants": Alone(lambda: [variants.telling(VARIANT_ROUNDS, VARIANT_S)], 60 + VARIANT_ROUNDS * 3 * 1.7),
     "metering": Alone(_by_itself("metering"), 400),
-    "growth": Alone(_by_itself("growth"), 400),
+    "growth": Alone(_by_itself("growth"), 500),
 }

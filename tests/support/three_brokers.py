@@ -38,6 +38,11 @@ class Brokers:
         """For clients."""
         return ",".join(broker.bootstrap for broker in self.nodes.values())
 
+    @property
+    def pids(self) -> list[int]:
+        """Of those that run."""
+        return [process.pid for process in self._running.values()]
+
     def start(self, node: int) -> None:
         """Run one; it is not ready yet."""
         broker = self.nodes[node]
