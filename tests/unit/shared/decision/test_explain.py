@@ -16,7 +16,7 @@ from shared.decision.explain import Finding, after_amounts, before_amounts
 from shared.decision.matrix import matrix
 from shared.decision.replay import Replay
 from shared.names import topics
-from tests.support.calls import NOW, book, case
+from tests.support.calls import NOW, OPERATIONS, book, case
 
 POLICIES: list[dict[str, Any]] = [
     {"name": "inside", "action": "reject", "operations": ["make-*"], "rules": [{"ip": {"not_in": ["10.0.0.0/8"]}}]},
@@ -104,6 +104,24 @@ def test_matrix_never_contradicts_a_decision(calls: list[tuple[str, bool, str]])
         call = case(known, operation, client_ip=ip, **({} if named else {"token": None}))
         admitted = decide(call).refusal is None
         assert cells[operation, "c" if named else ""] in (("yes", "depends") if admitted else ("no", "depends"))
+
+
+@pytest.mark.parametrize(("kinds", "may"), [
+    (["signature"], {"c": "depends", "made": "depends", "till": "yes", "depot": "depends", "": "no"}),
+    (["certificate"], {"c": "depends", "till": "depends", "depot": "yes"}),
+    (["signature", "certificate"], {"c": "depends", "till": "yes", "depot": "yes"}),
+    (["signature", "token"], {"c": "yes", "made": "yes", "till": "yes"}), (["api_key"], {"c": "yes"})])
+def test_matrix_says_who_has_no_proof_that_the_operation_takes(
+        kinds: list[str], may: dict[str, str]) -> None:
+    known = book([], clients=[{"name": name} for name in ("c", "till", "depot")], authentication={
+        "api_key": {"header": "x-key"}, "signature": [{"client": "till", "secret": "TILL"}],
+        "certificate": {"CN=depot": "depot"}}, operations=[{**one, "authentication": kinds} for one in OPERATIONS])
+    guarded = known.project("p")
+    assert guarded is not None
+    found = {(cell.operation, cell.client): cell for cell in matrix(guarded, known.clients("p"))}
+    assert {client: found["get-thing", client].may for client in may} == may
+    assert {found["open", client].may for client in may} == {"yes"}
+    assert (may["c"] == "depends") is found["get-thing", "c"].why.startswith("on the internal topic alone")
 
 
 def test_replay_tells_what_a_draft_would_change_with_the_clock_of_the_records() -> None:
