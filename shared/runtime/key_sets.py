@@ -80,12 +80,15 @@ class KeySets:
 
     async def _load(self, url: str) -> None:
         self._asked_ms[url] = self._clock.now_ms()
+        self._vault.fetching.add(url)
         try:
             keys = _key_set(await self._fetch(url))
         except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, JoseError) as exc:
             log.warning("keys at %s cannot be had: %s: %s", url, type(exc).__name__, exc,
                         extra={"action": actions.KEYS_AWAY})
             return
+        finally:
+            self._vault.fetching.discard(url)
         if url in self._asked_ms:
             self._vault.key_sets[url] = keys
 
