@@ -14,13 +14,16 @@ from json import JSONDecoder
 from typing import Any, NamedTuple
 
 import orjson
-from joserfc import jws, jwt
+from joserfc import jwt
 from joserfc.errors import BadSignatureError, SecurityWarning
 from joserfc.jwk import Key, KeySet
+from joserfc.jws import JWSRegistry
 
 from shared.project.access.authentication import Jwt
 
-_KEY_TYPES = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
+# what an algorithm takes: type and curves of a key
+_KEYS = {"RS256": ("RSA", (None,)), "ES256": ("EC", ("P-256",)), "EdDSA": ("OKP", ("Ed25519", "Ed448")),
+         "Ed25519": ("OKP", ("Ed25519",))}
 # more are forgotten all together
 _MAX_VERIFIED = 10_000
 # far more than issuers nest, and less than what rules and limits could not write as a text
@@ -33,6 +36,16 @@ class _Claims(JSONDecoder):
     def decode(self, s: str) -> Any:  # type: ignore[override]  # of its spaces nobody wants to know
         """What the text says."""
         return orjson.loads(s)
+
+
+class _Registry(JWSRegistry):
+    """Headers as long as a chain of certificates (`x5c`) makes them; no HTTP header is longer."""
+
+    max_header_length = 8_192
+
+
+# of a header's members those that nobody here knows are ignored (RFC 7515, 4); `crit` names those that may not be
+_REGISTRIES = {name: _Registry(algorithms=[name], strict_check_header=False) for name in _KEYS}
 
 
 class _Verified(NamedTuple):
@@ -67,7 +80,7 @@ class JwtVerifier:
         known = self._verified.get(digest)
         # what another key set has said counts no more: the token's key may have been withdrawn since
         if known is None or known.keys is not keys:
-            header = jws.extract_compact(token.encode()).headers()
+            header = _header(token)
             algorithm = str(header.get("alg"))
             if algorithm not in scheme.algorithms:
                 raise ValueError(f"algorithm {algorithm[:20]!r} is not one of {', '.join(scheme.algorithms)}")
@@ -80,23 +93,41 @@ class JwtVerifier:
         return known.claims
 
 
+def _header(token: str) -> Mapping[str, Any]:
+    """What a token says of itself before its signature is looked at. Raises ValueError."""
+    header = orjson.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))
+    if not isinstance(header, dict) or _is_deep(header, _MAX_DEPTH):
+        raise ValueError(f"its header is no object, or nested more than {_MAX_DEPTH} levels deep")
+    if "crit" in header:
+        raise ValueError("its header asks for extensions (`crit`), and none is known here")
+    return header
+
+
 def _fitting(keys: KeySet, kid: object, algorithm: str) -> list[Key]:
-    """Only keys of the algorithm's type: a public key must never serve as the secret of another algorithm."""
-    return [key for key in keys if key.key_type == _KEY_TYPES[algorithm] and kid in (None, key.kid)]
+    """Only keys that are for the algorithm: a public key must never serve as the secret of another one, and a key that
+    cannot verify must not hide the one that does from a token that names none."""
+    return [key for key in keys if kid in (None, key.kid) and _is_for(key, algorithm)]
+
+
+def _is_for(key: Key, algorithm: str) -> bool:
+    kind, curves = _KEYS[algorithm]
+    return (key.key_type == kind and key.get("crv") in curves and key.get("alg") in (None, algorithm)
+            and "verify" in (key.get("key_ops") or ("verify",)))
 
 
 def _verified_by_one_of(keys: Sequence[Key], token: str, algorithm: str) -> Mapping[str, Any]:
     if not keys:
         raise LookupError("no key fits")
+    registry = _REGISTRIES[algorithm]
     with warnings.catch_warnings():
         # RFC 9864 has given EdDSA another name; issuers still write the old one
         warnings.simplefilter("ignore", SecurityWarning)
         for key in keys[:-1]:
             try:
-                return jwt.decode(token, key, algorithms=[algorithm], decoder_cls=_Claims).claims
+                return jwt.decode(token, key, registry=registry, decoder_cls=_Claims).claims
             except BadSignatureError:
                 continue
-        return jwt.decode(token, keys[-1], algorithms=[algorithm], decoder_cls=_Claims).claims
+        return jwt.decode(token, keys[-1], registry=registry, decoder_cls=_Claims).claims
 
 
 def _check(claims: Mapping[str, Any]) -> None:

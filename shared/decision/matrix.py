@@ -70,6 +70,9 @@ def _outlook(project: GuardedProject, guarded: GuardedOperation, caller: _Caller
     if not caller.client and not operation.public:
         return "no", "credentials are needed", []
     unless = []
+    if not operation.public and not _can_prove(project, guarded, caller):
+        kinds = ", ".join(sorted(guarded.kinds))
+        unless.append(f"on the internal topic alone, for it has no proof that is taken ({kinds})")
     for compiled in _enforced(guarded.rejects):
         holds = _known_to_hold(compiled, facts, caller.known)
         if holds:
@@ -86,6 +89,14 @@ def _outlook(project: GuardedProject, guarded: GuardedOperation, caller: _Caller
     limits = [described(limit.limit) + ("" if holds else f", if {_kinds(compiled, caller.known)}")
               for compiled, holds in accepting if holds is not False for limit in compiled.limits if limit.enforced]
     return "depends" if unless else "yes", "; ".join(unless), limits + _allowances(guarded, caller)
+
+
+def _can_prove(project: GuardedProject, guarded: GuardedOperation, caller: _Caller) -> bool:
+    """Signed messages and certificates are of the clients that the project names; the other kinds may be of any."""
+    proofs, kinds = project.authentication, guarded.kinds
+    return (not kinds <= {"signature", "certificate"}
+            or ("signature" in kinds and any(scheme.client == caller.client for scheme in proofs.signature))
+            or ("certificate" in kinds and caller.client in proofs.certificate.values()))
 
 
 def _allowances(guarded: GuardedOperation, caller: _Caller) -> list[str]:

@@ -18,11 +18,12 @@ _SECRETS = "WEIR_SECRET_"
 
 @dataclass(slots=True)
 class Vault:
-    """`secrets` by name; `key_sets` by the address they come from."""
+    """`secrets` by name; `key_sets` by the address they come from; `fetching`: addresses that are being asked now."""
 
     seal: Seal | None = field(default=None, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     key_sets: dict[str, KeySet] = field(default_factory=dict, repr=False)
+    fetching: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
     def of(cls, seal: Seal | None, environment: Mapping[str, str]) -> Self:

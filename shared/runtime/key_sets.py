@@ -8,14 +8,15 @@ Never: a key set thrown away because its issuer is away; an address asked more o
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, import_key
 
 from shared.clock import Clock
 from shared.decision.vault import Vault
@@ -42,7 +43,8 @@ class KeySets:
 
     async def start(self) -> None:
         """Refresh what is known, now and then."""
-        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S))
+        # no bound on connections: those that wait for an answer in vain leave none for the issuers that give one
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), connector=TCPConnector(limit=0))
         self._loop = self._tasks.spawn(self._now_and_then(), "key sets")
 
     async def stop(self) -> None:
@@ -78,15 +80,15 @@ class KeySets:
 
     async def _load(self, url: str) -> None:
         self._asked_ms[url] = self._clock.now_ms()
+        self._vault.fetching.add(url)
         try:
-            document = await self._fetch(url)
-            fitting = [key for key in document["keys"] if key.get("kty") in _ASYMMETRIC
-                       and key.get("use", "sig") == "sig"]
-            keys = KeySet.import_key_set({"keys": fitting})
-        except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, AttributeError, JoseError) as exc:
+            keys = _key_set(await self._fetch(url))
+        except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, JoseError) as exc:
             log.warning("keys at %s cannot be had: %s: %s", url, type(exc).__name__, exc,
                         extra={"action": actions.KEYS_AWAY})
             return
+        finally:
+            self._vault.fetching.discard(url)
         if url in self._asked_ms:
             self._vault.key_sets[url] = keys
 
@@ -104,6 +106,22 @@ class KeySets:
             await asyncio.sleep(self._every_s)
             # side by side: an issuer that does not answer holds up nobody else's keys
             await asyncio.gather(*(self.refresh(url) for url in self._asked_ms))
+
+
+def _key_set(document: Any) -> KeySet:
+    """Its keys for signatures. One that cannot be read is none (RFC 7517, 5): the others verify what they always have.
+
+    Raises TypeError, KeyError for what is no key set, ValueError for one without any such key.
+    """
+    keys = []
+    for key in document["keys"]:
+        if isinstance(key, dict) and key.get("kty") in _ASYMMETRIC and key.get("use", "sig") == "sig":
+            # whatever the library cannot make of it: an unknown curve, a point that is not on it, a name of no text
+            with suppress(JoseError, ValueError, TypeError, KeyError):
+                keys.append(import_key(key))
+    if not keys:
+        raise ValueError("no key that verifies signatures can be read in it")
+    return KeySet(keys)
 
 
 def _whole_file(path: Path) -> bytes | None:

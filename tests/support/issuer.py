@@ -36,7 +36,8 @@ class Issuer:
         key = self.keys[algorithm]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)
-            return jwt.encode({"alg": algorithm, "kid": key.kid, **(header or {})}, {
+            said = {"alg": algorithm, "kid": key.kid, **(header or {})}
+            return jwt.encode({name: value for name, value in said.items() if value is not None}, {
                 "iss": self.name, "aud": "weir", "sub": "shop", "exp": now_ms // 1000 + 300, **claims}, key,
                 algorithms=[algorithm])
 

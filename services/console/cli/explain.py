@@ -46,9 +46,12 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
     values: dict[str, list[str]] = {}
     for name, value in _pairs(query, "=", "--query"):
         values.setdefault(name, []).append(value)
+    headers: dict[str, str] = {}
+    for name, value in _pairs(header, ":", "--header"):
+        # as the edge joins them (RFC 9110, 5.3)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     answer = admin.ask("POST", ("projects", project, "access", "explain"), {
-        "operation": operation, "client": client, "roles": role, "ip": ip,
-        "headers": dict(_pairs(header, ":", "--header")), "query": values,
+        "operation": operation, "client": client, "roles": role, "ip": ip, "headers": headers, "query": values,
         "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
         "claims": {name: _json(value) for name, value in _pairs(claim, "=", "--claim")}})
     if as_json:
@@ -115,7 +118,8 @@ def _body(given: str | None) -> str | None:
     if given is None or not given.startswith("@"):
         return given
     try:
-        return Path(given[1:]).read_text()
+        # its bytes as they are: a text would lose the ends of its lines
+        return Path(given[1:]).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as exc:
         raise Failure(f"the body cannot be read: {exc}") from None
 

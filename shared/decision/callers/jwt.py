@@ -56,7 +56,8 @@ def as_claimed(book: PolicyBook, project: GuardedProject, claims: Mapping[str, A
 
 
 def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
-    keys = case.book.vault.key_sets.get(scheme.jwks)
+    vault = case.book.vault
+    keys = vault.key_sets.get(scheme.jwks)
     try:
         if keys is None:
             raise LookupError
@@ -66,7 +67,7 @@ def _by(case: Case, scheme: Jwt, token: str) -> Identity | Refused:
             return _of_nobody()
         case.wanted_keys = scheme.jwks
         return (Unavailable("the keys of the token's issuer are not there yet; try again shortly",
-                            headers={"Retry-After": "2"}) if keys is None
+                            headers={"Retry-After": "2"}) if keys is None or scheme.jwks in vault.fetching
                 else invalid("the token is signed with a key that its issuer does not publish"))
     except (JoseError, ValueError) as exc:
         return invalid(f"the token cannot be verified: {str(exc)[:200]}")

@@ -90,15 +90,14 @@ def changed(headers: Mapping[str, str], changes: Sequence[Change]) -> Mapping[st
     """Headers after some changes; names are compared and written in lower case where they change."""
     if not changes:
         return headers
-    out = dict(headers)
+    out = headers
     for change in changes:
-        named = {name.lower(): name for name in out}
-        for name in change.remove:
-            out.pop(named.get(name, name), None)
-        moved = [(new, out.pop(named[old])) for old, new in change.rename.items() if named.get(old) in out]
-        for name, value in (*moved, *change.set.items()):
-            out.pop(named.get(name, name), None)
-            out[name] = value
+        # a workflow may say a header twice, in other letters
+        keyed = [(name.lower(), name, value) for name, value in out.items()]
+        there = {key: value for key, _, value in keyed if key not in change.remove} if change.rename else {}
+        put = {**{new: there[old] for old, new in change.rename.items() if old in there}, **change.set}
+        gone = {*change.remove, *change.rename, *put}
+        out = {**{name: value for key, name, value in keyed if key not in gone}, **put}
     return out
 
 

@@ -71,6 +71,15 @@ def test_explain_asks_about_whoever_is_described(
     assert text.endswith("note: n\n=> 200 ok: in")
 
 
+def test_headers_and_body_are_those_that_the_edge_would_see(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    control, file = Control(EXPLAINED), tmp_path / "body.json"
+    file.write_bytes('{\r\n"a": "\u00e9"}\r\n'.encode())
+    told(monkeypatch, control, "access", "explain", "--project", "p", "--operation", "o", "--body", f"@{file}",
+         "--header", "x-role: guest", "--header", "x-b: c", "--header", "x-role: admin")
+    assert control.asked["headers"] == {"x-role": "guest, admin", "x-b": "c"}
+    assert control.asked["body"].encode() == file.read_bytes()
+
+
 def test_matrix_says_who_a_row_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = {"operation": "o", "may": "yes", "why": "", "limits": [], "issuer": ""}
     control = Control([{**cell, "client": ""}, {**cell, "client": "c"},

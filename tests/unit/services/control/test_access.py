@@ -135,6 +135,13 @@ async def test_headers_are_taken_as_the_edge_takes_them() -> None:
         assert code == decide(case(here, "make-thing", key=next(iter(headers.values()), None))).reason
 
 
+async def test_header_that_stands_twice_is_a_list_as_at_the_edge() -> None:
+    here = book([{"name": "admins", "action": "reject", "rules": [{"header": {"name": "x-role", "is": "admin"}}]}])
+    question = {"operation": "get-thing", "client": "c", "params": {"id": "7"}}
+    for headers in ({"X-Role": "guest", "x-role": "admin"}, {"X-Role": "admin", "x-role": "guest"}):
+        assert (await told(here, **question, headers=headers))["decision"]["code"] == "access-rejected"
+
+
 def test_preference_is_one_of_the_call_as_at_the_edge() -> None:
     here = book([])
     guarded = here.project("p")

@@ -35,7 +35,7 @@ from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
-from tests.support.callers import ISSUER, SCHEME, known
+from tests.support.callers import ISSUER, OTHER, SCHEME, URL, known
 from tests.support.calls import NOW, book, case
 from tests.support.fakes import FakeOutbox, FakeRecord, StoppedClock
 
@@ -88,13 +88,18 @@ class Ends:
 
 
 class Issuing(KeySets):
-    """Fetches from nowhere, and counts."""
+    """Fetches from nowhere, once `going` is set, and counts."""
 
-    fetched = 0
+    def __init__(self, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.fetched, self.asked, self.going = 0, asyncio.Event(), asyncio.Event()
+        self.going.set()
 
     async def _fetch(self, url: str) -> Any:
         self.fetched += 1
+        self.asked.set()
         await asyncio.sleep(0)
+        await self.going.wait()
         return ISSUER.published
 
 
@@ -185,6 +190,21 @@ async def test_keys_that_are_missing_are_fetched_once_and_the_calls_wait_for_the
     door = Door(known({"jwt": [SCHEME]}, key_sets={}), monkeypatch)
     door.poll(50, token=None, sealed={"jwt": ISSUER.token(NOW)})
     assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 50}, 1)
+
+
+async def test_token_with_a_new_key_is_not_called_wrong_while_that_key_is_on_its_way(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(known({"jwt": [SCHEME]}, key_sets={URL: OTHER.key_set}), monkeypatch)
+    door.key_sets.going.clear()
+    call: dict[str, Any] = {"token": None, "sealed": {"jwt": ISSUER.token(NOW)}}
+    door.poll(2, **call)
+    async with asyncio.timeout(2):
+        await door.key_sets.asked.wait()
+    door.poll(3, **call)
+    door.key_sets.going.set()
+    assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 2, Reason.UNAVAILABLE: 3}, 1)
+    door.poll(1, token=None, sealed={"jwt": OTHER.token(NOW, iss=ISSUER.name)})
+    assert (await door.counted())[Reason.CREDENTIALS_INVALID] == 1
 
 
 async def test_call_that_cannot_be_decided_is_dead_and_its_neighbours_are_not(

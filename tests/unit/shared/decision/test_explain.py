@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.request import RequestRecord
@@ -11,12 +11,15 @@ from shared.contracts.signal import Signal
 from shared.decision.amounts import Amounts
 from shared.decision.book import PolicyBook
 from shared.decision.callers.identity import Identity
+from shared.decision.case import Case
 from shared.decision.decide import decide
 from shared.decision.explain import Finding, after_amounts, before_amounts
 from shared.decision.matrix import matrix
 from shared.decision.replay import Replay
+from shared.errors import WeirError
 from shared.names import topics
-from tests.support.calls import NOW, book, case
+from shared.names.reasons import Reason
+from tests.support.calls import NOW, OPERATIONS, book, case
 
 POLICIES: list[dict[str, Any]] = [
     {"name": "inside", "action": "reject", "operations": ["make-*"], "rules": [{"ip": {"not_in": ["10.0.0.0/8"]}}]},
@@ -34,15 +37,19 @@ def replaying(draft: list[dict[str, Any]], live: PolicyBook | None = None) -> Re
     return Replay(live, live.with_project(guarded))
 
 
-def explained(policies: list[dict[str, Any]], client: str | None = None, **call: Any) -> tuple[list[Finding], str]:
-    known, amounts = book(policies, auth=call.pop("auth", "token")), Amounts()
-    looked = case(known, **call)
+def explained_here(known: PolicyBook, client: str | None, looked: Case) -> tuple[list[Finding], WeirError | None]:
     assumed = None if client is None else Identity(client=client, roles=known.roles("p", client))
     findings, refusal = before_amounts(looked, assumed)
     if refusal is None:
-        looked.outcomes = amounts.spend([looked.ask("r")], NOW * 1000)[0]
+        looked.outcomes = Amounts().spend([looked.ask("r")], NOW * 1000)[0]
         rest, refusal = after_amounts(looked)
         findings += rest
+    return findings, refusal
+
+
+def explained(policies: list[dict[str, Any]], client: str | None = None, **call: Any) -> tuple[list[Finding], str]:
+    known = book(policies, auth=call.pop("auth", "token"))
+    findings, refusal = explained_here(known, client, case(known, **call))
     return findings, "ok" if refusal is None else str(refusal.reason)
 
 
@@ -79,6 +86,49 @@ def test_explanation_ends_as_the_decision_does(operation: str, ip: str, auth: st
     assert explained(POLICIES, auth=auth, **call)[1] == str(decision.reason)
 
 
+RULES: list[dict[str, Any]] = [
+    {"authenticated": True}, {"authenticated": False}, {"role": "editor"}, {"role": {"is_not": "editor"}},
+    {"client": "c"}, {"client": {"not_in": ["c"]}}, {"ip": ["10.0.0.0/8"]}, {"ip": {"not_in": ["0.0.0.0/0", "::/0"]}},
+    {"header": {"name": "X-A", "is": "b"}}, {"header": {"name": "x-a", "is_not": "b"}},
+    {"header": {"name": "x-a", "exists": False}}, {"query": {"name": "q", "matches": "^a"}},
+    {"body": {"at": "/a", "is": 1}}, {"body": {"at": "/a", "exists": True}}, {"method": "GET"}, {"size": {">": 3}},
+    {"time": {"zone": "Europe/Berlin", "from": "08:00", "to": "23:00"}}, {"when": "body.a == 1"},
+    {"when": "header['x-a'] == 'a' || 'editor' in roles"}, {"when": "client == 'c'"}]
+ANY_POLICIES = st.lists(st.fixed_dictionaries({
+    "action": st.sampled_from(["accept", "reject"]), "mode": st.sampled_from(["enforce", "observe"]),
+    "rules": st.lists(st.sampled_from(RULES), min_size=1, max_size=2),
+    "operations": st.sampled_from([["*"], ["get-*"], ["make-thing", "open"]])}), max_size=3)
+CALLS = st.lists(st.fixed_dictionaries({
+    "operation": st.sampled_from(["get-thing", "make-thing", "open"]), "key": st.sampled_from([None, "k", ""]),
+    "client_ip": st.sampled_from(["10.1.2.3", "192.0.2.1", "::1", ""]),
+    "headers": st.sampled_from([{}, {"x-a": "a"}, {"x-a": "b"}, {"x-a": "a, b"}]),
+    "query": st.sampled_from([{}, {"q": ["a"]}, {"q": ["b", "a"]}]),
+    "body": st.sampled_from([b"", b'{"a":1}', b'{"a":2,"a":1}', b"[1]", b"nope"])}), min_size=1, max_size=8)
+LIMITS = [{"limit": 3, "per": "minute", "by": "ip", "cost": "int(body.a)"}, {"limit": 9, "per": "day", "cost": "size"}]
+
+
+@settings(max_examples=200)
+@given(ANY_POLICIES, CALLS, st.sampled_from(["token", "deny"]), st.booleans())
+def test_whatever_policies_say_explain_and_matrix_say_what_is_decided(
+        policies: list[dict[str, Any]], calls: list[dict[str, Any]], auth: str, named: bool) -> None:
+    written = [{"name": f"p{number}", **one, **({"limits": LIMITS} if one["action"] == "accept" and not number else {})}
+               for number, one in enumerate(policies)]
+    more = {"headers": [{"require": ["x-a"]}], "bounds": [{"body": 12, "duplicate_keys": False}], "auth": auth}
+    known = book(written, **more)
+    guarded = known.project("p")
+    assert guarded is not None
+    cells = {(cell.operation, cell.client): cell.may for cell in matrix(guarded, known.clients("p"))}
+    for call in calls:
+        decided = case(known, **call, **({} if named else {"token": None}))
+        decision = decide(decided, Amounts())
+        findings, refusal = explained_here(known, "c" if named else None, looked := case(known, **call, token=None))
+        assert str(refusal) == str(decision.refusal)
+        assert looked.observed == decided.observed
+        assert (findings[-1].verdict == "refused") is (decision.refusal is not None)
+        refused = decision.reason in (Reason.ACCESS_REJECTED, Reason.CREDENTIALS_MISSING)
+        assert cells[call["operation"], "c" if named else ""] in (("no", "depends") if refused else ("yes", "depends"))
+
+
 @pytest.mark.parametrize(("auth", "cells"), [
     ("token", {("get-thing", ""): "no", ("get-thing", "c"): "yes", ("make-thing", "c"): "depends",
                ("make-thing", "made"): "no", ("open", ""): "yes"}),
@@ -104,6 +154,24 @@ def test_matrix_never_contradicts_a_decision(calls: list[tuple[str, bool, str]])
         call = case(known, operation, client_ip=ip, **({} if named else {"token": None}))
         admitted = decide(call).refusal is None
         assert cells[operation, "c" if named else ""] in (("yes", "depends") if admitted else ("no", "depends"))
+
+
+@pytest.mark.parametrize(("kinds", "may"), [
+    (["signature"], {"c": "depends", "made": "depends", "till": "yes", "depot": "depends", "": "no"}),
+    (["certificate"], {"c": "depends", "till": "depends", "depot": "yes"}),
+    (["signature", "certificate"], {"c": "depends", "till": "yes", "depot": "yes"}),
+    (["signature", "token"], {"c": "yes", "made": "yes", "till": "yes"}), (["api_key"], {"c": "yes"})])
+def test_matrix_says_who_has_no_proof_that_the_operation_takes(
+        kinds: list[str], may: dict[str, str]) -> None:
+    known = book([], clients=[{"name": name} for name in ("c", "till", "depot")], authentication={
+        "api_key": {"header": "x-key"}, "signature": [{"client": "till", "secret": "TILL"}],
+        "certificate": {"CN=depot": "depot"}}, operations=[{**one, "authentication": kinds} for one in OPERATIONS])
+    guarded = known.project("p")
+    assert guarded is not None
+    found = {(cell.operation, cell.client): cell for cell in matrix(guarded, known.clients("p"))}
+    assert {client: found["get-thing", client].may for client in may} == may
+    assert {found["open", client].may for client in may} == {"yes"}
+    assert (may["c"] == "depends") is found["get-thing", "c"].why.startswith("on the internal topic alone")
 
 
 def test_replay_tells_what_a_draft_would_change_with_the_clock_of_the_records() -> None:

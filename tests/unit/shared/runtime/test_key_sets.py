@@ -157,6 +157,17 @@ async def test_secret_and_encryption_keys_are_left_out() -> None:
         assert ids(vault, publisher.url) == kids(ISSUER)
 
 
+@pytest.mark.parametrize("odd", [
+    {"kty": "EC", "crv": "P-9", "x": "AA", "y": "AA"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+    {"kty": "OKP", "crv": "X9", "x": "AA"}, {"kty": "RSA", "e": "AQAB"}, {"kty": "RSA", "e": "AQAB", "n": "*"},
+    {"kty": "ML", "pub": "AA"}, {**ISSUER.published["keys"][0], "kid": 5}, {**ISSUER.published["keys"][0], "x5c": "AA"},
+    {"kty": ["RSA"]}, {}, 5, None])
+async def test_key_that_nobody_here_can_read_takes_no_other_with_it(odd: object) -> None:
+    for keys in ([odd, *ISSUER.published["keys"]], [*ISSUER.published["keys"], odd]):
+        assert await loaded(orjson.dumps({"keys": keys}))
+    assert not await loaded(orjson.dumps({"keys": [odd]}))
+
+
 async def test_address_is_asked_at_once_when_it_is_new_and_again_after_a_rest() -> None:
     vault, clock = Vault(), StoppedClock()
     async with publishing(published()) as publisher, feeding(vault, clock) as key_sets:
@@ -171,11 +182,22 @@ async def test_address_is_asked_at_once_when_it_is_new_and_again_after_a_rest() 
 
 async def test_issuer_that_does_not_answer_holds_up_nobody_elses_keys() -> None:
     async with publishing(published()) as silent, publishing(published()) as publisher, \
-            feeding(Vault(), every_s=0.01) as key_sets:
+            feeding(Vault(), every_s=0.2) as key_sets:
         silent.answers.clear()
         key_sets.want([silent.url, publisher.url])
         await silent.called(1)
         await publisher.called(2)
+        silent.answers.set()
+
+
+async def test_many_issuers_that_do_not_answer_leave_room_for_the_others() -> None:
+    async with publishing(published()) as silent, publishing(published()) as publisher, feeding(Vault()) as key_sets:
+        silent.answers.clear()
+        many = [f"{silent.url}?{number}" for number in range(150)]
+        key_sets.want(many)
+        await silent.called(100)
+        key_sets.want([*many, publisher.url])
+        await publisher.called(1)
         silent.answers.set()
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
+from joserfc.jws import JWSRegistry
 
 from shared.names.reasons import Reason
 from tests.support.callers import ISSUER, OTHER, SCHEME, URL, S, by, known
@@ -124,6 +125,41 @@ def forged(algorithm: str, key: bytes, kid: str) -> str:
     text = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims)}"
     mac = hmac.new(key, text.encode(), hashlib.sha256).digest() if key else b""
     return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def headed(header: Any) -> str:
+    """A token with this header and a signature that fits."""
+    key = ISSUER.keys["ES256"]
+    text = f"{encoded(header)}.{encoded(GOOD)}"
+    signature = JWSRegistry.algorithms["ES256"].sign(text.encode(), key)
+    return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+@pytest.mark.parametrize("header", [
+    {"cat": "cl_1", "pi.atm": "2"}, {"x5c": ["A" * 1_500] * 3}, {"more": {"a": [1]}},
+    {"kid": str(ISSUER.keys["ES256"].kid)}])
+def test_header_may_say_more_than_anybody_here_knows(header: dict[str, Any]) -> None:
+    assert by({"jwt": headed({"alg": "ES256", **header})})[0].reason is Reason.OK
+
+
+@pytest.mark.parametrize("header", [
+    ["alg"], "alg", "xalgx", 5, None, {}, [["alg", "ES256"], "alg"], {"alg": ["ES256"]}, {"alg": "ES256", "typ": 5},
+    *({"alg": "ES256", "crit": crit} for crit in (5, None, True, [[1]], [{}], [], "alg", ["more"], ["b64"])),
+    {"alg": "ES256", "more": 1, "crit": ["more"]}, {"alg": "ES256", "b64": False, "crit": ["b64"]},
+    {"alg": "ES256", "more": float("nan")}, {"alg": "ES256", "kid": "\ud800"}, {"alg": "ES256", "kid": ["a"]}])
+def test_header_that_is_none_or_asks_for_more_than_is_known_here_is_refused(header: Any) -> None:
+    assert by({"jwt": headed(header)})[0].reason is Reason.CREDENTIALS_INVALID
+
+
+MEMBERS = st.dictionaries(st.sampled_from(["alg", "kid", "crit", "b64", "typ", "x5c", "jwk"]), ANY_JSON)
+DEEP = st.sampled_from([b"[" * 4_000, b'{"alg":"ES256","a":' + b"[" * 900 + b"]" * 900 + b"}"])
+
+
+@given(ANY_JSON.map(encoded) | MEMBERS.map(lambda header: encoded({"alg": "ES256", **header}))
+       | DEEP.map(lambda raw: base64.urlsafe_b64encode(raw).decode()) | st.text(max_size=9))
+def test_no_header_breaks_the_decision(header: str) -> None:
+    for here in (LOOKING, known(TWO_ISSUERS)):
+        assert by({"jwt": f"{header}.{encoded(GOOD)}.AAAA"}, here)[0].reason is Reason.CREDENTIALS_INVALID
 
 
 def test_algorithm_cannot_be_confused() -> None:

@@ -135,5 +135,13 @@ def test_headers_change_in_order_and_whatever_their_case() -> None:
     assert changed({"a": "b"}, []) == {"a": "b"}
 
 
+def test_change_is_one_of_every_header_of_that_name() -> None:
+    twice = {"X-A": "1", "x-a": "2", "B": "3"}
+    assert changed(twice, [Change(remove=("x-a",))]) == {"B": "3"}
+    assert changed(twice, [Change(set={"X-a": "4"})]) == {"B": "3", "x-a": "4"}
+    assert changed(twice, [Change(rename={"X-a": "c"})]) == {"B": "3", "c": "2"}
+    assert changed(twice, [Change(rename={"x-a": "b", "b": "x-a"})]) == {"x-a": "3", "b": "2"}
+
+
 def test_nothing_is_compiled_for_an_operation_that_nothing_speaks_of() -> None:
     assert compile_form([HeaderPolicy(operations=("x-*",))], [Bounds(operations=("y",))], "op") is None
