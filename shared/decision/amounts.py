@@ -62,12 +62,14 @@ class Amounts:
     def __init__(self, share: int = 1) -> None:
         """Nothing is spent."""
         self._amounts: dict[str, _Amount] = {}
-        self._share = share
+        self._share, self._tidy_at = share, _TIDY_AT
 
     def spend(self, asks: Sequence[Ask], now_us: int) -> list[list[Outcome]]:
         """Take what is demanded, one request after the other; a request takes all of it or nothing."""
-        if len(self._amounts) > _TIDY_AT:
+        if len(self._amounts) > self._tidy_at:
             self._amounts = {key: amount for key, amount in self._amounts.items() if amount.over_us > now_us}
+            # where most of them are still in force, each call would look through all
+            self._tidy_at = max(_TIDY_AT, 2 * len(self._amounts))
         return [self._one(ask, now_us) for ask in asks]
 
     def release(self, request_id: str, keys: Sequence[str]) -> None:

@@ -129,6 +129,19 @@ def test_place_that_is_given_back_is_free_for_the_next_call() -> None:
     assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 0
 
 
+def test_amounts_in_force_are_looked_through_no_more_often_than_they_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.decision.amounts._TIDY_AT", 10)
+    amounts, tidied, known = Amounts(), 0, None
+    for number in range(1000):
+        amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, 1, width_ms=60_000, key=str(number))])], NOW * 1000)
+        tidied, known = tidied + (amounts._amounts is not known), amounts._amounts
+    assert tidied <= 8
+    amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, 1, width_ms=60_000, key=f"later-{number}")])
+                   for number in range(1000)], (NOW + 120_000) * 1000)
+    amounts.spend([], (NOW + 120_000) * 1000)
+    assert len(amounts._amounts) == 1000, "those that are over are forgotten"
+
+
 def test_share_of_a_limit_is_never_nothing() -> None:
     amounts = Amounts(share=3)
     waits = [amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, limit, key=str(limit))])], NOW * 1000)[0][0].left
