@@ -133,10 +133,13 @@ class Court:
             while self.tasks._running:
                 self._usage.flush()
                 await asyncio.sleep(0)
-        told = [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value).status
-                for sent in self.outbox.sent[before:] if sent.topic == topics.REPLIES]
+        told = self.replies(before)
         assert len(told) <= 1, "nobody is answered twice"
-        return told[0] if told else 0
+        return told[0].status if told else 0
+
+    def replies(self, begin: int = 0) -> list[ReplyRecord]:
+        return [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
+                for sent in self.outbox.sent[begin:] if sent.topic == topics.REPLIES]
 
     def executions(self) -> list[ExecutionRecord]:
         return [ExecutionRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
@@ -227,6 +230,16 @@ async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(h
     assert await court.hear(1, key="1", **call) == 202
     assert await court.hear(1, key="2", **call) == 202, "what was kept is told again"
     assert [execution.request_id for execution in court.executions()] == [numbered(1)]
+
+
+async def test_202_says_what_is_left_of_the_limits_and_not_when_it_is_told_again(here: PolicyBook) -> None:
+    court = Court(here)
+    call = {"token": DIGEST, "prefer": "respond-async", "idempotency_key": "k", "key": "1"}
+    assert [await court.hear(1, **call), await court.hear(2, **call)] == [202, 202]
+    first, again = court.replies()
+    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"fair";q=1;w=60', '"fair";r=0;t=60')
+    assert "Location" in first.headers
+    assert "RateLimit" not in again.headers, "that was then"
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(
