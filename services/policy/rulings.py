@@ -90,10 +90,19 @@ class Rulings:
         """What became of an execution; no workflow runs for it."""
         try:
             told = await self._parts.results.tell(hearing.case, hearing.request_id)
+            await self._nothing_runs(hearing)
             effects = self._answered(hearing, _with_headers(told, hearing.case), Reason.OK)
         except WeirError as error:
             effects = self._refuse(hearing, error)
         await asyncio.gather(*effects)
+
+    async def _nothing_runs(self, hearing: Hearing) -> None:
+        """A place and a key of a call that was let in and is answered here: no executor gives them back."""
+        parts, case = self._parts, hearing.case
+        if case.holds:
+            await parts.counters.release(hearing.request_id, case.holds)
+        if case.claimed:
+            await parts.claims.give_up(case)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         body = hearing.case.request.body
