@@ -45,8 +45,10 @@ class Closing:
         if execution.reply_to is not None:
             sending = parts.traces.sending(scene, execution.reply_to.topic, len(reply.body))
         answer = self._answer(scene, reply, timing, sending, told=told)
-        if execution.claim:
+        if execution.claim and scene.tally.tasks:
             await parts.keeping.answer(execution, reply if scene.stream is None else scene.stream.whole(reply))
+        elif execution.claim:
+            await parts.keeping.free(execution)
         await parts.progress.end(scene, answer, following)
         effects: Effects = []
         if scene.stream is not None and scene.stream.began:

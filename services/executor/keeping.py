@@ -21,7 +21,7 @@ from shared.errors import Unavailable
 from shared.names import actions
 from shared.store import waiting
 from shared.store.amounts import give_back
-from shared.store.idempotency import keep
+from shared.store.idempotency import free, keep
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,13 @@ class Keeping:
         if reply is not None:
             await self._safely(keep(self._store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
                                     int(claim["keep_ms"])), execution, "an answer cannot be given again")
+
+    async def free(self, execution: ExecutionRecord) -> None:
+        """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
+        claim = execution.claim
+        claimed = KeptAnswer(request_id=execution.request_id, digest=str(claim["digest"]))
+        await self._safely(free(self._store, str(claim["key"]), claimed), execution,
+                           "an idempotency key is taken until its call's time is over")
 
     async def _failed(self, execution: ExecutionRecord) -> None:
         await waiting.keep_failed(self._patient, execution, execution.keep_ms)

@@ -16,6 +16,7 @@ from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
+from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.errors import BodyTooLarge, WeirError
 from shared.kafka.faults import RecordTooLarge
@@ -71,7 +72,8 @@ class Rulings:
             # whoever finds the answer kept runs nothing: by then the execution has to stand in its topic
             await asyncio.gather(*effects)
             await parts.claims.keep(case.claim, reply)
-        effects.extend(self._reply(hearing, reply))
+        # what is left of the limits is not kept with it: it is another time when it is told again
+        effects.extend(self._reply(hearing, _with_headers(reply, case)))
         hearing.over(status=reply.status)
         await asyncio.gather(*effects)
 
@@ -87,11 +89,20 @@ class Rulings:
     async def _tell(self, hearing: Hearing) -> None:
         """What became of an execution; no workflow runs for it."""
         try:
-            effects = self._answered(hearing, await self._parts.results.tell(hearing.case, hearing.request_id),
-                                     Reason.OK)
+            told = await self._parts.results.tell(hearing.case, hearing.request_id)
+            await self._nothing_runs(hearing)
+            effects = self._answered(hearing, _with_headers(told, hearing.case), Reason.OK)
         except WeirError as error:
             effects = self._refuse(hearing, error)
         await asyncio.gather(*effects)
+
+    async def _nothing_runs(self, hearing: Hearing) -> None:
+        """A place and a key of a call that was let in and is answered here: no executor gives them back."""
+        parts, case = self._parts, hearing.case
+        if case.holds:
+            await parts.counters.release(hearing.request_id, case.holds)
+        if case.claimed:
+            await parts.claims.give_up(case)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         body = hearing.case.request.body
@@ -189,6 +200,11 @@ class Rulings:
             origin=str(hearing.origin), observed=case.observed,
             address=self._address(hearing) or None, token=case.token or None, proof=hearing.proof(reason))))
         return effects
+
+
+def _with_headers(reply: ReplyRecord, case: Case) -> ReplyRecord:
+    """An answer of policy's own, and what the checks have to say in it."""
+    return msgspec.structs.replace(reply, headers={**reply.headers, **case.answer_headers})
 
 
 def _too_large(exc: RecordTooLarge) -> BodyTooLarge:

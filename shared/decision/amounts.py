@@ -22,6 +22,8 @@ from shared.project.access.budgets import Demand, Kind
 _PARTS, _MINUTE_MS = 20, 60_000
 # when more amounts than these are known, those that are over are forgotten
 _TIDY_AT = 10_000
+# no bucket keeps anybody waiting for longer: 317 years
+_FAR_MS = 10**13
 
 
 class Outcome(NamedTuple):
@@ -62,12 +64,14 @@ class Amounts:
     def __init__(self, share: int = 1) -> None:
         """Nothing is spent."""
         self._amounts: dict[str, _Amount] = {}
-        self._share = share
+        self._share, self._tidy_at = share, _TIDY_AT
 
     def spend(self, asks: Sequence[Ask], now_us: int) -> list[list[Outcome]]:
         """Take what is demanded, one request after the other; a request takes all of it or nothing."""
-        if len(self._amounts) > _TIDY_AT:
+        if len(self._amounts) > self._tidy_at:
             self._amounts = {key: amount for key, amount in self._amounts.items() if amount.over_us > now_us}
+            # where most of them are still in force, each call would look through all
+            self._tidy_at = max(_TIDY_AT, 2 * len(self._amounts))
         return [self._one(ask, now_us) for ask in asks]
 
     def release(self, request_id: str, keys: Sequence[str]) -> None:
@@ -190,21 +194,31 @@ def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome
     return Outcome(limit - used, reset, demand.width_ms)
 
 
+def _ahead(amount: _Amount, each: int, most: int, now_us: int) -> int:
+    """Time until a bucket is full again, microseconds.
+
+    What is farther ahead than all that it holds was taken while the limit was another, or by another clock.
+    """
+    amount.full_at_us = min(amount.full_at_us, now_us + most * each)
+    return max(amount.full_at_us - now_us, 0)
+
+
 def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int) -> Outcome:
     each = _each_us(demand, limit)
-    ahead = max(amount.full_at_us - now_us, 0)
+    ahead = _ahead(amount, each, size, now_us)
     after = ahead + demand.cost * each
     left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)
     if after <= size * each:
         return Outcome(left, reset, 0)
-    return Outcome(left, reset, demand.width_ms if demand.cost > size else max(-(-(after - size * each) // 1000), 1))
+    wait = min(max(-(-(after - size * each) // 1000), 1), _FAR_MS)
+    return Outcome(left, reset, demand.width_ms if demand.cost > size else wait)
 
 
 def _smooth(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
     """A call is let in when nothing is ahead of it, and what it costs is how long the next one waits."""
     each = _each_us(demand, limit)
-    ahead = max(amount.full_at_us - now_us, 0)
-    wait = -(-(ahead or demand.cost * each) // 1000)
+    ahead = _ahead(amount, each, limit, now_us)
+    wait = demand.width_ms if not ahead and demand.cost > limit else -(-(ahead or demand.cost * each) // 1000)
     if demand.cost == 0 or (ahead == 0 and demand.cost <= limit):
         return Outcome(int(ahead == 0), wait, 0)
     return Outcome(int(ahead == 0), wait, demand.width_ms if demand.cost > limit else wait)

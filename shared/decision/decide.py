@@ -79,11 +79,12 @@ def decide(case: Case, amounts: Amounts | None = None) -> Decision:
     return settle(case)
 
 
-def spend(case: Case, amounts: Amounts) -> None:
-    """Take what the case demands from amounts in memory."""
+def spend(case: Case, amounts: Amounts, request_id: str = "") -> None:
+    """Take what the case demands from amounts in memory. `request_id`: of one that came without any."""
     if case.demands:
         # nobody says here when a call has ended: not later than its caller stops to wait, as a rule
-        ask = structs.replace(case.ask(case.request.request_id or ""), until_ms=case.now_ms + case.answering.wait_ms)
+        until_ms = case.now_ms + case.answering.wait_ms
+        ask = structs.replace(case.ask(case.request.request_id or request_id), until_ms=until_ms)
         case.outcomes = amounts.spend([ask], case.now_ms * 1000)[0]
 
 

@@ -30,11 +30,15 @@ Counted = TypeVar("Counted", Change, Undecidable)
 
 @dataclass(slots=True)
 class _Side:
-    """One version. `kept`: by idempotency key the digest of what was asked first, and until when (unix ms)."""
+    """One version. `calls`: so many have met its limits. `kept`: the digest of what was asked first and until when.
+
+    By idempotency key; times in unix ms.
+    """
 
     book: PolicyBook
     amounts: Amounts = field(default_factory=Amounts)
     kept: dict[str, tuple[str, int]] = field(default_factory=dict)
+    calls: int = 0
 
     def decide(self, request: RequestRecord, topic: str, time_ms: int) -> tuple[Case, Decision, str]:
         """`str`: the `concurrent` limit that might refuse it where nothing else does, as far as anybody knows here."""
@@ -44,7 +48,9 @@ class _Side:
             return case, decision, ""
         asked = case.demands
         case.demands = [_passable(demand) for demand in asked]
-        spend(case, self.amounts)
+        self.calls += 1
+        # policy names calls from inside that have no id; here they must not pass for one that comes again
+        spend(case, self.amounts, f"call {self.calls}")
         decision = settle(case)
         if decision.refusal is not None:
             return case, decision, ""

@@ -13,7 +13,7 @@ from shared.decision.decide import Decision, look
 from shared.kafka.record import Record
 from shared.names.reasons import Reason
 from shared.settings.redis import RedisSettings
-from shared.store.idempotency import keep
+from shared.store.idempotency import free, keep
 from shared.store.redis import Store
 from tests.support.calls import book, case
 from tests.support.platform import Platform
@@ -51,6 +51,20 @@ async def test_first_of_a_poll_runs_and_its_answer_is_given_again(store: Store, 
     assert [told(one) for one in await claims.take([hearing("b", name), first])] == [201, 201]
     await claims.give_up(first.case)
     assert [told(one) for one in await claims.take([hearing("f", name)])] == [None]
+
+
+async def test_key_is_freed_by_the_call_that_has_it_and_only_while_no_answer_is_kept(store: Store, name: str) -> None:
+    claims, first = Claims(store), hearing("a", name)
+    await claims.take([first])
+    made = first.case.claim
+    assert made is not None
+    await free(store, made.key, KeptAnswer(request_id="b", digest=made.digest))
+    assert [told(one) for one in await claims.take([hearing("c", name)])] == [Reason.IDEMPOTENCY_RUNNING]
+    await free(store, made.key, KeptAnswer(request_id="a", digest=made.digest))
+    assert [told(one) for one in await claims.take([first])] == [None]
+    await claims.keep(made, ReplyRecord(request_id="a", status=201))
+    await free(store, made.key, KeptAnswer(request_id="a", digest=made.digest))
+    assert [told(one) for one in await claims.take([hearing("c", name)])] == [201]
 
 
 async def test_without_a_store_only_calls_with_a_key_are_refused(name: str) -> None:

@@ -13,7 +13,7 @@ from shared.clock import SystemClock
 from shared.decision.amounts import Amounts, Ask
 from shared.project.access.budgets import Demand, Kind
 from shared.settings.redis import RedisSettings
-from shared.store.amounts import pack
+from shared.store.amounts import pack, spend
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from tests.support.platform import Platform
@@ -71,6 +71,29 @@ async def test_store_and_memory_answer_alike_about_what_is_left_of_an_allowance(
     # what the allowance refuses spends no limit: of the last four calls one is stopped, and the throttle is spent
     assert [one[1][2] > 0 for one in outcomes] == [True, True, True, True]
     assert [one[0][0] for one in outcomes] == [outcomes[0][0][0]] * 4
+
+
+async def test_store_says_in_whole_numbers_how_long_to_wait_whatever_a_call_costs(store: Store, name: str) -> None:
+    memory, day_ms = Amounts(), 86_400_000
+    for extra, cost, limit in ((0, 10**9, 10), (0, 10**9, 1), (10**6, 10**6, 1), (10**12, 10**9, 1)):
+        demand = Demand(f"weir:test:{name}:{extra}-{limit}", Kind.BUCKET, limit, 30 * day_ms, extra, cost, True, "n")
+        asks = [Ask(str(number), 0, [demand]) for number in range(3)]
+        for _ in range(2):
+            then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+            assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
+            assert all(isinstance(number, int) for one in outcomes for outcome in one for number in outcome)
+
+
+async def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_one(store: Store, name: str) -> None:
+    memory = Amounts()
+    for size, limit, width_ms in ((3, 1, 86_400_000), (5, 60, 60_000), (0, 30, 60_000), (4, 60_000, 60_000)):
+        demand = Demand(f"weir:test:{name}", Kind.BUCKET, limit, width_ms, size, 1, True, "n")
+        asks = [Ask(str(number), 0, [demand]) for number in range(5)]
+        then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+        assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
+        assert max(outcome[2] for one in outcomes for outcome in one) <= (size or limit) * width_ms // limit
+    await asyncio.sleep(0.01)
+    assert (await spend(store, asks))[0][0].wait_ms == 0, "what was too far ahead is ahead no more"
 
 
 async def test_instances_together_admit_no_more_than_the_limit(platform: Platform, name: str) -> None:

@@ -8,11 +8,13 @@
 -- Returns JSON [now (unix microseconds), [[[left, ms until more is left, ms to wait or 0], ...], ...]].
 -- A request takes all it demands or nothing; a demand that is not enforced never stops it.
 -- Calls of a batch demand the same amounts: each is read when it is first demanded, and written once, at the end.
-local call, floor, ceil, max = redis.call, math.floor, math.ceil, math.max
+local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local time = call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = floor(now_us / 1000)
 local PARTS = 20
+-- no bucket keeps anybody waiting for longer, ms: cjson writes larger numbers with an exponent, which is no whole number
+local FAR = 10000000000000
 
 -- each: how an amount is read, what is said of it, how it is taken from, and written:
 -- read (key, width, extra) -> known.  look (known, limit, width, extra, cost, id) -> fits, left before, ms until more is
@@ -63,7 +65,7 @@ make[1] = function()
 
   local function take(known, _, _, _, cost)
     known.used, known.added = known.used + cost, known.added + cost
-    known.oldest = math.min(known.oldest or known.current, known.current)
+    known.oldest = min(known.oldest or known.current, known.current)
   end
 
   local function write(known)
@@ -80,30 +82,40 @@ make[2] = function()
     return {key = key, full_at = tonumber(call('GET', key) or 0), changed = false}
   end
 
+  local function write(known)
+    local keep = min(max(1, ceil((known.full_at - now_us) / 1000)), FAR)
+    call('SET', known.key, string.format('%.0f', known.full_at), 'PX', keep)
+  end
+
+  -- what is farther ahead than all that it holds was taken while the limit was another, or by another clock
+  local function ahead_of(known, each, limit, size)
+    local most = (size == 0 and limit or size) * each
+    if known.full_at > now_us + most then
+      known.full_at = now_us + most
+      write(known)
+    end
+    return max(known.full_at - now_us, 0)
+  end
+
   -- a call is let in when nothing is ahead of it, and what it costs is how long the next one waits
   local function look_smooth(ahead, each, limit, width, cost)
     local wait = ceil(ahead / 1000)
-    if ahead == 0 then wait = ceil(cost * each / 1000) end
+    if ahead == 0 then wait = cost > limit and width or ceil(cost * each / 1000) end
     return cost == 0 or (ahead == 0 and cost <= limit), ahead == 0 and 1 or 0, wait, cost > limit and width or wait
   end
 
   local function look(known, limit, width, size, cost)
-    local each, full_at = ceil(width * 1000 / limit), max(known.full_at, now_us)
-    if size == 0 then return look_smooth(full_at - now_us, each, limit, width, cost) end
-    local after = full_at + cost * each
-    local left = floor((size * each - (full_at - now_us)) / each)
-    local wait = ceil((after - now_us - size * each) / 1000)
-    local reset = ceil(math.min(each, max(full_at - now_us, 0)) / 1000)
-    return after - now_us <= size * each, left, reset, cost > size and width or wait
+    local each = ceil(width * 1000 / limit)
+    local ahead = ahead_of(known, each, limit, size)
+    if size == 0 then return look_smooth(ahead, each, limit, width, cost) end
+    local after = ahead + cost * each
+    local left = floor((size * each - ahead) / each)
+    local wait = min(ceil((after - size * each) / 1000), FAR)
+    return after <= size * each, left, ceil(min(each, ahead) / 1000), cost > size and width or wait
   end
 
   local function take(known, limit, width, _, cost)
     known.full_at = max(known.full_at, now_us) + cost * ceil(width * 1000 / limit)
-  end
-
-  local function write(known)
-    local keep = max(1, ceil((known.full_at - now_us) / 1000))
-    call('SET', known.key, string.format('%.0f', known.full_at), 'PX', keep)
   end
 
   return read, look, take, write

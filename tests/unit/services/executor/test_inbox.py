@@ -25,6 +25,7 @@ from services.executor.traces import ExecutorTraces
 from shared.contracts.codec import header_map
 from shared.contracts.config import Halt, ProjectVersion
 from shared.contracts.execution import ExecutionRecord
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.origin import Origin
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
@@ -167,6 +168,31 @@ async def test_message_is_given_back_when_the_answer_is_not_2xx(
     await bed.settled(1)
     assert [reply.status for reply in bed.replies()] == [status]
     assert given == [("r1", ("k",), once)]
+
+
+@pytest.mark.parametrize(("operation", "kept"), [
+    ("slow", [200]), ("fails", [409]), ("wild", [500]), ("gone", []), ("slow", [])],
+    ids=["done", "failed", "broken", "stopped before it ran", "no room"])
+async def test_key_of_a_call_of_which_nothing_has_run_is_free_again(
+        monkeypatch: pytest.MonkeyPatch, operation: str, kept: list[int]) -> None:
+    answers, freed = [], []
+
+    async def keep(_: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:
+        answers.append(answer.status)
+
+    async def free(_: Any, key: str, claimed: KeptAnswer) -> None:
+        freed.append((key, claimed))
+    monkeypatch.setattr("services.executor.keeping.keep", keep)
+    monkeypatch.setattr("services.executor.keeping.free", free)
+    bed = Bed(max_in_flight_per_project=1)
+    bed.endings.take(Halt(project="p", workflow="gone", halted=True, time=0))
+    full = operation == "slow" and not kept
+    if full:
+        bed.stage.handle([bed.record(1, "slow")])
+    bed.stage.handle([bed.record(2, operation, claim={"key": "k", "digest": "d", "keep_ms": 1_000})])
+    await bed.settled(2 if full else 1)
+    assert answers == kept
+    assert freed == ([] if kept else [("k", KeptAnswer(request_id="r2", digest="d"))])
 
 
 async def test_message_is_given_back_before_the_answer_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

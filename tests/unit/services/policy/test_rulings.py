@@ -18,6 +18,7 @@ from services.policy.settings import PolicySettings
 from services.policy.traces import PolicyTraces
 from shared.contracts.codec import header_map
 from shared.contracts.execution import ExecutionRecord
+from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.decision.book import PolicyBook
@@ -77,10 +78,15 @@ class Holding(Counting):
 
     async def command(self, *parts: Argument) -> Any:
         self.commands.append(parts[0])
+        if parts[0] == "GET":
+            return self.kept.get(parts[1])
+        if parts[0] == "ZREM":
+            self.amounts.release(str(parts[2]), [str(parts[1])])
         if parts[0] == "SET":
             self.kept[parts[1]] = parts[2]
         elif parts[0] == "DEL":
             self.kept.pop(parts[1], None)
+        return None
 
 
 class Prompt(FakeOutbox):
@@ -117,7 +123,7 @@ class Court:
 
     async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
                    prefer: str | None = None, message: str = "msg", token: str | None = None,
-                   idempotency_key: str | None = None) -> int:
+                   idempotency_key: str | None = None, params: dict[str, Any] | None = None) -> int:
         """A message comes, signed unless there is a token; the status of its answer, 0 where it goes on or is dead."""
         request_id = numbered(number)
         found = case(book([]), operation, request_id=request_id, token=token, body=body, method="POST",
@@ -125,7 +131,7 @@ class Court:
                      headers={"webhook-id": message, "webhook-timestamp": str(S), "x-key": key or request_id})
         to = ReplyAddress(correlation_id=request_id.encode(), topic=topics.REPLIES, partition=0)
         request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json",
-                                           idempotency_key=idempotency_key)
+                                           idempotency_key=idempotency_key, params=params or found.request.params)
         before = len(self.outbox.sent)
         self._bench.handle([FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body,
                                        headers=[*request.enclosed(to)])])
@@ -133,10 +139,13 @@ class Court:
             while self.tasks._running:
                 self._usage.flush()
                 await asyncio.sleep(0)
-        told = [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value).status
-                for sent in self.outbox.sent[before:] if sent.topic == topics.REPLIES]
+        told = self.replies(before)
         assert len(told) <= 1, "nobody is answered twice"
-        return told[0] if told else 0
+        return told[0].status if told else 0
+
+    def replies(self, begin: int = 0) -> list[ReplyRecord]:
+        return [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
+                for sent in self.outbox.sent[begin:] if sent.topic == topics.REPLIES]
 
     def executions(self) -> list[ExecutionRecord]:
         return [ExecutionRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
@@ -227,6 +236,25 @@ async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(h
     assert await court.hear(1, key="1", **call) == 202
     assert await court.hear(1, key="2", **call) == 202, "what was kept is told again"
     assert [execution.request_id for execution in court.executions()] == [numbered(1)]
+
+
+async def test_202_says_what_is_left_of_the_limits_and_not_when_it_is_told_again(here: PolicyBook) -> None:
+    court = Court(here)
+    call = {"token": DIGEST, "prefer": "respond-async", "idempotency_key": "k", "key": "1"}
+    assert [await court.hear(1, **call), await court.hear(2, **call)] == [202, 202]
+    first, again = court.replies()
+    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"fair";q=1;w=60', '"fair";r=0;t=60')
+    assert "Location" in first.headers
+    assert "RateLimit" not in again.headers, "that was then"
+
+
+async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_once_it_is_answered() -> None:
+    at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([at_once], operations=OPERATIONS))
+    known = ExecutionResult(id=numbered(7), operation="sold", client="", state="accepted", accepted=NOW)
+    court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
+    call = {"operation": "weir-execution", "token": DIGEST, "params": {"id": known.id}, "idempotency_key": "k"}
+    assert [await court.hear(number, **call) for number in (1, 2, 3)] == [200, 200, 200]
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from shared.contracts.request import RequestRecord
 from shared.contracts.signal import Signal
@@ -213,6 +214,14 @@ def test_replay_does_not_know_whom_a_limit_of_calls_at_the_same_time_would_refus
     for number in range(5):
         unchanged.take(case(unchanged.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW)
     assert (unchanged.to_doc()["changes"], unchanged.to_doc()["undecidable"]) == ([], [])
+
+
+def test_replay_tells_calls_from_inside_apart_that_have_no_id() -> None:
+    few = replaying([{"name": "few", "action": "accept", "limits": [{"concurrent": 3, "by": "project"}]}])
+    call = structs.replace(case(few.live).request, request_id=None)
+    for _ in range(5):
+        few.take(call, topics.REQUESTS_INTERNAL, NOW)
+    assert [one["requests"] for one in few.to_doc()["undecidable"]] == [2]
 
 
 def test_replay_gives_the_first_answer_again_to_a_call_that_was_asked_before() -> None:

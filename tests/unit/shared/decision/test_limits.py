@@ -129,6 +129,41 @@ def test_place_that_is_given_back_is_free_for_the_next_call() -> None:
     assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 0
 
 
+@pytest.mark.parametrize(("extra", "most"), [(20, 20), (0, 60)], ids=["bucket", "smooth"])
+def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_one(extra: int, most: int) -> None:
+    amounts, month_ms = Amounts(), 30 * 86_400_000
+    once = demand(Kind.BUCKET, 1, width_ms=month_ms, extra=extra and 1)
+    assert amounts.spend([Ask("a", 0, [once])], NOW * 1000)[0][0].wait_ms == 0
+    raised = demand(Kind.BUCKET, 60, width_ms=60_000, extra=extra)
+    wait_ms = amounts.spend([Ask("b", 0, [raised])], NOW * 1000)[0][0].wait_ms
+    assert 0 < wait_ms <= most * 1000
+    let_in = amounts.spend([Ask("c", 0, [raised])], (NOW + wait_ms) * 1000)[0][0]
+    assert let_in.wait_ms == 0
+    assert amounts.spend([Ask("d", 0, [raised])], (NOW + wait_ms) * 1000)[0][0].wait_ms == 1000
+
+
+def test_nobody_is_told_to_wait_longer_than_a_store_can_say() -> None:
+    amounts, day_ms = Amounts(), 86_400_000
+    never = demand(Kind.BUCKET, 10, width_ms=day_ms, extra=0, cost=10**9)
+    late = demand(Kind.BUCKET, 1, width_ms=30 * day_ms, extra=10**6, cost=10**6, key="late")
+    amounts.spend([Ask("a", 0, [late])], NOW * 1000)
+    [told] = amounts.spend([Ask("b", 0, [never, late])], NOW * 1000)
+    assert [(one.reset_ms, one.wait_ms) for one in told] == [(day_ms, day_ms), (30 * day_ms, 10**13)]
+
+
+def test_amounts_in_force_are_looked_through_no_more_often_than_they_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.decision.amounts._TIDY_AT", 10)
+    amounts, tidied, known = Amounts(), 0, None
+    for number in range(1000):
+        amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, 1, width_ms=60_000, key=str(number))])], NOW * 1000)
+        tidied, known = tidied + (amounts._amounts is not known), amounts._amounts
+    assert tidied <= 8
+    amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, 1, width_ms=60_000, key=f"later-{number}")])
+                   for number in range(1000)], (NOW + 120_000) * 1000)
+    amounts.spend([], (NOW + 120_000) * 1000)
+    assert len(amounts._amounts) == 1000, "those that are over are forgotten"
+
+
 def test_share_of_a_limit_is_never_nothing() -> None:
     amounts = Amounts(share=3)
     waits = [amounts.spend([Ask("r", 0, [demand(Kind.WINDOW, limit, key=str(limit))])], NOW * 1000)[0][0].left
