@@ -69,7 +69,7 @@ class HttpStep:
             if scene.effect_key is not None:
                 headers.setdefault("idempotency-key", scene.effect_key)
             request = Request(method=self._settings.method, url=url, headers=headers, body=payload, tls=self._tls,
-                              proxy=self._settings.proxy)
+                              proxy=self._settings.proxy, execution=scene.execution.request_id)
             try:
                 async with asyncio.timeout(timeout_s):
                     response = await self._exchange(scene, request)
