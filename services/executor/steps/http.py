@@ -36,6 +36,8 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+# one of them makes a file of an object; any other object is a value, as in a form
+_FILE = frozenset({"filename", "text", "base64"})
 
 
 class HttpStep:
@@ -62,7 +64,7 @@ class HttpStep:
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, Kind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
                                      else await _multipart(wanted["multipart"]))
-            headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items()}
+            headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items() if value is not None}
             headers |= propagated(scene, context_of(span, scene.trace))
             if content_type:
                 headers.setdefault("content-type", content_type)
@@ -157,7 +159,7 @@ async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
 
 
 def _part(writer: MultipartWriter, name: str, one: Any) -> None:
-    if isinstance(one, dict):
+    if isinstance(one, dict) and not _FILE.isdisjoint(one):
         data = _bytes(one["base64"], f"multipart.{name}.base64") if "base64" in one else (
             as_text(one.get("text")).encode())
         kind = as_text(one.get("type")) or "application/octet-stream"

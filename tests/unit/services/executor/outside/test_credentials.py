@@ -102,8 +102,8 @@ async def test_hmac_is_a_signature_by_standard_webhooks(outside: Outside) -> Non
 
 async def test_each_message_has_an_id_of_its_own_and_each_try_of_it_the_same(outside: Outside) -> None:
     async def ids(execution: str) -> list[str]:
-        step = {"id": "l", "loop": {"over": [1, 1, 2], "collect": "{% steps.call.body.headers.`webhook-id` %}", "steps": [
-            call(outside, body={"n": "{% loop.item %}"})]}}
+        step = {"id": "l", "loop": {"over": [1, 1, 2], "collect": "{% steps.call.body.headers.`webhook-id` %}",
+                                    "steps": [call(outside, body={"n": "{% loop.item %}"})]}}
         made: list[str] = await body_of(step, reply("{% steps.l %}"), sealed=sealed("hmac", secret="s"),
                                         request_id=execution)
         return made
