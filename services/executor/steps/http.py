@@ -36,6 +36,8 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+# where a body ends is told by whoever sends it: what follows would be the next request on a connection that others use
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 # one of them makes a file of an object; any other object is a value, as in a form
 _FILE = frozenset({"filename", "text", "base64"})
 
@@ -64,7 +66,7 @@ class HttpStep:
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, Kind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
                                      else await _multipart(wanted["multipart"]))
-            headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items() if value is not None}
+            headers = _headers(wanted["headers"])
             headers |= propagated(scene, context_of(span, scene.trace))
             if content_type:
                 headers.setdefault("content-type", content_type)
@@ -131,6 +133,12 @@ def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
         return WorkflowFailed(f"the request of an http step cannot be sent: its URL, the URL of a redirect or a "
                               f"header is malformed ({type(exc).__name__})")
     return UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})")
+
+
+def _headers(wanted: dict[str, Any]) -> dict[str, str]:
+    """By their names in lower case; null is none."""
+    headers = {name.lower(): as_text(value) for name, value in wanted.items() if value is not None}
+    return {name: value for name, value in headers.items() if name not in _FRAMING}
 
 
 def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:

@@ -36,7 +36,8 @@ async def base() -> AsyncIterator[str]:
         return web.json_response({
             "method": request.method, "query": sorted(request.query.items()), "type": request.content_type,
             "body": (await request.read()).decode("latin-1"), "secret": request.headers.get("authorization"),
-            "own": request.headers.get("x-own")})
+            "own": request.headers.get("x-own"),
+            "framing": [request.headers.get("content-length"), request.headers.get("transfer-encoding")]})
 
     async def go(request: web.Request) -> web.Response:
         return web.Response(status=int(request.match_info["status"]), headers={"Location": request.query["to"]})
@@ -214,6 +215,13 @@ async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> No
     ("{% trigger.n %}", "7"), ("{% trigger.none %}", None), ("a{% trigger.none %}", "a"), ("", "")])
 async def test_header_that_is_null_is_not_sent(base: str, text: str, arrives: str | None) -> None:
     assert (await echoed(f"{base}/echo", headers={"X-Own": text}))["own"] == arrives
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("Content-Length", "3"), ("content-length", "900"), ("Transfer-Encoding", "chunked"), ("TRANSFER-ENCODING", "x")])
+async def test_where_a_body_ends_is_not_the_owners_to_say(base: str, name: str, value: str) -> None:
+    made = await echoed(f"{base}/echo", method="POST", headers={name: value}, body="0\r\n\r\nGET / HTTP/1.1")
+    assert (made["body"], made["framing"]) == ("0\r\n\r\nGET / HTTP/1.1", ["19", None])
 
 
 @pytest.mark.parametrize(("said", "waits_ms"), [
