@@ -284,13 +284,21 @@ class ClientGone(Cancelled):
     blame = Blame.CALLER
 
 
+# characters
+MOST_DETAIL = 8_000
+
+
 def problem(error: WeirError, request_id: str) -> dict[str, object]:
-    """The problem+json body (RFC 9457) of an error, with Weir's members `code`, `request_id`, `retry`."""
+    """The problem+json body (RFC 9457) of an error, with Weir's members `code`, `request_id`, `retry`.
+
+    Its detail may have come from outside, and is told no farther than MOST_DETAIL: an answer fits into a record.
+    """
+    detail = str(error)
     return {
         "type": f"{PROBLEM_TYPES}/{error.reason}",
         "title": error.title,
         "status": error.status,
-        "detail": str(error),
+        "detail": detail if len(detail) <= MOST_DETAIL else f"{detail[:MOST_DETAIL]}...",
         "code": str(error.reason),
         "request_id": request_id,
         "retry": str(error.retry),

@@ -80,8 +80,10 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
         body = b"" if replied.body is None else orjson.dumps(replied.body)
     except orjson.JSONEncodeError as exc:
         raise _invalid(scene, f"the reply is no JSON: {exc}") from None
-    if len(body) > max_reply_bytes:
-        raise _invalid(scene, f"the reply has {len(body)} bytes, the limit is {max_reply_bytes} "
+    # what no record holds would be no answer at all
+    size = len(body) + (len(orjson.dumps(replied.headers)) if replied.headers else 0)
+    if size > max_reply_bytes:
+        raise _invalid(scene, f"the reply has {size} bytes, the limit is {max_reply_bytes} "
                               "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
                        headers=dict(replied.headers),

@@ -29,7 +29,7 @@ class Stream:
         """`max_bytes`: of one event, and of all that are kept."""
         self._answers, self._record, self._execution, self._max_bytes = answers, record, execution, max_bytes
         self._open: deque[asyncio.Future[None]] = deque()
-        self._kept: bytes | None = b"" if execution.claim else None
+        self._kept: bytearray | None = bytearray() if execution.claim else None
         self._address, self._sequence = execution.reply_to, 0
         self._closed = False
         self.bytes_out = 0
@@ -72,7 +72,7 @@ class Stream:
             return answer
         if self._kept is None:
             return None
-        body = self._kept + event_of(self._last(answer), answer.request_id)
+        body = bytes(self._kept) + event_of(self._last(answer), answer.request_id)
         return ReplyRecord(request_id=answer.request_id, status=200, body=body, content_type=EVENT_STREAM)
 
     def _last(self, answer: ReplyRecord) -> ReplyRecord:

@@ -11,6 +11,7 @@ The name of the entry point is the key by which steps say it. All services read 
 for all of them; the executor alone runs it.
 """
 
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,17 +21,19 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from shared.names import actions
-from shared.project.steps.base import StepSettings
+from shared.project.steps.base import Step, StepSettings
 
 log = logging.getLogger(__name__)
 GROUP = "weir.connectors"
+# what stands around any step: as the name of a kind it would make two kinds of each step that has it
+_TAKEN = frozenset(field.alias or name for name, field in Step.model_fields.items())
 
 
 class ConnectorFailed(Exception):
     """What a connector raises when it cannot do its work; `kind` and `status` are those of the step's error."""
 
     def __init__(self, message: str, *, kind: str = "connector-failed", status: int = 500) -> None:
-        """`message` is read by the caller: no secret, no address."""
+        """`message` is read by the caller: no secret, no address. `status`: 400 to 599; any other is 500."""
         super().__init__(message)
         self.kind, self.status = kind, status
 
@@ -52,7 +55,7 @@ class Connector(ABC):
 
     @abstractmethod
     async def run(self, settings: Mapping[str, Any], call: Call) -> Any:
-        """Do the step. `settings`: what the workflow says, expressions evaluated. Returns JSON.
+        """Do the step. `settings`: what the workflow says, expressions evaluated, its own to change. Returns JSON.
 
         Must not block the event loop. Raises ConnectorFailed.
         """
@@ -66,11 +69,14 @@ def connectors() -> dict[str, type[Connector]]:
 
 def _load(point: EntryPoint) -> type[Connector] | None:
     try:
+        if point.name in _TAKEN:
+            raise ValueError("every step may have that key")
         kind = point.load()
-        if issubclass(kind, Connector) and issubclass(kind.Settings, StepSettings):
+        if issubclass(kind, Connector) and issubclass(kind.Settings, StepSettings) and not inspect.isabstract(kind):
             return kind  # type: ignore[no-any-return]  # checked a line above
-        raise TypeError("it is no Connector with Settings")
-    except Exception as exc:
+        raise TypeError("it is no Connector with Settings and a `run`")
+    # a module that is a program, too, may end it
+    except (Exception, SystemExit) as exc:
         log.error("connector %s (%s) is left out: %r", point.name, point.value, exc,
                   extra={"action": actions.CONFIG_UNREADABLE})
         return None

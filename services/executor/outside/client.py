@@ -26,7 +26,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes out."""
+    """What goes out. `execution`: whose it is; the outside system is not told."""
 
     method: str
     url: URL
@@ -34,6 +34,7 @@ class Request:
     body: bytes | None = None
     tls: SSLContext | None = None
     proxy: str | None = None
+    execution: str = ""
 
     def redirected(self, status: int, location: str) -> "Request":
         """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL."""

@@ -164,12 +164,19 @@ def _signature(request: Request, members: Mapping[str, str], now_ms: int) -> dic
     except ValueError:
         raise WorkflowFailed("the secret of an hmac credential is no base64 behind `whsec_`",
                              kind="credential-unusable") from None
-    message_id = request.headers.get("idempotency-key") or f"msg_{hashlib.sha256(request.body or b'').hexdigest()[:24]}"
+    message_id = request.headers.get("idempotency-key") or _message_id(request)
     told = str(now_ms // 1000)
     signed = f"{message_id}.{told}.".encode() + (request.body or b"")
     signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
     return {"webhook-id": message_id, "webhook-timestamp": told,
             members.get("header") or "webhook-signature": f"v1,{signature}"}
+
+
+def _message_id(request: Request) -> str:
+    """The same in each try, and when its execution is started over; another one in each execution, be the words the
+    same: whoever gets it takes a second one of that id for one that came again."""
+    told = hashlib.sha256(f"{request.execution} {request.method} {request.url} ".encode() + (request.body or b""))
+    return f"msg_{told.hexdigest()[:24]}"
 
 
 def _bearing(request: Request, token: str) -> Request:

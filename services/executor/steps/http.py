@@ -36,6 +36,10 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+# where a body ends is told by whoever sends it: what follows would be the next request on a connection that others use
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+# one of them makes a file of an object; any other object is a value, as in a form
+_FILE = frozenset({"filename", "text", "base64"})
 
 
 class HttpStep:
@@ -62,14 +66,14 @@ class HttpStep:
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, Kind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
                                      else await _multipart(wanted["multipart"]))
-            headers = {name.lower(): as_text(value) for name, value in wanted["headers"].items()}
+            headers = _headers(wanted["headers"])
             headers |= propagated(scene, context_of(span, scene.trace))
             if content_type:
                 headers.setdefault("content-type", content_type)
             if scene.effect_key is not None:
                 headers.setdefault("idempotency-key", scene.effect_key)
             request = Request(method=self._settings.method, url=url, headers=headers, body=payload, tls=self._tls,
-                              proxy=self._settings.proxy)
+                              proxy=self._settings.proxy, execution=scene.execution.request_id)
             try:
                 async with asyncio.timeout(timeout_s):
                     response = await self._exchange(scene, request)
@@ -131,6 +135,12 @@ def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
     return UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})")
 
 
+def _headers(wanted: dict[str, Any]) -> dict[str, str]:
+    """By their names in lower case; null is none."""
+    headers = {name.lower(): as_text(value) for name, value in wanted.items() if value is not None}
+    return {name: value for name, value in headers.items() if name not in _FRAMING}
+
+
 def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
     """Content type and body. Raises WorkflowFailed."""
     if wanted["form"] is not None:
@@ -157,7 +167,7 @@ async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
 
 
 def _part(writer: MultipartWriter, name: str, one: Any) -> None:
-    if isinstance(one, dict):
+    if isinstance(one, dict) and not _FILE.isdisjoint(one):
         data = _bytes(one["base64"], f"multipart.{name}.base64") if "base64" in one else (
             as_text(one.get("text")).encode())
         kind = as_text(one.get("type")) or "application/octet-stream"

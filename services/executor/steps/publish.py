@@ -40,7 +40,7 @@ class PublishStep:
             raise WorkflowFailed(f"workflows may not publish to {self._topic!r}; WEIR_EXECUTOR_PUBLISH_TOPICS lists "
                                  "the topics that they may", kind="topic-refused")
         key, value = self._key.render(scene.scope), self._value.render(scene.scope)
-        headers = {name: as_text(one) for name, one in self._headers.render(scene.scope).items()}
+        headers = {name: as_text(one) for name, one in self._headers.render(scene.scope).items() if one is not None}
         sending = scene.surroundings.tracing.send(self._topic, scene.trace)
         headers = propagated(scene, context_of(sending, scene.trace)) | headers
         if scene.effect_key is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from services.executor.steps.base import CompiledStep, Compiler
 from services.executor.steps.branch import BranchStep
 from services.executor.steps.call import CallStep
-from services.executor.steps.connector import ConnectorStep
+from services.executor.steps.connector import ConnectorStep, connector_of
 from services.executor.steps.delay import DelayStep
 from services.executor.steps.emit import EmitStep
 from services.executor.steps.http import HttpStep
@@ -29,7 +29,7 @@ from services.executor.steps.transform import TransformStep
 from shared.project.connectors import connectors
 
 STEPS: dict[str, Callable[[Any, Compiler], CompiledStep]] = {
-    **{name: partial(ConnectorStep, connector()) for name, connector in connectors().items()},
+    **{name: partial(ConnectorStep, connector_of(name, kind)) for name, kind in connectors().items()},
     "http": HttpStep,
     "transform": TransformStep,
     "branch": BranchStep,

@@ -36,15 +36,16 @@ class StorageStep:
         output-too-large.
         """
         bounds, settings = scene.surroundings.storage, self._settings
-        value = self._render(scene)
-        if len(value) > bounds.max_bytes:
-            raise WorkflowFailed(f"a value of {len(value)} bytes is too large to be stored; {bounds.max_bytes} are "
-                                 "allowed (WEIR_EXECUTOR_STORAGE_MAX_BYTES)", kind="stored-too-large")
+        place, value = self._place(scene), self._render(scene)
+        for what, size in (("key", len(place.encode())), ("value", len(value))):
+            if size > bounds.max_bytes:
+                raise WorkflowFailed(f"a {what} of {size} bytes is too large to be stored; {bounds.max_bytes} are "
+                                     "allowed (WEIR_EXECUTOR_STORAGE_MAX_BYTES)", kind="stored-too-large")
         ttl_ms = settings.ttl_ms or (scene.left_ms() + _GRACE_MS if settings.scope == "run" else 0)
         effect = "" if scene.effect_key is None else f"weir:storage-done:{scene.execution.project}:{scene.effect_key}"
         try:
             answer = await scene.surroundings.store.run("storage", [], [
-                self._place(scene), settings.action, value, ttl_ms, bounds.max_items, effect,
+                place, settings.action, value, ttl_ms, bounds.max_items, effect,
                 scene.left_ms() + _GRACE_MS, scene.surroundings.max_output_bytes])
         except StoreUnavailable as exc:
             raise _told(exc, bounds.max_items) from exc

@@ -24,10 +24,12 @@ from shared.clock import SystemClock
 from shared.contracts.config import Credential
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.contracts.reply import error_reply
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.kafka.outbox import Outbox
+from shared.names.topics import REPLIES
 from shared.project.model import Project
 from shared.runtime.addresses import Addresses
 from shared.runtime.tasks import Tasks
@@ -91,14 +93,15 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                   journals: Journals | None = None, store: Store | None = None,
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
                   sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
-                  stream: Any = None, depth: int = 0, traced: list[Span] | None = None) -> tuple[Any, Scene]:
+                  stream: Any = None, depth: int = 0, traced: list[Span] | None = None,
+                  request_id: str = "r") -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
     scripts = Scripts(time_ms=500, memory_bytes=16_000_000, threads=1)
     project = Project.model_validate({
         "name": "p", "workflows": {"w": {"name": "w", "steps": steps, **(workflow or {})}, **(others or {})},
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
-    execution = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
+    execution = ExecutionRecord(request_id=request_id, project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms,
                                 tracestate="rojo=1", baggage="tenant=acme", depth=depth)
     http = OutsideClient(Addresses(allow), connections=100, per_host=100)
@@ -200,6 +203,20 @@ async def test_reply_larger_than_the_bound_is_not_sent() -> None:
     error, _ = await perform([{"id": "a", "reply": {"body": "x" * 2000}}])
     assert isinstance(error, ReplyInvalid)
     assert "WEIR_EXECUTOR_MAX_REPLY_BYTES" in str(error)
+
+
+async def test_reply_is_as_large_as_its_body_and_its_headers() -> None:
+    error, _ = await perform([{"id": "a", "reply": {"headers": {"x-a": "x" * 600}, "body": "x" * 600}}])
+    assert isinstance(error, ReplyInvalid)
+    reply, _ = await perform([{"id": "a", "reply": {"headers": {"x-a": "x" * 300}, "body": "x" * 600}}])
+    assert reply.headers == {"x-a": "x" * 300}
+
+
+async def test_failure_is_told_in_an_answer_that_fits_into_a_record() -> None:
+    error, _ = await perform([{"id": "f", "fail": {"message": "it said {% $pad('', 1500000, 'x') %}"}}])
+    told = error_reply(error, "r")
+    Outbox(KafkaSettings()).check(REPLIES, told.body, told.to_headers())
+    assert orjson.loads(told.body)["detail"].startswith("it said xx")
 
 
 async def test_http_step_sends_query_body_and_trace_and_parses_json(outside: TestServer) -> None:

@@ -100,6 +100,19 @@ async def test_hmac_is_a_signature_by_standard_webhooks(outside: Outside) -> Non
     assert made["headers"]["webhook-signature"] == f"v1,{expected}"
 
 
+async def test_each_message_has_an_id_of_its_own_and_each_try_of_it_the_same(outside: Outside) -> None:
+    async def ids(execution: str) -> list[str]:
+        step = {"id": "l", "loop": {"over": [1, 1, 2], "collect": "{% steps.call.body.headers.`webhook-id` %}",
+                                    "steps": [call(outside, body={"n": "{% loop.item %}"})]}}
+        made: list[str] = await body_of(step, reply("{% steps.l %}"), sealed=sealed("hmac", secret="s"),
+                                        request_id=execution)
+        return made
+    first, again, other = await ids("r1"), await ids("r1"), await ids("r2")
+    assert first == again
+    assert first[0] == first[1] != first[2]
+    assert not {*first} & {*other}
+
+
 def oauth2(outside: Outside) -> Any:
     return sealed("oauth2", token_url=f"{outside.url}/token", client_id="weir", client_secret="s", scope="read")
 

@@ -35,7 +35,9 @@ async def base() -> AsyncIterator[str]:
     async def echo(request: web.Request) -> web.Response:
         return web.json_response({
             "method": request.method, "query": sorted(request.query.items()), "type": request.content_type,
-            "body": (await request.read()).decode("latin-1"), "secret": request.headers.get("authorization")})
+            "body": (await request.read()).decode("latin-1"), "secret": request.headers.get("authorization"),
+            "own": request.headers.get("x-own"),
+            "framing": [request.headers.get("content-length"), request.headers.get("transfer-encoding")]})
 
     async def go(request: web.Request) -> web.Response:
         return web.Response(status=int(request.match_info["status"]), headers={"Location": request.query["to"]})
@@ -209,6 +211,19 @@ async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> No
     assert made["type"] == "application/x-own"
 
 
+@pytest.mark.parametrize(("text", "arrives"), [
+    ("{% trigger.n %}", "7"), ("{% trigger.none %}", None), ("a{% trigger.none %}", "a"), ("", "")])
+async def test_header_that_is_null_is_not_sent(base: str, text: str, arrives: str | None) -> None:
+    assert (await echoed(f"{base}/echo", headers={"X-Own": text}))["own"] == arrives
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("Content-Length", "3"), ("content-length", "900"), ("Transfer-Encoding", "chunked"), ("TRANSFER-ENCODING", "x")])
+async def test_where_a_body_ends_is_not_the_owners_to_say(base: str, name: str, value: str) -> None:
+    made = await echoed(f"{base}/echo", method="POST", headers={name: value}, body="0\r\n\r\nGET / HTTP/1.1")
+    assert (made["body"], made["framing"]) == ("0\r\n\r\nGET / HTTP/1.1", ["19", None])
+
+
 @pytest.mark.parametrize(("said", "waits_ms"), [
     ("7", 7_000), ("9" * 40, 30 * 86_400_000), ("Thu, 01 Jan 1970 00:01:40 GMT", 40_000),
     ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("7, 9", 7_000), ("soon", None), ("", None), ("-1", None), ("\u0662", None),
@@ -234,7 +249,9 @@ async def test_multipart_carries_texts_and_files(base: str) -> None:
     found = await body_of(call(f"{base}/form", method="POST", multipart={
         "title": "ü", "tags": ["a", "b"], "none": None,
         "file": {"filename": "x.csv", "type": "text/csv", "text": "a,b"},
-        "raw": {"filename": "r", "base64": base64.b64encode(b"\xff").decode()}}), reply("{% steps.call.body %}"))
+        "raw": {"filename": "r", "base64": base64.b64encode(b"\xff").decode()}, "data": {"a": [1]}}),
+                          reply("{% steps.call.body %}"))
+    assert found.pop() == ["data", None, '{"a":[1]}']
     assert found == [["title", None, "ü"], ["tags", None, "a"], ["tags", None, "b"], ["file", "x.csv", "text/csv a,b"],
                      ["raw", "r", "application/octet-stream ÿ"]]
     error = await error_of(call(f"{base}/form", method="POST", multipart={"x": {"base64": "!"}}), reply(1))
