@@ -177,6 +177,21 @@ async def test_execution_that_failed_in_its_last_try_goes_on_there(
         "r/blk/flaky": 1, "r/blk#2/flaky": 2}
 
 
+async def test_catch_of_a_call_has_effects_and_notes_of_its_own_whatever_the_called_steps_are_named(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    steps = [{"id": "sub", "call": {"workflow": "other"}, "catch": [post("pay", base, "back"), post("last", base)]},
+             ANSWER]
+    others = {"other": {"name": "other", "durable": True,
+                        "steps": [post("pay", base, "there"), {"id": "no", "fail": {"message": "no"}}]}}
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, others=others)
+    assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)
+    assert made.status == 200
+    assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
+
+
 async def test_error_that_no_try_follows_is_not_noted(
         kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
@@ -234,19 +249,24 @@ def drawn_in(place: str, base: str) -> list[Json]:
         return [{"id": "told", "loop": {"over": [1], "steps": [one], "collect": "{% $random() %}"}}, told]
     if place == "fallback":
         return [{"id": "told", "fail": {"message": "x"}, "fallback": {"sum": "{% $random() %}"}}, told]
+    if place in ("body", "header"):
+        return [{"id": "told", "call": {"workflow": "draws"}}, told]
     return [{"id": "told", "call": {"workflow": "other", "input": "{% $random() %}"}}]
 
 
 @pytest.mark.parametrize(("place", "noted"), [
     ("array", "told/over"), ("object", "told/over"), ("lanes", "told/over"), ("collect", "told[0]/collect"),
-    ("fallback", "told/fallback"), ("input", "told/input")])
+    ("fallback", "told/fallback"), ("input", "told/input"), ("body", "told/back/body"),
+    ("header", "told/back/headers/x-drawn")])
 @pytest.mark.parametrize("mask", [False, True])
 async def test_what_was_drawn_outside_of_a_noted_step_is_drawn_once(
         place: str, noted: str, mask: bool, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
     step, *rest = drawn_in(place, base)
     steps = [{**step, "mask": mask}, *rest, {"id": "answer", "reply": {}}]
-    others = {"other": {"name": "other", "durable": True, "steps": [post("last", base, "{% trigger.body %}")]}}
+    back = {"body": "{% $random() %}", "headers": {"x-drawn": "{% $random() %}"}}
+    others = {"other": {"name": "other", "durable": True, "steps": [post("last", base, "{% trigger.body %}")]},
+              "draws": {"name": "draws", "durable": True, "steps": [{"id": "back", "reply": back}]}}
     system.hangs = {"/last"}
     await killed(system, steps, journals=journals, others=others)
     made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)
