@@ -55,7 +55,7 @@ class Journals:
         """Done when the store has it; fails with Unavailable, Superseded."""
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # nobody waits for the last notes of an execution
-        noted.add_done_callback(asyncio.Future.exception)
+        noted.add_done_callback(_heard)
         self._waiting.append((note, noted))
         if not self._writing:
             self._writing = True
@@ -127,6 +127,12 @@ class Journal:
         """
         waiting, self._open = self._open, []
         await asyncio.gather(*waiting)
+
+
+def _heard(noted: asyncio.Future[None]) -> None:
+    """What became of a note is no news to anybody; an execution that is ended while it waits for one cancels it."""
+    if not noted.cancelled():
+        noted.exception()
 
 
 def _key(project: str, execution: str) -> str:

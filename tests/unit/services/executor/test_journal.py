@@ -192,6 +192,22 @@ async def test_catch_of_a_call_has_effects_and_notes_of_its_own_whatever_the_cal
     assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
 
 
+async def test_execution_that_is_ended_while_it_waits_for_its_notes_ends_without_a_word_in_the_log(
+        kept: Kept, journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    async def write(*_: Any) -> list[bool]:
+        await asyncio.sleep(5)
+        return []
+    monkeypatch.setattr("services.executor.journal.write", write)
+    steps = [{"id": "a", "transform": {"value": 1}}, post("pay", "http://127.0.0.1:9"), ANSWER]
+    walk = asyncio.create_task(perform(steps, workflow={"durable": True}, journals=journals))
+    await asyncio.sleep(0.1)
+    walk.cancel()
+    await asyncio.wait([walk])
+    assert walk.cancelled()
+    await asyncio.sleep(0)
+    assert caplog.messages == []
+
+
 async def test_error_that_no_try_follows_is_not_noted(
         kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
