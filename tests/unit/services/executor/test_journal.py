@@ -13,9 +13,10 @@ from aiohttp import web
 from services.executor.journal import Journals
 from services.executor.scene import Parked
 from shared.contracts.sealed import Seal
-from shared.errors import UpstreamFailed
+from shared.errors import Unavailable, UpstreamFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note
+from shared.store.redis import StoreUnavailable
 from tests.support.outside import serving
 from tests.unit.services.executor.test_run import nowhere, perform
 
@@ -190,6 +191,33 @@ async def test_catch_of_a_call_has_effects_and_notes_of_its_own_whatever_the_cal
     made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)
     assert made.status == 200
     assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["slow", "lost"])
+async def test_effect_waits_for_notes_that_a_step_beside_it_waits_for_already(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str], monkeypatch: pytest.MonkeyPatch,
+        lost: bool) -> None:
+    system, base = outside
+    noted: list[str] = []
+
+    async def write(_: Any, notes: Sequence[Note]) -> list[bool]:
+        # long enough for whoever does not wait for it
+        await asyncio.sleep(0.2)
+        if lost:
+            raise StoreUnavailable("away")
+        noted.extend(f"{path} {len(system.asked)}" for _, _, path, _, _ in notes)
+        return [True] * len(notes)
+    monkeypatch.setattr("services.executor.journal.write", write)
+    drawn = {"id": "drawn", "transform": {"value": "{% $random() %}"}}
+    turn = {"id": "turn", "loop": {"over": [1], "steps": [{"id": "x", "if": "false", "stop": None}]}}
+    others = {"other": {"name": "other", "durable": True, "steps": [post("beside", base)]}}
+    made, _ = await perform([drawn, {"id": "sub", "call": {"workflow": "other", "wait": False}}, turn,
+                             post("pay", base, "{% steps.drawn %}"), ANSWER], workflow={"durable": True},
+                            journals=journals, others=others)
+    if lost:
+        assert (type(made), dict(system.asked)) == (Unavailable, {})
+    else:
+        assert (made.status, noted[0]) == (200, "drawn/ 0")
 
 
 async def test_execution_that_is_ended_while_it_waits_for_its_notes_ends_without_a_word_in_the_log(
