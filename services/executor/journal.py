@@ -55,7 +55,7 @@ class Journals:
         """Done when the store has it; fails with Unavailable, Superseded."""
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # nobody waits for the last notes of an execution
-        noted.add_done_callback(asyncio.Future.exception)
+        noted.add_done_callback(_heard)
         self._waiting.append((note, noted))
         if not self._writing:
             self._writing = True
@@ -87,7 +87,8 @@ class Journal:
     def __init__(self, journals: Journals, walk: tuple[str, int], keep_ms: int, noted: dict[str, Any]) -> None:
         """`walk`: its place in the store, and how often it was opened; `noted`: what stands there from before."""
         self._journals, (self._key, self._walk), self._keep_ms, self._noted = journals, walk, keep_ms, noted
-        self._open: list[asyncio.Future[None]] = []
+        self._open: set[asyncio.Future[None]] = set()
+        self._broken: BaseException | None = None
 
     def noted(self, path: str) -> dict[str, Any] | None:
         """What a step gave, if it was finished."""
@@ -110,7 +111,14 @@ class Journal:
             if seal is None:
                 return
             what = {"sealed": seal.close({"note": orjson.dumps(what).decode()}, self._place(path))}
-        self._open.append(self._journals.note((self._key, self._walk, path, orjson.dumps(what), self._keep_ms)))
+        noting = self._journals.note((self._key, self._walk, path, orjson.dumps(what), self._keep_ms))
+        self._open.add(noting)
+        noting.add_done_callback(self._noted_now)
+
+    def _noted_now(self, noting: "asyncio.Future[None]") -> None:
+        self._open.discard(noting)
+        if not noting.cancelled():
+            self._broken = self._broken or noting.exception()
 
     def _place(self, path: str) -> str:
         return f"{self._key}/{path}"
@@ -121,12 +129,21 @@ class Journal:
             self._journals.note((self._key, self._walk, "over", b"{}", _GRACE_MS))
 
     async def settled(self) -> None:
-        """Wait for all notes. Raises Superseded.
+        """Wait for all notes, those too that steps beside this one wait for. Raises Superseded.
 
-        And Unavailable: without its journal, a durable execution must not go on.
+        And Unavailable, from the first note on that was not taken: without its journal, a durable execution must not go
+        on, in none of its branches.
         """
-        waiting, self._open = self._open, []
-        await asyncio.gather(*waiting)
+        if self._open:
+            await asyncio.wait(self._open)
+        if self._broken is not None:
+            raise self._broken
+
+
+def _heard(noted: asyncio.Future[None]) -> None:
+    """What became of a note is no news to anybody; an execution that is ended while it waits for one cancels it."""
+    if not noted.cancelled():
+        noted.exception()
 
 
 def _key(project: str, execution: str) -> str:

@@ -151,6 +151,8 @@ class Outcomes:
                     await tally.settled()
                     await endings.look()
                     await parts.keeping.park(execution, parked.until_ms, tally.tasks)
+                    # whoever said so since that look has found nobody who waits
+                    await endings.look()
                     raise
 
     def _look_at_time(self, execution: ExecutionRecord) -> None:

@@ -127,11 +127,12 @@ class Scene(Struct, kw_only=True):
 
     `scope`: what expressions see {trigger, steps, errors, loop, config, execution}; `last`: the output of the last step
     that ran here. `journal`, of durable executions alone; `path`: ids of the steps around this place, passes, and tries
-    from the second on, as in `lines#2[3]/order/`; only durable executions keep it. `stream`, of operations with events.
+    from the second on, as in `lines#2[3]/order/`, and catches, as in `lines!/sorry/`; only durable executions keep it.
+    `stream`, of operations with events.
     `parks`: whether a long delay here may end this walk, to be taken up later. `handled`: whether a step around this
     place handles errors. `tries`, of durable executions alone: what steps around this place allow that hold others and
-    are tried again, and in which try each is. `mask`: whether what the step of this place gives is noted sealed.
-    `calls`: how many calls of workflows stand around this place.
+    are tried again, and in which try each is. `mask`: whether what is drawn at this place is noted sealed: its step, or
+    one around it, says so. `calls`: how many calls of workflows stand around this place.
 
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
@@ -174,7 +175,8 @@ class Scene(Struct, kw_only=True):
         if span is None and self.journal is None:
             return self
         return replace(self, trace=self.trace if span is None else span.context, span=span or self.span, laps=None,
-                       path=f"{self.path}{step_id}/", handled=self.handled or handled, mask=mask)
+                       path=f"{self.path}{step_id}/", handled=self.handled or handled,
+                       mask=self.mask or mask)
 
     def inside_of(self, span: Span | None) -> "Scene":
         """The same place, seen from inside a span; all is shared."""

@@ -16,12 +16,13 @@ from shared.project.canary import CANARY
 from shared.project.config_values import resolve_config
 from shared.project.model import Project
 
-_KEPT_VERSIONS = 4
+# compiled: so many of the newest versions, and so many older ones, for executions that have waited meanwhile
+_NEWEST, _OLDER = 4, 4
 _LOOK_AGAIN_S = 0.02
 
 
 class Shelf:
-    """Plans by project and version; the newest few versions of a project stay compiled."""
+    """Plans by project and version; the newest few versions of a project stay compiled, and a few older ones."""
 
     def __init__(self, environment: Mapping[str, str], version_wait_ms: int,
                  credential: Callable[[Credential], None], halt: Callable[[Halt], None]) -> None:
@@ -66,6 +67,8 @@ class Shelf:
         plans = compile_plans(project, resolve_config(project, self._environment))
         kept = self._plans.setdefault(version.project, {})
         kept[version.version] = plans
-        for old in sorted(kept)[:-_KEPT_VERSIONS]:
+        newest = sorted(kept)[-_NEWEST:]
+        # one that is asked for once is asked for by many executions: those that were compiled last stay
+        for old in [number for number in kept if number not in newest][:-_OLDER]:
             del kept[old]
         return plans

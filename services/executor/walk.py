@@ -269,11 +269,20 @@ async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
 async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirError) -> Leap | None:
     _fell(step, scene, error)
     if step.catch is not None:
-        leap = await step.catch.walk(replace(inner.beside(), handled=scene.handled))
+        leap = await step.catch.walk(_in_catch(step, inner, scene))
         if leap is not None:
             return leap
     scene.keep(step.id, _instead(step, scene))
     return None
+
+
+def _in_catch(step: PlannedStep, inner: Scene, scene: Scene) -> Scene:
+    """The place of what runs when a step has failed.
+
+    Beside what the step itself held: steps of a workflow that it called may have the same ids.
+    """
+    apart = step.holds and inner.journal is not None
+    return replace(inner.beside(), handled=scene.handled, path=f"{inner.path[:-1]}!/" if apart else inner.path)
 
 
 def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:

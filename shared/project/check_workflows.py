@@ -118,11 +118,13 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
             yield from _reply(step, step.settings, here, around)
         if isinstance(step.settings, ScriptSettings):
             yield from _script(step.settings, here, around.source)
+        before = frozenset(done)
         for block in step.blocks():
             inner = replace(around, loop=block.loop or (around.loop and not block.apart),
                             apart=around.apart or block.apart,
                             beside=block.apart or (around.beside and not block.loop))
-            inside = set(done)
+            # what runs beside others reads nothing of theirs: nobody knows which of them is first
+            inside = set(before if block.apart else done)
             yield from _block(block.steps, (*here, *block.path), inner, inside)
             if not block.own:
                 done |= inside
@@ -244,7 +246,7 @@ def _reads(read: Mapping[str, Any], around: _Around, done: set[str]) -> Iterator
         yield "unknown-name", f"{name} is read here, and there are {', '.join(SCOPE)} only"
     steps, config, errors = (_members(read.get(name)) for name in ("steps", "config", "errors"))
     for name in sorted(steps.keys() - done):
-        what = "a later step" if name in around.everyone else "no step of this workflow"
+        what = "a later step, or runs beside this one" if name in around.everyone else "no step of this workflow"
         yield "step-order", f"steps.{name} is read here, and {name!r} is {what}"
     for name, more in steps.items():
         workflow, schema = around.given.get(name, ("", None))

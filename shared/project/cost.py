@@ -4,7 +4,8 @@ In:    a project.
 Out:   the least and the most tasks of a workflow that fails nowhere unhandled.
 Never: a number of passes: that is known when a loop begins.
 
-The trigger is one task, each step that runs is one; skipped steps, retries and refused calls are free.
+The trigger is one task, each step that runs is one; skipped steps, retries and refused calls are free. Steps inside one
+that is tried again run again, and count again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,13 +113,21 @@ def _list(steps: Iterable[Step], costs: Costs) -> _Ways:
 
 
 def _step(step: Step, costs: Costs) -> _Ways:
-    ways = _run(step, costs).after(_ONE)
+    ways = _tried(step, _run(step, costs)).after(_ONE)
     if step.handles != "fail":
         # it may fail at its beginning, at its end, or anywhere between
         whole = _either(ways.on, ways.end) or _ONE
         handled = _list(step.catch, costs).after(Cost(1, whole.most))
         ways = handled if isinstance(step.settings, FailSettings) else ways.either(handled)
     return ways if step.if_ is None else ways.either(_Ways(_NOTHING))
+
+
+def _tried(step: Step, ways: _Ways) -> _Ways:
+    """With all tries: each runs the steps inside again, at the earliest fails before the first of them."""
+    whole = _either(ways.on, ways.end)
+    if step.retry is None or whole is None:
+        return ways
+    return reduce(lambda tried, _: tried.after(Cost(0, whole.most)), range(step.retry.attempts - 1), ways)
 
 
 def _run(step: Step, costs: Costs) -> _Ways:

@@ -43,8 +43,10 @@ def list_executions(project: ProjectName,
     found, headers = admin.answer("GET", ("projects", project, "executions"),
                                   query={"status": status or None, "limit": limit})
     output.rows(found, _COLUMNS, as_json=as_json)
-    if HTTP_LOOKED_AT in headers and not as_json:
-        output.say(f"the newest {headers[HTTP_LOOKED_AT]} were looked at; older ones may stand so, too")
+    if HTTP_LOOKED_AT in headers:
+        told = f"the newest {headers[HTTP_LOOKED_AT]} were looked at; older ones may stand so, too"
+        # whoever reads JSON from the output reads nothing else there
+        typer.echo(told, err=True) if as_json else output.say(told)
 
 
 def show(project: ProjectName, execution: ExecutionId) -> None:

@@ -37,10 +37,20 @@ def read_folder(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise Failure(f"{folder} is not a folder; name the folder that holds the project's weir.yaml")
     try:
-        return {name: path.read_text() for path in sorted(folder.rglob("*.yaml"))
+        return {name: _text(path) for path in sorted(folder.rglob("*.yaml"))
                 if is_project_file(name := path.relative_to(folder).as_posix())}
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
         raise Failure(f"a file below {folder} cannot be read: {exc}") from None
+
+
+def _text(path: Path) -> str:
+    """YAML is UTF-8, whatever the machine's language. Raises Failure, OSError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        *_, begun = (before := exc.object[:exc.start]).split(b"\n")
+        raise Failure(f"{path}:{before.count(10) + 1}:{len(begun.decode()) + 1}: the byte "
+                      f"{exc.object[exc.start]:#04x} stands here, and the file is no text in UTF-8 with it") from None
 
 
 def validate(folder: Folder, as_json: AsJson = False) -> None:
@@ -113,7 +123,7 @@ def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Fo
     for name, text in admin.ask("GET", ("projects", project, *parts))["files"].items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
     output.say(f"{project} is in {folder}")
 
 

@@ -6,6 +6,7 @@ Never: a header whose value is null; a check against the schemas; the walk does 
 """
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler, PlainStep, Replied
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.control import ReplySettings
@@ -22,6 +23,6 @@ class ReplyStep(PlainStep):
 
     def now(self, scene: Scene) -> Replied:
         """The answer. Raises WorkflowFailed."""
-        headers = {name: value.render(scene.scope) for name, value in self._headers.items()}
-        return Replied(name=self._name, status=self._status, body=self._body.render(scene.scope),
+        headers = {name: rendered(value, scene, f"headers/{name}") for name, value in self._headers.items()}
+        return Replied(name=self._name, status=self._status, body=rendered(self._body, scene, "body"),
                        headers={name: as_text(value) for name, value in headers.items() if value is not None})

@@ -1,6 +1,7 @@
 """`weir validate` says where each mistake stands, and ends with 1."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,13 +22,13 @@ BAD = """policies:
 GOOD = BAD.replace('"("', '"^P"').replace("cookie", "x-tenant")
 
 
-def validate(folder: Path, access: str, *options: str) -> subprocess.CompletedProcess[str]:
+def validate(folder: Path, access: str, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
     for name, text in (("weir.yaml", "name: p\n"), ("operations.yaml", OPERATIONS), ("access.yaml", access),
                        ("workflows/w.yaml", WORKFLOW)):
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return subprocess.run([sys.executable, "-m", "services.console.cli.main", "validate", str(folder), *options],
-                          cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+                          cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env})
 
 
 def test_mistakes_of_a_policy_are_printed_with_file_line_and_column(tmp_path: Path) -> None:
@@ -51,3 +52,16 @@ def test_project_without_mistakes_ends_with_zero(tmp_path: Path, options: tuple[
     done = validate(tmp_path, GOOD, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == ("[]" if options else "p: 1 operations, 1 workflows, no problems")
+
+
+def test_files_are_utf_8_whatever_the_language_of_the_machine(tmp_path: Path) -> None:
+    done = validate(tmp_path, f"# für alle\n{GOOD}", LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_file_that_is_no_text_is_named_with_the_place(tmp_path: Path) -> None:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows/other.yaml").write_bytes("steps:\n  - ä ".encode() + b"\xff\n")
+    done = validate(tmp_path, GOOD)
+    assert done.returncode == 1
+    assert f"{tmp_path}/workflows/other.yaml:2:7: the byte 0xff stands here" in done.stderr

@@ -33,3 +33,5 @@ async def test_listing_that_did_not_look_at_all_says_so(monkeypatch: pytest.Monk
     executions.register(app)
     told = CliRunner().invoke(app, ["executions", "list", "p", "--status", "failed"]).output
     assert "the newest 200 were looked at" in told
+    found_json = CliRunner().invoke(app, ["executions", "list", "p", "--status", "failed", "--json"])
+    assert (found_json.stdout, "the newest 200 were looked at" in found_json.stderr) == ("[]\n", True)

@@ -17,7 +17,7 @@ from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.parts import ExecutorParts
 from services.executor.progress import Progress
-from services.executor.scene import StorageBounds, Surroundings
+from services.executor.scene import Parked, StorageBounds, Surroundings
 from services.executor.scripts import Scripts
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
@@ -325,6 +325,34 @@ async def test_execution_that_runs_ends_with_its_workflow_or_when_it_is_cancelle
     await bed.settled(3)
     assert [(event.id, event.tasks, event.reason) for event in bed.events()] == [
         ("r3", 5, "ok"), ("r1", 3, "cancelled"), ("r2", 3, "cancelled")]
+
+
+async def test_execution_that_is_cancelled_in_the_moment_in_which_it_is_put_aside_does_not_wait(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    said: dict[str, str] = {}
+    waiting: set[str] = set()
+
+    async def cancelled(*_: Any) -> tuple[int, dict[str, str]]:
+        return 1, dict(said)
+
+    async def run(_: Any, scene: Any, __: int) -> None:
+        scene.journal = object()
+        raise Parked(2**50)
+
+    async def park(_: Any, execution: ExecutionRecord, __: int) -> None:
+        said[execution.request_id] = "operator"
+        waiting.add(execution.request_id)
+
+    async def forget(_: Any, execution: ExecutionRecord) -> None:
+        waiting.remove(execution.request_id)
+    monkeypatch.setattr("services.executor.endings.cancelled", cancelled)
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    monkeypatch.setattr("services.executor.keeping.waiting.park", park)
+    monkeypatch.setattr("services.executor.keeping.waiting.forget", forget)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow")])
+    await bed.settled(1)
+    assert ([reply.status for reply in bed.replies()], waiting) == ([503], set())
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])

@@ -13,9 +13,10 @@ from aiohttp import web
 from services.executor.journal import Journals
 from services.executor.scene import Parked
 from shared.contracts.sealed import Seal
-from shared.errors import UpstreamFailed
+from shared.errors import Unavailable, UpstreamFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note
+from shared.store.redis import StoreUnavailable
 from tests.support.outside import serving
 from tests.unit.services.executor.test_run import nowhere, perform
 
@@ -177,6 +178,64 @@ async def test_execution_that_failed_in_its_last_try_goes_on_there(
         "r/blk/flaky": 1, "r/blk#2/flaky": 2}
 
 
+async def test_catch_of_a_call_has_effects_and_notes_of_its_own_whatever_the_called_steps_are_named(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    steps = [{"id": "sub", "call": {"workflow": "other"}, "catch": [post("pay", base, "back"), post("last", base)]},
+             ANSWER]
+    others = {"other": {"name": "other", "durable": True,
+                        "steps": [post("pay", base, "there"), {"id": "no", "fail": {"message": "no"}}]}}
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals, others=others)
+    assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)
+    assert made.status == 200
+    assert system.asked["/pay"] == {"r/sub/pay": ["there"], "r/sub!/pay": ["back"]}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["slow", "lost"])
+async def test_effect_waits_for_notes_that_a_step_beside_it_waits_for_already(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str], monkeypatch: pytest.MonkeyPatch,
+        lost: bool) -> None:
+    system, base = outside
+    noted: list[str] = []
+
+    async def write(_: Any, notes: Sequence[Note]) -> list[bool]:
+        # long enough for whoever does not wait for it
+        await asyncio.sleep(0.2)
+        if lost:
+            raise StoreUnavailable("away")
+        noted.extend(f"{path} {len(system.asked)}" for _, _, path, _, _ in notes)
+        return [True] * len(notes)
+    monkeypatch.setattr("services.executor.journal.write", write)
+    drawn = {"id": "drawn", "transform": {"value": "{% $random() %}"}}
+    turn = {"id": "turn", "loop": {"over": [1], "steps": [{"id": "x", "if": "false", "stop": None}]}}
+    others = {"other": {"name": "other", "durable": True, "steps": [post("beside", base)]}}
+    made, _ = await perform([drawn, {"id": "sub", "call": {"workflow": "other", "wait": False}}, turn,
+                             post("pay", base, "{% steps.drawn %}"), ANSWER], workflow={"durable": True},
+                            journals=journals, others=others)
+    if lost:
+        assert (type(made), dict(system.asked)) == (Unavailable, {})
+    else:
+        assert (made.status, noted[0]) == (200, "drawn/ 0")
+
+
+async def test_execution_that_is_ended_while_it_waits_for_its_notes_ends_without_a_word_in_the_log(
+        kept: Kept, journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    async def write(*_: Any) -> list[bool]:
+        await asyncio.sleep(5)
+        return []
+    monkeypatch.setattr("services.executor.journal.write", write)
+    steps = [{"id": "a", "transform": {"value": 1}}, post("pay", "http://127.0.0.1:9"), ANSWER]
+    walk = asyncio.create_task(perform(steps, workflow={"durable": True}, journals=journals))
+    await asyncio.sleep(0.1)
+    walk.cancel()
+    await asyncio.wait([walk])
+    assert walk.cancelled()
+    await asyncio.sleep(0)
+    assert caplog.messages == []
+
+
 async def test_error_that_no_try_follows_is_not_noted(
         kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
@@ -234,19 +293,24 @@ def drawn_in(place: str, base: str) -> list[Json]:
         return [{"id": "told", "loop": {"over": [1], "steps": [one], "collect": "{% $random() %}"}}, told]
     if place == "fallback":
         return [{"id": "told", "fail": {"message": "x"}, "fallback": {"sum": "{% $random() %}"}}, told]
+    if place in ("body", "header"):
+        return [{"id": "told", "call": {"workflow": "draws"}}, told]
     return [{"id": "told", "call": {"workflow": "other", "input": "{% $random() %}"}}]
 
 
 @pytest.mark.parametrize(("place", "noted"), [
     ("array", "told/over"), ("object", "told/over"), ("lanes", "told/over"), ("collect", "told[0]/collect"),
-    ("fallback", "told/fallback"), ("input", "told/input")])
+    ("fallback", "told/fallback"), ("input", "told/input"), ("body", "told/back/body"),
+    ("header", "told/back/headers/x-drawn")])
 @pytest.mark.parametrize("mask", [False, True])
 async def test_what_was_drawn_outside_of_a_noted_step_is_drawn_once(
         place: str, noted: str, mask: bool, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
     step, *rest = drawn_in(place, base)
     steps = [{**step, "mask": mask}, *rest, {"id": "answer", "reply": {}}]
-    others = {"other": {"name": "other", "durable": True, "steps": [post("last", base, "{% trigger.body %}")]}}
+    back = {"body": "{% $random() %}", "headers": {"x-drawn": "{% $random() %}"}}
+    others = {"other": {"name": "other", "durable": True, "steps": [post("last", base, "{% trigger.body %}")]},
+              "draws": {"name": "draws", "durable": True, "steps": [{"id": "back", "reply": back}]}}
     system.hangs = {"/last"}
     await killed(system, steps, journals=journals, others=others)
     made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others=others)

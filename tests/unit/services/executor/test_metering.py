@@ -34,6 +34,9 @@ ROWS: dict[str, tuple[list[Json], int]] = {
     "a step runs": ([step("a")], 1),
     "a step is skipped by its `if`": ([step("a", **{"if": "false"})], 0),
     "a step is tried again": ([failing(retry={"attempts": 4, "delay": "1ms", "on": ["mine"]}, fallback=1)], 1),
+    "a step that holds others, or calls a workflow, is tried again": ([
+        {"id": "b", "branch": {"if": "true", "then": [step("x"), failing()]}, "fallback": 1,
+         "retry": {"attempts": 3, "delay": "1ms", "on": ["mine"]}}], 1 + 3 * 2),
     "a step fails and is handled": ([failing(catch=[step("a"), step("b")])], 3),
     "a branch or a switch runs": ([{"id": "b", "branch": {"if": "true", "then": [step("x")], "else": [step("y")]}},
                                    {"id": "s", "switch": {"value": "k", "cases": {"k": [step("z")]}}}], 4),
@@ -74,6 +77,8 @@ class Count:
                 continue
             self.tasks += 1
             end = self.one(one)
+            for _ in range(one["retry"]["attempts"] - 1 if "retry" in one else 0):
+                end = self.one(one) if end == "fail" else end
             if end == "fail" and "catch" in one:
                 end = self.steps(one["catch"])
             elif end == "fail" and "fallback" in one:
@@ -135,7 +140,7 @@ def steps_of(draw: st.DrawFn, kind: str, depth: int, *, loop: bool, apart: bool)
         # a branch that fails ends the others wherever they are: how much they ran is nobody's promise
         body = {"branches": {name: [step("x")] * draw(st.integers(1, 2)) for name in ("a", "b")}}
     made: Json = {"id": "x", kind: body}
-    if kind == "fail" and draw(st.integers(0, 4)) == 0:
+    if kind in ("fail", "branch", "switch", "loop") and draw(st.integers(0, 4)) == 0:
         made["retry"] = {"attempts": 3, "delay": "1ms", "on": ["workflow-failed"]}
     if kind in ("fail", "branch", "loop") and draw(st.booleans()):
         if draw(st.booleans()):

@@ -31,6 +31,16 @@ BRANCH = "steps:\n  - id: b\n    branch:\n      if: 'true'\n      then:\n       
 PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n          - %s\n" + ANSWER
 
 
+@pytest.mark.parametrize("workflow", [
+    PARALLEL % "{ id: x, delay: { for: 1s } }\n          - { id: y, transform: { value: '{% steps.x %}' } }",
+    (PARALLEL % "{ id: x, delay: { for: 1s } }").replace("body: 1", "body: '{% steps.x %}'"),
+    (PARALLEL % "{ id: x, delay: { for: 1s } }").replace(
+        ANSWER, "    catch: [{ id: y, transform: { value: '{% steps.x %}' } }]\n" + ANSWER)],
+    ids=["in its branch", "after them", "when they have failed"])
+def test_steps_of_branches_are_read_where_they_have_ended(workflow: str) -> None:
+    assert problems(workflow) == []
+
+
 @pytest.mark.parametrize(("workflow", "code", "place", "says"), [
     ("steps:\n  - { id: a, if: 'true', break: }\n" + ANSWER, "misplaced", (2, 26), "in no loop"),
     (BRANCH % "{ id: c, continue: }" + ANSWER, "misplaced", (6, 20), "in no loop"),
@@ -54,6 +64,9 @@ PARALLEL = "steps:\n  - id: p\n    parallel:\n      branches:\n        one:\n   
     (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
     (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
      % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
+    (PARALLEL % ("{ id: x, delay: { for: 1s } }\n        two:\n"
+                 "          - { id: y, transform: { value: '{% steps.x %}' } }"), "step-order", (8, 35),
+     "runs beside this one"),
     (LOOP % "{ id: x, if: '{% trigger.body %} > 5', delay: { for: 1s } }", "expression", (6, 20),
      "write one expression: {% trigger.body > 5 %}"),
     (LOOP % "{ id: x, if: '{% trigger.body %}, {% loop.item %}', delay: { for: 1s } }", "expression", (6, 20),

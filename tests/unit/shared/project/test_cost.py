@@ -22,6 +22,8 @@ REPLY: dict[str, Any] = {"id": "r", "reply": {}}
     ([{"id": "c", "call": {"workflow": "other", "wait": False}}, REPLY], "3 to 5 tasks"),
     ([{"id": "f", "fail": {"message": "x"}, "catch": [X, REPLY]}], "4 tasks"),
     ([{**X, "catch": [X]}, REPLY], "3 to 4 tasks"),
+    ([{**X, "retry": {"attempts": 3}}, REPLY], "3 tasks"),
+    ([{"id": "c", "call": {"workflow": "other"}, "retry": {"attempts": 3}}, REPLY], "5 to 9 tasks"),
     ([{"id": "l", "loop": {"over": [1], "steps": [X]}}, REPLY],
      "at least 3 tasks, more with each pass of its loops"),
 ], ids=lambda value: value if isinstance(value, str) else None)
