@@ -38,31 +38,35 @@ class SignalBoard:
 
     def take(self, signals: Sequence[Signal]) -> None:
         """Take in what the topic says; an unblocked subject is forgotten."""
+        gone = False
         for signal in signals:
             place = _place(signal)
             if signal.kind == "allowance":
                 self._allowances[signal.key] = signal
             elif signal.action == "unblock":
-                self._signals.pop(place, None)
-                self._look_for_the_last()
+                gone = self._signals.pop(place, None) is not None or gone
             else:
                 self._signals[place] = signal
                 self._lasts(signal)
+        if gone:
+            # once for all that came together: it looks at every signal
+            self._look_for_the_last()
         if len(self._signals) > self._sweep_at and signals:
             self._sweep(signals[-1].time)
 
     def take_pins(self, entities: Sequence[Entity]) -> None:
         """Take in what the config topic says of pins."""
+        gone = False
         for pin in entities:
             if not isinstance(pin, Pin):
                 continue
             signal = as_signal(pin)
-            self._pins.pop(_place(signal), None)
+            gone = self._pins.pop(_place(signal), None) is not None or gone
             if pin.action:
                 self._pins[_place(signal)] = signal
                 self._lasts(signal)
-            else:
-                self._look_for_the_last()
+        if gone:
+            self._look_for_the_last()
 
     def _lasts(self, signal: Signal) -> None:
         self._subjects.add((signal.kind, canonical(signal.kind, signal.subject)))

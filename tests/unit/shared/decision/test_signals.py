@@ -126,3 +126,24 @@ def test_board_knows_when_nobody_can_be_blocked() -> None:
     board.take([signal("token", "t", "unblock")])
     assert not board.blocks(NOW)
     assert len(board.about("p", [("client", "c")], NOW)) == 1
+
+
+def test_many_that_are_let_in_again_together_cost_one_look_at_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    look = SignalBoard._look_for_the_last
+
+    def counted(board: SignalBoard) -> None:
+        nonlocal looks
+        looks += 1
+        look(board)
+
+    monkeypatch.setattr(SignalBoard, "_look_for_the_last", counted)
+    board = SignalBoard()
+    board.take([signal(subject=f"c{number}") for number in range(9)])
+    board.take([signal(subject=f"c{number}", action="unblock") for number in range(8)])
+    board.take_pins([pin(subject=f"10.1.2.{number}") for number in range(9)])
+    board.take_pins([pin("", subject=f"10.1.2.{number}") for number in range(9)])
+    assert looks == 2
+    assert [one.subject for one in board.all(NOW)] == ["c8"]
+    assert board.blocks(NOW + 59_999)
+    assert not board.blocks(NOW + 60_000)
