@@ -61,13 +61,13 @@ def _of_policy(policy: Policy) -> Named:
         if rule.header is not None:
             yield ("rules", index, "header", "name"), rule.header.name.lower()
         for name in headers_in(rule.when or ""):
-            yield ("rules", index, "when"), name
+            yield ("rules", index, "when"), name.lower()
     for index, limit in enumerate(policy.limits):
         for position, subject in enumerate(limit.by):
             if subject.startswith("header:"):
                 yield ("limits", index, "by", position), subject.removeprefix("header:").lower()
         for name in headers_in(str(limit.cost)):
-            yield ("limits", index, "cost"), name
+            yield ("limits", index, "cost"), name.lower()
 
 
 def _of_form(form: HeaderPolicy) -> Named:

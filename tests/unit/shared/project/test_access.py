@@ -48,6 +48,16 @@ CASES = [
     (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
     (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
+    (POLICY + "    rules:\n      - role: {is_not: owner}\n", "dangling", (5, 9), "no role 'owner'; `roles` has none"),
+    (POLICY + "    rules:\n      - role: {not_in: [owner]}\n", "dangling", (5, 9), "there is no role 'owner'"),
+    (POLICY + "    rules:\n      - method: {is_not: get}\n", "dangling", (5, 9), "no method 'get'; there is GET, HEAD"),
+    (POLICY + "    rules:\n      - method: [GET, POTS]\n", "dangling", (5, 9), "there is no method 'POTS'"),
+    (POLICY + "    rules:\n      - when: '\"X-Tenant\" in header'\n", "never", (5, 9), "lower case in CEL, 'x-tenant'"),
+    (POLICY + "    rules:\n      - when: operation == 'get-b'\n", "dangling", (5, 9), "no operation 'get-b' that `op"),
+    (POLICY + "    rules:\n      - when: method in ['GET', 'put']\n", "dangling", (5, 9), "there is no method 'put'"),
+    (POLICY + "    rules:\n      - when: '\"http\" == source'\n", "dangling", (5, 9), "could say; there is edge, int"),
+    (POLICY + "    rules:\n      - when: '\"owner\" in roles'\n", "dangling", (5, 9), "that `roles` could say"),
+    (LIMIT + "5, per: minute, cost: \"method == 'get' ? 1 : 2\"}]\n", "dangling", (4, 38), "there is no method 'get'"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
     (POLICY + "    rules:\n      - rolle: a\n", "unknown-key", (5, 9), "unknown key 'rolle'"),
@@ -211,6 +221,9 @@ policies:
       - authenticated: true
       - time: {zone: Europe/Berlin, days: [mon], from: "22:00", to: "06:00"}
       - when: size > 3
+      - when: operation in ["get-a", "weir-execution"] && method != "PUT" && "reader" in roles && source == "edge"
+      - when: '["x"].exists(method, method == "x") || "get-" + operation == "get-get-a" || operation.startsWith("x")'
+      - when: '"x-a" in header && header["x-a"] == "B" && header.host_name == "A"'
   - name: all
     action: accept
 """
