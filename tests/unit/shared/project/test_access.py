@@ -1,5 +1,7 @@
 """Every mistake in access.yaml is told with its place."""
 
+import json
+
 import pytest
 
 from shared.project.load import load_project
@@ -163,6 +165,16 @@ def test_schema_of_an_operation_may_not_require_a_header_that_nobody_sees() -> N
                            "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
     assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == [
         ("unseen", 7, 38), ("unseen", 7, 55)]
+
+
+@pytest.mark.parametrize(("role", "taken"), [
+    ("orders:read", True), ("Orders.Read.All", True), ("offline_access", True), ("https://a.example/x?y", True),
+    ("a,b", False), ("a b", False), ('a"b', False), ("a\\b", False), ("é", False), ("", False)])
+def test_roles_may_be_called_as_issuers_of_tokens_call_them(role: str, taken: bool) -> None:
+    text = json.dumps({"roles": [role], "clients": [{"name": "a", "roles": [role]}], "policies": [
+        {"name": "p", "action": "reject", "rules": [{"role": {"is_not": role}}]}]})
+    loaded = load_project({**FILES, "access.yaml": text})
+    assert (loaded.problems == ()) is taken
 
 
 ACCEPTS = POLICY.replace("reject", "accept") + "    rules:\n      - authenticated: true\n"

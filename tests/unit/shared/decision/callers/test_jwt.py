@@ -228,3 +228,11 @@ def test_issuer_that_is_listed_twice_is_asked_both_times() -> None:
     decision, looked = by({"jwt": ISSUER.token(NOW, aud="other")}, here)
     assert (decision.reason, looked.wanted_keys) == (Reason.OK, "")
     assert by({"jwt": ISSUER.token(NOW)}, here)[0].reason is Reason.UNAVAILABLE
+
+
+def test_scopes_of_a_token_are_roles_that_a_policy_asks_for() -> None:
+    book_ = known({"jwt": [{**SCHEME, "roles": "scope"}]}, [
+        {"name": "readers", "action": "reject", "rules": [{"role": {"is_not": "orders:read"}}]}])
+    for scope, reason in (("orders:read orders:write", Reason.OK), ("orders:write", Reason.ACCESS_REJECTED)):
+        decision, _ = by({"jwt": ISSUER.token(NOW, scope=scope)}, book_)
+        assert decision.reason is reason
