@@ -79,6 +79,16 @@ def _operations(checked: Checked) -> Iterator[Problem]:
         yield from _times(operation, source, path, durable)
         yield from _schemas(operation, source, path)
         yield from check_input(operation, access, source, path)
+        if checked.access is not None:
+            yield from _kinds(operation, access, source, path)
+
+
+def _kinds(operation: Operation, access: Access, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    there = sorted(access.authentication.kinds())
+    for index, kind in enumerate(operation.authentication or ()):
+        if kind not in there:
+            yield source.problem((*path, "authentication", index), "dangling", f"nobody can show a proof of the kind "
+                                 f"{kind}: `authentication` in access.yaml sets up {', '.join(there) or 'none'}")
 
 
 def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

@@ -52,9 +52,20 @@ def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Pr
                 yield source.problem((*path, "when"), "never", "this can never hold: it is false for every call")
     if rule.header is not None and not _HEADER.fullmatch(rule.header.name):
         yield source.problem((*path, "header", "name"), "never", f"no header is called {rule.header.name!r}")
+    if rule.size is not None and (not_counted := _of_texts(rule.size)):
+        yield source.problem((*path, "size"), "never", f"{' and '.join(sorted(not_counted))} cannot be asked of a size"
+                             ", which is a number of bytes: compare it with numbers, by <, <=, >, >=, is, in")
     setting = getattr(rule, rule.kind)
     if isinstance(setting, Comparison) and _excludes_itself(setting):
         yield source.problem((*path, rule.kind), "never", "this can never hold: all that it asks for it excludes")
+
+
+def _of_texts(comparison: Comparison) -> set[str]:
+    """Tests that no number passes, or each one does."""
+    values = {"is": (comparison.is_,), "is_not": (comparison.is_not,), "in": comparison.in_ or (),
+              "not_in": comparison.not_in or ()}
+    return comparison.tests() & {"matches", "starts_with", "exists", *(
+        name for name, wanted in values.items() if any(isinstance(value, str | bool) for value in wanted))}
 
 
 def _excludes_itself(comparison: Comparison) -> bool:

@@ -60,6 +60,12 @@ CASES = [
     (POLICY + "    rules:\n      - when: '\"http\" == source'\n", "dangling", (5, 9), "could say; there is edge, int"),
     (POLICY + "    rules:\n      - when: '\"owner\" in roles'\n", "dangling", (5, 9), "that `roles` could say"),
     (LIMIT + "5, per: minute, cost: \"method == 'get' ? 1 : 2\"}]\n", "dangling", (4, 38), "there is no method 'get'"),
+    (POLICY + "    rules:\n      - size: {'>': 5, starts_with: a}\n", "never", (5, 9), "starts_with cannot be asked"),
+    (POLICY + "    rules:\n      - size: {is: '10'}\n", "never", (5, 9), "is cannot be asked of a size"),
+    (POLICY + "    rules:\n      - size: {not_in: [1, true]}\n", "never", (5, 9), "not_in cannot be asked of a size"),
+    (POLICY + "    rules:\n      - size: {exists: false}\n", "never", (5, 9), "exists cannot be asked of a size"),
+    (LIMIT.replace("limit: ", "concurrent: ") + "5, cost: size}]\n", "no-effect", (4, 30), "takes one place of"),
+    ("headers:\n  - {require: [X-A], forbid: [x-b, x-a]}\n", "never", (2, 36), "x-a is under `require`, too"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
     (POLICY + "    rules:\n      - rolle: a\n", "unknown-key", (5, 9), "unknown key 'rolle'"),
@@ -165,6 +171,20 @@ def test_schema_of_an_operation_may_not_require_a_header_that_nobody_sees() -> N
                            "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
     assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == [
         ("unseen", 7, 38), ("unseen", 7, 55)]
+
+
+@pytest.mark.parametrize(("access", "there"), [
+    ("authentication: {api_key: {header: X-Key}}\n", "api_key, token"), ("authentication: {token: false}\n", "none")])
+def test_operation_may_ask_for_kinds_of_proof_that_are_set_up(access: str, there: str) -> None:
+    operations = ("operations:\n  - {name: get-a, method: GET, path: /a, workflow: w, authentication: [jwt]}\n"
+                  "  - {name: put-a, method: PUT, path: /a, workflow: w}\n")
+    loaded = load_project({**FILES, "operations.yaml": operations, "access.yaml": access})
+    assert [str(problem) for problem in loaded.problems] == [
+        "operations.yaml:2:72: nobody can show a proof of the kind jwt: `authentication` in access.yaml sets up "
+        f"{there} [dangling]"]
+    keyed = load_project({**FILES, "operations.yaml": operations.replace("jwt", "api_key"),
+                          "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
+    assert keyed.problems == ()
 
 
 @pytest.mark.parametrize(("role", "taken"), [
