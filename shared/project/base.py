@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
 
+# issuers of tokens have names of their own: what a scope may be (RFC 6749, 3.3), but for `!` and `,`
+RoleName = Annotated[str, StringConstraints(pattern=r"^[#-+\--\[\]-~]+$", max_length=200)]
+
 
 class Model(BaseModel):
     """Frozen, and closed against unknown keys."""

@@ -18,6 +18,7 @@ from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
 from shared.project.check_headers import check_headers
 from shared.project.check_limits import check_cost, check_limit_names
+from shared.project.check_named import METHODS, check_expressions, named
 from shared.project.check_rules import check_rule, check_together
 from shared.project.model import Access, Operation
 from shared.project.places import Key, Problem, Source
@@ -49,6 +50,7 @@ def check_access(access: Access, source: Source, operations: Sequence[Operation]
         yield from _methods(policy, operations, source, path)
         yield from _status(policy, source, path)
         yield from check_together(policy, source, path)
+        yield from check_expressions(policy, access, names, source, path)
         yield from _parts(policy, access, source, path)
 
 
@@ -68,7 +70,7 @@ def _parts(policy: Policy, access: Access, source: Source, path: tuple[Key, ...]
         # of what does not compile nothing else is asked
         problems = problems or list(_texts(rule.when or "", source, (*place, "when")))
         yield from problems or check_rule(rule, source, place)
-        yield from _roles(_named(rule.role), access, source, (*place, "role"))
+        yield from _roles(named(rule.role), access, source, (*place, "role"))
     for index, limit in enumerate(policy.limits):
         place = (*path, "limits", index)
         problems = list(_compiles(partial(compile_limit, limit, "", policy.name, index, enforced=True), source, place))
@@ -151,14 +153,19 @@ def _methods(policy: Policy, operations: Sequence[Operation], source: Source,
             yield source.problem((*path, "rules", index, "method"), "never", "this can never hold: the operations of "
                                  f"this policy have the method{'s' if len(methods) > 1 else ''} "
                                  f"{', '.join(sorted(methods))}")
+        else:
+            for name in named(rule.method):
+                if name not in METHODS:
+                    yield source.problem((*path, "rules", index, "method"), "dangling",
+                                         f"there is no method {name!r}; there is {', '.join(METHODS)}")
 
 
 def _could_be(rule: Rule, methods: set[str]) -> bool:
-    named = set(_named(rule.method))
-    return not named or bool(named & methods)
+    wanted = set(_wanted(rule.method))
+    return not wanted or bool(wanted & methods)
 
 
-def _named(comparison: Comparison | None) -> list[str]:
+def _wanted(comparison: Comparison | None) -> list[str]:
     """The values that a comparison asks for by name."""
     if comparison is None:
         return []

@@ -26,9 +26,14 @@ _OWNED = "it belongs to the connection or to the platform"
 
 
 def check_headers(access: Access, source: Source) -> Iterator[Problem]:
-    """Headers that are named and never seen."""
+    """Headers that are named and never seen, or that a call has to have and may not have."""
     for path, name in _named(access):
         yield from _unseen(name, access, source, path)
+    for index, form in enumerate(access.headers):
+        for position, name in enumerate(form.forbid):
+            if name in form.require:
+                yield source.problem(("headers", index, "forbid", position), "never", "no call is ever let in: the "
+                                     f"header {name} is under `require`, too")
 
 
 def check_input(operation: Operation, access: Access, source: Source, path: Path) -> Iterator[Problem]:
@@ -61,13 +66,13 @@ def _of_policy(policy: Policy) -> Named:
         if rule.header is not None:
             yield ("rules", index, "header", "name"), rule.header.name.lower()
         for name in headers_in(rule.when or ""):
-            yield ("rules", index, "when"), name
+            yield ("rules", index, "when"), name.lower()
     for index, limit in enumerate(policy.limits):
         for position, subject in enumerate(limit.by):
             if subject.startswith("header:"):
                 yield ("limits", index, "by", position), subject.removeprefix("header:").lower()
         for name in headers_in(str(limit.cost)):
-            yield ("limits", index, "cost"), name
+            yield ("limits", index, "cost"), name.lower()
 
 
 def _of_form(form: HeaderPolicy) -> Named:

@@ -33,7 +33,12 @@ def check_limit_names(access: Access, source: Source) -> Iterator[Problem]:
 
 
 def check_cost(limit: Limit, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
-    """A cost that is the same for every call, and none, or never let in. `path`: of the limit, which compiles."""
+    """A cost that changes nothing; one that is the same for every call, and none, or never let in. `path`: of the
+    limit, which compiles."""
+    if limit.concurrent is not None and limit.cost != 1:
+        yield source.problem((*path, "cost"), "no-effect", "each call takes one place of `concurrent`, whatever "
+                                                                "it costs")
+        return
     most = limit.burst or limit.limit
     try:
         cost = limit.cost if isinstance(limit.cost, int) else constant_cost(limit.cost)

@@ -1,4 +1,4 @@
-"""Rules that hold for no call, whatever it is.
+"""Rules that hold for no call, whatever it is, and policies that change nothing.
 
 In:    policies, their places.
 Out:   problems with their places.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from shared.project.access.cel import BadCel, constant_condition
 from shared.project.access.policies import Comparison, Policy, Rule
+from shared.project.model import Access
 from shared.project.places import Key, Problem, Source
 
 # RFC 9110, 5.6.2
@@ -30,6 +31,15 @@ def check_together(policy: Policy, source: Source, path: tuple[Key, ...]) -> Ite
         wanted = rule.authenticated
 
 
+def check_effects(access: Access, source: Source) -> Iterator[Problem]:
+    """Policies that change nothing where a valid token may call everything: who writes one means to keep others out."""
+    for index, policy in enumerate(access.policies):
+        if policy.action == "accept" and policy.rules and not policy.limits:
+            yield source.problem(("policies", index, "action"), "no-effect", "this policy changes nothing: without it "
+                                 "the same callers are let in, and all others as well. Say `auth: deny` in weir.yaml, "
+                                 "so that only what a policy accepts is let in, or a policy that rejects the others")
+
+
 def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
     """What is wrong with a rule that compiles. `path`: of the rule."""
     if rule.when is not None:
@@ -42,9 +52,20 @@ def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Pr
                 yield source.problem((*path, "when"), "never", "this can never hold: it is false for every call")
     if rule.header is not None and not _HEADER.fullmatch(rule.header.name):
         yield source.problem((*path, "header", "name"), "never", f"no header is called {rule.header.name!r}")
+    if rule.size is not None and (not_counted := _of_texts(rule.size)):
+        yield source.problem((*path, "size"), "never", f"{' and '.join(sorted(not_counted))} cannot be asked of a size"
+                             ", which is a number of bytes: compare it with numbers, by <, <=, >, >=, is, in")
     setting = getattr(rule, rule.kind)
     if isinstance(setting, Comparison) and _excludes_itself(setting):
         yield source.problem((*path, rule.kind), "never", "this can never hold: all that it asks for it excludes")
+
+
+def _of_texts(comparison: Comparison) -> set[str]:
+    """Tests that no number passes, or each one does."""
+    values = {"is": (comparison.is_,), "is_not": (comparison.is_not,), "in": comparison.in_ or (),
+              "not_in": comparison.not_in or ()}
+    return comparison.tests() & {"matches", "starts_with", "exists", *(
+        name for name, wanted in values.items() if any(isinstance(value, str | bool) for value in wanted))}
 
 
 def _excludes_itself(comparison: Comparison) -> bool:

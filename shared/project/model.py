@@ -15,7 +15,7 @@ from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
 from shared.project.allowance import Allowances
-from shared.project.base import Model, Name
+from shared.project.base import Model, Name, RoleName
 from shared.project.durations import Duration
 from shared.project.steps.base import Step
 from shared.project.steps.control import Status
@@ -132,13 +132,13 @@ class ClientDef(Model):
     """A named caller that the project itself declares."""
 
     name: Name
-    roles: tuple[Name, ...] = ()
+    roles: tuple[RoleName, ...] = ()
 
 
 class Access(Model):
     """The file `access.yaml`: who there is, and what they may do. `networks`: lists of CIDR that rules name."""
 
-    roles: tuple[Name, ...] = ()
+    roles: tuple[RoleName, ...] = ()
     clients: tuple[ClientDef, ...] = ()
     authentication: Authentication = Authentication()
     networks: dict[Name, tuple[Network, ...]] = Field(default_factory=dict)

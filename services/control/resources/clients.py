@@ -16,7 +16,7 @@ from services.control.faults import Conflict, NotFound
 from shared.contracts import token as tokens
 from shared.contracts.config import Client, Token
 from shared.names import topics
-from shared.project.base import Name
+from shared.project.base import Name, RoleName
 from shared.store.last_used import last_used
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
@@ -26,7 +26,7 @@ class NewClient(BaseModel):
     """A client to make."""
 
     name: Name
-    roles: list[Name] = Field(default_factory=list)
+    roles: list[RoleName] = Field(default_factory=list)
 
 
 class NewToken(BaseModel):

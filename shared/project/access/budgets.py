@@ -172,9 +172,13 @@ def _text(value: Any) -> str:
         str(value))
 
 
-# a caller without a name is told from others by its address
+def _caller(facts: Facts) -> str:
+    """A caller without a name is told from others by its address."""
+    return f"c:{facts.client}" if facts.client else f"i:{facts.ip}"
+
+
+# who proves itself by a JWT, a signature or a certificate has no token of ours, and is told by its name
 _SUBJECTS: dict[str, Callable[[Facts], str]] = {
-    "client": lambda facts: f"c:{facts.client}" if facts.client else f"i:{facts.ip}",
-    "token": lambda facts: f"t:{facts.token}" if facts.token else f"i:{facts.ip}",
+    "client": _caller, "token": lambda facts: f"t:{facts.token}" if facts.token else _caller(facts),
     "role": lambda facts: ",".join(sorted(facts.roles)), "ip": lambda facts: facts.ip,
     "operation": lambda facts: facts.operation, "project": lambda _: ""}

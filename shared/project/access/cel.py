@@ -18,7 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
-from shared.project.access.spelled import arguments, members, variables
+from shared.project.access.spelled import Spelled, arguments, compared, members, variables
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -135,13 +135,30 @@ def check_texts(text: str) -> None:
 
 
 def headers_in(text: str) -> list[str]:
-    """Headers that an expression names, in lower case; none when it does not compile."""
+    """Headers that an expression names, as it spells them; none when it does not compile."""
+    return [spelled.text if spelled.kind == "word" else _spelled_out(spelled)
+            for spelled in (members(text, "header") if _compiles(text) else ())]
+
+
+def names_in(text: str) -> list[tuple[str, str]]:
+    """What an expression compares `operation`, `method` and `source` with, and the roles that it looks for, each with
+    the variable; none when it does not compile."""
+    if not _compiles(text):
+        return []
+    return [(of, _spelled_out(spelled)) for of in ("operation", "method", "source") for spelled in compared(text, of)
+            ] + [("roles", _spelled_out(spelled)) for spelled in members(text, "roles") if spelled.kind == "text"]
+
+
+def _spelled_out(constant: Spelled) -> str:
+    return str(_value(constant.text).value())
+
+
+def _compiles(text: str) -> bool:
     try:
         _environment().compile(text)
     except RuntimeError:
-        return []
-    return [(spelled.text if spelled.kind == "word" else str(_value(spelled.text).value())).lower()
-            for spelled in members(text, "header")]
+        return False
+    return True
 
 
 @cache

@@ -56,6 +56,38 @@ def members(text: str, of: str) -> Iterator[Spelled]:
             yield after[1]
 
 
+def compared(text: str, of: str) -> Iterator[Spelled]:
+    """Texts that a variable is compared with as a whole: `of == "a"`, `"a" != of`, `of in ["a", "b"]`."""
+    tokens = _tokens(text)
+    if any(token.text == of and _at(tokens, index - 1) == "(" and _at(tokens, index + 1) == ","
+           for index, token in enumerate(tokens)):
+        # a macro gives the name to something else
+        return
+    for index, token in enumerate(tokens):
+        if token.text != of or _is_member(tokens, index) or _at(tokens, index - 1) == "+":
+            continue
+        if _at(tokens, index + 1) in ("=", "!") and _at(tokens, index + 2) == "=":
+            yield from _whole(tokens, index + 3)
+        elif _at(tokens, index - 1) == "=" and _at(tokens, index + 1) not in (".", "[", "+"):
+            yield from _whole(tokens, index - 3)
+        elif _at(tokens, index + 1) == "in" and _at(tokens, index + 2) == "[":
+            for other in range(index + 3, len(tokens)):
+                if tokens[other].text == "]":
+                    break
+                yield from _whole(tokens, other)
+
+
+def _whole(tokens: list[Spelled], index: int) -> Iterator[Spelled]:
+    """The text at a place, unless it is a part of another one or is called with something."""
+    if 0 <= index < len(tokens) and tokens[index].kind == "text" and not {
+            _at(tokens, index - 1), _at(tokens, index + 1)} & {"+", ".", "("}:
+        yield tokens[index]
+
+
+def _at(tokens: list[Spelled], index: int) -> str:
+    return tokens[index].text if 0 <= index < len(tokens) else ""
+
+
 def variables(text: str) -> set[str]:
     """Names that may be variables: those that are not called as functions, and no members of something else."""
     tokens = _tokens(text)

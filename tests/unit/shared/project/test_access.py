@@ -1,5 +1,7 @@
 """Every mistake in access.yaml is told with its place."""
 
+import json
+
 import pytest
 
 from shared.project.load import load_project
@@ -48,6 +50,22 @@ CASES = [
     (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
     (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
+    (POLICY + "    rules:\n      - role: {is_not: owner}\n", "dangling", (5, 9), "no role 'owner'; `roles` has none"),
+    (POLICY + "    rules:\n      - role: {not_in: [owner]}\n", "dangling", (5, 9), "there is no role 'owner'"),
+    (POLICY + "    rules:\n      - method: {is_not: get}\n", "dangling", (5, 9), "no method 'get'; there is GET, HEAD"),
+    (POLICY + "    rules:\n      - method: [GET, POTS]\n", "dangling", (5, 9), "there is no method 'POTS'"),
+    (POLICY + "    rules:\n      - when: '\"X-Tenant\" in header'\n", "never", (5, 9), "lower case in CEL, 'x-tenant'"),
+    (POLICY + "    rules:\n      - when: operation == 'get-b'\n", "dangling", (5, 9), "no operation 'get-b' that `op"),
+    (POLICY + "    rules:\n      - when: method in ['GET', 'put']\n", "dangling", (5, 9), "there is no method 'put'"),
+    (POLICY + "    rules:\n      - when: '\"http\" == source'\n", "dangling", (5, 9), "could say; there is edge, int"),
+    (POLICY + "    rules:\n      - when: '\"owner\" in roles'\n", "dangling", (5, 9), "that `roles` could say"),
+    (LIMIT + "5, per: minute, cost: \"method == 'get' ? 1 : 2\"}]\n", "dangling", (4, 38), "there is no method 'get'"),
+    (POLICY + "    rules:\n      - size: {'>': 5, starts_with: a}\n", "never", (5, 9), "starts_with cannot be asked"),
+    (POLICY + "    rules:\n      - size: {is: '10'}\n", "never", (5, 9), "is cannot be asked of a size"),
+    (POLICY + "    rules:\n      - size: {not_in: [1, true]}\n", "never", (5, 9), "not_in cannot be asked of a size"),
+    (POLICY + "    rules:\n      - size: {exists: false}\n", "never", (5, 9), "exists cannot be asked of a size"),
+    (LIMIT.replace("limit: ", "concurrent: ") + "5, cost: size}]\n", "no-effect", (4, 30), "takes one place of"),
+    ("headers:\n  - {require: [X-A], forbid: [x-b, x-a]}\n", "never", (2, 36), "x-a is under `require`, too"),
     (POLICY + "    rules:\n      - role: a\n        client: b\n", "shape", (5, 9), "has client, role"),
     (POLICY + "    rules:\n      - {}\n", "shape", (5, 9), "has none"),
     (POLICY + "    rules:\n      - rolle: a\n", "unknown-key", (5, 9), "unknown key 'rolle'"),
@@ -155,6 +173,42 @@ def test_schema_of_an_operation_may_not_require_a_header_that_nobody_sees() -> N
         ("unseen", 7, 38), ("unseen", 7, 55)]
 
 
+@pytest.mark.parametrize(("access", "there"), [
+    ("authentication: {api_key: {header: X-Key}}\n", "api_key, token"), ("authentication: {token: false}\n", "none")])
+def test_operation_may_ask_for_kinds_of_proof_that_are_set_up(access: str, there: str) -> None:
+    operations = ("operations:\n  - {name: get-a, method: GET, path: /a, workflow: w, authentication: [jwt]}\n"
+                  "  - {name: put-a, method: PUT, path: /a, workflow: w}\n")
+    loaded = load_project({**FILES, "operations.yaml": operations, "access.yaml": access})
+    assert [str(problem) for problem in loaded.problems] == [
+        "operations.yaml:2:72: nobody can show a proof of the kind jwt: `authentication` in access.yaml sets up "
+        f"{there} [dangling]"]
+    keyed = load_project({**FILES, "operations.yaml": operations.replace("jwt", "api_key"),
+                          "access.yaml": "authentication: {api_key: {header: X-Key}}\n"})
+    assert keyed.problems == ()
+
+
+@pytest.mark.parametrize(("role", "taken"), [
+    ("orders:read", True), ("Orders.Read.All", True), ("offline_access", True), ("https://a.example/x?y", True),
+    ("a,b", False), ("a b", False), ('a"b', False), ("a\\b", False), ("é", False), ("", False)])
+def test_roles_may_be_called_as_issuers_of_tokens_call_them(role: str, taken: bool) -> None:
+    text = json.dumps({"roles": [role], "clients": [{"name": "a", "roles": [role]}], "policies": [
+        {"name": "p", "action": "reject", "rules": [{"role": {"is_not": role}}]}]})
+    loaded = load_project({**FILES, "access.yaml": text})
+    assert (loaded.problems == ()) is taken
+
+
+ACCEPTS = POLICY.replace("reject", "accept") + "    rules:\n      - authenticated: true\n"
+
+
+@pytest.mark.parametrize(("header", "access", "codes"), [
+    ("", ACCEPTS, [("no-effect", 3, 5)]), ("auth: token\n", ACCEPTS, [("no-effect", 3, 5)]),
+    ("auth: deny\n", ACCEPTS, []), ("auth: denied\n", ACCEPTS, [("shape", 2, 1)]),
+    ("", ACCEPTS + "    limits: [{limit: 1, per: day}]\n", []), ("", POLICY.replace("reject", "accept"), [])])
+def test_policy_that_accepts_changes_something(header: str, access: str, codes: list[tuple[str, int, int]]) -> None:
+    loaded = load_project({**FILES, "weir.yaml": "name: p\n" + header, "access.yaml": access})
+    assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == codes
+
+
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
     text = ("networks: {a: [x, 10.0.0.0/8, y]}\n" + POLICY + "    operations: [none]\n    rules:\n"
             "      - ip: [a, z]\n"
@@ -211,6 +265,9 @@ policies:
       - authenticated: true
       - time: {zone: Europe/Berlin, days: [mon], from: "22:00", to: "06:00"}
       - when: size > 3
+      - when: operation in ["get-a", "weir-execution"] && method != "PUT" && "reader" in roles && source == "edge"
+      - when: '["x"].exists(method, method == "x") || "get-" + operation == "get-get-a" || operation.startsWith("x")'
+      - when: '"x-a" in header && header["x-a"] == "B" && header.host_name == "A"'
   - name: all
     action: accept
 """

@@ -228,3 +228,19 @@ def test_issuer_that_is_listed_twice_is_asked_both_times() -> None:
     decision, looked = by({"jwt": ISSUER.token(NOW, aud="other")}, here)
     assert (decision.reason, looked.wanted_keys) == (Reason.OK, "")
     assert by({"jwt": ISSUER.token(NOW)}, here)[0].reason is Reason.UNAVAILABLE
+
+
+def test_scopes_of_a_token_are_roles_that_a_policy_asks_for() -> None:
+    book_ = known({"jwt": [{**SCHEME, "roles": "scope"}]}, [
+        {"name": "readers", "action": "reject", "rules": [{"role": {"is_not": "orders:read"}}]}])
+    for scope, reason in (("orders:read orders:write", Reason.OK), ("orders:write", Reason.ACCESS_REJECTED)):
+        decision, _ = by({"jwt": ISSUER.token(NOW, scope=scope)}, book_)
+        assert decision.reason is reason
+
+
+def test_callers_without_a_token_of_ours_are_counted_by_their_names_and_not_by_a_common_address() -> None:
+    limit = {"limit": 1, "per": "minute", "by": "token"}
+    book_ = known(policies=[{"name": "few", "action": "accept", "limits": [limit]}])
+    demands = [by({"jwt": ISSUER.token(NOW, sub=name)}, book_, client_ip=address)[1].demands[0].key
+               for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.1"), ("a", "10.0.0.2"))]
+    assert demands[0] == demands[2] != demands[1]
