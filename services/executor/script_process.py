@@ -8,6 +8,7 @@ Never: longer than the time of the clock: its own alarm ends it, also where the 
 Each run has an engine of its own, and nothing of a run is left for the next.
 """
 
+import re
 import signal
 import struct
 import sys
@@ -24,6 +25,11 @@ _STACK_BYTES = 256 * 1024
 _MAX_MESSAGE = 300
 # without memory for an error the engine throws null, as a script may: how much was ever in use tells which
 _NULL = ("null", "")
+# JSON.stringify asks for it; without it a Promise, wherever it stands in what a script gives, would be told as {}
+_NO_PROMISE = """Promise.prototype.toJSON = () => {
+  throw new TypeError("it gives a Promise, for which nobody waits: there is no I/O, so leave out `async` and `then`")
+}"""
+_FRAME, _LINE = "\n    at ", re.compile(r"<input>:(\d+)")
 
 
 def main() -> None:
@@ -57,13 +63,14 @@ def _run(code: str, given: str, seconds: float, memory_bytes: int) -> tuple[byte
     engine.set_max_stack_size(_STACK_BYTES)
     began = time.process_time()
     try:
+        engine.eval(_NO_PROMISE)
         engine.set("given", given)
         function = f"(function (input) {{\n{code}\n}})"
         return GIVEN, str(engine.eval(f"JSON.stringify({function}(JSON.parse(given))) ?? 'null'"))
     except quickjs.StackOverflow:
         return DEEP, ""
     except quickjs.JSException as exc:
-        return _kind(str(exc), time.process_time() - began >= seconds), _short(str(exc))
+        return _kind(str(exc), time.process_time() - began >= seconds), _told(str(exc), code.count("\n") + 1)
 
 
 def _kind(text: str, time_is_over: bool) -> bytes:
@@ -82,8 +89,11 @@ def _most_used() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def _short(text: str) -> str:
-    return " ".join(text.split())[:_MAX_MESSAGE]
+def _told(text: str, lines: int) -> str:
+    """What went wrong, and in which of the script's own lines: the engine has one before and one after them."""
+    what, _, stack = text.removesuffix("\nundefined").partition(_FRAME)
+    inside = next((line for line in map(int, _LINE.findall(stack)) if 2 <= line <= lines + 1), None)
+    return " ".join(what.split())[:_MAX_MESSAGE] + ("" if inside is None else f", in line {inside - 1} of the script")
 
 
 if __name__ == "__main__":

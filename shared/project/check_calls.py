@@ -40,9 +40,11 @@ def check_calls(workflows: Workflows, operations: Sequence[Operation], known: se
 
 
 def given_by_calls(workflow: Workflow, workflows: Workflows) -> dict[str, tuple[str, Schema]]:
-    """By step: the workflow that it calls, and the schema of what the step gives, where nothing else can come of it."""
+    """By step that calls: what to say of a member that it never gives, and the schema of what it gives, where nothing
+    else can come of it."""
     calls = [(step, step.settings) for _, step in steps_in(workflow.steps) if isinstance(step.settings, CallSettings)]
-    return {step.id: (settings.workflow, output) for step, settings in calls
+    return {step.id: (f"the output of workflow {settings.workflow!r} has no such member", output)
+            for step, settings in calls
             if settings.wait and step.fallback is None and settings.workflow in workflows
             and (output := workflows[settings.workflow][0].output) is not None}
 

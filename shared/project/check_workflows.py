@@ -5,14 +5,13 @@ Out:   problems with their places.
 Never: YAML, files; what a kind of step does.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from shared.project.check_calls import check_calls, given_by_calls, never_given
+from shared.project.check_calls import check_calls, given_by_calls
 from shared.project.check_constants import check_constants
+from shared.project.check_reads import Known, known_in, misreads
 from shared.project.expressions import (
-    SCOPE,
     BadExpression,
     compile_condition,
     compile_value,
@@ -20,7 +19,7 @@ from shared.project.expressions import (
     is_one_expression,
     names_in,
 )
-from shared.project.model import Operation, Schema, Workflow
+from shared.project.model import Operation, Workflow
 from shared.project.modes import answering
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema, compile_schema
@@ -41,13 +40,11 @@ from shared.project.steps.work import ScriptSettings
 
 # settings that are expressions without braces
 _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
-# what an expression may read: the scope, and the name by which people write in JSONata that there is nothing
-_NAMES = frozenset({*SCOPE, "undefined"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What stands around a list of steps; `given`: what calls give; `replies`: whether somebody waits for a reply;
+    """What stands around a list of steps; `known`: what there is to read; `replies`: whether somebody waits for one;
     `longest_ms`: how long an execution may run, None where others call the workflow as well.
 
     What may end what: `loop`: there is a loop to end; `apart`: steps run beside the workflow's other ones; `beside`:
@@ -56,9 +53,7 @@ class _Around:
 
     source: Source
     users: Sequence[Operation]
-    everyone: frozenset[str]
-    config: frozenset[str] | None
-    given: Mapping[str, tuple[str, Schema]]
+    known: Known
     replies: bool
     longest_ms: int | None
     loop: bool = False
@@ -79,12 +74,12 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
     elsewhere = called | used | (known if known - by_name.keys() else set())
     for workflow, source in workflows:
         users = [operation for operation in operations if operation.workflow == workflow.name]
-        everyone = frozenset(step.id for _, step in steps_in(workflow.steps))
         replies = (any(operation.mode == "request_response" for operation in users)
                    or (not users and workflow.name not in elsewhere))
         longest_ms = None if workflow.name in elsewhere else max(
             (answering(operation, None, edge=True).run_ms for operation in users), default=None)
-        around = _Around(source, users, everyone, config, given_by_calls(workflow, by_name), replies, longest_ms)
+        known_there = known_in(workflow.steps, config, given_by_calls(workflow, by_name))
+        around = _Around(source, users, known_there, replies, longest_ms)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
@@ -120,7 +115,8 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
             yield from _script(step.settings, here, around.source)
         before = frozenset(done)
         for block in step.blocks():
-            inner = replace(around, loop=block.loop or (around.loop and not block.apart),
+            inner = replace(around, known=_known(step, block, around.known),
+                            loop=block.loop or (around.loop and not block.apart),
                             apart=around.apart or block.apart,
                             beside=block.apart or (around.beside and not block.loop))
             # what runs beside others reads nothing of theirs: nobody knows which of them is first
@@ -131,6 +127,11 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
         done.add(step.id)
         if _always_ends(step):
             ended = f"a {step.kind}"
+
+
+def _known(step: Step, block: Block, known: Known) -> Known:
+    """What there is to read in a list of steps inside a step."""
+    return known.inside(step.settings) if block.loop and isinstance(step.settings, LoopSettings) else known
 
 
 def _leap(step: Step, path: Path, around: _Around) -> Iterator[Problem]:
@@ -183,23 +184,23 @@ def _all_ways_end(settings: object, ends: Callable[[Sequence[Step]], bool]) -> b
 def _expressions(step: Step, path: Path, around: _Around, done: set[str]) -> Iterator[Problem]:
     inner = {block.path[1] for block in step.blocks() if len(block.path) > 1}
     settings = step.settings.model_dump(by_alias=True)
-    own = set(done)
-    parts: list[tuple[Path, object, bool, set[str]]] = []
-    for name, value in settings.items():
-        if name in inner or value is None:
-            continue
-        parts.append(((*path, step.kind, name), value, (type(step.settings), name) in _CONDITIONS, own))
+    parts = [((*path, step.kind, name), value, (type(step.settings), name) in _CONDITIONS)
+             for name, value in settings.items() if name not in inner and value is not None]
     if isinstance(step.settings, LoopSettings):
-        # what a pass collects is computed inside it
-        inside = own | {one.id for one in step.settings.steps} | {
+        # what a pass begins with, and what it collects, is computed inside it
+        ids = {one.id for one in step.settings.steps} | {
             one.id for outer in step.settings.steps for _, one in _inside(outer)}
-        parts = [(place, value, condition, inside if place[-1] == "collect" else reads)
-                 for place, value, condition, reads in parts]
+        there = replace(around, known=around.known.inside(step.settings))
+        for place, value, is_condition in parts:
+            if place[-1] in ("while", "collect"):
+                reads = done | ids if place[-1] == "collect" else done
+                yield from _expression(place, value, there, reads, is_condition=is_condition)
+        parts = [part for part in parts if part[0][-1] not in ("while", "collect")]
     if step.if_ is not None:
-        parts.append(((*path, "if"), step.if_, True, own))
-    parts.append(((*path, "fallback"), step.fallback, False, own))
-    for place, value, is_condition, reads in parts:
-        yield from _expression(place, value, around, reads, is_condition=is_condition)
+        parts.append(((*path, "if"), step.if_, True))
+    parts.append(((*path, "fallback"), step.fallback, False))
+    for place, value, is_condition in parts:
+        yield from _expression(place, value, around, done, is_condition=is_condition)
 
 
 def _inside(step: Step) -> Iterator[tuple[Block, Step]]:
@@ -225,7 +226,7 @@ def _expression(place: Path, value: object, around: _Around, done: set[str], *,
         for name in sorted(names.unbound):
             yield around.source.problem(place, "unknown-name", f"${name} is read here; JSONata has no function of this "
                                         "name, and the expression gives it no value")
-        for code, message in _reads(names.scope, around, done):
+        for code, message in misreads(text, names.scope, around.known, done):
             yield around.source.problem(place, code, message)
 
 
@@ -238,29 +239,6 @@ def _one_expression(text: str) -> str:
         meant = "..."
     return ("what stands outside of {% %} makes a text of this, and a text holds whatever it says; write one "
             f"expression: {{% {meant[:200]} %}}")
-
-
-def _reads(read: Mapping[str, Any], around: _Around, done: set[str]) -> Iterator[tuple[str, str]]:
-    """What one expression reads that is not there: codes and messages."""
-    for name in sorted(read.keys() - _NAMES):
-        yield "unknown-name", f"{name} is read here, and there are {', '.join(SCOPE)} only"
-    steps, config, errors = (_members(read.get(name)) for name in ("steps", "config", "errors"))
-    for name in sorted(steps.keys() - done):
-        what = "a later step, or runs beside this one" if name in around.everyone else "no step of this workflow"
-        yield "step-order", f"steps.{name} is read here, and {name!r} is {what}"
-    for name, more in steps.items():
-        workflow, schema = around.given.get(name, ("", None))
-        for member in never_given(more, schema, f"steps.{name}"):
-            yield "misfit", f"{member} is read here, and the output of workflow {workflow!r} has no such member"
-    for name in sorted(config.keys() - around.config if around.config is not None else ()):
-        yield "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}"
-    for name in sorted(errors.keys() - around.everyone):
-        yield "step-order", f"errors.{name} is read here, and {name!r} is no step of this workflow"
-
-
-def _members(read: object) -> Mapping[str, Any]:
-    """Which are read is not known of what is read whole."""
-    return read if isinstance(read, Mapping) else {}
 
 
 def _script(settings: ScriptSettings, path: Path, source: Source) -> Iterator[Problem]:

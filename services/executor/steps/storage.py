@@ -32,8 +32,8 @@ class StorageStep:
         self._key, self._value = compile_value(settings.key), compile_value(settings.value)
 
     async def run(self, scene: Scene) -> Any:
-        """What the action gives. Raises WorkflowFailed: store-unavailable, stored-too-large, stored-otherwise,
-        output-too-large.
+        """What the action gives. Raises WorkflowFailed: storage-key-empty, store-unavailable, stored-too-large,
+        stored-otherwise, output-too-large.
         """
         bounds, settings = scene.surroundings.storage, self._settings
         place, value = self._place(scene), self._render(scene)
@@ -63,7 +63,12 @@ class StorageStep:
     def _place(self, scene: Scene) -> str:
         inside = {"run": f"run:{scene.execution.request_id}", "workflow": f"workflow:{self._workflow}",
                   "project": "project"}[self._settings.scope]
-        return f"weir:storage:{scene.execution.project}:{inside}:{as_text(self._key.render(scene.scope))}"
+        key = as_text(self._key.render(scene.scope))
+        if not key:
+            # one place for all callers of whom something is missing
+            raise WorkflowFailed("the `key` of a storage step is empty: what its expression reads is null, or not "
+                                 "there", kind="storage-key-empty")
+        return f"weir:storage:{scene.execution.project}:{inside}:{key}"
 
 
 def _told(error: StoreUnavailable, most: int) -> WorkflowFailed:

@@ -44,6 +44,23 @@ async def test_script_that_goes_wrong_has_an_error_of_its_own(code: str, kind: s
     assert error.members["error"] == kind
 
 
+@pytest.mark.parametrize(("code", "says"), [
+    ("const a = input.a\nreturn a.b.c", "TypeError: cannot read property 'c' of undefined, in line 2 of the script"),
+    ("return [1].map(\n  x => x.y.z)", "TypeError: cannot read property 'z' of undefined, in line 2 of the script"),
+    ("throw 'sold out'", "sold out"), ("return 1n", "TypeError: BigInt are forbidden in JSON.stringify")])
+async def test_error_of_a_script_says_in_which_of_its_lines(code: str, says: str) -> None:
+    assert str(await error_of(script(code, {"a": {}}), reply())) == f"the script failed: {says}"
+
+
+@pytest.mark.parametrize("code", [
+    "return Promise.resolve(1)", "const f = async () => 5; return f()",
+    "return {all: input.map(async x => x * 2)}"])
+async def test_promise_is_no_value(code: str) -> None:
+    error = await error_of(script(code, [1, 2]), reply())
+    assert error.members["error"] == "script-error"
+    assert "it gives a Promise, for which nobody waits" in str(error)
+
+
 async def test_event_loop_goes_on_while_scripts_run() -> None:
     scripts = Scripts(time_ms=300, memory_bytes=16_000_000, threads=1)
     running = [asyncio.create_task(scripts.run("while (true) {}", None)) for _ in range(2)]

@@ -246,7 +246,7 @@ def test_read_that_may_find_something_is_no_problem(more: str, output: str) -> N
 @pytest.mark.parametrize("reads", [
     "trigger.body.steps.zzz", "trigger.body.config.zzz", "trigger.body.errors.zzz", "'see steps.zzz'",
     "trigger.body[steps.zzz = 1]", "trigger.body.lines.{'n': n}", "$map(trigger.body.lines, function($l) { $l.zzz })",
-    "( $steps := trigger.body; $steps.zzz )", "trigger.body.x ? 1 : undefined", "loop.outer.item & execution.id",
+    "( $steps := trigger.body; $steps.zzz )", "trigger.body.x ? 1 : undefined", "trigger.path.loop.item & execution.id",
     "$keys(steps)", "steps.*.zzz", "config", "$lookup(steps, trigger.body.x)", "$eval('steps.zzz')", "**.zzz",
     "trigger.body ~> |lines|{'m': n}|", "trigger.body.lines^(n)", "trigger.body.lines{n: $sum(m)}", "[1..3].(zzz)"])
 @pytest.mark.parametrize("calls", ["", "  - { id: c, call: { workflow: a } }\n"])
@@ -266,6 +266,55 @@ def test_name_that_is_not_there_is_told_however_it_is_written(reads: str, code: 
     found = only("steps:\n  - { id: r, transform: { value: \"{% " + reads + " %}\" } }\n" + ANSWER)
     assert (found.code, found.line, found.column) == (code, 2, 27)
     assert says in found.message
+
+
+HTTP = "  - { id: h, http: { url: 'http://x' } }\n"
+CAUGHT = "  - { id: e, on_error: continue, transform: { value: 1 } }\n"
+INNER = ("  - { id: l, loop: { over: [1], steps: [{ id: i, on_error: continue, transform: { value: 1 } }, "
+         "{ id: j, transform: { value: '{% errors.i.kind %}' } }] } }\n")
+
+
+@pytest.mark.parametrize(("before", "reads", "says"), [
+    ("", "trigger.querry.page", "trigger.querry is read here, and trigger has body, query,"),
+    ("", "trigger.headers.`X-Key`", "trigger.headers.X-Key is read here, and names of headers are in lower case"),
+    ("", "trigger.headers.x-key", "a name with a dash stands in backquotes: `x-key`"),
+    ("", "execution.name", "execution.name is read here, and execution has id,"),
+    ("", "loop.item", "no loop stands around this"),
+    (HTTP, "steps.h.statusCode", "steps.h.statusCode is read here, and the step gives status, headers, body only"),
+    (HTTP, "steps.h.headers.ETag", "steps.h.headers.ETag is read here"),
+    (HTTP, "errors.h.kind", "'h' does not handle its errors"),
+    (CAUGHT, "errors.e.code", "errors.e.code is read here, and errors.e has kind, step,"),
+    (INNER, "errors.i.kind", "'i' stands in a loop"),
+    ("  - { id: p, parallel: { branches: { a: [{ id: x, transform: { value: 1 } }] } } }\n", "steps.p.b",
+     "steps.p.b is read here, and the step gives its branches only: a")])
+def test_member_that_is_never_there_is_told(before: str, reads: str, says: str) -> None:
+    found = only("steps:\n" + before + "  - { id: r, transform: { value: \"{% " + reads + " %}\" } }\n" + ANSWER)
+    assert (found.line, found.column) == (3 if before else 2, 27)
+    assert says in found.message
+
+
+@pytest.mark.parametrize(("loop", "says"), [
+    ("over: [1], concurrency: 2, steps: [{ id: i, transform: { value: '{% loop.last %}' } }]", "loop.last is read"),
+    ("over: [1], collect: '{% loop.value %}', steps: [{ id: i, transform: { value: 1 } }]", "loop.value is read"),
+    ("over: '{% loop.item %}', steps: [{ id: i, transform: { value: 1 } }]", "no loop stands around this"),
+    ("while: loop.index < 2, steps: [{ id: i, transform: { value: '{% loop.item %}' } }]", "loop.item is read"),
+    ("while: loop.key < 2, steps: [{ id: i, transform: { value: 1 } }]", "loop.key is read"),
+    ("over: [1], collect: '{% loop.outer ? loop.index & errors.i.kind : loop.item %}', steps: [{ id: i, fallback: 1, "
+     "transform: { value: '{% loop.last %}' } }]", None)])
+def test_loop_has_what_its_kind_has(loop: str, says: str | None) -> None:
+    found = problems("steps:\n  - { id: l, loop: { " + loop + " } }\n" + ANSWER)
+    assert [says in one.message for one in found] == ([True] if says else [])
+
+
+@pytest.mark.parametrize(("before", "reads"), [
+    (HTTP.replace("h, ", "h, fallback: { zz: 1 }, "), "steps.h.zz"), (HTTP, "$merge([steps.h, {'zz': 1}]).zz"),
+    (HTTP, "$exists(steps.h.zz)"), (HTTP, "steps.h.body.zz & steps.h.headers.etag"),
+    (CAUGHT, "errors.e.kind & errors.e.attempt"), ("", "trigger.headers.`x-key`"), ("", "trigger.body.lines@$l.zz"),
+    ("  - { id: b, branch: { if: 'true', then: [{ id: x, on_error: continue, transform: { value: 1 } }] } }\n",
+     "errors.x.kind")])
+def test_member_that_may_be_there_is_no_problem(before: str, reads: str) -> None:
+    assert problems("steps:\n" + before + "  - { id: r, transform: { value: \"{% " + reads + " %}\" } }\n"
+                    + ANSWER) == []
 
 
 def test_circle_of_several_workflows_is_told_at_each_call() -> None:

@@ -30,3 +30,13 @@ async def test_key_that_a_caller_sent_is_bounded(action: str) -> None:
     assert "a key of 10" in str(made)
     await perform([step, {"id": "a", "reply": {}}], store=cast(Store, asked), trigger={"key": "ü" * 400})
     assert asked.places == ["weir:storage:p:project:" + "ü" * 400]
+
+
+@pytest.mark.parametrize("key", ["{% trigger.key %}", "{% trigger.none %}", "{% trigger.empty %}",
+                                 "{% trigger.key %}{% trigger.none %}"])
+async def test_key_of_nothing_is_no_place_that_all_share(key: str) -> None:
+    asked = Asked()
+    made, _ = await perform([{"id": "s", "storage": {"key": key}}, {"id": "a", "reply": {}}], store=cast(Store, asked),
+                            trigger={"key": None, "empty": ""})
+    assert isinstance(made, WeirError)
+    assert (made.members["error"], asked.places) == ("storage-key-empty", [])
