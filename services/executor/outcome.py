@@ -130,30 +130,38 @@ class Outcomes:
         return await self._run(record, scene)
 
     async def _run(self, record: Record, scene: Scene) -> ReplyRecord:
+        endings, tally = self._parts.surroundings.endings, scene.tally
+        tally.main = asyncio.current_task()
+        try:
+            with endings.execution(scene.execution.request_id, tally.end):
+                return await self._let_in(record, scene)
+        finally:
+            tally.main = None
+
+    async def _let_in(self, record: Record, scene: Scene) -> ReplyRecord:
         parts, execution, tally = self._parts, scene.execution, scene.tally
-        endings, tally.main = parts.surroundings.endings, asyncio.current_task()
-        with endings.execution(execution.request_id, tally.end):
-            self._look_at_time(execution)
-            if not self._has_room(execution.project):
-                if execution.reply_to is None:
-                    raise await parts.keeping.put_aside(execution)
-                raise Overloaded(f"{parts.settings.max_in_flight_per_project} executions of this project run here "
-                                 "already (WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
-            plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
-            _furnish(scene, plan)
-            if plan.operation.mode == "events":
-                scene.stream = Stream(parts.answers, record, execution, parts.settings.max_reply_bytes)
-            with endings.inside(execution.project, plan.operation.workflow, tally.end):
-                try:
-                    return await run(plan, scene, parts.settings.max_reply_bytes)
-                except Parked as parked:
-                    # what runs beside it is a part of it, and what it did is noted when this one is taken up
-                    await tally.settled()
-                    await endings.look()
-                    await parts.keeping.park(execution, parked.until_ms, tally.tasks)
-                    # whoever said so since that look has found nobody who waits
-                    await endings.look()
-                    raise
+        endings = parts.surroundings.endings
+        self._look_at_time(execution)
+        if not self._has_room(execution.project):
+            if execution.reply_to is None:
+                raise await parts.keeping.put_aside(execution)
+            raise Overloaded(f"{parts.settings.max_in_flight_per_project} executions of this project run here "
+                             "already (WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
+        plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
+        _furnish(scene, plan)
+        if plan.operation.mode == "events":
+            scene.stream = Stream(parts.answers, record, execution, parts.settings.max_reply_bytes)
+        with endings.inside(execution.project, plan.operation.workflow, tally.end):
+            try:
+                return await run(plan, scene, parts.settings.max_reply_bytes)
+            except Parked as parked:
+                # what runs beside it is a part of it, and what it did is noted when this one is taken up
+                await tally.settled()
+                await endings.look()
+                await parts.keeping.park(execution, parked.until_ms, tally.tasks)
+                # whoever said so since that look has found nobody who waits
+                await endings.look()
+                raise
 
     def _look_at_time(self, execution: ExecutionRecord) -> None:
         if (execution.answer_by_ms or execution.deadline_ms) <= self._parts.surroundings.clock.now_ms():

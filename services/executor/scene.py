@@ -83,7 +83,7 @@ class Surroundings:
 class Tally(Struct):
     """What one execution has run so far, in all its branches: the trigger is a task, and each step run.
 
-    `at`: the step that was begun last.
+    `at`: the step that was begun last. `main`: the task of the main walk, for as long as that runs.
     """
 
     limit: int = 10_000
@@ -110,16 +110,21 @@ class Tally(Struct):
 
         What comes after it has timeouts of its own, which a cancellation that is left would make useless.
         """
-        while self.main is not None and self.main.uncancel():
+        task = asyncio.current_task()
+        while task is not None and task.uncancel():
             pass
         return self.ended
 
     def end(self, error: WeirError) -> None:
-        """End the execution, wherever it is, with an error that no step of it handles."""
-        self.ended = error
-        for task in (self.main, *self.beside):
-            if task is not None:
-                task.cancel()
+        """End the execution, wherever it is, with an error that no step of it handles.
+
+        Where the main walk is over its answer stands, and is told: what still runs beside it ends.
+        """
+        if self.main is not None:
+            self.ended = error
+            self.main.cancel()
+        for task in self.beside:
+            task.cancel()
 
 
 class Scene(Struct, kw_only=True):

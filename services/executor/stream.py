@@ -55,7 +55,8 @@ class Stream:
                                content_type=TEXT if isinstance(data, str) else JSON, headers=headers,
                                sequence=self._sequence))
         while len(self._open) > _MAX_OPEN:
-            await self._open.popleft()
+            # all of a batch share it: one that is ended ends no other
+            await asyncio.shield(self._open.popleft())
 
     def close(self) -> None:
         """The answer is there: what still runs beside it sends no event any more."""

@@ -55,7 +55,9 @@ class _Lane:
 
 
 class Outbox:
-    """A batching producer. `send` never waits; who needs certainty awaits the future it returns."""
+    """A batching producer. `send` never waits; who needs certainty awaits the future it returns, shielded where the
+    wait may be cancelled: all of a batch share it.
+    """
 
     def __init__(self, settings: KafkaSettings, metrics: Metrics | None = None, name: str = "outbox") -> None:
         """Not connected yet. `name`: of its bound in the metrics."""

@@ -5,6 +5,7 @@ Out:   null, once the broker has it.
 Never: a topic that the settings do not list; Weir's own topics, whatever they list.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import orjson
@@ -56,7 +57,8 @@ class PublishStep:
                               [(name, one.encode()) for name, one in headers.items()], key=raw_key,
                                        partition=partition)
             sent(sending, [acknowledged])
-            await acknowledged
+            # all of a batch share it: one that is ended ends no other
+            await asyncio.shield(acknowledged)
         except RecordTooLarge as exc:
             raise WorkflowFailed(str(exc), kind="record-too-large") from exc
         except SendFailed as exc:

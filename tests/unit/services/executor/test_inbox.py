@@ -63,7 +63,10 @@ WORKFLOWS: dict[str, list[Json]] = {
     "skips": [NAME | {"if": "false"}, {"id": "other", "call": {"workflow": "silent"}}, ANSWER],
     "asks": [{"id": "wait", "delay": {"for": "1ms"}}, NAME | {"if": "trigger.body"}, ANSWER],
     "asks-at-once": [NAME | {"if": "trigger.body"}, ANSWER],
-    "silent": [NAME]}
+    "silent": [NAME],
+    "leaves": [{"id": "other", "call": {"workflow": "long", "wait": False}}, ANSWER],
+    "leaves-and-fails": [{"id": "other", "call": {"workflow": "long", "wait": False}}, {"id": "no", "fail": {
+        "message": "no", "status": 409}}]}
 # of one that is sampled, its spans tell of them
 STEPS = {f"step {step['id']}" for steps in WORKFLOWS.values() for step in steps}
 
@@ -372,6 +375,25 @@ async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_
     assert [(reply.request_id, reply.status) for reply in bed.replies()] == [("r1", 500)]
     assert [(event.status, event.tasks) for event in bed.events()] == [(500, 1)]
     assert "execution r1 failed" in caplog.text
+
+
+@pytest.mark.parametrize(("operation", "status"), [("leaves", 200), ("leaves-and-fails", 409)])
+async def test_workflow_that_is_stopped_when_its_execution_is_answered_already_ends_alone(
+        monkeypatch: pytest.MonkeyPatch, operation: str, status: int) -> None:
+    states: list[str] = []
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        states.append(result.state)
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, operation, answer_by_ms=0)])
+    await asyncio.sleep(0.05)
+    assert (len(bed.replies()), bed.finished.calls) == (1, [])
+    bed.endings.take(Halt(project="p", workflow="long", halted=True, time=0))
+    await bed.settled(1)
+    assert [reply.status for reply in bed.replies()] == [status]
+    assert [(event.status, event.tasks) for event in bed.events()] == [(status, 5)]
+    assert states == ["succeeded" if status == 200 else "failed"]
 
 
 async def test_execution_that_stands_when_the_process_stops_is_left_for_another() -> None:
