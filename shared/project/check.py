@@ -14,7 +14,6 @@ from shared.project.check_access import check_access
 from shared.project.check_allowance import check_allowance
 from shared.project.check_credentials import check_credentials
 from shared.project.check_headers import check_input
-from shared.project.check_rules import check_effects
 from shared.project.check_workflows import check_workflows
 from shared.project.model import MAX_LIVE_RUN_MS, REPLY_STATUS, Access, DeclaredCredential, Operation, Workflow
 from shared.project.modes import OWN_PATHS
@@ -27,8 +26,7 @@ _SEGMENT = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*\}")
 @dataclass(slots=True)
 class Checked:
     """What to check. `known_workflows`, `malformed_operations`: names of what is there, though it is malformed;
-    `used_workflows`: those that malformed operations name. `denies`: whether what no policy accepts is refused; None
-    where that is not known.
+    `used_workflows`: those that malformed operations name.
     """
 
     operations: list[tuple[Operation, Source, tuple[Key, ...]]] = field(default_factory=list)
@@ -38,7 +36,6 @@ class Checked:
     used_workflows: set[str] = field(default_factory=set)
     config: frozenset[str] | None = None
     access: tuple[Access, Source] | None = None
-    denies: bool | None = None
     allowance: tuple[Sequence[Allowance], Source] | None = None
     credentials: tuple[Sequence[DeclaredCredential], Source] | None = None
 
@@ -48,11 +45,10 @@ def check_project(checked: Checked) -> list[Problem]:
     operations = [operation for operation, _, _ in checked.operations]
     names = {operation.name for operation in operations} | checked.malformed_operations
     access = () if checked.access is None else check_access(*checked.access, operations, names)
-    effects = () if checked.access is None or checked.denies is not False else check_effects(*checked.access)
     allowance = () if checked.allowance is None else check_allowance(*checked.allowance, names)
     # without the file nothing is declared, and nothing asked for
     credentials = () if checked.credentials is None else check_credentials(*checked.credentials, checked.workflows)
-    return [*_operations(checked), *_duplicate_workflows(checked), *access, *effects, *allowance, *credentials,
+    return [*_operations(checked), *_duplicate_workflows(checked), *access, *allowance, *credentials,
             *check_workflows(checked.workflows, operations, checked.known_workflows, checked.used_workflows,
                              checked.config)]
 

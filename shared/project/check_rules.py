@@ -1,4 +1,4 @@
-"""Rules that hold for no call, whatever it is, and policies that change nothing.
+"""Rules that hold for no call, whatever it is.
 
 In:    policies, their places.
 Out:   problems with their places.
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from shared.project.access.cel import BadCel, constant_condition
 from shared.project.access.policies import Comparison, Policy, Rule
-from shared.project.model import Access
 from shared.project.places import Key, Problem, Source
 
 # RFC 9110, 5.6.2
@@ -29,15 +28,6 @@ def check_together(policy: Policy, source: Source, path: tuple[Key, ...]) -> Ite
             yield source.problem((*path, "rules", index, "authenticated"), "never", "this can never hold: a rule "
                                  "before it asks for the opposite, and all have to hold")
         wanted = rule.authenticated
-
-
-def check_effects(access: Access, source: Source) -> Iterator[Problem]:
-    """Policies that change nothing where a valid token may call everything: who writes one means to keep others out."""
-    for index, policy in enumerate(access.policies):
-        if policy.action == "accept" and policy.rules and not policy.limits:
-            yield source.problem(("policies", index, "action"), "no-effect", "this policy changes nothing: without it "
-                                 "the same callers are let in, and all others as well. Say `auth: deny` in weir.yaml, "
-                                 "so that only what a policy accepts is let in, or a policy that rejects the others")
 
 
 def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:

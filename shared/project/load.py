@@ -70,7 +70,6 @@ def load_project(files: Mapping[str, str]) -> Loaded:
     if project is not None:
         reading.checked.config = frozenset(project.config)
         reading.checked.allowance = project.allowance, header
-        reading.checked.denies = project.auth == "deny"
     reading.problems += check_project(reading.checked)
     if reading.problems or project is None:
         return Loaded(None, tuple(sorted(set(reading.problems))))

@@ -197,18 +197,6 @@ def test_roles_may_be_called_as_issuers_of_tokens_call_them(role: str, taken: bo
     assert (loaded.problems == ()) is taken
 
 
-ACCEPTS = POLICY.replace("reject", "accept") + "    rules:\n      - authenticated: true\n"
-
-
-@pytest.mark.parametrize(("header", "access", "codes"), [
-    ("", ACCEPTS, [("no-effect", 3, 5)]), ("auth: token\n", ACCEPTS, [("no-effect", 3, 5)]),
-    ("auth: deny\n", ACCEPTS, []), ("auth: denied\n", ACCEPTS, [("shape", 2, 1)]),
-    ("", ACCEPTS + "    limits: [{limit: 1, per: day}]\n", []), ("", POLICY.replace("reject", "accept"), [])])
-def test_policy_that_accepts_changes_something(header: str, access: str, codes: list[tuple[str, int, int]]) -> None:
-    loaded = load_project({**FILES, "weir.yaml": "name: p\n" + header, "access.yaml": access})
-    assert [(problem.code, problem.line, problem.column) for problem in loaded.problems] == codes
-
-
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
     text = ("networks: {a: [x, 10.0.0.0/8, y]}\n" + POLICY + "    operations: [none]\n    rules:\n"
             "      - ip: [a, z]\n"
