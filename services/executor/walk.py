@@ -294,4 +294,8 @@ def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:
 
 
 def _instead(step: PlannedStep, scene: Scene) -> Any:
-    return None if step.fallback is None else rendered(step.fallback, _at(step, scene), "fallback")
+    if step.fallback is None:
+        return None
+    value = rendered(step.fallback, _at(step, scene), "fallback")
+    check_size(value, scene.surroundings.max_output_bytes)
+    return value

@@ -49,13 +49,15 @@ def answering(operation: Operation, prefer: str | None, *, edge: bool) -> Answer
         # whoever hears events hears them as they come: no preference changes that
         return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
     at_once, kept = operation.mode != "request_response", operation.mode == "validate"
-    applied = ""
+    applied, waits = "", False
     for preference in prefer.lower().split(",") if prefer else ():
         name = preference.partition(";")[0].strip()
         wait = _WAIT.fullmatch(name)
         if name == "respond-async":
             at_once, kept, applied = True, True, name
-        elif wait is not None and not at_once:
+        elif wait is not None and not at_once and not waits:
+            # of one that is named more than once the first counts (RFC 7240, 2)
+            waits = True
             wait_ms = min(wait_ms, max(1, int(wait[1])) * 1000)
             applied = f"wait={wait_ms // 1000}"
     return Answering(at_once, kept or (not at_once and wait_ms < run_ms), wait_ms, run_ms, applied)

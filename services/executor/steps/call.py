@@ -5,6 +5,7 @@ Out:   the body of its reply; null when it ends without one, or is not waited fo
 Never: its steps in the caller's scope; a chain of calls that the interpreter could not follow.
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -61,10 +62,15 @@ class CallStep:
 
     async def _quietly(self, callee: Callee, there: Scene) -> None:
         try:
-            await self._result(callee, there)
+            # no other clock watches it: the main walk may have ended
+            async with asyncio.timeout(there.left_ms() / 1000):
+                await self._result(callee, there)
         except Superseded:
             # whoever goes on with the execution runs this as well
             return
+        except TimeoutError:
+            log.warning("workflow %s, which nobody waits for, did not finish in time", callee.name, extra={
+                "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})
         except WeirError as error:
             log.warning("workflow %s, which nobody waits for: %s", callee.name, error, extra={
                 "action": actions.REQUEST_FAILED, "request_id": there.execution.request_id})

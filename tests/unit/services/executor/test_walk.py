@@ -370,6 +370,12 @@ async def test_value_that_cannot_be_kept_is_an_error_of_its_step(step: Json, kin
     assert await body_of({**bad, "fallback": 7}, reply("{% steps.bad %}")) == 7
 
 
+async def test_what_stands_in_for_an_output_is_as_small_as_one() -> None:
+    large = ["{% $pad('x', 900000) %}"] * 6
+    error = await error_of({"id": "bad", "fail": {"message": "x"}, "fallback": large}, reply())
+    assert (error.members["error"], error.members["step"]) == ("output-too-large", "bad")
+
+
 async def test_headers_of_a_reply_are_texts_as_json_has_them() -> None:
     made, _ = await perform([{"id": "a", "reply": {"headers": {
         "x-true": "{% true %}", "x-null": "{% null %}", "x-one": "{% {'a': 1} %}"}}}])

@@ -17,6 +17,7 @@ def operation(**more: object) -> Operation:
     ({}, "wait=3", Answering(False, True, 3_000, 300_000, "wait=3")),
     ({}, "wait=60", Answering(False, True, 10_000, 300_000, "wait=10")),
     ({}, "wait=0", Answering(False, True, 1_000, 300_000, "wait=1")),
+    ({}, "wait=3, wait=1", Answering(False, True, 3_000, 300_000, "wait=3")),
     ({}, "wait=x, handling=lenient", Answering(False, True, 10_000, 300_000)),
     ({}, "Respond-Async; x=1, wait=3", Answering(True, True, 10_000, 300_000, "respond-async")),
     ({"run_timeout": "10s"}, None, Answering(False, False, 10_000, 10_000)),

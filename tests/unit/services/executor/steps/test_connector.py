@@ -77,6 +77,16 @@ async def test_execution_that_is_to_end_ends_in_it(odd: Any) -> None:
     assert "did not finish within 20 ms" in str(await error_of({**step, "timeout": "20ms"}, reply()))
 
 
+async def test_workflow_that_nobody_waits_for_and_that_never_ends_ends_with_its_deadline(
+        odd: Any, caplog: pytest.LogCaptureFixture) -> None:
+    step = odd(lambda _: None)
+    registry.STEPS["odd"].args[0].run = lambda *_: asyncio.Event().wait()  # type: ignore[attr-defined]  # a partial
+    call = {"id": "c", "call": {"workflow": "w2", "wait": False}}
+    async with asyncio.timeout(5):
+        assert await body_of(call, reply(1), others={"w2": {"name": "w2", "steps": [step]}}, left_ms=100) == 1
+    assert "workflow w2, which nobody waits for, did not finish in time" in caplog.text
+
+
 @pytest.mark.parametrize("status", [200, 99, 302, "404", None, True, 600])
 async def test_status_of_its_error_is_one_of_a_failure(odd: Any, status: Any) -> None:
     assert (await error_of(odd(raising(ConnectorFailed("no", status=status))), reply())).status == 500
