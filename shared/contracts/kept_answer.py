@@ -7,7 +7,7 @@ Never: the key itself: what it is kept under is a digest.
 Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import orjson
@@ -45,6 +45,9 @@ class KeptAnswer:
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Self:
-        """Read a value that `to_bytes` has written."""
+        """Read a value that `to_bytes` has written, here or in a newer version: members that nobody knows are left."""
         head, _, body = value.partition(b"\n")
-        return cls(**orjson.loads(head), body=body)
+        return cls(**{name: said for name, said in orjson.loads(head).items() if name in _HEAD}, body=body)
+
+
+_HEAD = frozenset(member.name for member in fields(KeptAnswer)) - {"body"}

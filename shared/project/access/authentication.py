@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from shared.names import headers as H
 from shared.project.access.sparse import Sparse
 from shared.project.base import Name
 from shared.project.durations import Duration
@@ -19,6 +20,7 @@ Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519"]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"),
                        AfterValidator(lambda name: name.lower())]
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+_TAKEN = H.UNSEEN_HEADERS - H.SECRET_HEADERS
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
 
 
@@ -38,6 +40,10 @@ class ApiKey(Sparse):
     def _is_somewhere(self) -> Self:
         if self.header is None and self.query is None:
             raise ValueError("say where the key stands: `header` or `query`")
+        if self.header in _TAKEN:
+            # it is read for what else it says, and a key would stand in records with it
+            raise ValueError(f"the header {self.header} says something else of a request; name one of your own, as "
+                             "x-api-key")
         return self
 
 

@@ -66,6 +66,7 @@ def test_what_is_kept_under_a_key_decides() -> None:
     done = KeptAnswer.of(answer, here.claim.digest)
     running = KeptAnswer(request_id="first", digest=here.claim.digest)
     assert KeptAnswer.from_bytes(done.to_bytes()) == done
+    assert KeptAnswer.from_bytes(done.to_bytes().replace(b'{"request_id"', b'{"newer":1,"request_id"', 1)) == done
     assert (may_run(here, "mine", None), may_run(here, "mine", done), may_run(here, "first", running)) == (None,) * 3
     refusals = [may_run(here, "mine", kept) for kept in (running, KeptAnswer(request_id="first", digest="other"),
                                                          KeptAnswer.of(answer, "other"))]

@@ -50,6 +50,7 @@ CASES = [
     (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
     (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
+    ("authentication: {api_key: {header: Idempotency-Key}}\n", "shape", (1, 18), "says something else of a request"),
     (POLICY + "    rules:\n      - role: {is_not: owner}\n", "dangling", (5, 9), "no role 'owner'; `roles` has none"),
     (POLICY + "    rules:\n      - role: {not_in: [owner]}\n", "dangling", (5, 9), "there is no role 'owner'"),
     (POLICY + "    rules:\n      - method: {is_not: get}\n", "dangling", (5, 9), "no method 'get'; there is GET, HEAD"),
