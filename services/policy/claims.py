@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from services.policy.hearing import Hearing
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord
-from shared.decision.case import Case, Claim
+from shared.decision.case import Claim
 from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
-from shared.store.idempotency import claim, give_up, keep
+from shared.store.idempotency import claim, free, keep
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -54,12 +54,13 @@ class Claims:
         except StoreUnavailable as exc:
             log.warning("an answer cannot be given again: %s", exc, extra={"action": actions.STORE_AWAY})
 
-    async def give_up(self, case: Case) -> None:
-        """Free the key of a call that was refused after all."""
-        if case.claim is None:
+    async def give_up(self, hearing: Hearing) -> None:
+        """Free the key of a call that was refused after all, unless whoever tried again has it by now."""
+        made = hearing.case.claim
+        if made is None:
             return
         try:
-            await give_up(self._store, case.claim.key)
+            await free(self._store, made.key, KeptAnswer(request_id=hearing.request_id, digest=made.digest))
         except StoreUnavailable:
             # it is free again after its deadline
             return

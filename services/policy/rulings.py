@@ -102,7 +102,7 @@ class Rulings:
         if case.holds:
             await parts.counters.release(hearing.request_id, case.holds)
         if case.claimed:
-            await parts.claims.give_up(case)
+            await parts.claims.give_up(hearing)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         body = hearing.case.request.body
@@ -159,7 +159,7 @@ class Rulings:
         parts, case = self._parts, hearing.case
         self.give_back(hearing)
         if case.claimed:
-            parts.tasks.spawn(parts.claims.give_up(case), "give up a key")
+            parts.tasks.spawn(parts.claims.give_up(hearing), "give up a key")
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
                             headers=case.answer_headers, client=case.client if error.status >= 500 else "")
         if error.reason is Reason.TIMEOUT:

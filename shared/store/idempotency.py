@@ -27,8 +27,3 @@ async def keep(store: Store, key: str, answer: KeptAnswer, keep_ms: int) -> None
 async def free(store: Store, key: str, claimed: KeptAnswer) -> None:
     """Free a key that still stands as it was claimed; an answer that is kept there by now stays."""
     await store.run("give_back", [], [key, claimed.to_bytes()])
-
-
-async def give_up(store: Store, key: str) -> None:
-    """Free a key of ours: nothing has run."""
-    await store.command("DEL", key)

@@ -49,8 +49,16 @@ async def test_first_of_a_poll_runs_and_its_answer_is_given_again(store: Store, 
     await keep(store, first.case.claim.key, KeptAnswer.of(ReplyRecord(request_id="a", status=201),
                                                           first.case.claim.digest), 60_000)
     assert [told(one) for one in await claims.take([hearing("b", name), first])] == [201, 201]
-    await claims.give_up(first.case)
-    assert [told(one) for one in await claims.take([hearing("f", name)])] == [None]
+
+
+async def test_key_of_a_refused_call_is_free_for_the_next_and_stays_with_whoever_has_it_by_then(
+        store: Store, name: str) -> None:
+    claims, first, second = Claims(store), hearing("a", name), hearing("b", name)
+    await claims.take([first])
+    await claims.give_up(first)
+    assert [told(one) for one in await claims.take([second])] == [None]
+    await claims.give_up(first)
+    assert [told(one) for one in await claims.take([hearing("c", name)])] == [Reason.IDEMPOTENCY_RUNNING]
 
 
 async def test_key_is_freed_by_the_call_that_has_it_and_only_while_no_answer_is_kept(store: Store, name: str) -> None:

@@ -70,6 +70,10 @@ class Holding(Counting):
             return found
         if script != "give_back":
             return await super().run(script, keys, arguments)
+        if arguments[0] in self.kept:
+            if self.kept[arguments[0]] == arguments[1]:
+                del self.kept[arguments[0]]
+            return 0
         key, request_id = (str(one) for one in arguments)
         self.freed.append((key, request_id))
         self.amounts.release(request_id, [key])
@@ -84,8 +88,6 @@ class Holding(Counting):
             self.amounts.release(str(parts[2]), [str(parts[1])])
         if parts[0] == "SET":
             self.kept[parts[1]] = parts[2]
-        elif parts[0] == "DEL":
-            self.kept.pop(parts[1], None)
         return None
 
 
@@ -215,7 +217,8 @@ async def test_call_that_no_record_can_hold_is_told_so_alone_and_its_key_is_free
         here: PolicyBook, prefer: str | None) -> None:
     court, body = Court(here), b"{\"a\": \"" + b"x" * 6_000 + b"\"}"
     assert await court.hear(1, body=body, token=DIGEST, prefer=prefer, idempotency_key="k") == 413
-    assert (court.executions(), court.store.commands) == ([], ["DEL"])
+    assert (court.executions(), court.store.commands) == ([], [])
+    assert court.store.kept == {}
     assert "result" not in court.store.trips, "no execution that never runs"
 
 
@@ -223,7 +226,7 @@ async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: Poli
     court = Court(here)
     court.store.keeps = False
     assert await court.hear(1, token=DIGEST, prefer="respond-async", idempotency_key="k") == 503
-    assert court.store.commands == ["DEL"]
+    assert court.store.kept == {}
 
 
 async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(here: PolicyBook) -> None:
