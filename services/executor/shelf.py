@@ -44,14 +44,15 @@ class Shelf:
             self._catalogue.compile_newest(name, self._compile)
 
     async def plan(self, project: str, version: int, operation: str) -> Plan:
-        """The plan that policy meant. Raises Unavailable when this version does not arrive in time."""
+        """The plan that policy meant. Raises Unavailable when this version does not arrive in time, or cannot be read
+        here."""
         for _ in range(self._tries):
             found = self.known(project, version, operation)
             if found is not None:
                 return found
             await asyncio.sleep(_LOOK_AGAIN_S)
-        raise Unavailable(f"version {version} of project {project!r} has not arrived here yet",
-                          headers={"Retry-After": "1"})
+        raise Unavailable(f"version {version} of project {project!r} has not arrived here yet, or cannot be read here: "
+                          "the executor's log says so then", headers={"Retry-After": "1"})
 
     def known(self, project: str, version: int, operation: str) -> Plan | None:
         """The plan that policy meant; None while its version is not here."""
@@ -59,7 +60,8 @@ class Shelf:
         plans = None if kept is None else kept.get(version)
         if plans is None:
             entity = self._catalogue.version(project, version)
-            plans = {} if entity is None else self._compile(entity)
+            # one that was good when it was applied need not be so for this release, or without its connector
+            plans = {} if entity is None else self._catalogue.compile(entity, self._compile) or {}
         return plans.get(operation)
 
     def _compile(self, version: ProjectVersion) -> dict[str, Plan]:

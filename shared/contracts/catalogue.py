@@ -72,13 +72,19 @@ class Catalogue:
         A version that a later release has written must not keep a service of this release from starting.
         """
         while (newest := self.newest(project)) is not None:
-            try:
-                return compile_version(newest)
-            except Exception as exc:
-                log.error("version %d of project %s is passed over: %s", newest.version, project, exc,
-                          extra={"action": actions.CONFIG_UNREADABLE})
-                del self._versions[project][newest.version]
+            if (compiled := self.compile(newest, compile_version)) is not None:
+                return compiled
         return None
+
+    def compile(self, version: ProjectVersion, compile_version: Callable[[ProjectVersion], T]) -> T | None:
+        """One kept version; None where it does not compile: that is said, and the version forgotten."""
+        try:
+            return compile_version(version)
+        except Exception as exc:
+            log.error("version %d of project %s is passed over: %s", version.version, version.project, exc,
+                      extra={"action": actions.CONFIG_UNREADABLE})
+            del self._versions[version.project][version.version]
+            return None
 
     def history(self, project: str) -> list[ProjectVersion]:
         """All kept versions, oldest first."""

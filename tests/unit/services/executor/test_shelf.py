@@ -7,6 +7,7 @@ import pytest
 from services.executor import shelf as module
 from services.executor.shelf import Shelf
 from shared.contracts.config import ProjectVersion
+from shared.errors import Unavailable
 
 
 @pytest.fixture
@@ -54,3 +55,19 @@ def test_no_more_than_a_few_versions_stay_compiled(compiled: list[str]) -> None:
     for number in range(20, 0, -1):
         shelf.known("p", number, "o")
     assert len(compiled) == 12
+
+
+async def test_old_version_that_can_no_longer_be_read_fails_its_own_executions_alone(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def compile_plans(project: Any, _: Any) -> dict[str, Any]:
+        if project.title == "v1":
+            raise ValueError("there is no step kind 'gone'")
+        return {"o": project.title}
+    monkeypatch.setattr(module, "compile_plans", compile_plans)
+    shelf = Shelf({}, 100, lambda _: None, lambda _: None)
+    shelf.take([ProjectVersion(project="p", version=number, files={}, time=0,
+                               document={"name": "p", "title": f"v{number}"}) for number in (1, 2)])
+    assert (shelf.known("p", 1, "o"), str(shelf.known("p", 2, "o"))) == (None, "v2")
+    assert "version 1 of project p is passed over: there is no step kind 'gone'" in caplog.text
+    with pytest.raises(Unavailable, match="cannot be read here"):
+        await shelf.plan("p", 1, "o")
