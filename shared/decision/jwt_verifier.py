@@ -58,10 +58,15 @@ class _Verified(NamedTuple):
 def said_issuer(token: str) -> object:
     """Whom a token says it is of: good for choosing what to verify it with. None where that cannot be read."""
     try:
-        claims = orjson.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+        claims = _part(token, 1)
     except (ValueError, IndexError):
         return None
     return claims.get("iss") if isinstance(claims, dict) else None
+
+
+def _part(token: str, index: int) -> Any:
+    """What stands between its points, 0 the header, 1 the claims. Raises ValueError, IndexError."""
+    return orjson.loads(urlsafe_b64decode(token.split(".")[index] + "=="))
 
 
 class JwtVerifier:
@@ -95,7 +100,7 @@ class JwtVerifier:
 
 def _header(token: str) -> Mapping[str, Any]:
     """What a token says of itself before its signature is looked at. Raises ValueError."""
-    header = orjson.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))
+    header = _part(token, 0)
     if not isinstance(header, dict) or _is_deep(header, _MAX_DEPTH):
         raise ValueError(f"its header is no object, or nested more than {_MAX_DEPTH} levels deep")
     if "crit" in header:

@@ -184,23 +184,26 @@ def _all_ways_end(settings: object, ends: Callable[[Sequence[Step]], bool]) -> b
 def _expressions(step: Step, path: Path, around: _Around, done: set[str]) -> Iterator[Problem]:
     inner = {block.path[1] for block in step.blocks() if len(block.path) > 1}
     settings = step.settings.model_dump(by_alias=True)
-    parts = [((*path, step.kind, name), value, (type(step.settings), name) in _CONDITIONS)
-             for name, value in settings.items() if name not in inner and value is not None]
-    if isinstance(step.settings, LoopSettings):
-        # what a pass begins with, and what it collects, is computed inside it
-        ids = {one.id for one in step.settings.steps} | {
-            one.id for outer in step.settings.steps for _, one in _inside(outer)}
-        there = replace(around, known=around.known.inside(step.settings))
-        for place, value, is_condition in parts:
-            if place[-1] in ("while", "collect"):
-                reads = done | ids if place[-1] == "collect" else done
-                yield from _expression(place, value, there, reads, is_condition=is_condition)
-        parts = [part for part in parts if part[0][-1] not in ("while", "collect")]
+    in_a_pass = _in_a_pass(step, around, done)
+    for name, value in settings.items():
+        if name not in inner and value is not None:
+            there, reads = in_a_pass.get(name, (around, done))
+            yield from _expression((*path, step.kind, name), value, there, reads,
+                                   is_condition=(type(step.settings), name) in _CONDITIONS)
     if step.if_ is not None:
-        parts.append(((*path, "if"), step.if_, True))
-    parts.append(((*path, "fallback"), step.fallback, False))
-    for place, value, is_condition in parts:
-        yield from _expression(place, value, around, done, is_condition=is_condition)
+        yield from _expression((*path, "if"), step.if_, around, done, is_condition=True)
+    yield from _expression((*path, "fallback"), step.fallback, around, done, is_condition=False)
+
+
+def _in_a_pass(step: Step, around: _Around, done: set[str]) -> dict[str, tuple[_Around, set[str]]]:
+    """Of a loop, what a pass begins with and what it collects are computed inside it: what stands around them, and the
+    steps that they may read."""
+    if not isinstance(step.settings, LoopSettings):
+        return {}
+    there = replace(around, known=around.known.inside(step.settings))
+    ids = {one.id for one in step.settings.steps} | {
+        one.id for outer in step.settings.steps for _, one in _inside(outer)}
+    return {"while": (there, done), "collect": (there, done | ids)}
 
 
 def _inside(step: Step) -> Iterator[tuple[Block, Step]]:
