@@ -5,11 +5,14 @@ Out:   headers of the answer; the answer to a preflight.
 Never: an origin echoed that the owner has not named.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from shared.project.access.traffic import Cors
 
 ORIGIN, WANTED_METHOD = "origin", "access-control-request-method"
+_WANTED_HEADERS = "access-control-request-headers"
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]{1,100}")
 _VARY = "vary"
 # who may read an answer is said here, and by nobody else
 _OWNED = frozenset({"access-control-allow-origin", "access-control-allow-credentials"})
@@ -49,9 +52,15 @@ def preflight(rules: Iterable[Cors], headers: Mapping[str, str], methods: Iterab
     rule = allowed(rules, origin)
     if rule is None:
         return {"Vary": "Origin"}
+    names = _asked_for(headers) if rule.headers is None else rule.headers
     return {**_origin(rules, rule, origin), "Access-Control-Allow-Methods": ", ".join(rule.methods or methods),
-            "Access-Control-Allow-Headers": ", ".join(rule.headers),
+            **({"Access-Control-Allow-Headers": ", ".join(names)} if names else {}),
             "Access-Control-Max-Age": str(rule.max_age_ms // 1000)}
+
+
+def _asked_for(headers: Mapping[str, str]) -> list[str]:
+    """The headers that a page wants to send."""
+    return [name for part in headers.get(_WANTED_HEADERS, "").split(",") if _NAME.fullmatch(name := part.strip())]
 
 
 def _origin(rules: Sequence[Cors], rule: Cors, origin: str) -> dict[str, str]:

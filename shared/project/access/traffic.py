@@ -58,8 +58,11 @@ class Cors(Speaking):
 
     origins: tuple[Origin, ...] = Field(min_length=1)
     methods: tuple[Method, ...] | None = Field(default=None, description="Those of the operations when it is not said")
-    headers: tuple[HeaderName, ...] = ("authorization", "content-type")
-    expose: tuple[HeaderName, ...] = ("x-request-id", "ratelimit", "ratelimit-policy", "allowance", "retry-after")
+    headers: tuple[HeaderName, ...] | None = Field(
+        default=None, description="Those that a page may send; when it is not said, all that it asks for")
+    expose: tuple[HeaderName, ...] = Field(
+        default=("x-request-id", "location", "retry-after", "ratelimit", "ratelimit-policy", "allowance",
+                 "idempotency-replayed", "preference-applied"), description="Those of answers that a page may read")
     credentials: bool = False
     max_age_ms: Duration = Field(default=600_000, alias="max_age", ge=0, le=86_400_000)
 

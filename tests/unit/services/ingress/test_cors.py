@@ -35,10 +35,23 @@ def test_preflight_says_what_is_allowed() -> None:
     assert preflight(rules(EVERYBODY), {"origin": "https://x"}, ["PUT"])["Access-Control-Allow-Methods"] == "PUT"
 
 
+@pytest.mark.parametrize(("asked", "granted"), [
+    ("x-shop, Idempotency-Key,prefer", "x-shop, Idempotency-Key, prefer"), ("", None), (None, None),
+    ("x-a, caf\udce9, x b, x-c", "x-a, x-c"), (",, ,", None), ("x" * 101, None)])
+def test_page_may_send_what_it_asks_for_where_the_owner_does_not_say(asked: str | None, granted: str | None) -> None:
+    wanted = {} if asked is None else {"access-control-request-headers": asked}
+    page = {"origin": "https://app.example", **wanted}
+    headers = preflight(rules({"origins": ["https://app.example"]}), page, ["GET"])
+    assert headers.get("Access-Control-Allow-Headers") == granted
+    assert "Access-Control-Allow-Headers" not in preflight(rules(NAMED), {"origin": "https://other", **wanted}, ["GET"])
+    assert preflight(rules(NAMED), page, [])["Access-Control-Allow-Headers"] == "x-b"
+
+
 def test_everybody_is_a_star_and_never_with_credentials() -> None:
     assert answer_headers(rules(EVERYBODY), "https://x.example") == {
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "x-request-id, ratelimit, ratelimit-policy, allowance, retry-after"}
+        "Access-Control-Expose-Headers": "x-request-id, location, retry-after, ratelimit, ratelimit-policy, allowance, "
+                                         "idempotency-replayed, preference-applied"}
 
 
 def test_operation_that_says_nothing_of_browsers_gets_no_header() -> None:
