@@ -25,8 +25,8 @@ def input_fits(case: Case) -> Refused | None:
     if checked.errors:
         errors = [{"in": error.where, "pointer": error.pointer, "message": error.message}
                   for error in checked.errors]
-        return InputInvalid(f"{len(errors)} value{'s' if len(errors) > 1 else ''} of the request "
-                            "do not fit; `errors` lists each", members={"errors": errors})
+        values = "1 value of the request does" if len(errors) == 1 else f"{len(errors)} values of the request do"
+        return InputInvalid(f"{values} not fit; `errors` lists each", members={"errors": errors})
     seen = headers if guarded.form is None else guarded.form.seen(headers)
     case.trigger = {"path": checked.path, "query": checked.query, "headers": seen, "client": case.client,
                     "method": guarded.operation.method, "ip": http.client_ip if http is not None else ""}
