@@ -1,11 +1,14 @@
 """May this call enter now?
 
-In:    the body size, whether the edge is stopping.
+In:    the body's size and coding, whether the edge is stopping.
 Out:   nothing, or a refusal before anything is published.
 Never: a question about the caller; policy asks those.
 """
 
-from shared.errors import BodyTooLarge, Unavailable
+from shared.errors import BodyTooLarge, MediaTypeUnsupported, Unavailable
+
+# what aiohttp takes off a body; it gives every other coding on as it came
+_DECODED = ("gzip", "deflate")
 
 
 def check_open(*, draining: bool) -> None:
@@ -18,3 +21,11 @@ def check_size(size: int, limit: int) -> None:
     """Raises BodyTooLarge."""
     if size > limit:
         raise BodyTooLarge(f"the body has {size} bytes, the limit is {limit} (WEIR_INGRESS_MAX_BODY_BYTES)")
+
+
+def check_coding(coding: str | None) -> None:
+    """Raises MediaTypeUnsupported for a body that nobody here can decode (RFC 9110, 8.4)."""
+    if coding is not None and coding.strip().lower() not in {"identity", *_DECODED}:
+        taken = ", ".join(_DECODED)
+        raise MediaTypeUnsupported(f"the body has the coding {coding[:80]!r}; send it as it is, or one of {taken}",
+                                   headers={"Accept-Encoding": taken})

@@ -61,7 +61,6 @@ class _Head(Struct, kw_only=True):
     known: bool = False
     digest: str | None = None
     version: HttpVersion = HttpVersion11
-    keep_alive: bool = True
     told: _Told | None = None
 
 
@@ -144,7 +143,7 @@ class Again(Struct, frozen=True, kw_only=True):
             if error is not None:
                 result = answer.shaped(answer.of_error(error, visit.request_id), target,
                                        {} if head.origin is None else {cors.ORIGIN: head.origin})
-                made = message.message(head, result, now_ms // 1000)
+                made = message.message(head, result, now_ms // 1000, keep_alive=True)
                 return _Told(made, visit.request_id.encode(), error, target, visit.caller, full, now_ms + _SAME_MS)
         self.gate.expect()
         return None

@@ -147,9 +147,14 @@ class Connection(connections.Connection):
         """What came could not be read."""
         self._count(error)
 
-    def answered(self) -> None:
-        """All of an answer is written; aiohttp takes a moment more until it waits for the next request."""
+    def answered(self, *, unread: bool = False) -> None:
+        """All of an answer is written; aiohttp takes a moment more until it waits for the next request.
+
+        `unread`: the body is left as it is, and the connection ends; else aiohttp reads it to its end.
+        """
         self._under_way -= 1
+        if unread:
+            self._lingering_time = 0.0
 
     @property
     def _quiet(self) -> bool:

@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from services.ingress import admission, answer, cors, message, translate
 from services.ingress.again import AGAIN, Again
@@ -18,7 +18,7 @@ from services.ingress.endings import Endings
 from services.ingress.executions import placed
 from services.ingress.gate import Gate
 from services.ingress.pages import Pages, may_be_page
-from services.ingress.routes import EdgeRoutes, Target, split
+from services.ingress.routes import EdgeRoutes, Target, origin_form, split
 from services.ingress.settings import IngressSettings
 from services.ingress.streaming import EventStream
 from services.ingress.traces import EdgeTraces, Watching
@@ -43,6 +43,7 @@ from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 HOP = "ingress"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class Door:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, one answer; no error leaves this function."""
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = origin_form(request.raw_path).partition("?")
         page = await self._page(request, path)
         if page is not None:
             return page
@@ -223,8 +224,12 @@ class Door:
         if content.is_eof():
             # most come whole with their headers
             body = content.read_nowait()
+            if body:
+                admission.check_coding(request.headers.get("Content-Encoding"))
         else:
+            admission.check_coding(request.headers.get("Content-Encoding"))
             admission.check_size(request.content_length or 0, limit)
+            self._ask_for_body(request)
             try:
                 body = await request.read()
             except web.HTTPRequestEntityTooLarge as exc:
@@ -234,6 +239,13 @@ class Door:
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         return body
+
+    def _ask_for_body(self, request: web.BaseRequest) -> None:
+        """Whoever waits for it is told to go on (RFC 9110, 10.1.1)."""
+        expected = request.headers.get("Expect")
+        if (expected is not None and expected.lower() == "100-continue" and request.version >= HttpVersion11
+                and request.transport is not None):
+            request.transport.write(_CONTINUE)
 
     def _may_ask(self, request: web.BaseRequest, path: str, query: str, target: Target) -> bool:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""

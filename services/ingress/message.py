@@ -38,11 +38,6 @@ class Manner(Protocol):
         """Of the protocol."""
         ...
 
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the connection goes on."""
-        ...
-
 
 class Sent(web.StreamResponse):
     """An answer that is on its way: nothing of it is left to be written. There are two, for every request."""
@@ -69,21 +64,23 @@ _GOES_ON, _CLOSED = Sent(keep_alive=True), Sent(keep_alive=False)
 
 async def send(request: web.BaseRequest, answer: Answer, now_s: int) -> web.StreamResponse:
     """Write to the caller, if it is still there. Raises ValueError for a header that no message may have."""
-    made, transport = message(request, answer, now_s), request.transport
+    unread, transport = _leaves_unread(request), request.transport
+    goes_on = request.keep_alive and not unread
+    made = message(request, answer, now_s, keep_alive=goes_on)
     if transport is None or transport.is_closing():
         return _CLOSED
     transport.write(made)
     if isinstance(request.protocol, Connection):
-        request.protocol.answered()
+        request.protocol.answered(unread=unread)
     if request.protocol.writing_paused:
         # whoever reads slowly gets no further answer made before it has read this one
         await request.writer.drain()
-    return _GOES_ON if request.keep_alive else _CLOSED
+    return _GOES_ON if goes_on else _CLOSED
 
 
-def message(request: Manner, answer: Answer, now_s: int) -> bytes:
-    """The whole answer. Raises ValueError."""
-    status, version, keep_alive, body = answer.status, request.version, request.keep_alive, answer.body
+def message(request: Manner, answer: Answer, now_s: int, *, keep_alive: bool) -> bytes:
+    """The whole answer. `keep_alive`: whether the connection goes on. Raises ValueError."""
+    status, version, body = answer.status, request.version, answer.body
     reads_body = status not in _BODILESS and request.method != "HEAD"
     own = f"Server: {H.SERVER}\r\nDate: {_date(now_s)}\r\n"
     if body and reads_body and not _has_type(answer.headers):
@@ -97,6 +94,13 @@ def message(request: Manner, answer: Answer, now_s: int) -> bytes:
     head = (f"HTTP/{version.major}.{version.minor} {status} {_REASONS.get(status, '')}\r\n"
             f"{_lines(answer.headers)}{own}\r\n").encode()
     return head + body if reads_body else head
+
+
+def _leaves_unread(request: web.BaseRequest) -> bool:
+    """Whether the answer comes before the body, and the body is not worth waiting for: it may never come (RFC 9110,
+    10.1.1), or a few bytes of it may be thousands of times as many once they are decoded."""
+    headers = request.headers
+    return not request.content.is_eof() and ("Expect" in headers or "Content-Encoding" in headers)
 
 
 def _lines(headers: Mapping[str, str]) -> str:

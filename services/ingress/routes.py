@@ -22,6 +22,14 @@ from shared.project.routes import MethodNotAllowed as OtherMethods
 from shared.project.tracing import NO_RULE, TraceRule
 
 
+def origin_form(target: str) -> str:
+    """The target of a request, from its path on; clients of proxies write the whole address (RFC 9112, 3.2.2)."""
+    if target.startswith("/"):
+        return target
+    scheme, mark, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if mark and scheme.lower() in {"http", "https"} else target
+
+
 def split(path: str) -> tuple[str, str]:
     """The project, and the path below it."""
     project, _, rest = path.partition("/")[2].partition("/")

@@ -92,7 +92,7 @@ HTTP_TRACE = "x-weir-trace"
 # HTTP headers that the edge keeps to itself (lower case): no policy, no limit and no workflow ever sees them.
 # RFC 9110, 7.6.1: these speak of the connection, not of the request
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                         "proxy-connection", "content-length"})
+                         "proxy-connection", "content-length", "content-encoding", "expect"})
 UNSEEN_HEADERS = _HOP_BY_HOP | SECRET_HEADERS | {
     TRACEPARENT, TRACESTATE, BAGGAGE, HTTP_TRACE, CONTENT_TYPE, IDEMPOTENCY_KEY, PREFER, "host"}
 

@@ -1,7 +1,9 @@
 """Requests over a raw connection that no HTTP library would send: each gets an answer that says whose fault it is."""
 
 import asyncio
+import gzip
 import json
+import zlib
 
 import pytest
 
@@ -58,3 +60,62 @@ async def test_headers_as_large_as_the_edge_takes_them_with_a_large_body_are_ans
 async def test_odd_header_does_not_break_a_call(platform: Platform, line: bytes) -> None:
     status, body = await speak(platform, get(platform, f"/{PROJECT}/employees?limit=1".encode(), line))
     assert status in {200, 400, 401}, body
+
+
+BIG = gzip.compress(b"{" + b" " * 5_000_000 + b"}")
+
+
+async def wire(platform: Platform) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = platform.ingress.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+def post(platform: Platform, *lines: bytes, path: bytes = b"/employees", body: bytes = b"") -> bytes:
+    return get(platform, b"/" + PROJECT.encode() + path, *lines, method=b"POST", body=body).replace(
+        b"Connection: close\r\n", b"")
+
+
+async def test_caller_that_waits_for_a_word_before_it_sends_its_body_gets_it(platform: Platform) -> None:
+    reader, writer = await wire(platform)
+    writer.write(post(platform, b"Expect: 100-continue", b"Content-Type: application/json", b"Content-Length: 2"))
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"{}")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+@pytest.mark.parametrize(("path", "lines", "body", "status"), [
+    (b"/employees", (b"Expect: 100-continue", b"Content-Length: 2000000"), b"", 413),
+    (b"/nobody", (b"Expect: 100-continue", b"Content-Length: 2"), b"", 404),
+    (b"/employees", (b"Content-Encoding: gzip", b"Content-Length: %d" % len(BIG)), BIG, 413),
+    (b"/nobody", (b"Content-Encoding: gzip", b"Content-Length: %d" % len(BIG)), BIG[:1000], 404)],
+    ids=["large", "no path", "large once decoded", "no path for what is coded"])
+async def test_refusal_does_not_wait_for_a_body_that_may_never_come_or_is_large_once_decoded(
+        platform: Platform, path: bytes, lines: tuple[bytes, ...], body: bytes, status: int) -> None:
+    reader, writer = await wire(platform)
+    writer.write(post(platform, *lines, path=path, body=body))
+    answer = await asyncio.wait_for(reader.read(), 3)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(("coding", "status"), [
+    (b"br, gzip", 415), (b"x-gzip", 415), (b"none", 415), (b"identity", 400), (b"GZIP", 400), (b"deflate", 400)])
+async def test_body_in_a_coding_that_nobody_can_decode_is_not_taken_for_what_it_is_not(
+        platform: Platform, coding: bytes, status: int) -> None:
+    body = {b"GZIP": gzip.compress(b"{}"), b"deflate": zlib.compress(b"{}")}.get(coding, b"{}")
+    reader, writer = await wire(platform)
+    writer.write(post(platform, b"Content-Encoding: " + coding, b"Content-Type: application/json",
+                      b"Content-Length: %d" % len(body), body=body))
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert (b"\r\nAccept-Encoding: gzip, deflate\r\n" in head) == (status == 415)
+
+
+async def test_target_may_be_a_whole_address(platform: Platform) -> None:
+    whole = f"http://anybody.example:81/{PROJECT}/employees?limit=1".encode()
+    status, body = await speak(platform, get(platform, whole))
+    assert status == 200, body
+    assert (await speak(platform, get(platform, b"http://anybody.example")))[0] == 404

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from services.ingress import message
 from services.ingress.answer import Answer
+from services.ingress.doorstep import Heads, Server
 from shared.names.headers import SERVER
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -41,8 +42,8 @@ async def settled() -> None:
 async def speak() -> AsyncIterator[Callable[[Handler, bytes], Awaitable[Wire]]]:
     opened = []
 
-    async def _speak(handler: Handler, request: bytes) -> Wire:
-        protocol, wire = web.Server(handler, access_log=None)(), Wire()
+    async def _speak(handler: Handler, request: bytes, make: Callable[[Handler], web.Server] = web.Server) -> Wire:
+        protocol, wire = make(handler)(), Wire()
         protocol.connection_made(wire)
         opened.append(protocol)
         await settled()
@@ -95,6 +96,19 @@ async def test_requests_that_follow_each_other_on_a_connection_are_each_answered
     one = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
     wire = await speak(handler, one + b"a" + one + b"b")
     assert [part[-1:] for part in wire.written.split(b"HTTP/1.1 200 OK")[1:]] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(("line", "arrived", "goes_on"), [
+    ("Expect: 100-continue", b"", False), ("Expect: 100-continue", b"abc", True),
+    ("Content-Encoding: gzip", b"a", False), ("X-A: 1", b"a", True)])
+async def test_connection_ends_after_an_answer_that_comes_before_a_body_that_is_not_worth_waiting_for(
+        speak: Callable[..., Awaitable[Wire]], line: str, arrived: bytes, goes_on: bool) -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        return await message.send(request, Answer(413, {}, b""), NOW_S)
+    wire = await speak(handler, asked("POST", "1.1", "Content-Length: 3", line) + arrived,
+                       lambda handler: Server(handler, Heads()))
+    assert wire.written.startswith(b"HTTP/1.1 413 ")
+    assert (b"\r\nConnection: close\r\n" not in wire.written, wire.closed) == (goes_on, not goes_on)
 
 
 @pytest.mark.parametrize("headers", [
