@@ -25,8 +25,9 @@ UNREADABLE = (HttpProcessingError, web.RequestPayloadError)
 _LONGEST_LINE = 8_190
 _TOO_LONG = f"the request line or a header is longer than {_LONGEST_LINE} bytes: send less in it, or in the body"
 _NO_HTTP = ("this is no HTTP/1.1 message that can be read: look at the request line; at the headers, 128 at most, each "
-            "`Name: value` on a line, without a blank before the colon and without control characters; and at the "
-            "body, which has to have the length, the chunks and the coding that the headers tell")
+            "`Name: value` on a line, without a blank before the colon and without control characters, and no second "
+            "Host, Content-Type, Content-Length or User-Agent; and at the body, which has to have the length, the "
+            "chunks and the coding that the headers tell")
 
 
 class Connection(web.RequestHandler):

@@ -20,7 +20,7 @@ from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.callers.identity import Identity
 from shared.decision.callers.jwt import as_claimed
 from shared.decision.case import Case
-from shared.decision.explain import after_amounts, before_amounts
+from shared.decision.explain import after_amounts, before_amounts, before_work
 from shared.decision.matrix import matrix
 from shared.errors import Refused, WeirError
 from shared.names import headers as H
@@ -93,6 +93,9 @@ async def explain(call: Call) -> Result:
             except StoreUnavailable as exc:
                 notes.append(f"what is left of the limits is not known: {exc}")
         rest, refusal = after_amounts(case)
+        findings += rest
+    if refusal is None:
+        rest, refusal = before_work(case)
         findings += rest
     return Result({"project": project, "version": guarded.version, "operation": case.operation,
                    "decision": _decision(refusal), "checks": [asdict(finding) for finding in findings],

@@ -190,3 +190,14 @@ def test_json_that_is_nested_too_deep_is_refused() -> None:
         deep = [deep]
     with pytest.raises(ValidationError, match="cannot be written as a body"):
         Question(operation="make-thing", body=deep)
+
+
+@pytest.mark.parametrize(("headers", "body", "code"), [
+    ({}, "not json", "input-invalid"), ({"Content-Type": "application/x+json"}, "{", "input-invalid"),
+    ({"Content-Type": "text/plain"}, "not json", "ok"), ({}, "[1]", "ok"), ({}, None, "ok")])
+async def test_body_that_no_check_reads_is_told_as_the_executor_tells_it(
+        headers: dict[str, str], body: str | None, code: str) -> None:
+    answer = await told(known(policies=[]), operation="open", headers=headers, body=body)
+    assert answer["decision"]["code"] == code
+    assert [check["verdict"] for check in answer["checks"] if check["check"] == "body"] == (
+        [] if code == "ok" else ["refused"])
