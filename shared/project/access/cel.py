@@ -39,6 +39,8 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
     "size": (_T.INT, lambda facts: len(facts.body)),
     "now": (_T.TIMESTAMP, lambda facts: datetime.fromtimestamp(facts.now_ms / 1000, UTC)),
 }
+# bytes of a body from which on it costs more than all other facts together
+_LARGE = 1_000
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 # functions that take a text of some form, each called with nothing but that text
 _EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
@@ -178,13 +180,23 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         raise BadCel(f"the expression gives {kind.name().lower()}, and {what} is asked for")
     # turning facts into CEL values is most of the cost
     reads = _reads(text)
+    reads_body = any(name == "body" for name, _ in reads)
 
     def evaluate(facts: Facts) -> Any:
         try:
+            if reads_body and len(facts.body) > _LARGE:
+                return expression.eval(_bound(facts)).value()
             return expression.eval(data={name: read(facts) for name, read in reads}).value()
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
+
+
+def _bound(facts: Facts) -> cel.Activation:
+    """All facts, for all expressions of a call: what one of them reads is turned into CEL values once."""
+    if facts.bound is None:
+        facts.bound = _environment().Activation({name: read(facts) for name, (_, read) in _READ.items()})
+    return facts.bound
 
 
 def _value(constant: str) -> cel.Value:

@@ -23,7 +23,10 @@ _UNREAD = Missing()
 
 
 class Facts(Struct, kw_only=True):
-    """Header names are lower case; `ip` is empty for a caller from the internal topic; `token`: the id of its token."""
+    """Header names are lower case; `ip` is empty for a caller from the internal topic; `token`: the id of its token.
+
+    `bound`: what an expression language has made of them (`cel.py`).
+    """
 
     operation: str
     method: str
@@ -39,6 +42,7 @@ class Facts(Struct, kw_only=True):
     claims: Mapping[str, Any] = {}
     body: bytes = b""
     authenticated: bool = False
+    bound: Any = None
     _document: Any = _UNREAD
     _address: Any = _UNREAD
 

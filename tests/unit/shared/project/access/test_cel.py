@@ -28,3 +28,14 @@ def test_constant_that_is_no_cost_is_refused_in_what_is_new_and_read_in_what_is_
 def test_cost_is_the_same_for_every_call_where_no_variable_is_read(text: str, every: int | None) -> None:
     assert constant_cost(text) == every
     assert compile_cost(text)(Facts(operation="o", method="GET", now_ms=0, body=b'{"size": 6}')) == every or not every
+
+
+@pytest.mark.parametrize("more", [0, 2_000])
+def test_large_body_is_turned_into_values_once_for_all_expressions(more: int) -> None:
+    facts = Facts(operation="o", method="POST", now_ms=0, client="c", body=b'{"n": 1, "more": "%s"}' % (b"x" * more))
+    assert compile_condition("body.n == 1")(facts)
+    facts.document["n"] = 2
+    assert compile_condition("body.n == 1 && client == 'c'")(facts) is bool(more)
+    assert compile_cost("size(body.more)")(facts) == more
+    with pytest.raises(Undecided, match="Key not found"):
+        compile_condition("body.none == 1")(facts)
