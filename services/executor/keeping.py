@@ -79,7 +79,7 @@ class Keeping:
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
-        claimed = KeptAnswer(request_id=execution.request_id, digest=str(claim["digest"]))
+        claimed = KeptAnswer.claimed(execution.request_id, str(claim["digest"]))
         await self._safely(free(self._store, str(claim["key"]), claimed), execution,
                            "an idempotency key is taken until its call's time is over")
 

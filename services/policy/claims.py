@@ -3,10 +3,16 @@
 In:    hearings.
 Out:   for each None when it may run; the first answer; a refusal.
 Never: a call with a key let through while the store is away: it could run twice.
+
+A store that answers too late may have claimed a key for a call that was refused by then, and whoever tries again would
+be told that it runs. What may be claimed in vain is freed when the store answers again.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from secrets import token_hex
 
 from services.policy.hearing import Hearing
 from shared.contracts.kept_answer import KeptAnswer
@@ -16,36 +22,43 @@ from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
+from shared.runtime.tasks import Tasks
 from shared.store.idempotency import claim, free, keep
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
+# less than callers are told to wait
+_REST_S = 1.0
+# of more than these the oldest are free after their deadline
+_MOST_IN_VAIN = 10_000
 
 
 class Claims:
     """The keys in the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tasks: Tasks) -> None:
         """Ready at once."""
-        self._store = store
+        self._store, self._tasks = store, tasks
+        self._in_vain: deque[tuple[str, KeptAnswer]] = deque(maxlen=_MOST_IN_VAIN)
+        self._freeing = False
 
     async def take(self, hearings: Sequence[Hearing]) -> list[Decision | KeptAnswer | None]:
         """Claim the keys of those that have one."""
-        wanted = [hearing for hearing in hearings if hearing.case.claim is not None]
-        kept: dict[int, KeptAnswer | None] = {}
-        if wanted:
-            try:
-                found = await claim(self._store, [
-                    (made.key, KeptAnswer(request_id=hearing.request_id, digest=made.digest), made.hold_ms)
-                    for hearing in wanted if (made := hearing.case.claim) is not None])
-            except StoreUnavailable as exc:
-                log.warning("calls with an idempotency key are refused: %s", exc,
-                            extra={"action": actions.STORE_AWAY})
-                away = Unavailable("the store is away that knows what was asked under this idempotency key before; "
-                                   "try again shortly", headers={"Retry-After": "2"})
-                return [None if hearing.case.claim is None else Decision(away, 0) for hearing in hearings]
-            kept = {id(hearing): one for hearing, one in zip(wanted, found, strict=True)}
-        return [_judged(hearing, kept.get(id(hearing))) for hearing in hearings]
+        attempt = token_hex(8)
+        claims = {index: (made.key, KeptAnswer.claimed(hearing.request_id, made.digest, attempt), made.hold_ms)
+                  for index, hearing in enumerate(hearings) if (made := hearing.case.claim) is not None}
+        if not claims:
+            return [None] * len(hearings)
+        try:
+            found = dict(zip(claims, await claim(self._store, [*claims.values()]), strict=True))
+        except StoreUnavailable as exc:
+            log.warning("calls with an idempotency key are refused: %s", exc, extra={"action": actions.STORE_AWAY})
+            self._free_later((key, value) for key, value, _ in claims.values())
+            away = Unavailable("the store is away that knows what was asked under this idempotency key before; "
+                               "try again shortly", headers={"Retry-After": "2"})
+            return [Decision(away, 0) if index in claims else None for index in range(len(hearings))]
+        return [_judged(hearing, claims[index][1], found[index]) if index in claims else None
+                for index, hearing in enumerate(hearings)]
 
     async def keep(self, made: Claim, reply: ReplyRecord) -> None:
         """For the next call with this key. What cannot be kept is free again after its deadline."""
@@ -56,17 +69,35 @@ class Claims:
 
     async def give_up(self, hearing: Hearing) -> None:
         """Free the key of a call that was refused after all, unless whoever tried again has it by now."""
-        made = hearing.case.claim
-        if made is None:
+        made, claimed = hearing.case.claim, hearing.case.claimed
+        if made is None or claimed is None:
             return
         try:
-            await free(self._store, made.key, KeptAnswer(request_id=hearing.request_id, digest=made.digest))
+            await free(self._store, made.key, claimed)
         except StoreUnavailable:
-            # it is free again after its deadline
-            return
+            self._free_later([(made.key, claimed)])
+
+    def _free_later(self, claimed: Iterable[tuple[str, KeptAnswer]]) -> None:
+        self._in_vain.extend(claimed)
+        if not self._freeing:
+            self._freeing = True
+            self._tasks.spawn(self._free_in_vain(), "keys claimed in vain")
+
+    async def _free_in_vain(self) -> None:
+        """Until the store has answered for all of them."""
+        await asyncio.sleep(_REST_S)
+        while self._in_vain:
+            key, claimed = self._in_vain.popleft()
+            try:
+                await free(self._store, key, claimed)
+            except StoreUnavailable:
+                self._in_vain.appendleft((key, claimed))
+                await asyncio.sleep(_REST_S)
+        self._freeing = False
 
 
-def _judged(hearing: Hearing, kept: KeptAnswer | None) -> Decision | KeptAnswer | None:
+def _judged(hearing: Hearing, claimed: KeptAnswer, kept: KeptAnswer | None) -> Decision | KeptAnswer | None:
+    """`claimed`: what was to stand there; `kept`: what stood there already."""
     case = hearing.case
     refusal = may_run(case, hearing.request_id, kept)
     if refusal is not None:
@@ -74,5 +105,5 @@ def _judged(hearing: Hearing, kept: KeptAnswer | None) -> Decision | KeptAnswer 
     if kept is not None and not kept.is_running:
         return kept
     # what was claimed by an earlier delivery of this record may belong to an execution that runs
-    case.claimed = case.claim is not None and kept is None
+    case.claimed = claimed if kept is None else None
     return None

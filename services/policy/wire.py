@@ -67,7 +67,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         access=AccessLog(service.access_log_ratio),
         traces=PolicyTraces(tracing, sampler, clock, traces.slow_ms), tasks=tasks, key_sets=key_sets,
         last_used=last_used, keep_addresses=service.usage_addresses,
-        claims=Claims(store),
+        claims=Claims(store, tasks),
         results=Results(store, tasks, own.result_keep_ms), counters=Counters(
             store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 

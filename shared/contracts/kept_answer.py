@@ -4,7 +4,8 @@ In:    a request that has claimed the key; later its answer.
 Out:   `KeptAnswer`, both ways.
 Never: the key itself: what it is kept under is a digest.
 
-Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running.
+Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running;
+the body then says which attempt has claimed the key, and nothing once another one has asked for it.
 """
 
 from dataclasses import dataclass, field, fields
@@ -30,6 +31,11 @@ class KeptAnswer:
     def is_running(self) -> bool:
         """Whether there is no answer yet."""
         return self.status == 0
+
+    @classmethod
+    def claimed(cls, request_id: str, digest: str, attempt: str = "") -> Self:
+        """What stands there while a request runs. `attempt`: tells its tries apart; without it any of them is meant."""
+        return cls(request_id=request_id, digest=digest, body=attempt.encode())
 
     @classmethod
     def of(cls, reply: ReplyRecord, digest: str) -> Self:

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.allowances import Grant
 from shared.decision.amounts import UNKNOWN, Ask, Outcome
@@ -38,7 +39,8 @@ class Case(Struct, kw_only=True):
     `observed`: what policies that only report would have done, as `<policy>:<outcome>`. `outcomes`: what the amounts
     say to the `demands`, one each, once they were asked. `grants`: what the call spends from; their demands are the
     last ones. `once`: what may be demanded by one request only.
-    `claim`: its idempotency key, `claimed` once it is this call's, and was not when its record came before.
+    `claim`: its idempotency key; `claimed`: what stands there once it is this call's, and was not when its record came
+    before.
     `past`: it came long ago, and is decided once more as it was then.
     `lap`: who wants to know how long each check takes; nobody, as a rule.
     `wanted_keys`: where the keys are published that are missing to verify a token.
@@ -59,7 +61,7 @@ class Case(Struct, kw_only=True):
     sealed: Mapping[str, str] = {}
     once: Demand | None = None
     claim: Claim | None = None
-    claimed: bool = False
+    claimed: KeptAnswer | None = None
     wanted_keys: str = ""
     roles: frozenset[str] = frozenset()
     throttles: Sequence[Demand] = ()

@@ -13,7 +13,11 @@ from shared.store.redis import Store
 
 
 async def claim(store: Store, claims: Sequence[tuple[str, KeptAnswer, int]]) -> list[KeptAnswer | None]:
-    """Claim keys, each for some milliseconds; None for those that are ours now, else what stands there."""
+    """Claim keys, each for some milliseconds; None for those that are ours now, else what stood there.
+
+    What stood there of an earlier attempt of the same request is no attempt's any more. After StoreUnavailable each may
+    be claimed or not.
+    """
     arguments: list[Argument] = [part for key, value, hold_ms in claims for part in (key, value.to_bytes(), hold_ms)]
     found = await store.run("claim", [], arguments)
     return [KeptAnswer.from_bytes(value) if value else None for value in found]
@@ -25,5 +29,8 @@ async def keep(store: Store, key: str, answer: KeptAnswer, keep_ms: int) -> None
 
 
 async def free(store: Store, key: str, claimed: KeptAnswer) -> None:
-    """Free a key that still stands as it was claimed; an answer that is kept there by now stays."""
+    """Free a key that still stands as it was claimed, by that attempt, or by any of the request where none is named.
+
+    Another request's claim and an answer that is kept there by now stay.
+    """
     await store.run("give_back", [], [key, claimed.to_bytes()])

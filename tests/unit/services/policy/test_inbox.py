@@ -115,7 +115,7 @@ class Door:
             settings=PolicySettings(), clock=clock, book=known_, tasks=tasks, key_sets=self.key_sets,
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
             intake=self.ends, dead_letters=DeadLetters(cast(Any, self.letters), metrics, clock, "policy"),
-            claims=Claims(self.store),
+            claims=Claims(self.store, tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
         self._number = 0
 

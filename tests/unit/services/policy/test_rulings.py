@@ -64,14 +64,11 @@ class Holding(Counting):
                 raise StoreUnavailable(script)
             return None
         if script == "claim":
-            # as claim.lua does
-            found = [self.kept.get(key) for key in arguments[::3]]
-            self.kept = {**dict(zip(arguments[::3], arguments[1::3], strict=True)), **self.kept}
-            return found
+            return [self._claim(*one) for one in zip(arguments[::3], arguments[1::3], strict=True)]
         if script != "give_back":
             return await super().run(script, keys, arguments)
         if arguments[0] in self.kept:
-            if self.kept[arguments[0]] == arguments[1]:
+            if _bytes(self.kept[arguments[0]]).startswith(_bytes(arguments[1])):
                 del self.kept[arguments[0]]
             return 0
         key, request_id = (str(one) for one in arguments)
@@ -79,6 +76,12 @@ class Holding(Counting):
         self.amounts.release(request_id, [key])
         return 1
 
+    def _claim(self, key: Argument, value: Argument) -> Argument | None:
+        """As claim.lua does."""
+        there, whose = self.kept.get(key), _bytes(value).partition(b"\n")[0] + b"\n"
+        if there is None or _bytes(there).startswith(whose):
+            self.kept[key] = value if there is None else whose
+        return there
 
     async def command(self, *parts: Argument) -> Any:
         self.commands.append(parts[0])
@@ -89,6 +92,11 @@ class Holding(Counting):
         if parts[0] == "SET":
             self.kept[parts[1]] = parts[2]
         return None
+
+
+def _bytes(argument: Argument) -> bytes:
+    assert isinstance(argument, bytes)
+    return argument
 
 
 class Prompt(FakeOutbox):
@@ -120,7 +128,7 @@ class Court:
             intake=SimpleNamespace(finish_after=lambda *_: None), dead_letters=letters,
             answers=Answers(outbox, letters), usage=self._usage, access=AccessLog(0),
             last_used=LastUsed(self.store, self.tasks), keep_addresses=False,
-            results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store),
+            results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
 
     async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
