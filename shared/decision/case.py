@@ -41,6 +41,7 @@ class Case(Struct, kw_only=True):
     last ones. `once`: what may be demanded by one request only.
     `claim`: its idempotency key; `claimed`: what stands there once it is this call's, and was not when its record came
     before.
+    `accepted`: policies that accept it; `counted`: those whose limits count it, beside them those that are undecided.
     `past`: it came long ago, and is decided once more as it was then.
     `lap`: who wants to know how long each check takes; nobody, as a rule.
     `wanted_keys`: where the keys are published that are missing to verify a token.
@@ -66,6 +67,7 @@ class Case(Struct, kw_only=True):
     roles: frozenset[str] = frozenset()
     throttles: Sequence[Demand] = ()
     accepted: Sequence[CompiledPolicy] = ()
+    counted: Sequence[CompiledPolicy] = ()
     observed: list[str] = []
     demands: Sequence[Demand] = ()
     outcomes: Sequence[Outcome] = ()

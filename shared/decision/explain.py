@@ -101,8 +101,9 @@ def _policy(compiled: CompiledPolicy, facts: Facts) -> Finding:
     policy = compiled.policy
     rules = "; ".join(f"{rule.kind}: {rule.saw(facts)[:_MAX]} ({_holds(rule, facts)})" for rule in compiled.rules)
     observing = "" if policy.enforced else ", only observes"
+    counting = ", but its limits count" if compiled.limits and compiled.outcome(facts) is None else ""
     return Finding(f"policy {policy.name}", "holds" if compiled.holds(facts) else "does not hold",
-                   rules or "no rules: it always holds", f"{policy.action}{observing}")
+                   rules or "no rules: it always holds", f"{policy.action}{observing}{counting}")
 
 
 def _holds(rule: CompiledRule, facts: Facts) -> str:

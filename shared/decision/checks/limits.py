@@ -1,6 +1,6 @@
 """Is there enough left of the owner's limits?
 
-In:    the accept policies that hold; what the amounts said about the call's demands.
+In:    the accept policies whose limits count; what the amounts said about the call's demands.
 Out:   the demands; RateLimited with what to wait; the `RateLimit` headers of the answer.
 Never: the amounts themselves: policy asks the store, replay a memory.
 
@@ -21,7 +21,7 @@ from shared.project.access.budgets import Demand, Kind
 def demands_of(case: Case) -> list[Demand]:
     """What the call would take from each limit that applies to it."""
     demands = [*case.throttles] if case.once is None else [case.once, *case.throttles]
-    for compiled in case.accepted:
+    for compiled in case.counted:
         for limit in compiled.limits:
             demands.append(limit.demand(case.facts))
     demands.extend(allowance_demands(case))

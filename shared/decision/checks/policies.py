@@ -2,7 +2,7 @@
 
 In:    the facts of the call, the policies that speak of its operation.
 Out:   AccessRejected, by the first policy in file order that rejects; what observing policies would have done.
-Never: limits; `limits.py` has them.
+Never: limits, but for whose count; `limits.py` has them.
 
 Reject wins over accept. Where the project's default is to deny, some policy has to accept, unless the operation is
 public.
@@ -31,8 +31,11 @@ def policies_let_in(case: Case) -> AccessRejected | None:
                                       status=policy.status, policy=policy.name,
                                       headers=CHALLENGE if policy.status == 401 else None)
             case.observed.append(f"{policy.name}:reject")
-    if accepts:
-        case.accepted = [compiled for compiled in accepts if compiled.holds(facts)]
+    outcomes = [(compiled, compiled.outcome(facts)) for compiled in accepts]
+    if outcomes:
+        case.accepted = [compiled for compiled, outcome in outcomes if outcome]
+        # a call of which nobody can say whether a policy means it does not get past the policy's limits
+        case.counted = [compiled for compiled, outcome in outcomes if outcome is not False]
     if not needs_accept or any(compiled.policy.enforced for compiled in case.accepted):
         return None
     case.observed.extend(f"{compiled.policy.name}:accept" for compiled in case.accepted)

@@ -45,8 +45,8 @@ class CompiledPolicy:
     rules: tuple[CompiledRule, ...]
     limits: tuple[CompiledLimit, ...] = ()
 
-    def holds(self, facts: Facts) -> bool:
-        """Whether all rules hold. A rule without a value counts on the safe side: for a reject, against an accept."""
+    def outcome(self, facts: Facts) -> bool | None:
+        """Whether all rules hold; None where one of them is undecided, and the others hold."""
         undecided = False
         for rule in self.rules:
             try:
@@ -54,7 +54,12 @@ class CompiledPolicy:
                     return False
             except Undecided:
                 undecided = True
-        return not undecided or self.policy.action == "reject"
+        return None if undecided else True
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether they do. What is undecided counts on the safe side: for a reject, against an accept."""
+        outcome = self.outcome(facts)
+        return self.policy.action == "reject" if outcome is None else outcome
 
 
 def compile_policy(policy: Policy, lists: NetworkLists, project: str) -> CompiledPolicy:
@@ -123,13 +128,19 @@ def _compared(kind: str, setting: Comparison, *, rejects: bool) -> CompiledRule:
 
 def _listed(setting: Comparison, *, rejects: bool) -> Test:
     """Of a header, which may be a list: members are looked at beside the whole where that is the safe side, so that
-    nobody gets past a rule by sending a header twice. Raises BadPattern."""
+    nobody gets past a rule by sending a header twice. Raises BadPattern.
+
+    For one that accepts it is undecided where the members make the difference: nobody is let in, and limits count.
+    """
     says = compile_comparison(setting, texts=True, names=SAYING)
     denies = compile_comparison(setting, texts=True, names=DENYING)
 
     def holds(whole: Sequence[str]) -> bool:
         several = _with_members(whole)
-        return says(several if rejects else whole) and denies(whole if rejects else several)
+        could_be = says(several) and denies(whole)
+        if could_be and not rejects and not (says(whole) and denies(several)):
+            raise Undecided("a list, of which a part says so")
+        return could_be
     return holds
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.decision.amounts import Amounts
 from shared.decision.decide import Decision, decide
 from shared.names.reasons import Reason
 from shared.project.access.facts import Facts, packed
@@ -170,6 +171,25 @@ def test_list_that_is_too_long_to_look_at_counts_on_the_safe_side() -> None:
     rules, sent = [{"header": {"name": "x-role", "starts_with": "adm"}}], {"x-role": "a," * 5_000}
     assert ruling([reject(rules=rules)], headers=sent).reason is Reason.ACCESS_REJECTED
     assert ruling([accept(rules=rules)], auth="deny", headers=sent).reason is Reason.ACCESS_REJECTED
+
+
+@pytest.mark.parametrize("auth", ["token", "deny"])
+@pytest.mark.parametrize(("rule", "call", "counts"), [
+    ({"header": {"name": "x-plan", "is": "free"}}, {"headers": {"x-plan": "free, free"}}, True),
+    ({"header": {"name": "x-plan", "in": ["free", "trial"]}}, {"headers": {"x-plan": "gold,trial"}}, True),
+    ({"header": {"name": "x-plan", "is_not": "gold"}}, {"headers": {"x-plan": "gold, gold"}}, True),
+    ({"header": {"name": "x-plan", "is": "free"}}, {"headers": {"x-plan": "a," * 5_000}}, True),
+    ({"header": {"name": "x-plan", "is": "free"}}, {"headers": {"x-plan": "gold, gold"}}, False),
+    ({"header": {"name": "x-plan", "is_not": "gold"}}, {"headers": {"x-plan": "gold"}}, False),
+    ({"header": {"name": "x-plan", "is_not": "gold"}}, {}, True),
+    ({"when": "body.amount > 5"}, {"body": b'{"amount": "6"}'}, True),
+    ({"when": "body.amount > 5"}, {"body": b'{"amount": 5}'}, False)])
+def test_nobody_gets_past_a_limit_by_a_call_of_which_nobody_can_say_whether_it_is_meant(
+        rule: dict[str, Any], call: dict[str, Any], counts: bool, auth: str) -> None:
+    limited = accept("few", rules=[rule], limits=[{"limit": 1, "per": "minute"}])
+    known, amounts = book([limited, accept("all", rules=[{"client": "c"}])], auth=auth), Amounts()
+    said = [decide(case(known, **call), amounts).reason for _ in range(2)]
+    assert said == [Reason.OK, Reason.RATE_LIMITED if counts else Reason.OK]
 
 
 LARGE = [{"when": "has(body.amount) && body.amount > 5"}]
