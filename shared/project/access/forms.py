@@ -40,13 +40,13 @@ class Form:
 
     policies: tuple[HeaderPolicy, ...]
     patterns: tuple[tuple[str, str, Any], ...]
-    bounds: tuple[Bounds, ...]
+    bounds: Bounds
     request: tuple[Change, ...]
 
     def misfits(self, headers: Mapping[str, str], content_type: str | None, query: Mapping[str, Sequence[str]],
                 body: bytes) -> list[Misfit]:
         """Everything that is wrong; sizes first, for what is too large is not looked into."""
-        found = [misfit for bounds in self.bounds for misfit in _sizes(bounds, headers, query, body)]
+        found = _sizes(self.bounds, headers, query, body)
         if found:
             return found
         for policy in self.policies:
@@ -57,7 +57,7 @@ class Form:
                                             f"not {(content_type or 'of unknown type')[:80]}"))
         found += [Misfit("headers", f"header {name} does not match {text}") for name, text, pattern in self.patterns
                   if name in headers and pattern.search(headers[name]) is None]
-        return found + [misfit for bounds in self.bounds for misfit in _json(bounds, content_type, body)]
+        return found + _json(self.bounds, content_type, body)
 
     def seen(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers as the workflow sees them."""
@@ -72,7 +72,18 @@ def compile_form(policies: Iterable[HeaderPolicy], bounds: Iterable[Bounds], ope
         return None
     patterns = [compiled for policy in speaking for compiled in compile_matches(policy)]
     requests = tuple(policy.request for policy in speaking if policy.request != Change())
-    return Form(speaking, tuple(patterns), bounding, requests)
+    return Form(speaking, tuple(patterns), _closest(bounding, operation), requests)
+
+
+def _closest(bounding: Sequence[Bounds], operation: str) -> Bounds:
+    """Of each measure what speaks of the operation most closely; the strictest of equally close ones."""
+    found = {}
+    for measure in Bounds.MEASURES:
+        said = [(-one.closeness(operation), value) for one in bounding if (value := getattr(one, measure)) is not None]
+        if said:
+            # of numbers the least is the strictest, and of false and true, false
+            found[measure] = min(said)[1]
+    return Bounds.model_validate(found)
 
 
 def compile_matches(policy: HeaderPolicy) -> list[tuple[str, str, Any]]:
@@ -122,12 +133,12 @@ def _query_bytes(query: Mapping[str, Sequence[str]]) -> int:
 
 
 def _json(bounds: Bounds, content_type: str | None, body: bytes) -> list[Misfit]:
-    if not body or (bounds.json_depth is None and bounds.duplicate_keys) or not is_json(content_type):
+    if not body or (bounds.json_depth is None and bounds.duplicate_keys is not False) or not is_json(content_type):
         return []
     deep, allowed = _depth(body), bounds.json_depth or DEEPEST
     if deep > allowed:
         return [Misfit("body", f"the body is nested {deep} levels deep, and {allowed} are allowed")]
-    twice = None if bounds.duplicate_keys else _key_that_stands_twice(body)
+    twice = _key_that_stands_twice(body) if bounds.duplicate_keys is False else None
     return [] if twice is None else [Misfit("body", f"key {twice[:80]!r} stands twice in an object")]
 
 

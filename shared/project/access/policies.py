@@ -159,6 +159,12 @@ class Speaking(Sparse):
         """Whether it applies to an operation."""
         return any(fnmatchcase(operation, glob) for glob in self.operations)
 
+    def closeness(self, operation: str) -> int:
+        """How closely it speaks of one of its operations: by its name 2, by a glob 1, as of all 0."""
+        if operation in self.operations:
+            return 2
+        return int(any(glob != "*" and fnmatchcase(operation, glob) for glob in self.operations))
+
 
 class Policy(Speaking):
     """Who may call which operations, and how often."""

@@ -1,11 +1,12 @@
 """Header policies, CORS and bounds, as the owner writes them.
 
 In:    mappings from `access.yaml`.
-Out:   frozen models; each names the operations that it speaks of, all that match apply, in file order.
+Out:   frozen models; each names the operations that it speaks of. All that match apply, in file order; of bounds, as
+       `forms.py` says, the closest.
 Never: who may call; that is `policies.py`.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, ByteSize, Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -74,10 +75,14 @@ class Cors(Speaking):
 
 
 class Bounds(Speaking):
-    """How large a call may be: texts with a unit (8KB) or bytes."""
+    """How large a call may be: texts with a unit (8KB) or bytes. Of each the entry that names an operation most closely
+    counts; among equally close ones the strictest."""
+
+    MEASURES: ClassVar[tuple[str, ...]] = ("body", "headers", "query", "json_depth", "duplicate_keys")
 
     body: Size | None = None
     headers: Size | None = Field(default=None, description="All names and values that the workflow could see")
     query: Size | None = Field(default=None, description="Percent-encoded, as it stands in an address")
     json_depth: int | None = Field(default=None, ge=1, le=DEEPEST)
-    duplicate_keys: bool = Field(default=True, description="Whether an object may name a key twice; the last counts")
+    duplicate_keys: bool | None = Field(default=None, description="Whether an object may name a key twice, as it may "
+                                                                  "when it is not said; the last counts")

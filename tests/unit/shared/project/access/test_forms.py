@@ -78,6 +78,26 @@ def test_query_is_measured_as_it_stands_in_an_address(raw: str, size: int) -> No
     assert misfit.message == f"the query of the request: {size} bytes, and {size - 1} are allowed"
 
 
+@pytest.mark.parametrize(("bounds", "size", "twice"), [
+    ([{"body": 50}, {"operations": ["get-thing"], "body": 90}], 90, True),
+    ([{"operations": ["get-thing"], "body": 90}, {"body": 50}], 90, True),
+    ([{"body": 50}, {"operations": ["get-*"], "body": 90}], 90, True),
+    ([{"operations": ["get-*"], "body": 50}, {"operations": ["get-thing"], "body": 90}, {"body": 10}], 90, True),
+    ([{"operations": ["get-*"], "body": 90}, {"operations": ["*-thing"], "body": 50}], 50, True),
+    ([{"body": 50}, {"operations": ["make-thing"], "body": 90}], 50, True),
+    ([{"body": 50, "duplicate_keys": False}, {"operations": ["get-thing"], "json_depth": 9}], 50, False),
+    ([{"duplicate_keys": False}, {"operations": ["get-thing"], "body": 90, "duplicate_keys": True}], 90, True)])
+def test_bound_that_speaks_of_an_operation_most_closely_is_its_bound(
+        bounds: list[dict[str, Any]], size: int, twice: bool) -> None:
+    # as they come back from a version
+    kept = [Bounds.model_validate(Bounds.model_validate(one).model_dump(mode="json", exclude_defaults=True))
+            for one in bounds]
+    bounded = compile_form([], kept, "get-thing")
+    assert bounded is not None
+    assert [bounded.misfits({}, None, {}, b"1" * length) == [] for length in (size, size + 1)] == [True, False]
+    assert (bounded.misfits({}, None, {}, b'{"a": 1, "a": 1}') == []) is twice
+
+
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
 
 
