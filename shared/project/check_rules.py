@@ -11,11 +11,16 @@ import re
 from collections.abc import Iterator
 
 from shared.project.access.cel import BadCel, constant_condition
+from shared.project.access.comparison import text_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.places import Key, Problem, Source
 
 # RFC 9110, 5.6.2
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+# kinds of rules that look at texts
+_TEXTS = frozenset({"header", "query", "role", "client", "method"})
 
 
 def check_together(policy: Policy, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
@@ -46,6 +51,8 @@ def check_rule(rule: Rule, source: Source, path: tuple[Key, ...]) -> Iterator[Pr
         yield source.problem((*path, "size"), "never", f"{' and '.join(sorted(not_counted))} cannot be asked of a size"
                              ", which is a number of bytes: compare it with numbers, by <, <=, >, >=, is, in")
     setting = getattr(rule, rule.kind)
+    if isinstance(setting, Comparison):
+        yield from _spelled_otherwise(setting, rule.kind, source, path)
     if isinstance(setting, Comparison) and _excludes_itself(setting):
         yield source.problem((*path, rule.kind), "never", "this can never hold: all that it asks for it excludes")
 
@@ -56,6 +63,21 @@ def _of_texts(comparison: Comparison) -> set[str]:
               "not_in": comparison.not_in or ()}
     return comparison.tests() & {"matches", "starts_with", "exists", *(
         name for name, wanted in values.items() if any(isinstance(value, str | bool) for value in wanted))}
+
+
+def _spelled_otherwise(comparison: Comparison, kind: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    """Numbers that a text is compared with, and that the file spells as no such text ever is: 2.10 is 2.1, 007 is 7."""
+    if kind not in _TEXTS:
+        return
+    for test, values in (("is", (comparison.is_,)), ("is_not", (comparison.is_not,)), ("in", comparison.in_ or ()),
+                         ("not_in", comparison.not_in or ())):
+        for index, value in enumerate(values):
+            # alone, in a list, or under the name of the test
+            for place in ((), (index,), (test,), (test, index)):
+                written = source.written.get((*path, kind, *place))
+                if value is not None and written is not None and written != text_of(value):
+                    yield source.problem((*path, kind, *place), "rule", f"{written} would be compared as "
+                                         f"{text_of(value)}; in quotes, \"{written}\", it is a text as it stands here")
 
 
 def _excludes_itself(comparison: Comparison) -> bool:

@@ -22,6 +22,8 @@ _MAX_DEPTH = 60
 # what JSON has, and `<<`, which takes members over from elsewhere
 _TYPE = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TYPE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+# what has several spellings
+_SPELLED = frozenset(_TYPE + name for name in ("int", "float", "bool"))
 # the integers that can be written into a version
 _LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
 # directives; anchors; a block whose head ends in a comment; a tab before a token; what ends a line in YAML 1.1 alone; a
@@ -50,11 +52,12 @@ class Problem:
 
 @dataclass(slots=True)
 class Source:
-    """One file: its data, and where each part of it stands."""
+    """One file: its data, and where each part of it stands. `written`: numbers, true and false as they are spelled."""
 
     file: str
     data: Any = None
     places: dict[tuple[Key, ...], Place] = field(default_factory=dict)
+    written: dict[tuple[Key, ...], str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Sequence[Key], code: str, message: str) -> Problem:
@@ -107,6 +110,7 @@ def _parse(text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
                 return _composed(YAML(typ="safe"), text, source)
         except _UNUSABLE:
             source.places.clear()
+            source.written.clear()
     return _composed(YAML(typ="safe", pure=True), text, source)
 
 
@@ -115,7 +119,7 @@ def _composed(yaml: YAML, text: str, source: Source) -> list[tuple[tuple[Key, ..
     if node is None:
         return []
     # before data are made of it: what `<<` takes over becomes part of the node then
-    _note(node, source.places)
+    _note(node, source.places, source.written)
     no_json = list(_no_json(node))
     source.data = yaml.constructor.construct_document(node)
     return no_json
@@ -185,7 +189,7 @@ def _whole(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _note(root: Node, places: dict[tuple[Key, ...], Place]) -> None:
+def _note(root: Node, places: dict[tuple[Key, ...], Place], written: dict[tuple[Key, ...], str]) -> None:
     """The place of a mapping's member is that of its key: that is where a person looks."""
     places[()] = _place(root)
     waiting: list[tuple[Node, tuple[Key, ...]]] = [(root, ())]
@@ -204,6 +208,8 @@ def _note(root: Node, places: dict[tuple[Key, ...], Place]) -> None:
                 inner = (*path, index)
                 places[inner] = _place(item)
                 waiting.append((item, inner))
+        elif node.tag in _SPELLED:
+            written[path] = str(node.value)
 
 
 def _place(node: Node) -> Place:

@@ -7,11 +7,12 @@ Never: a part that others refer to: without it they would seem to be wrong.
 
 from collections.abc import Collection, Iterable
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.project.places import Key, Place, Source
+from shared.project.places import Key, Source
 
 Path = tuple[Key, ...]
+Of = TypeVar("Of")
 
 
 def salvage(source: Source, malformed: Iterable[Path], lists: Collection[str]) -> Source | None:
@@ -19,12 +20,12 @@ def salvage(source: Source, malformed: Iterable[Path], lists: Collection[str]) -
     cuts = {_item(source.data, path) for path in malformed}
     if not all(cut and cut[0] in lists for cut in cuts):
         return None
-    data, places = deepcopy(source.data), dict(source.places)
+    data, places, written = deepcopy(source.data), dict(source.places), dict(source.written)
     # from the end of each list, so that the places before it still hold; an item inside one that goes is gone with it
     for cut in sorted(cuts, key=lambda cut: [str(key).rjust(12) for key in cut], reverse=True):
         _drop(data, cut)
-        places = dict(_shifted(places, cut))
-    return Source(source.file, data, places)
+        places, written = dict(_shifted(places, cut)), dict(_shifted(written, cut))
+    return Source(source.file, data, places, written)
 
 
 def _item(data: Any, path: Path) -> Path:
@@ -46,7 +47,7 @@ def _drop(data: Any, cut: Path) -> None:
     del data[cut[-1]]
 
 
-def _shifted(places: dict[Path, Place], cut: Path) -> Iterable[tuple[Path, Place]]:
+def _shifted(places: dict[Path, Of], cut: Path) -> Iterable[tuple[Path, Of]]:
     *above, index = cut
     depth = len(above)
     for path, place in places.items():

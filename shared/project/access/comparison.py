@@ -100,10 +100,15 @@ def _number(value: Any) -> float | None:
     return number if number == number else None
 
 
+def text_of(value: Any) -> str:
+    """What a text is compared with."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _key(value: Any, texts: bool) -> Any:
     """What makes two values the same: for texts their spelling; in JSON, 1 is 1.0 but not true."""
     if texts:
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        return text_of(value)
     return (isinstance(value, bool), value) if isinstance(value, bool | int | float | str | None) else None
 
 

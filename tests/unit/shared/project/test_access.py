@@ -49,6 +49,10 @@ CASES = [
     (POLICY + "    rules:\n      - client: {is: a, is_not: a}\n", "never", (5, 9), "all that it asks for it excludes"),
     (POLICY + "    rules:\n      - body: {at: /a, in: [1, b], not_in: [b, 1.0]}\n", "never", (5, 9), "it excludes"),
     (POLICY + "    rules:\n      - header: {name: X Y, exists: true}\n", "never", (5, 18), "no header is called 'X Y'"),
+    (POLICY + "    rules:\n      - header: {name: x, is: 2.10}\n", "rule", (5, 27), "as 2.1; in quotes, \"2.10\""),
+    (POLICY + "    rules:\n      - query: {name: x, not_in: [7, 007]}\n", "rule", (5, 38), "compared as 7; in quotes"),
+    (POLICY + "    rules:\n      - client: 1e3\n", "rule", (5, 9), "compared as 1000.0; in quotes, \"1e3\""),
+    (POLICY + "    rules:\n      - header: {name: x, is_not: True}\n", "rule", (5, 27), "compared as true; in quotes"),
     (POLICY + "    rules:\n      - role: owner\n", "dangling", (5, 9), "there is no role 'owner'"),
     ("authentication: {api_key: {header: Idempotency-Key}}\n", "shape", (1, 18), "says something else of a request"),
     (POLICY + "    rules:\n      - role: {is_not: owner}\n", "dangling", (5, 9), "no role 'owner'; `roles` has none"),
@@ -196,6 +200,20 @@ def test_roles_may_be_called_as_issuers_of_tokens_call_them(role: str, taken: bo
         {"name": "p", "action": "reject", "rules": [{"role": {"is_not": role}}]}]})
     loaded = load_project({**FILES, "access.yaml": text})
     assert (loaded.problems == ()) is taken
+
+
+def test_number_in_a_comparison_is_told_where_something_before_it_is_malformed() -> None:
+    text = "policies:\n  - name: broken\n" + POLICY.partition("\n")[2] + "    rules:\n      - client: 0x1F\n"
+    loaded = load_project({**FILES, "access.yaml": text})
+    assert [(problem.line, problem.code) for problem in loaded.problems] == [(2, "shape"), (6, "rule")]
+
+
+@pytest.mark.parametrize("rule", [
+    "header: {name: x, in: [5, 1.5, 2.0, true, -3, a, '2.10']}", "body: {at: /a, is: 2.10}",
+    "claim: {name: a, is: 007}", "size: {'>': 1e3}", "header: {name: x, '>': 2.10}"])
+def test_number_may_be_spelled_as_it_likes_where_a_number_is_asked_for(rule: str) -> None:
+    loaded = load_project({**FILES, "access.yaml": POLICY + f"    rules:\n      - {rule}\n"})
+    assert loaded.problems == ()
 
 
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
