@@ -12,8 +12,7 @@ from typing import Self
 from joserfc.jwk import KeySet
 
 from shared.contracts.sealed import Seal
-
-_SECRETS = "WEIR_SECRET_"
+from shared.project.access.authentication import SECRETS
 
 
 @dataclass(slots=True)
@@ -28,5 +27,5 @@ class Vault:
     @classmethod
     def of(cls, seal: Seal | None, environment: Mapping[str, str]) -> Self:
         """`environment` holds the secrets of signatures as WEIR_SECRET_<name>."""
-        return cls(seal, {name.removeprefix(_SECRETS): value for name, value in environment.items()
-                          if name.startswith(_SECRETS)})
+        return cls(seal, {name.removeprefix(SECRETS): value for name, value in environment.items()
+                          if name.startswith(SECRETS)})

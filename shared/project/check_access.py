@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
+from shared.project.access.authentication import SECRETS
 from shared.project.access.budgets import compile_limit
 from shared.project.access.cel import BadCel, check_texts
 from shared.project.access.forms import compile_matches
@@ -118,12 +119,24 @@ def _callers(access: Access, source: Source) -> Iterator[Problem]:
     proofs: list[tuple[str, tuple[Key, ...]]] = [
         (scheme.client, ("authentication", "signature", index, "client"))
         for index, scheme in enumerate(access.authentication.signature)]
+    for index, scheme in enumerate(access.authentication.signature):
+        yield from check_secret(scheme.secret, source, ("authentication", "signature", index, "secret"))
+    if access.abuse.webhook is not None:
+        yield from check_secret(access.abuse.webhook.secret, source, ("abuse", "webhook", "secret"))
     proofs += [(client, ("authentication", "certificate", subject))
                for subject, client in access.authentication.certificate.items()]
     declared = {client.name for client in access.clients}
     for client, path in proofs:
         if client not in declared:
             yield source.problem(path, "dangling", f"there is no client {client!r} under `clients`")
+
+
+def check_secret(name: str, source: Source, path: tuple[Key, ...]) -> Iterator[Problem]:
+    """The name of a secret that stands there as its whole variable is called."""
+    short = name.removeprefix(SECRETS)
+    if short != name:
+        yield source.problem(path, "rule", f"write {short or 'what comes after it'}: {SECRETS} is put before the name, "
+                                           f"so that this variable would be {SECRETS}{name}")
 
 
 def _traffic(access: Access, source: Source, names: Collection[str]) -> Iterator[Problem]:

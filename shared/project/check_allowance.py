@@ -8,7 +8,7 @@ Never: names of clients: a client may be made after the project is.
 from collections.abc import Collection, Iterator, Sequence
 
 from shared.project.allowance import Allowance
-from shared.project.check_access import check_operations
+from shared.project.check_access import check_operations, check_secret
 from shared.project.places import Key, Problem, Source
 
 
@@ -23,6 +23,8 @@ def check_allowance(allowances: Sequence[Allowance], source: Source,
                                  f"allowance {allowance.label!r} stands twice; give each its own `name`")
         labels.add(allowance.label)
         yield from check_operations(allowance.operations, operations, source, path)
+        if allowance.webhook is not None:
+            yield from check_secret(allowance.webhook.secret, source, (*path, "webhook", "secret"))
 
 
 def _is_list(source: Source) -> bool:

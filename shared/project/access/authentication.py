@@ -20,6 +20,8 @@ Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519"]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"),
                        AfterValidator(lambda name: name.lower())]
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+# what variables that hold secrets begin with
+SECRETS = "WEIR_SECRET_"
 _TAKEN = H.UNSEEN_HEADERS - H.SECRET_HEADERS
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
 

@@ -33,6 +33,8 @@ CASES = [
     (LIST + "{tasks: 6, name: b, webhook: {url: 'http://far.example', secret: A}}", "shape", (4, 35), "over https://"),
     (LIST + "{tasks: 6, name: b, webhook: {url: 'https://far.example', secret: my secret}}", "shape", (4, 63),
      "pattern"),
+    (LIST + "{tasks: 6, name: b, webhook: {url: 'https://a.example/', secret: WEIR_SECRET_A}}", "rule", (4, 62),
+     "write A"),
     ("allowance: 5", "shape", (2, 1), "valid tuple"),
 ]
 
