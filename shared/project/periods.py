@@ -2,7 +2,8 @@
 
 In:    a time, a period's name, a zone.
 Out:   when the period began and when it ends, in unix ms.
-Never: a clock. A day has 23 or 25 hours where the zone changes its clocks.
+Never: a clock. A day has 23 or 25 hours where the zone changes its clocks; an hour in which it does ends there, and
+what is left of it by the new clock is one of its own (Australia/Lord_Howe changes by half an hour).
 """
 
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ def bounds(now_ms: int, period: CalendarPeriod, zone: ZoneInfo) -> tuple[int, in
     local = datetime.fromtimestamp(now_ms / 1000, zone)
     if period == "hour":
         start_ms = now_ms - (local.minute * 60 + local.second) * 1000 - local.microsecond // 1000
-        return start_ms, start_ms + 3_600_000
+        return _by_one_clock(now_ms, start_ms, zone), _by_one_clock(now_ms, start_ms + 3_599_999, zone) + 1
     midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
     if period == "day":
         return _ms(midnight), _ms(midnight + timedelta(days=1))
@@ -55,6 +56,22 @@ class Calendar:
         if not self._last[0] <= now_ms < self._last[1]:
             self._last = bounds(now_ms, self._period, self._zone)
         return self._last
+
+
+def _by_one_clock(now_ms: int, other_ms: int, zone: ZoneInfo) -> int:
+    """The farthest time from now towards another one, up to which the zone does not change its clocks."""
+    offset = _offset(now_ms, zone)
+    if _offset(other_ms, zone) == offset:
+        return other_ms
+    here, there = now_ms, other_ms
+    while abs(there - here) > 1:
+        middle = (here + there) // 2
+        here, there = (middle, there) if _offset(middle, zone) == offset else (here, middle)
+    return here
+
+
+def _offset(now_ms: int, zone: ZoneInfo) -> timedelta | None:
+    return datetime.fromtimestamp(now_ms / 1000, zone).utcoffset()
 
 
 def _ms(moment: datetime) -> int:

@@ -18,7 +18,7 @@ from shared.project.access.cel import BadCel, Undecided, compile_cost
 from shared.project.access.facts import MISSING, Facts, claim_pointer, part_of
 from shared.project.access.limits import PER_MS, Limit
 from shared.project.access.problems import BadRule
-from shared.project.periods import BadZone, bounds, zone_of
+from shared.project.periods import BadZone, Calendar
 
 _MAX_KNOWN = 10_000
 
@@ -111,11 +111,10 @@ def compile_limit(limit: Limit, project: str, policy: str, index: int, *, enforc
     kind, period = _kind(limit), None
     if limit.calendar is not None:
         try:
-            zone = zone_of(limit.calendar)
+            per: Any = limit.per
+            period = Calendar(per, limit.calendar).at
         except BadZone as exc:
             raise BadRule(str(exc), ("calendar",)) from None
-        per: Any = limit.per
-        period = lambda now_ms: bounds(now_ms, per, zone)  # noqa: E731
     shape = f"{kind}-{limit.per or 'now'}"
     return CompiledLimit(limit, name, f"weir:limit:{project}:{policy}:{name}:{shape}:",
                          tuple(_subject(subject) for subject in limit.by), _cost(limit), kind,

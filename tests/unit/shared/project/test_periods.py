@@ -1,8 +1,9 @@
 """Calendar periods begin and end where their zone says."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,50 @@ def test_every_moment_is_in_its_period_and_the_next_one_follows(now_ms: int, per
     start, end = bounds(now_ms, period, zone)
     assert start <= now_ms < end
     assert bounds(end, period, zone)[0] == end
+
+
+LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
+
+
+@pytest.mark.parametrize(("now", "start", "end"), [
+    # at 02:00 it is 01:30 again
+    ("2026-04-05T01:59:59+11:00", "2026-04-05T01:00:00+11:00", "2026-04-05T02:00:00+11:00"),
+    ("2026-04-05T01:30:00+10:30", "2026-04-05T01:30:00+10:30", "2026-04-05T02:00:00+10:30"),
+    # at 02:00 it is 02:30 already
+    ("2026-10-04T01:59:59+10:30", "2026-10-04T01:00:00+10:30", "2026-10-04T02:00:00+10:30"),
+    ("2026-10-04T02:30:00+11:00", "2026-10-04T02:30:00+11:00", "2026-10-04T03:00:00+11:00")])
+def test_hour_in_which_clocks_change_shares_no_time_with_another(now: str, start: str, end: str) -> None:
+    assert bounds(ms(now), "hour", LORD_HOWE) == (ms(start), ms(end))
+
+
+def changes(zone: ZoneInfo, year: int) -> Iterator[int]:
+    """When a zone changes its clocks in a year and the next one, to the second, unix ms."""
+    def offset(moment: int) -> timedelta | None:
+        return datetime.fromtimestamp(moment, zone).utcoffset()
+    first, last = (int(datetime(one, 1, 1, tzinfo=UTC).timestamp()) for one in (year, year + 2))
+    for before in range(first, last, 43_200):
+        after = before + 43_200
+        while offset(after) != offset(before) and after - before > 1:
+            middle = (before + after) // 2
+            before, after = (middle, after) if offset(middle) == offset(before) else (before, middle)
+        if offset(after) != offset(before):
+            yield after * 1000
+
+
+@pytest.mark.parametrize("period", ["hour", "day", "week", "month"])
+def test_periods_follow_each_other_wherever_clocks_change(period: Any) -> None:
+    looked_at = 0
+    for zone in map(ZoneInfo, sorted(available_timezones())):
+        for change in changes(zone, 2026):
+            now_ms = change - 4 * 3_600_000
+            while now_ms < change + 4 * 3_600_000:
+                start, end = bounds(now_ms, period, zone)
+                assert start <= now_ms < end
+                inside = (start, (start + end) // 2, end - 1)
+                assert {bounds(one, period, zone) for one in inside} == {(start, end)}, zone
+                assert bounds(end, period, zone)[0] == end, zone
+                now_ms, looked_at = end, looked_at + 1
+    assert looked_at > 100
 
 
 @given(st.lists(st.integers(1_700_000_000_000, 1_800_000_000_000), min_size=1, max_size=20))
