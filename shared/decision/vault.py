@@ -12,7 +12,7 @@ from typing import Self
 from joserfc.jwk import KeySet
 
 from shared.contracts.sealed import Seal
-from shared.project.access.authentication import SECRETS
+from shared.project.base import SECRETS
 
 
 @dataclass(slots=True)

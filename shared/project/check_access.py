@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
-from shared.project.access.authentication import SECRETS
 from shared.project.access.budgets import compile_limit
 from shared.project.access.cel import BadCel, check_texts
 from shared.project.access.forms import compile_matches
@@ -17,6 +16,7 @@ from shared.project.access.networks import BadNetwork, Networks, network_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.access.problems import BadRule
 from shared.project.access.rules import compile_rule
+from shared.project.base import SECRETS
 from shared.project.check_headers import check_headers
 from shared.project.check_limits import check_cost, check_limit_names
 from shared.project.check_named import METHODS, check_expressions, named

@@ -16,6 +16,7 @@ from shared.project.model import Access, DeclaredCredential, Operation, Project,
 from shared.project.places import Key, Problem, Source, read
 from shared.project.salvage import salvage
 from shared.project.steps.registry import STEP_SETTINGS
+from shared.project.wording import mistakes
 
 HEADER, OPERATIONS, ACCESS, CREDENTIALS = "weir.yaml", "operations.yaml", "access.yaml", "credentials.yaml"
 WORKFLOWS = "workflows/"
@@ -166,15 +167,8 @@ def _model(kind: type[M], raw: Any, source: Source, base: tuple[Key, ...], readi
     try:
         return kind.model_validate(raw)
     except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False)
-        for error in errors:
-            if error["type"] == "too_short" and any(
-                    other["loc"][:len(error["loc"])] == error["loc"] and other is not error for other in errors):
-                # an item that is wrong is not counted; what is wrong with it is told already
-                continue
-            path = (*base, *_in_file(error["loc"], raw))
-            code = "unknown-key" if error["type"] == "extra_forbidden" else "shape"
-            reading.problems.append(source.problem(path, code, _sentence(error, kind)))
+        for loc, code, message in mistakes(exc, kind):
+            reading.problems.append(source.problem((*base, *_in_file(loc, raw)), code, message))
     except RecursionError:
         reading.problems.append(source.problem(base, "shape", "nested too deeply"))
     return None
@@ -203,14 +197,6 @@ def _inside(here: Any, key: Key) -> Any:
     if isinstance(here, dict):
         return here.get(key)
     return here[key] if isinstance(here, list) and isinstance(key, int) and key < len(here) else None
-
-
-def _sentence(error: Any, kind: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {error['loc'][-1]!r} in {kind.__name__.lower()}"
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
 
 
 def _list(keys: frozenset[str]) -> str:

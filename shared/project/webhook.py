@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 
 from shared.project.access.sparse import Sparse
+from shared.project.base import SecretName
 
 _SECURE = re.compile(r"https://[^\s/?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(?=[/?#]|$)")
 
@@ -25,4 +26,4 @@ class Webhook(Sparse):
     """Who is told of signals, by Standard Webhooks. `secret`: the variable WEIR_SECRET_<secret> of analytics."""
 
     url: Annotated[str, StringConstraints(max_length=1000), AfterValidator(_secure)]
-    secret: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
+    secret: SecretName

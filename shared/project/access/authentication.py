@@ -12,16 +12,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from shared.names import headers as H
 from shared.project.access.sparse import Sparse
-from shared.project.base import Name
+from shared.project.base import Name, SecretName, shaped
 from shared.project.durations import Duration
 
 Kind = Literal["token", "api_key", "jwt", "signature", "certificate"]
 Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519"]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"),
+HeaderName = Annotated[str, shaped(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$", "the name of a header, as x-tenant"),
                        AfterValidator(lambda name: name.lower())]
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-# what variables that hold secrets begin with
-SECRETS = "WEIR_SECRET_"
 _TAKEN = H.UNSEEN_HEADERS - H.SECRET_HEADERS
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
 
@@ -67,7 +65,7 @@ class Signature(Sparse):
     """Messages signed by the Standard Webhooks specification. `secret`: the variable WEIR_SECRET_<secret> of policy."""
 
     client: Name
-    secret: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
+    secret: SecretName
     tolerance_ms: Duration = Field(default=300_000, alias="tolerance", ge=1000, le=3_600_000)
 
 

@@ -7,16 +7,17 @@ Never: amounts spent; those are kept by policy.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, model_validator
 
 from shared.project.access.sparse import Sparse
-from shared.project.base import Name
+from shared.project.base import Name, shaped
 
 PER_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_800_000,
           "month": 2_592_000_000}
 _CALENDAR = ("hour", "day", "week", "month")
-Subject = Annotated[str, StringConstraints(
-    pattern=r"^(client|role|ip|token|operation|project|header:[A-Za-z0-9_-]{1,100}|claim:.{1,200})$")]
+Subject = Annotated[str, shaped(
+    r"^(client|role|ip|token|operation|project|header:[A-Za-z0-9_-]{1,100}|claim:.{1,200})$",
+    "client, role, ip, token, operation, project, header:<name> or claim:<name>")]
 Subjects = Annotated[tuple[Subject, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value,
                                                           json_schema_input_type=Subject | list[Subject])]
 Whole = Annotated[int, Field(ge=1, le=10**12, strict=True)]

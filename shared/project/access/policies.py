@@ -14,15 +14,15 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from shared.project.access.limits import Limit
 from shared.project.access.sparse import Sparse
-from shared.project.base import Name
+from shared.project.base import Name, shaped
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 # a network in CIDR notation, or the name of a list of `networks`
 Network = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Scalar = bool | int | float | str
-Pointer = Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=500)]
-Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?\[\]!-]+$", max_length=64)]
-Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+Pointer = Annotated[str, shaped(r"^(/[^/]*)*$", "a JSON pointer: /amount, /items/0/sku, or nothing for the whole", 500)]
+Glob = Annotated[str, shaped(r"^[a-z0-9*?\[\]!-]+$", "the name of an operation, or one with `*`: create-*", 64)]
+Clock = Annotated[str, shaped(r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", 'a time of day with four digits: "08:00"')]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 

@@ -8,19 +8,23 @@ Never: who may call; that is `policies.py`.
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, ByteSize, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ByteSize, Field, WithJsonSchema, model_validator
 
 from shared.project.access.authentication import HeaderName
 from shared.project.access.policies import Speaking, Text
 from shared.project.access.sparse import Sparse
+from shared.project.base import shaped
 from shared.project.durations import Duration
 from shared.project.steps.work import Method
 
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=2000)]
+HeaderValue = Annotated[str, shaped(r"^[\x20-\x7e]*$", "printable ASCII on one line", 2000)]
 # the edge, the connection and the platform own these
 _OWNED = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer",
                     "date", "server", "x-request-id", "content-type", "host", "authorization"})
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?)$"),
+MediaType = Annotated[str, shaped(r"^[a-z0-9.+*-]+/[a-z0-9.+*-]+$", "a media type in small letters, without "
+                                  "parameters: application/json, text/*")]
+Origin = Annotated[str, shaped(r"^(\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?)$", "where pages come from, without a "
+                               "path: https://app.example.com, https://*.example.com, or '*'"),
                    AfterValidator(str.lower)]
 # levels of JSON that are looked into
 DEEPEST = 500
@@ -49,7 +53,7 @@ class HeaderPolicy(Speaking):
     require: tuple[HeaderName, ...] = ()
     forbid: tuple[HeaderName, ...] = ()
     match: dict[HeaderName, Text] = Field(default_factory=dict, description="RE2, of headers that are there")
-    content_types: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+*-]+/[a-z0-9.+*-]+$")], ...] = ()
+    content_types: tuple[MediaType, ...] = ()
     request: Change = Change()
     answer: Change = Change()
 

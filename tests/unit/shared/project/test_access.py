@@ -79,7 +79,7 @@ CASES = [
     (POLICY + "    rules:\n      - header: {name: x, exists: false, is: a}\n", "shape", (5, 9), "never hold"),
     (POLICY + "    rules:\n      - method: POST\n", "never", (5, 9), "have the methods GET, PUT"),
     (POLICY + "    status: 200\n", "shape", (4, 5), "400"),
-    (POLICY + "    status: wrong\n", "shape", (4, 5), "integer"),
+    (POLICY + "    status: wrong\n", "shape", (4, 5), "a whole number"),
     (POLICY.replace("reject", "accept") + "    message: no\n", "shape", (2, 5), "belong to a policy that rejects"),
     (POLICY.replace("reject", "refuse"), "shape", (3, 5), "'accept' or 'reject'"),
     (POLICY + "  - {name: guard, action: accept}\n", "duplicate", (4, 6), "policy 'guard' stands twice"),
@@ -120,8 +120,8 @@ CASES = [
     (POLICY + "    status: 429\n", "rule", (4, 5), "has to say `Retry-After`"),
     ("headers:\n  - match: {x-a: '('}\n", "rule", (2, 13), "missing )"),
     ("headers:\n  - answer: {set: {Content-Length: '1'}}\n", "shape", (2, 5), "belongs to the connection"),
-    ("headers:\n  - require: ['x a']\n", "shape", (2, 15), "pattern"),
-    ("headers:\n  - answer: {set: {x-a: \"a\\nb\"}}\n", "shape", (2, 20), "pattern"),
+    ("headers:\n  - require: ['x a']\n", "shape", (2, 15), "the name of a header"),
+    ("headers:\n  - answer: {set: {x-a: \"a\\nb\"}}\n", "shape", (2, 20), "printable ASCII"),
     ("headers:\n  - require: [x-a, Idempotency-Key]\n", "unseen", (2, 20), "`idempotency: { required: true }`"),
     ("headers:\n  - forbid: [cookie]\n", "unseen", (2, 14), "the header cookie: the edge takes what proves a caller"),
     ("headers:\n  - match: {content-type: json}\n", "unseen", (2, 13), "by `content_types`"),
@@ -136,7 +136,7 @@ CASES = [
     (LIMIT + "5, per: minute, cost: 'size(header.te)'}]\n", "unseen", (4, 38), "the header te"),
     ("authentication: {api_key: {header: X-Key}}\n" + LIMIT + "5, per: minute, by: 'header:x-key'}]\n", "unseen",
      (5, 38), "count by client or token"),
-    ("cors:\n  - origins: ['https://a.example/path']\n", "shape", (2, 15), "pattern"),
+    ("cors:\n  - origins: ['https://a.example/path']\n", "shape", (2, 15), "without a path"),
     ("cors:\n  - {origins: ['*'], credentials: true}\n", "shape", (2, 5), "named origins"),
     ("cors:\n  - {operations: [nothing], origins: ['*']}\n", "dangling", (2, 19), "no operation 'nothing'"),
     ("bounds:\n  - body: 5 parsecs\n", "shape", (2, 5), "byte"),
@@ -159,7 +159,7 @@ CASES = [
     ("abuse:\n  for: 900\n", "shape", (2, 3), "a duration is a number with a unit"),
     ("abuse:\n  exempt: {networks: [10.0.0.0/8, office]}\n", "rule", (2, 35), "'office' is no network"),
     ("abuse:\n  webhook: {url: 'http://far.example/', secret: A}\n", "shape", (2, 13), "over https"),
-    ("abuse:\n  webhook: {url: 'https://a.example/'}\n", "shape", (2, 3), "Field required"),
+    ("abuse:\n  webhook: {url: 'https://a.example/'}\n", "shape", (2, 3), "`secret` is missing"),
 ]
 
 

@@ -15,9 +15,9 @@ LIST = "allowance:\n  - {tasks: 5}\n  - "
 CASES = [
     ("allowance: {tasks: 5, zone: Mars/Crater}", "shape", (2, 23), "no time zone 'Mars/Crater'"),
     ("allowance: {tasks: 0}", "shape", (2, 13), "greater than or equal to 1"),
-    ("allowance: {tasks: '5'}", "shape", (2, 13), "valid integer"),
+    ("allowance: {tasks: '5'}", "shape", (2, 13), "a whole number; without quotes it is one"),
     ("allowance: {tasks: 5, per: minute}", "shape", (2, 23), "'hour', 'day', 'week', 'month', 'quarter' or 'year'"),
-    ("allowance: {per: month}", "shape", (2, 1), "tasks: Field required"),
+    ("allowance: {per: month}", "shape", (2, 1), "`tasks` is missing"),
     (LIST + "{tasks: 6, taks: 4}", "unknown-key", (4, 16), "unknown key 'taks'"),
     (LIST + "{tasks: 6}", "duplicate", (4, 5), "allowance 'project' stands twice"),
     (LIST + "{tasks: 6, name: project}", "duplicate", (4, 16), "allowance 'project' stands twice"),
@@ -32,10 +32,10 @@ CASES = [
     (LIST + "{tasks: 6, name: b, tasks_of: {a: 1}}", "shape", (4, 5), "needs `by: client`"),
     (LIST + "{tasks: 6, name: b, webhook: {url: 'http://far.example', secret: A}}", "shape", (4, 35), "over https://"),
     (LIST + "{tasks: 6, name: b, webhook: {url: 'https://far.example', secret: my secret}}", "shape", (4, 63),
-     "pattern"),
+     "the name of a secret, not the secret"),
     (LIST + "{tasks: 6, name: b, webhook: {url: 'https://a.example/', secret: WEIR_SECRET_A}}", "rule", (4, 62),
      "write A"),
-    ("allowance: 5", "shape", (2, 1), "valid tuple"),
+    ("allowance: 5", "shape", (2, 1), "has to be a list"),
 ]
 
 

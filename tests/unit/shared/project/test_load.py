@@ -190,7 +190,7 @@ def test_what_json_can_just_hold_is_accepted(value: str) -> None:
 
 @pytest.mark.parametrize(("step", "says"), [
     ("{ id: b, kind: nothing, settings: {} }", "this one has none"), ("{ id: b, kind: stop, stop: }", "key 'kind'"),
-    ("{ id: b, settings: {}, stop: }", "key 'settings'"), ("{ id: b, stop: [] }", "dictionary")])
+    ("{ id: b, settings: {}, stop: }", "key 'settings'"), ("{ id: b, stop: [] }", "a mapping")])
 def test_step_of_a_file_names_its_kind_in_one_way(step: str, says: str) -> None:
     text = CALLS["workflows/a.yaml"].replace("{ id: s, stop: }", step)
     found = load_project({**CALLS, "workflows/a.yaml": text}).problems
