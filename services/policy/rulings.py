@@ -90,19 +90,11 @@ class Rulings:
         """What became of an execution; no workflow runs for it."""
         try:
             told = await self._parts.results.tell(hearing.case, hearing.request_id)
-            await self._nothing_runs(hearing)
+            await self._give_back(hearing)
             effects = self._answered(hearing, _with_headers(told, hearing.case), Reason.OK)
         except WeirError as error:
             effects = self._refuse(hearing, error)
         await asyncio.gather(*effects)
-
-    async def _nothing_runs(self, hearing: Hearing) -> None:
-        """A place and a key of a call that was let in and is answered here: no executor gives them back."""
-        parts, case = self._parts, hearing.case
-        if case.holds:
-            await parts.counters.release(hearing.request_id, case.holds)
-        if case.claimed:
-            await parts.claims.give_up(hearing)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         body = hearing.case.request.body
@@ -137,10 +129,18 @@ class Rulings:
             tracestate=request.tracestate, baggage=request.baggage)
 
     def give_back(self, hearing: Hearing) -> None:
-        """What a call has taken that is not going to run."""
+        """What a call has taken that is not going to run; the message that it came by may come again."""
+        case = hearing.case
+        if case.holds or case.once_taken or case.claimed is not None:
+            self._parts.tasks.spawn(self._give_back(hearing, case.once_taken), "give back")
+
+    async def _give_back(self, hearing: Hearing, once: str = "") -> None:
+        """Places and a key of a call that ends here: no executor gives them back."""
         parts, case = self._parts, hearing.case
-        if case.holds or case.once_taken:
-            parts.tasks.spawn(parts.counters.release(hearing.request_id, case.holds, case.once_taken), "release")
+        if case.holds or once:
+            await parts.counters.release(hearing.request_id, case.holds, once)
+        if case.claimed is not None:
+            await parts.claims.give_up(hearing)
 
     def _address(self, hearing: Hearing) -> str:
         """What usage says of where the call comes from."""
@@ -158,8 +158,6 @@ class Rulings:
     def _refuse(self, hearing: Hearing, error: WeirError) -> Effects:
         parts, case = self._parts, hearing.case
         self.give_back(hearing)
-        if case.claimed:
-            parts.tasks.spawn(parts.claims.give_up(hearing), "give up a key")
         reply = error_reply(error, hearing.request_id, timing=hearing.timing, traceparent=str(hearing.trace),
                             headers=case.answer_headers, client=case.client if error.status >= 500 else "")
         if error.reason is Reason.TIMEOUT:

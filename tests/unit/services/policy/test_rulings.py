@@ -214,6 +214,16 @@ async def test_message_of_a_call_that_cannot_be_decided_may_come_again(
     assert await court.hear(2, key="2") == 0
 
 
+async def test_key_of_a_call_that_cannot_be_decided_is_free_again(
+        here: PolicyBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    court = Court(here)
+    with monkeypatch.context() as broken:
+        broken.setattr(rulings, "ExecutionRecord", None)
+        assert await court.hear(1, token=DIGEST, idempotency_key="k") == 0
+    assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS]
+    assert court.store.kept == {}
+
+
 async def test_call_without_a_signature_gives_nothing_back(here: PolicyBook) -> None:
     court = Court(here)
     assert [await court.hear(number, key="1", token=DIGEST) for number in (1, 2)] == [0, 429]
