@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from msgspec import Struct
 
 from services.ingress.routes import Target
-from shared.contracts.request import HttpFacts, RequestRecord
+from shared.contracts.request import HttpFacts, RequestRecord, joined
 from shared.contracts.sealed import Seal
 from shared.contracts.token import looks_right, malformed, together, topic_digest
 from shared.contracts.trace_headers import baggage, tracestate
@@ -50,12 +50,9 @@ def clean_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     headers = {name.lower(): value for name, value in pairs}
     if len(headers) == len(pairs) and "".join(headers.values()).isascii():
         return headers
-    headers = {}
-    for name, value in pairs:
-        key = name.lower()
-        text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+    if not "".join([value for _, value in pairs]).isascii():
+        pairs = [(name, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) for name, value in pairs]
+    return joined(pairs)
 
 
 def proofs(parts: HttpParts, target: Target) -> Credentials:

@@ -17,6 +17,7 @@ default left out. It is made and read at once, which takes a quarter of the time
 `weir-request-id` stands beside it, for whoever looks at records without knowing this one.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self, cast
 from urllib.parse import parse_qs
 
@@ -45,6 +46,15 @@ class HttpFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def to_json(self) -> bytes:
         """The value of `weir-http`."""
         return msgspec.json.encode(self)
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header names in lower case; what is sent twice is one list, by commas (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
 
 
 _FACTS = msgspec.json.Decoder(HttpFacts)

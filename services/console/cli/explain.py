@@ -17,6 +17,7 @@ from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from services.console.cli.projects import read_folder
+from shared.contracts.request import joined
 
 Project = Annotated[str, typer.Option(help="Name of the project.")]
 Pairs = Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")]
@@ -46,12 +47,9 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
     values: dict[str, list[str]] = {}
     for name, value in _pairs(query, "=", "--query"):
         values.setdefault(name, []).append(value)
-    headers: dict[str, str] = {}
-    for name, value in _pairs(header, ":", "--header"):
-        # as the edge joins them (RFC 9110, 5.3)
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     answer = admin.ask("POST", ("projects", project, "access", "explain"), {
-        "operation": operation, "client": client, "roles": role, "ip": ip, "headers": headers, "query": values,
+        "operation": operation, "client": client, "roles": role, "ip": ip, "query": values,
+        "headers": joined(_pairs(header, ":", "--header")),
         "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
         "claims": {name: _json(value) for name, value in _pairs(claim, "=", "--claim")}})
     if as_json:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from services.control.api import Call, Result, Route
 from services.control.changes import loaded
 from services.control.faults import NotFound
-from shared.contracts.request import HttpFacts, RequestRecord
+from shared.contracts.request import HttpFacts, RequestRecord, joined
 from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.callers.identity import Identity
 from shared.decision.callers.jwt import as_claimed
@@ -136,7 +136,7 @@ def _assumed(book: PolicyBook, guarded: GuardedProject,
 def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:
     """As the edge would publish it: what that keeps to itself no check sees."""
     operation, key = guarded.operations.get(question.operation), guarded.authentication.api_key
-    headers = _joined(question.headers)
+    headers = joined(question.headers.items())
     unseen = H.UNSEEN_HEADERS if key is None else {*H.UNSEEN_HEADERS, key.header}
     facts = HttpFacts(method=operation.operation.method if operation else "GET", path="/",
                       query={name: values for name, values in question.query.items()
@@ -148,15 +148,6 @@ def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:
                             idempotency_key=headers.get(H.IDEMPOTENCY_KEY), prefer=headers.get(H.PREFER))
     now_ms = call.desk.clock.now_ms() if question.time is None else question.time
     return Case(request=request, topic=topics.REQUESTS_EDGE, book=call.desk.book, now_ms=now_ms)
-
-
-def _joined(headers: dict[str, str]) -> dict[str, str]:
-    """Names in lower case; of one that stands twice, in other letters, the values are a list (RFC 9110, 5.3)."""
-    joined: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
-        joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
 
 
 def _raw(body: Any) -> bytes:
