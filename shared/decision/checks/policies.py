@@ -8,9 +8,13 @@ Reject wins over accept. Where the project's default is to deny, some policy has
 public.
 """
 
+from collections.abc import Sequence
+
 from shared.decision.callers.identity import CHALLENGE
 from shared.decision.case import Case
 from shared.errors import AccessRejected
+from shared.project.access.facts import Facts
+from shared.project.access.rules import CompiledPolicy
 
 
 def policies_let_in(case: Case) -> AccessRejected | None:
@@ -24,19 +28,29 @@ def policies_let_in(case: Case) -> AccessRejected | None:
         return None
     facts = case.facts
     for compiled in guarded.rejects:
-        if compiled.holds(facts):
+        # as `holds` says of one that rejects
+        if compiled.outcome(facts) is not False:
             policy = compiled.policy
             if policy.enforced:
                 return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
                                       status=policy.status, policy=policy.name,
                                       headers=CHALLENGE if policy.status == 401 else None)
             case.observed.append(f"{policy.name}:reject")
-    outcomes = [(compiled, compiled.outcome(facts)) for compiled in accepts]
-    if outcomes:
-        case.accepted = [compiled for compiled, outcome in outcomes if outcome]
-        # a call of which nobody can say whether a policy means it does not get past the policy's limits
-        case.counted = [compiled for compiled, outcome in outcomes if outcome is not False]
+    if accepts:
+        case.accepted, case.counted = _holding(accepts, facts)
     if not needs_accept or any(compiled.policy.enforced for compiled in case.accepted):
         return None
     case.observed.extend(f"{compiled.policy.name}:accept" for compiled in case.accepted)
     return AccessRejected(f"no policy accepts this call of {case.operation!r}; the project denies what none accepts")
+
+
+def _holding(accepts: Sequence[CompiledPolicy], facts: Facts) -> tuple[list[CompiledPolicy], list[CompiledPolicy]]:
+    """Those that accept a call, and those whose limits count it: nobody gets past a limit by what leaves that open."""
+    accepted, undecided = [], []
+    for compiled in accepts:
+        holds = compiled.outcome(facts)
+        if holds:
+            accepted.append(compiled)
+        elif holds is None:
+            undecided.append(compiled)
+    return accepted, accepted + undecided if undecided else accepted

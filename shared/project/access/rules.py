@@ -138,7 +138,7 @@ def _listed(setting: Comparison, *, rejects: bool) -> Test:
     def holds(whole: Sequence[str]) -> bool:
         several = _with_members(whole)
         could_be = says(several) and denies(whole)
-        if could_be and not rejects and not (says(whole) and denies(several)):
+        if could_be and several is not whole and not rejects and not (says(whole) and denies(several)):
             raise Undecided("a list, of which a part says so")
         return could_be
     return holds
