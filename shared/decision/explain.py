@@ -109,8 +109,9 @@ def _policy(compiled: CompiledPolicy, facts: Facts) -> Finding:
 def _holds(rule: CompiledRule, facts: Facts) -> str:
     try:
         return "holds" if rule.holds(facts) else "does not hold"
-    except Undecided:
-        return "has no value"
+    except Undecided as exc:
+        # why an expression has none stands in what it saw
+        return str(exc) if rule.kind.startswith("header ") else "has no value"
 
 
 def _limits(case: Case) -> list[Finding]:

@@ -72,6 +72,17 @@ def test_each_check_is_told_in_order_with_what_it_saw() -> None:
     assert by_name["limit fair"].saw == "1 of 2 left, the call costs 1"
 
 
+def test_policy_whose_limits_count_a_call_that_it_does_not_accept_is_told_with_why() -> None:
+    few = {"name": "few", "action": "accept", "rules": [{"header": {"name": "x-plan", "is": "free"}}],
+           "limits": [{"limit": 2, "per": "minute"}]}
+    findings, _ = explained([few], "c", headers={"x-plan": "free, gold"})
+    by_name = {found.check: found for found in findings}
+    told = by_name["policy few"]
+    assert (told.verdict, told.why) == ("does not hold", "accept, but its limits count")
+    assert told.saw == "header x-plan: free, gold (a list, of which a part says so)"
+    assert by_name["limit few"].saw == "1 of 2 left, the call costs 1"
+
+
 def test_explanation_ends_with_the_check_that_refuses() -> None:
     findings, end = explained(POLICIES, "made", operation="make-thing")
     assert end == "access-rejected"
