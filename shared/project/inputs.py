@@ -2,7 +2,7 @@
 
 In:    an operation, once; then the parts of a request or a reply.
 Out:   every misfit with its JSON pointer, and the values coerced to the types that the schemas name.
-Never: the first misfit only; a long value echoed back.
+Never: the first misfit only, but for a large value; a long value echoed back.
 """
 
 import math
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from jsonschema_rs import ValidationError
 from msgspec import Struct
 
 from shared.project.access.facts import MISSING
 from shared.project.model import Operation, ReplySchema, Schema
+from shared.project.schema_work import SchemaWork
 from shared.project.schemas import compile_schema
 
 # JSON's grammar of numbers (RFC 8259, 6), not Python's, which takes `1_0` and digits of other scripts
@@ -25,6 +27,8 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1
 _LARGEST_INTEGER = 2**63 - 1
 _MAX_ERRORS = 50
 _MAX_MESSAGE = 200
+# a tenth of a second where all alternatives have to be tried; some hundredths where everything misfits
+_MOST_STEPS, _MOST_TOLD = 200_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class _Part:
 
     def __init__(self, where: str, schema: Schema) -> None:
         self._where = where
-        self._validator = compile_schema(schema)
+        self._validator, self._work = compile_schema(schema), SchemaWork(schema)
         properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
         self._types = {name: _types(sub) for name, sub in properties.items()}
         self._items = {name: _types(sub.get("items", {})) for name, sub in properties.items() if isinstance(sub, dict)}
@@ -62,8 +66,13 @@ class _Part:
 
     def errors(self, value: Any) -> list[InputError]:
         """Every misfit."""
+        if self._work.explodes and not self._work.within(value, _MOST_STEPS):
+            return [InputError(self._where, "", "is too large, or nested too deep, to be held against a schema whose "
+                               "alternatives lead back into it")]
         if self._validator.is_valid(value):
             return []
+        if not self._work.within(value, _MOST_TOLD):
+            return [self._first(value)]
         found = []
         try:
             for error in self._validator.iter_errors(value):
@@ -74,6 +83,18 @@ class _Part:
             # the library hands back the part that does not fit, and cannot where that is nested too deep
             found.append(InputError(self._where, "", "does not fit the schema, and is nested too deep to say where"))
         return found
+
+    def _first(self, value: Any) -> InputError:
+        """Of a value that is too large to be told all of its misfits."""
+        if not self._work.chooses:
+            try:
+                self._validator.validate(value)
+            except ValidationError as error:
+                return InputError(self._where, _pointer(error.instance_path),
+                                  f"{_message(error)}; there may be more, it is too large to tell all")
+            except ValueError:
+                pass
+        return InputError(self._where, "", "does not fit the schema, and is too large to say where")
 
 
 class InputValidator:
