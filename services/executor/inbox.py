@@ -127,7 +127,8 @@ class Stage:
         if trace.sampled:
             span = parts.traces.begin(execution, record, trace, queue_us)
         return Scene(surroundings=parts.surroundings, execution=execution, trace=context_of(span, trace),
-                     tally=Tally(), began_ms=now_ms, scope=scope_of(execution), span=span,
+                     tally=Tally(), began_ms=now_ms, accepted_ms=execution.accepted_ms or record.timestamp,
+                     scope=scope_of(execution), span=span,
                      laps=None if trace.sampled else []), queue_us
 
     async def _left(self, record: Record, scene: Scene, why: Parked | Superseded, following: Following | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from services.executor.journal import Journals
-from services.executor.scene import Parked
+from services.executor.scene import Parked, Scene
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.kept_answer import KeptAnswer
@@ -36,18 +36,19 @@ class Keeping:
         """`patient`: for what nobody waits for."""
         self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
 
-    async def park(self, execution: ExecutionRecord, until_ms: int, spent: int) -> None:
+    async def park(self, scene: Scene, until_ms: int, spent: int) -> None:
         """It goes on at a time, unix ms; `spent`: the tasks that it has run so far. Raises Unavailable."""
+        execution = msgspec.structs.replace(scene.execution, spent=spent, accepted_ms=scene.accepted_ms)
         try:
-            await waiting.park(self._patient, msgspec.structs.replace(execution, spent=spent), until_ms)
+            await waiting.park(self._patient, execution, until_ms)
         except StoreUnavailable as exc:
             raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}",
                               headers={"Retry-After": "2"}) from exc
 
-    async def put_aside(self, execution: ExecutionRecord) -> Parked:
+    async def put_aside(self, scene: Scene) -> Parked:
         """Nobody waits for it and there is no room: it leaves its place to others. Raises Unavailable."""
         until_ms = self._clock.now_ms() + random.randint(_SOONEST_MS, _LATEST_MS)
-        await self.park(execution, until_ms, execution.spent)
+        await self.park(scene, until_ms, scene.execution.spent)
         return Parked(until_ms)
 
     async def forget(self, execution: ExecutionRecord) -> None:

@@ -144,7 +144,7 @@ class Outcomes:
         self._look_at_time(execution)
         if not self._has_room(execution.project):
             if execution.reply_to is None:
-                raise await parts.keeping.put_aside(execution)
+                raise await parts.keeping.put_aside(scene)
             raise Overloaded(f"{parts.settings.max_in_flight_per_project} executions of this project run here "
                              "already (WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
         plan = await parts.shelf.plan(execution.project, execution.version, execution.operation)
@@ -158,7 +158,7 @@ class Outcomes:
                 # what runs beside it is a part of it, and what it did is noted when this one is taken up
                 await tally.settled()
                 await endings.look()
-                await parts.keeping.park(execution, parked.until_ms, tally.tasks)
+                await parts.keeping.park(scene, parked.until_ms, tally.tasks)
                 # whoever said so since that look has found nobody who waits
                 await endings.look()
                 raise

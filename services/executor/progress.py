@@ -146,4 +146,4 @@ def _standing(scene: Scene, state: State) -> ExecutionResult:
     execution = scene.execution
     return ExecutionResult(
         id=execution.request_id, operation=execution.operation, client=execution.client, state=state,
-        accepted=scene.began_ms, tasks=scene.tally.tasks, steps=tuple(scene.scope["steps"]))
+        accepted=scene.accepted_ms, tasks=scene.tally.tasks, steps=tuple(scene.scope["steps"]))

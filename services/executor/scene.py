@@ -139,6 +139,7 @@ class Scene(Struct, kw_only=True):
     are tried again, and in which try each is. `mask`: whether what is drawn at this place is noted sealed: its step, or
     one around it, says so. `calls`: how many calls of workflows stand around this place.
 
+    `began_ms`: when this walk began; `accepted_ms`: when its execution came, however often that was put aside since.
     `span`: the one around this place, of a sampled execution. `laps`: when each step of the main walk began, there
     alone. `rule`, `workflow`, `route`: what the plan says of the traces, the workflow and the path of the operation.
     """
@@ -149,6 +150,7 @@ class Scene(Struct, kw_only=True):
     trace: TraceContext
     tally: Tally
     began_ms: int = 0
+    accepted_ms: int = 0
     last: Any = None
     journal: Journal | None = None
     path: str = ""

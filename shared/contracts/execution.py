@@ -14,8 +14,9 @@ third of the time. The form of before, with a header for each fact, is still rea
 keys of amounts that are given back when it ends; `once`: key of the signed message that it came by, which no other
 request may hold; given back, too, unless the answer is 2xx; `claim` {key, digest, keep_ms} of the idempotency key;
 `keep_ms`: for how long its result can be asked for; `answer_by_ms`: until when its caller waits, where the work may go
-on after that; `spent`: tasks that were run before it was put aside; `depth`: operations behind this one; `client` is
-empty for a public call.
+on after that; `spent`: tasks that were run before it was put aside; `accepted_ms`: when it came, of one that was put
+aside or resumed, `resumed_ms`: when it was resumed last; `depth`: operations behind this one; `client` is empty for a
+public call.
 """
 
 from typing import Annotated, Any, Self, cast
@@ -52,6 +53,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     keep_ms: int = 0
     answer_by_ms: int = 0
     spent: int = 0
+    accepted_ms: int = 0
+    resumed_ms: int = 0
     depth: int = 0
     token: str = ""
     address: str = ""

@@ -112,6 +112,10 @@ SAMPLES: dict[str, Any] = {
     "execution-put-aside": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="edge",
         origin=ORIGIN, deadline_ms=1_700_000_330_000, keep_ms=86_400_000, answer_by_ms=1_700_000_030_000, spent=17),
+    "execution-resumed": ExecutionRecord(
+        request_id=REQUEST_ID, project="shop", version=7, operation="order", client="chat", source="edge",
+        origin=ORIGIN, deadline_ms=1_700_090_330_000, keep_ms=86_400_000, spent=17, accepted_ms=1_700_000_000_000,
+        resumed_ms=1_700_090_000_000),
     "execution-signed": ExecutionRecord(
         request_id=REQUEST_ID, project="shop", version=7, operation="sold", client="till", source="edge",
         origin=ORIGIN, deadline_ms=1_700_000_330_000, holds=("weir:limit:a",), once="weir:seen:shop:ab"),

@@ -69,9 +69,10 @@ async def resume_execution(call: Call) -> Result:
         raise Conflict(f"the execution cannot be resumed: it is {found.state}; failed executions of durable workflows "
                        "can, as long as their results are kept")
     now_ms = desk.clock.now_ms()
-    took_ms = record.deadline_ms - found.accepted
+    took_ms = record.deadline_ms - (record.resumed_ms or found.accepted)
     # its caller has its answer
-    again = msgspec.structs.replace(record, reply_to=None, claim={}, deadline_ms=now_ms + max(took_ms, _RESUMED_MS))
+    again = msgspec.structs.replace(record, reply_to=None, claim={}, deadline_ms=now_ms + max(took_ms, _RESUMED_MS),
+                                    accepted_ms=found.accepted, resumed_ms=now_ms)
     accepted = msgspec.structs.replace(found, state="accepted", ended=None, status=None, body=b"", headers={})
     try:
         await put(desk.store, project, accepted, record.keep_ms)

@@ -9,8 +9,12 @@ from typer.testing import CliRunner
 
 from services.console.cli import admin, executions
 from services.control.api import Result
-from services.control.resources.executions import list_executions
+from services.control.resources.executions import list_executions, resume_execution
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.origin import Origin
 from shared.store import results
+from tests.support.fakes import StoppedClock
 from tests.unit.shared.store.test_results import Kept
 
 
@@ -35,3 +39,52 @@ async def test_listing_that_did_not_look_at_all_says_so(monkeypatch: pytest.Monk
     assert "the newest 200 were looked at" in told
     found_json = CliRunner().invoke(app, ["executions", "list", "p", "--status", "failed", "--json"])
     assert (found_json.stdout, "the newest 200 were looked at" in found_json.stderr) == ("[]\n", True)
+
+
+DAY_MS = 86_400_000
+
+
+class Failed:
+    """Stands for the store: one execution that has failed, and may be resumed; `parked`: those that go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, record: ExecutionRecord) -> None:
+        self.record: ExecutionRecord | None = record
+        self.parked: list[ExecutionRecord] = []
+        for name in ("get", "put", "park", "take_failed", "keep_failed"):
+            monkeypatch.setattr(f"services.control.resources.executions.{name}", getattr(self, name))
+
+    async def get(self, *_: Any) -> ExecutionResult:
+        return ExecutionResult(id="e", operation="o", client="c", state="failed", accepted=0)
+
+    async def put(self, *_: Any) -> None:
+        """Nobody asks."""
+
+    async def park(self, _: Any, execution: ExecutionRecord, __: int) -> None:
+        self.parked.append(execution)
+
+    async def take_failed(self, *_: Any) -> ExecutionRecord | None:
+        taken, self.record = self.record, None
+        return taken
+
+    async def keep_failed(self, _: Any, execution: ExecutionRecord, __: int) -> None:
+        self.record = execution
+
+
+async def resume(now_ms: int) -> None:
+    call: Any = SimpleNamespace(path={"project": "p", "execution": "e"}, desk=SimpleNamespace(
+        store=None, clock=StoppedClock(now_ms), registry=SimpleNamespace(audit=lambda *_: None)))
+    await resume_execution(call)
+
+
+FAILED = ExecutionRecord(request_id="e", project="p", version=1, operation="o", client="c", source="edge",
+                         origin=Origin("t", 0, 0), deadline_ms=DAY_MS, keep_ms=DAY_MS)
+
+
+async def test_resumed_execution_has_as_long_as_it_had_however_often_it_is_resumed(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Failed(monkeypatch, FAILED)
+    for resumed_ms in (2 * DAY_MS, 3 * DAY_MS):
+        await resume(resumed_ms)
+        again = store.parked[-1]
+        assert (again.deadline_ms, again.accepted_ms) == (resumed_ms + DAY_MS, 0)
+        store.record = again

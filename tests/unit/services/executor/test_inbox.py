@@ -358,6 +358,35 @@ async def test_execution_that_is_cancelled_in_the_moment_in_which_it_is_put_asid
     assert ([reply.status for reply in bed.replies()], waiting) == ([503], set())
 
 
+async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    parked: list[ExecutionRecord] = []
+    told: list[tuple[str, int]] = []
+
+    async def run(_: Any, scene: Any, __: int) -> ReplyRecord:
+        if len(parked) < 2:
+            raise Parked(2**50)
+        return ReplyRecord(request_id=scene.execution.request_id, status=200)
+
+    async def park(_: Any, execution: ExecutionRecord, __: int) -> None:
+        parked.append(execution)
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        told.append((result.state, result.accepted))
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    monkeypatch.setattr("services.executor.keeping.waiting.park", park)
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed = Bed()
+    monkeypatch.setattr(bed.endings, "look", bed.endings.start)
+    came_ms = bed.clock.now_ms()
+    record = bed.record(1, "slow", answer_by_ms=0, reply_to=None)
+    for number in range(3):
+        bed.clock.now += 5_000
+        bed.stage.handle([record])
+        await bed.settled(number + 1)
+        record = FakeRecord(topics.EXECUTIONS, 0, number, bed.clock.now, headers=[*parked[-1].to_headers()])
+    assert told == [("waiting", came_ms), ("waiting", came_ms), ("succeeded", came_ms)]
+
+
 @pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])
 async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_answered(
         monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool) -> None:
