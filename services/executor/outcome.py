@@ -109,7 +109,7 @@ class Outcomes:
     async def _ended(self, scene: Scene, error: WeirError) -> None:
         """It did not end well: whether it can go on once more."""
         execution, for_good = scene.execution, _charge(scene, error)
-        if scene.journal is None and not execution.spent:
+        if scene.journal is None and not execution.spent and not execution.resumed_ms:
             return
         if for_good:
             await self._parts.keeping.forget(execution)

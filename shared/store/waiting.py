@@ -60,6 +60,12 @@ async def keep_failed(store: Store, execution: ExecutionRecord, keep_ms: int) ->
     await store.command("SET", _failed(execution.project, execution.request_id), _packed(execution), "PX", keep_ms)
 
 
+async def failed(store: Store, project: str, execution: str) -> ExecutionRecord | None:
+    """One that may be resumed, which it stays."""
+    found = await store.command("GET", _failed(project, execution))
+    return None if found is None else _unpacked(found)
+
+
 async def take_failed(store: Store, project: str, execution: str) -> ExecutionRecord | None:
     """One that may be resumed; whoever gets it is the only one."""
     found = await store.command("GETDEL", _failed(project, execution))

@@ -8,18 +8,21 @@ Never: an execution that runs here: executors hear of it within a second.
 from typing import cast, get_args
 
 import msgspec
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from services.control.api import Call, Result, Route
 from services.control.faults import Conflict, NotFound
+from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt
+from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.errors import InputInvalid
 from shared.names.headers import HTTP_LOOKED_AT
+from shared.project.calls import called_first, calls_in
 from shared.project.model import Project
 from shared.store.cancels import cancel
 from shared.store.results import get, newest, put
-from shared.store.waiting import keep_failed, park, take_failed, wake
+from shared.store.waiting import failed, keep_failed, park, take_failed, wake
 
 _MOST = 1_000
 # how long a resumed execution may take at the least
@@ -64,6 +67,12 @@ async def cancel_execution(call: Call) -> Result:
 async def resume_execution(call: Call) -> Result:
     """Go on with a failed durable execution, from its first unfinished step."""
     found, desk, project = await _found(call), call.desk, call.path["project"]
+    kept = await failed(desk.store, project, found.id)
+    halt = None if kept is None else _in_its_way(desk.registry.catalogue, kept)
+    if halt is not None:
+        raise Conflict(f"the execution would end at once, and for good: workflow {halt.workflow!r}, which it runs, is "
+                       f"stopped{f' ({halt.reason})' if halt.reason else ''}. Resume it after "
+                       f"`weir workflow start {project} {halt.workflow}`")
     record = await take_failed(desk.store, project, found.id)
     if record is None:
         raise Conflict(f"the execution cannot be resumed: it is {found.state}; failed executions of durable workflows "
@@ -117,6 +126,23 @@ async def _found(call: Call) -> ExecutionResult:
         raise NotFound(f"project {call.path['project']!r} has no execution {call.path['execution']!r} whose result is "
                        "kept; `weir executions list` shows them")
     return found
+
+
+def _in_its_way(catalogue: Catalogue, execution: ExecutionRecord) -> Halt | None:
+    """What stops the workflow of an execution, or one that it calls by whatever way."""
+    version = catalogue.version(execution.project, execution.version)
+    if version is None or not any(project == execution.project for project, _ in catalogue.halts):
+        return None
+    try:
+        project = Project.model_validate(version.document)
+    except ValidationError:
+        # without its connector no executor runs it either: each says so
+        return None
+    runs = called_first(
+        [operation.workflow for operation in project.operations if operation.name == execution.operation],
+        lambda name: [called for _, called in calls_in(project.workflows[name].steps)])
+    halts = [catalogue.halts.get((execution.project, workflow)) for workflow in reversed(runs)]
+    return next((halt for halt in halts if halt is not None), None)
 
 
 def _line(one: ExecutionResult) -> dict[str, object]:

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from services.console.cli import admin, executions
 from services.control.api import Result
+from services.control.faults import Conflict
 from services.control.resources.executions import list_executions, resume_execution
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Halt, ProjectVersion
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.origin import Origin
@@ -50,7 +53,7 @@ class Failed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, record: ExecutionRecord) -> None:
         self.record: ExecutionRecord | None = record
         self.parked: list[ExecutionRecord] = []
-        for name in ("get", "put", "park", "take_failed", "keep_failed"):
+        for name in ("get", "put", "park", "failed", "take_failed", "keep_failed"):
             monkeypatch.setattr(f"services.control.resources.executions.{name}", getattr(self, name))
 
     async def get(self, *_: Any) -> ExecutionResult:
@@ -62,6 +65,9 @@ class Failed:
     async def park(self, _: Any, execution: ExecutionRecord, __: int) -> None:
         self.parked.append(execution)
 
+    async def failed(self, *_: Any) -> ExecutionRecord | None:
+        return self.record
+
     async def take_failed(self, *_: Any) -> ExecutionRecord | None:
         taken, self.record = self.record, None
         return taken
@@ -70,12 +76,21 @@ class Failed:
         self.record = execution
 
 
-async def resume(now_ms: int) -> None:
+async def resume(now_ms: int, *halted: str) -> None:
+    catalogue = Catalogue()
+    catalogue.put(ProjectVersion(project="p", version=1, files={}, time=0, document={
+        "name": "p", "operations": [{"name": "o", "method": "POST", "path": "/o", "workflow": "w"}],
+        "workflows": {name: {"name": name, "durable": True, "steps": steps} for name, steps in {
+            "w": [{"id": "other", "call": {"workflow": "part"}}], "part": NOTHING, "else": NOTHING}.items()}}))
+    for name in halted:
+        catalogue.put(Halt(project="p", workflow=name, halted=True, reason="stock is wrong", time=0))
     call: Any = SimpleNamespace(path={"project": "p", "execution": "e"}, desk=SimpleNamespace(
-        store=None, clock=StoppedClock(now_ms), registry=SimpleNamespace(audit=lambda *_: None)))
+        store=None, clock=StoppedClock(now_ms),
+        registry=SimpleNamespace(catalogue=catalogue, audit=lambda *_: None)))
     await resume_execution(call)
 
 
+NOTHING = [{"id": "x", "transform": {"value": 1}}]
 FAILED = ExecutionRecord(request_id="e", project="p", version=1, operation="o", client="c", source="edge",
                          origin=Origin("t", 0, 0), deadline_ms=DAY_MS, keep_ms=DAY_MS)
 
@@ -88,3 +103,14 @@ async def test_resumed_execution_has_as_long_as_it_had_however_often_it_is_resum
         again = store.parked[-1]
         assert (again.deadline_ms, again.accepted_ms) == (resumed_ms + DAY_MS, 0)
         store.record = again
+
+
+@pytest.mark.parametrize("stopped", ["w", "part"], ids=["its own", "one that it calls"])
+async def test_execution_whose_workflow_is_stopped_is_not_resumed_and_stays_to_be(
+        monkeypatch: pytest.MonkeyPatch, stopped: str) -> None:
+    store = Failed(monkeypatch, FAILED)
+    with pytest.raises(Conflict, match=rf"stock is wrong.* `weir workflow start p {stopped}`"):
+        await resume(DAY_MS, stopped)
+    assert (store.record, store.parked) == (FAILED, [])
+    await resume(DAY_MS, "else")
+    assert len(store.parked) == 1

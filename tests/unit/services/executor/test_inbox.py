@@ -387,6 +387,23 @@ async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(mon
     assert told == [("waiting", came_ms), ("waiting", came_ms), ("succeeded", came_ms)]
 
 
+@pytest.mark.parametrize("more", [{"deadline_ms": 2}, {"operation": "gone"}], ids=["too late", "stopped"])
+async def test_resumed_execution_that_does_not_begin_can_be_resumed_once_more(
+        monkeypatch: pytest.MonkeyPatch, more: Json) -> None:
+    kept: list[str] = []
+
+    async def keep_failed(_: Any, execution: ExecutionRecord, __: int) -> None:
+        kept.append(execution.request_id)
+    monkeypatch.setattr("services.executor.keeping.waiting.keep_failed", keep_failed)
+    bed = Bed()
+    bed.endings.take(Halt(project="p", workflow="gone", halted=True, time=0))
+    for number, resumed_ms in enumerate((0, 1)):
+        bed.stage.handle([bed.record(number, **{"operation": "slow", "answer_by_ms": 0, "reply_to": None,
+                                                "resumed_ms": resumed_ms, **more})])
+    await bed.settled(2)
+    assert kept == ["r1"]
+
+
 @pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])
 async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_answered(
         monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool) -> None:
