@@ -12,6 +12,7 @@ from typing import Any
 from services.executor.steps.base import Callee
 from services.executor.steps.registry import STEPS
 from services.executor.walk import PlannedStep, Steps
+from shared.project.calls import reply_statuses
 from shared.project.expressions import compile_condition, compile_value
 from shared.project.inputs import ReplyValidator, ValueValidator
 from shared.project.model import Operation, Project, Workflow
@@ -55,7 +56,8 @@ class _Workflows:
     """All workflows of a project, each compiled once, whoever uses it."""
 
     def __init__(self, project: Project) -> None:
-        self._callees = {name: self._callee(workflow) for name, workflow in project.workflows.items()}
+        statuses = reply_statuses(project.operations)
+        self._callees = {name: self._callee(workflow, statuses(name)) for name, workflow in project.workflows.items()}
         compilers = {name: _Compiler(self, name) for name in project.workflows}
         self._steps = {name: compilers[name].block(workflow.steps) for name, workflow in project.workflows.items()}
         self._waiting = frozenset(name for name, compiler in compilers.items() if compiler.waits)
@@ -73,9 +75,9 @@ class _Workflows:
         return lambda: make(self._steps[name])
 
     @staticmethod
-    def _callee(workflow: Workflow) -> Callable[[Steps], Callee]:
+    def _callee(workflow: Workflow, statuses: Mapping[str, int]) -> Callable[[Steps], Callee]:
         taken, given = ValueValidator(workflow.input), ValueValidator(workflow.output)
-        return lambda steps: Callee(workflow.name, steps, taken.misfits, given.misfits)
+        return lambda steps: Callee(workflow.name, steps, taken.misfits, given.misfits, statuses)
 
 
 class _Compiler:

@@ -1,7 +1,8 @@
 """Which workflows lead to which.
 
 In:    steps; by name of a workflow, what it calls.
-Out:   the calls that stand in steps; an order in which what is called comes first; who calls each other in a circle.
+Out:   the calls that stand in steps; an order in which what is called comes first; who calls each other in a circle;
+       what a reply by its name alone means to whoever calls.
 Never: a deep recursion: a row of calls may be long.
 
 Pure.
@@ -10,6 +11,7 @@ Pure.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from shared.project.model import REPLY_STATUS, Operation
 from shared.project.steps.base import Path, Step, steps_in
 from shared.project.steps.control import CallSettings
 
@@ -38,6 +40,19 @@ def called_first(starts: Iterable[str], called: Callable[[str], Iterable[str]]) 
             waiting.append((name, True))
             waiting += [(other, False) for other in called(name)]
     return done
+
+
+def reply_statuses(operations: Iterable[Operation]) -> Callable[[str], dict[str, int]]:
+    """By called workflow the statuses of its replies by name: as operations that run it declare them, and where none of
+    them does, others of the project. Of several the largest counts: what is an error to one is not to be passed over.
+    """
+    declared = sorted((status, name, operation.workflow) for operation in operations for name in operation.replies
+                      if (status := operation.reply_status(name)) is not None)
+    anywhere = REPLY_STATUS | {name: status for status, name, _ in declared}
+    own: dict[str, dict[str, int]] = defaultdict(dict)
+    for status, name, workflow in declared:
+        own[workflow][name] = status
+    return lambda workflow: anywhere | own.get(workflow, {})
 
 
 def rings(called: Mapping[str, Sequence[str]]) -> dict[str, str]:

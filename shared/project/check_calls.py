@@ -6,16 +6,16 @@ Never: a deep recursion; YAML, files; what stands inside one workflow (`check_wo
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from shared.project.calls import MAX_CALL_DEPTH, called_first, calls_in, rings
+from shared.project.calls import MAX_CALL_DEPTH, called_first, calls_in, reply_statuses, rings
 from shared.project.expressions import BadExpression, compile_value
 from shared.project.inputs import ValueValidator
 from shared.project.model import Operation, Schema, Workflow
 from shared.project.places import Problem, Source
 from shared.project.schemas import BadSchema
 from shared.project.steps.base import Path, steps_in
-from shared.project.steps.control import CallSettings
+from shared.project.steps.control import CallSettings, ReplySettings
 from shared.project.steps.work import EmitSettings
 
 Workflows = Mapping[str, tuple[Workflow, Source]]
@@ -26,14 +26,20 @@ Called = Mapping[str, Sequence[str]]
 _TOLD = 10
 
 
-def check_calls(workflows: Workflows, operations: Sequence[Operation], known: set[str]) -> Iterator[Problem]:
-    """All problems. `known`: names of all workflow files, the malformed ones too."""
+def check_calls(workflows: Workflows, operations: Sequence[Operation], known: set[str],
+                used: Collection[str] = ()) -> Iterator[Problem]:
+    """All problems. `known`: names of all workflow files, the malformed ones too; `used`: those that malformed
+    operations name.
+    """
     for workflow, source in workflows.values():
         yield from _calls(workflow, source, known, workflows)
     calls = {name: [(path, called) for path, called in calls_in(workflow.steps) if called in workflows]
              for name, (workflow, _) in workflows.items()}
     called = {name: [other for _, other in made] for name, made in calls.items()}
     yield from _events(workflows, operations, called)
+    if not used:
+        # nobody knows what a malformed one declares
+        yield from _replies(workflows, operations, called)
     circles = list(_circles(workflows, calls, called))
     # only where there are none has a chain an end
     yield from circles or _too_deep(workflows, calls, called)
@@ -91,6 +97,20 @@ def _misfit(value: object, schema: Schema | None) -> str:
                ] if schema.get("additionalProperties") is False else []
     return "; ".join([*(f"{name!r} is missing" for name in missing),
                       *(f"{name!r} is none of its members" for name in unknown)])
+
+
+def _replies(workflows: Workflows, operations: Sequence[Operation], called: Called) -> Iterator[Problem]:
+    """A reply by its name alone, in a workflow that only others call, has a status that some operation gives it."""
+    ran, statuses_of = {operation.workflow for operation in operations}, reply_statuses(operations)
+    for name in {other for others in called.values() for other in others} - ran:
+        workflow, source = workflows[name]
+        statuses = statuses_of(name)
+        for path, step in steps_in(workflow.steps):
+            reply = step.settings
+            if isinstance(reply, ReplySettings) and reply.status is None and reply.name not in (None, *statuses):
+                yield source.problem((*path, step.kind, "name"), "dangling", f"no operation declares a reply "
+                                     f"{reply.name!r}, so whoever calls this workflow cannot tell whether it is an "
+                                     "error; give it a `status` here, or in an operation")
 
 
 def _events(workflows: Workflows, operations: Sequence[Operation], called: Called) -> Iterator[Problem]:

@@ -86,7 +86,7 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         if replies and not _ends(workflow.steps):
             problems.append(source.problem(("steps",), "no-reply", f"workflow {workflow.name!r} can end without a "
                                            "reply; its last step should be a `reply` without `if`"))
-    return [*problems, *check_calls(by_name, operations, known)]
+    return [*problems, *check_calls(by_name, operations, known, used)]
 
 
 def _unique(workflow: Workflow, source: Source) -> Iterator[Problem]:

@@ -116,12 +116,13 @@ def _named(way: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """Another workflow, as `call` sees it: what goes in, what comes out."""
+    """Another workflow, as `call` sees it: what goes in, what comes out; `statuses`: of its replies, by name."""
 
     name: str
     walk: Walk
     misfits_in: Callable[[Any], str]
     misfits_out: Callable[[Any], str]
+    statuses: Mapping[str, int]
 
 
 class Compiler(Protocol):

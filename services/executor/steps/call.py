@@ -53,8 +53,11 @@ class CallStep:
                           else _walked_apart(callee, there))
         if not isinstance(leap, Replied):
             return None
-        if (leap.status or 200) >= 400 or leap.name in ("invalid_input", "forbidden", "internal_error"):
-            raise WorkflowFailed(f"workflow {callee.name!r} answered {leap.status or leap.name}", kind="call-failed")
+        # a version in force may name one that nobody declares
+        status = leap.status or callee.statuses.get(leap.name or "success", 200)
+        if status >= 400:
+            raise WorkflowFailed(f"workflow {callee.name!r} answered {status}{f' ({leap.name})' if leap.name else ''}",
+                                 kind="call-failed")
         if misfits := callee.misfits_out(leap.body):
             raise WorkflowFailed(f"the output of workflow {callee.name!r} does not fit: {misfits}",
                                  kind="output-invalid")

@@ -264,6 +264,17 @@ async def test_called_workflow_that_misfits_or_refuses_fails_the_step(called: Js
     assert (error.members["error"], error.members["step"]) == (kind, "c")
 
 
+@pytest.mark.parametrize(("answer", "told"), [
+    ({"name": "not_found"}, "404 (not_found)"), ({"name": "gone"}, "410 (gone)"), ({"status": 404}, "404"),
+    ({"name": "forbidden", "status": 200}, None), ({"name": "made"}, None), ({"name": "nobodys"}, None), ({}, None)])
+async def test_reply_of_a_called_workflow_has_the_status_of_its_name(answer: Json, told: str | None) -> None:
+    call = {"id": "c", "call": {"workflow": "w2"}, "fallback": "{% errors.c.message %}"}
+    made, _ = await perform(
+        [call, reply("{% steps.c %}")], others=workflows(w2={"steps": [{"id": "no", "reply": {**answer, "body": 1}}]}),
+        operation={"replies": {"not_found": {"status": 404}, "gone": {"status": 410}, "made": {"status": 201}}})
+    assert orjson.loads(made.body) == (1 if told is None else f"workflow 'w2' answered {told}")
+
+
 async def test_call_that_nobody_waits_for_goes_on_beside_and_counts() -> None:
     beside = {"steps": [{"id": "d", "delay": {"for": "50ms"}}, fail("broken")]}
     made, scene = await perform(

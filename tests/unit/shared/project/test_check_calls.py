@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 
 from shared.project.calls import MAX_CALL_DEPTH, called_first, rings
 from shared.project.check_calls import check_calls
+from shared.project.load import load_project
 from shared.project.model import Workflow
 from shared.project.places import Source
-from tests.unit.shared.project.test_check_workflows import ANSWER, only, problems
+from tests.unit.shared.project.test_check_workflows import ANSWER, OPERATIONS, only, problems
 
 CALL = "steps:\n  - { id: c, call: { workflow: %s } }\n" + ANSWER
 
@@ -35,6 +36,23 @@ def test_circle_is_told_on_its_shortest_way(calls: str, told: list[str]) -> None
     assert {one.file for one in found} == {"workflows/w.yaml", "workflows/c2.yaml"} | (
         {"workflows/c1.yaml"} if calls == "c1" else set())
     assert [one.message.partition(": ")[2] for one in found if one.file == "workflows/w.yaml"] == told
+
+
+NAMED = "steps:\n  - { id: r, reply: { name: not_found } }\n"
+
+
+@pytest.mark.parametrize("operation", [
+    "  - { name: x, method: GET, path: /x, workflow: w, replies: { not_found: { status: 404 } } }\n",
+    "  - { name: x }\n"], ids=["declared elsewhere", "malformed"])
+def test_reply_by_a_name_that_no_operation_declares_has_no_status_for_a_caller(operation: str) -> None:
+    files = {"weir.yaml": "name: p\n", "operations.yaml": OPERATIONS, "workflows/w.yaml": CALL % "part",
+             "workflows/part.yaml": NAMED}
+    found, = load_project(files).problems
+    assert str(found) == (
+        "workflows/part.yaml:2:23: no operation declares a reply 'not_found', so whoever calls this workflow cannot "
+        "tell whether it is an error; give it a `status` here, or in an operation [dangling]")
+    files["operations.yaml"] += operation
+    assert [one for one in load_project(files).problems if one.code == "dangling"] == []
 
 
 def row(length: int) -> dict[str, str]:
