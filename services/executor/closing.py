@@ -15,6 +15,7 @@ from services.executor.traces import with_steps
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.usage import UsageEvent
 from shared.kafka.record import Record
+from shared.names.reasons import Reason
 from shared.project.canary import CANARY
 from shared.telemetry.access import Ending
 from shared.telemetry.span import Span
@@ -49,7 +50,7 @@ class Closing:
             await parts.keeping.answer(execution, reply if scene.stream is None else scene.stream.whole(reply))
         elif execution.claim:
             await parts.keeping.free(execution)
-        await parts.progress.end(scene, answer, following)
+        await parts.progress.end(scene, answer, following, well=reason is Reason.OK)
         effects: Effects = []
         if scene.stream is not None and scene.stream.began:
             effects.extend(scene.stream.end(answer))

@@ -65,8 +65,8 @@ class Progress:
         execution = scene.execution
         return not execution.keep_ms or _is_awaited(execution, scene.surroundings.clock.now_ms())
 
-    async def end(self, scene: Scene, reply: ReplyRecord, following: Following | None) -> None:
-        """Tell the answer, unless its caller still waits for it."""
+    async def end(self, scene: Scene, reply: ReplyRecord, following: Following | None, *, well: bool) -> None:
+        """Tell the answer, unless its caller still waits for it; `well`: its workflow has given it."""
         if following is None:
             return
         await self._end(scene, following)
@@ -74,7 +74,7 @@ class Progress:
         if _is_awaited(scene.execution, now_ms):
             return
         steps = await self._before(scene) if _is_aside(scene) else tuple(scene.scope["steps"])
-        result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps)
+        result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps, well=well)
         await self._put(scene, msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result)
 
     async def wait(self, scene: Scene, until_ms: int, following: Following | None) -> None:

@@ -6,6 +6,8 @@ Never: a step kind; Kafka.
 """
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -15,7 +17,12 @@ from services.executor.steps.base import Leap, Replied
 from shared.contracts.reply import ReplyRecord
 from shared.errors import ReplyInvalid, TimedOut, WorkflowFailed
 from shared.names import spans
-from shared.names.headers import JSON
+from shared.names.headers import CONTENT_TYPE, JSON
+from shared.project.media import is_json
+from shared.project.steps.values import BadValue, media_type_of
+
+# whoever gets one of them reads no body (RFC 9110, 15.3.5, 15.3.6, 15.4.5)
+_BODILESS = frozenset({204, 205, 304})
 
 
 async def run(plan: Plan, scene: Scene, max_reply_bytes: int) -> ReplyRecord:
@@ -76,8 +83,9 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
     if misfits:
         raise _invalid(scene, f"reply {name!r}: " + "; ".join(
             f"{error.where} {error.pointer or '/'}: {error.message}" for error in misfits)[:2000])
+    content_type = _type_of(scene, replied.headers) if replied.headers else JSON
     try:
-        body = b"" if replied.body is None else orjson.dumps(replied.body)
+        body = b"" if status in _BODILESS else _bytes_of(replied.body, content_type)
     except orjson.JSONEncodeError as exc:
         raise _invalid(scene, f"the reply is no JSON: {exc}") from None
     # what no record holds would be no answer at all
@@ -87,7 +95,25 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
                               "(WEIR_EXECUTOR_MAX_REPLY_BYTES)")
     return ReplyRecord(request_id=scene.execution.request_id, status=status, body=body,
                        headers=dict(replied.headers),
-                       content_type=JSON if body else None)
+                       content_type=content_type if body else None)
+
+
+def _type_of(scene: Scene, headers: Mapping[str, str]) -> str:
+    """What the reply says its body is; without a word it is JSON."""
+    said = next((value for name, value in headers.items() if name.lower() == CONTENT_TYPE), JSON)
+    try:
+        return media_type_of(said)
+    except BadValue as exc:
+        raise _invalid(scene, str(exc)) from None
+
+
+def _bytes_of(body: Any, content_type: str) -> bytes:
+    """JSON, but for a text that is said to be something else. Raises orjson.JSONEncodeError."""
+    if body is None:
+        return b""
+    if isinstance(body, str) and not is_json(content_type):
+        return body.encode()
+    return orjson.dumps(body)
 
 
 def _invalid(scene: Scene, why: str) -> ReplyInvalid:

@@ -14,7 +14,7 @@ import orjson
 from msgspec import Struct
 
 from shared.contracts.reply import ReplyRecord
-from shared.names.headers import PROBLEM_JSON
+from shared.project.media import is_json
 
 State = Literal["accepted", "running", "waiting", "succeeded", "failed", "cancelled"]
 OVER = frozenset({"succeeded", "failed", "cancelled"})
@@ -41,10 +41,10 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether nothing more happens."""
         return self.state in OVER
 
-    def answered(self, reply: ReplyRecord, ended: int, tasks: int, steps: tuple[str, ...]) -> Self:
-        """The same execution with its answer."""
+    def answered(self, reply: ReplyRecord, ended: int, tasks: int, steps: tuple[str, ...], *, well: bool) -> Self:
+        """The same execution with its answer; `well`: a workflow has given it, be it a problem document."""
         return msgspec.structs.replace(
-            self, state="failed" if reply.content_type == PROBLEM_JSON else "succeeded", ended=ended, tasks=tasks,
+            self, state="succeeded" if well else "failed", ended=ended, tasks=tasks,
             steps=steps, status=reply.status, headers=reply.headers, content_type=reply.content_type, body=reply.body)
 
     def to_bytes(self) -> bytes:
@@ -66,6 +66,6 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return doc
 
     def _readable(self) -> Any:
-        if (self.content_type or "").partition(";")[0].endswith("json"):
+        if self.body and self.content_type is not None and is_json(self.content_type):
             return orjson.loads(self.body)
         return self.body.decode(errors="replace") if self.body else None

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from shared.names.headers import CONTENT_TYPE
 from shared.project.expressions import expressions_in
 from shared.project.steps.base import Path, Step, StepSettings
-from shared.project.steps.control import LoopSettings
+from shared.project.steps.control import LoopSettings, ReplySettings
 from shared.project.steps.values import (
     BadValue,
     bytes_of,
     check_loop_over,
     is_own_topic,
+    media_type_of,
     unix_ms_of,
     url_of,
     whole_number_of,
@@ -39,6 +41,10 @@ def _of(settings: StepSettings, longest_ms: int | None) -> Found:
         yield from _delay(settings, longest_ms)
     elif isinstance(settings, LoopSettings):
         yield from _told(("over",), settings.over, check_loop_over)
+    elif isinstance(settings, ReplySettings):
+        for name, value in settings.headers.items():
+            if name.lower() == CONTENT_TYPE:
+                yield from _told(("headers", name), value, media_type_of)
     elif isinstance(settings, StorageSettings) and settings.action == "increment":
         yield from _told(("value",), settings.value, whole_number_of)
     elif isinstance(settings, PublishSettings) and is_own_topic(settings.topic):

@@ -21,6 +21,7 @@ from shared.errors import Refused, UpstreamFailed, WorkflowFailed
 from shared.names import topics
 from shared.names.headers import JSON
 from shared.project.expressions import compile_value
+from shared.project.media import is_json
 from shared.project.steps.work import OperationSettings, is_expected
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
@@ -110,6 +111,6 @@ def _code(reply: ReplyRecord) -> str:
 def _read(reply: ReplyRecord) -> Any:
     if not reply.body:
         return None
-    if (reply.content_type or "").endswith("json"):
+    if reply.content_type is not None and is_json(reply.content_type):
         return orjson.loads(reply.body)
     return reply.body.decode(errors="replace")

@@ -6,6 +6,7 @@ Never: an expression, a setting of the process.
 """
 
 import base64
+import re
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from yarl import URL
 
 from shared.names.topics import NAMES
 
+_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(;[\t -~]*)?")
 # what the store counts with
 _SMALLEST, _LARGEST = -2**63, 2**63 - 1
 
@@ -66,6 +68,14 @@ def whole_number_of(value: Any) -> int:
     if not _SMALLEST <= value <= _LARGEST:
         raise BadValue(f"increment takes a number of 64 bits, not {value}"[:120])
     return value
+
+
+def media_type_of(text: str) -> str:
+    """What a `content-type` says (RFC 9110, 8.3). Raises BadValue."""
+    if _MEDIA_TYPE.fullmatch(text) is None:
+        raise BadValue("`content-type` of a reply is a media type, like text/plain or text/csv; charset=utf-8, not "
+                       f"{text[:80]!r}")
+    return text
 
 
 def check_loop_over(value: Any) -> None:

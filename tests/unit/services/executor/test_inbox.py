@@ -54,6 +54,8 @@ WORKFLOWS: dict[str, list[Json]] = {
     "long": [NAME, {"id": "wait", "delay": {"for": "20s"}}, ANSWER],
     "fails": [NAME, {"id": "no", "fail": {"message": "no", "error": "sold-out", "status": 409}}],
     "wild": [{"id": "no", "transform": {"value": "{% $error('no') %}"}}],
+    "problem": [{"id": "answer", "reply": {"status": 404, "headers": {"content-type": "application/problem+json"},
+                                           "body": {"title": "none"}}}],
     "moved": [{"id": "answer", "reply": {"status": 302, "headers": {"location": "/else"}}}],
     "taken": [{"id": "answer", "reply": {"status": 202}}],
     "gone": [NAME],
@@ -453,7 +455,7 @@ async def test_execution_that_stands_when_the_process_stops_is_left_for_another(
 async def test_execution_that_two_ask_to_end_ends_once_and_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
 
-    async def end(*_: Any) -> None:
+    async def end(*_: Any, **__: Any) -> None:
         task = asyncio.current_task()
         left.append(-1 if task is None else task.cancelling())
     monkeypatch.setattr("services.executor.progress.Progress.end", end)
@@ -481,6 +483,19 @@ async def test_project_that_has_no_room_is_told_so() -> None:
     bed.stage.handle([bed.record(2)])
     await bed.settled(2)
     assert {one.request_id: one.status for one in bed.replies()} == {"r1": 200, "r2": 503}
+
+
+@pytest.mark.parametrize(("operation", "state"), [("problem", "succeeded"), ("fails", "failed")])
+async def test_problem_that_a_workflow_replies_is_an_answer_and_no_failure(
+        monkeypatch: pytest.MonkeyPatch, operation: str, state: str) -> None:
+    bed, kept = Bed(), []
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        kept.append((result.state, result.content_type))
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed.stage.handle([bed.record(1, operation, answer_by_ms=0)])
+    await bed.settled(1)
+    assert kept == [(state, "application/problem+json")]
 
 
 async def test_answer_at_the_end_of_a_wait_is_kept_before_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,27 @@ async def test_reply_has_the_status_of_its_name(operation: dict[str, Any], reply
     assert made.status == status
 
 
+@pytest.mark.parametrize(("reply", "body", "content_type"), [
+    ({"body": "a,b"}, b'"a,b"', "application/json"), ({"headers": {"x-a": "b"}, "body": 1}, b"1", "application/json"),
+    ({"headers": {"Content-Type": "text/csv; charset=utf-8"}, "body": "a,\u00e9"}, b"a,\xc3\xa9",
+     "text/csv; charset=utf-8"),
+    ({"headers": {"content-type": "application/hal+json"}, "body": "a"}, b'"a"', "application/hal+json"),
+    ({"headers": {"content-type": "{% 'text/plain' %}"}, "body": {"a": 1}}, b'{"a":1}', "text/plain"),
+    ({"headers": {"content-type": "text/plain"}}, b"", None),
+    *[({"status": status, "headers": {"content-type": "text/plain"}, "body": "x"}, b"", None)
+      for status in (204, 205, 304)]])
+async def test_reply_says_what_its_body_is_and_has_none_where_nobody_reads_it(
+        reply: dict[str, Any], body: bytes, content_type: str | None) -> None:
+    made, _ = await perform([{"id": "a", "reply": reply}])
+    assert (made.body, made.content_type) == (body, content_type)
+
+
+async def test_reply_whose_type_is_none_is_not_sent() -> None:
+    error, _ = await perform([{"id": "a", "reply": {"headers": {"content-type": "{% 'text\\nplain' %}"}, "body": 1}}])
+    assert isinstance(error, ReplyInvalid)
+    assert "is a media type" in str(error)
+
+
 async def test_reply_that_does_not_fit_its_schema_is_not_sent() -> None:
     error, _ = await perform([{"id": "a", "reply": {"body": {"n": "x"}}}], operation={
         "replies": {"success": {"body": {"properties": {"n": {"type": "integer"}}}}}})

@@ -139,6 +139,8 @@ STEP = "steps:\n  - { id: s, %s }\n" + ANSWER
     ("storage: { action: increment, key: k, value: 1.5 }", 52, "takes a whole number, not '1.5'"),
     ("publish: { topic: weir.config, value: 1 }", 25, "a topic of Weir's own"),
     ("publish: { topic: weir.new, value: 1 }", 25, "a topic of Weir's own"),
+    ("branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { Content-Type: csv } } }] }", 84,
+     "a media type, like text/plain"),
     ("branch: { if: 'true', then: [{ id: x, publish: { topic: weir.audit, value: 1 } }] }", 63, "Weir's own")])
 def test_constant_with_which_a_step_can_only_fail_is_told_with_its_place(step: str, column: int, says: str) -> None:
     found = only(STEP % step)
@@ -155,7 +157,9 @@ def test_constant_with_which_a_step_can_only_fail_is_told_with_its_place(step: s
     "loop: { while: 'true', steps: [{ id: x, delay: { for: 1s } }] }",
     "storage: { action: increment, key: k }", "storage: { action: increment, key: k, value: -2.0 }",
     "storage: { action: increment, key: k, value: '{% 1 %}' }", "storage: { action: set, key: k, value: abc }",
-    "publish: { topic: weirder, value: 1 }"])
+    "publish: { topic: weirder, value: 1 }",
+    "branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { content-type: text/csv;a=b } } }] }",
+    "branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { content-type: '{% 1 %}' } } }] }"])
 def test_constant_that_may_do_and_value_that_nobody_knows_yet_are_no_problem(step: str) -> None:
     assert problems(STEP % step) == []
 

@@ -3,6 +3,9 @@
 import orjson
 import pytest
 
+from services.executor.steps.operation import _read
+from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.reply import ReplyRecord
 from shared.names.reasons import Reason
 from shared.project.access.forms import compile_form
 from shared.project.access.traffic import Bounds
@@ -35,6 +38,16 @@ def test_bounds_look_at_what_is_json(content_type: str | None, expected: bool) -
 def test_operation_with_a_body_takes_what_is_json(content_type: str | None, expected: bool) -> None:
     decision, _ = rule({"operation": "make", "body": b'{"a":1}', "content_type": content_type})
     assert decision.reason is (Reason.OK if expected else Reason.MEDIA_TYPE_UNSUPPORTED)
+
+
+@CASES
+async def test_answer_of_an_operation_is_read_as_what_it_is(content_type: str | None, expected: bool) -> None:
+    answer = ReplyRecord(request_id="r", status=200, content_type=content_type, body=b"1")
+    # one without a type is told to nobody as JSON
+    assert (_read(answer) == 1) is (expected and content_type is not None)
+    result = ExecutionResult(id="r", operation="o", client="", state="running", accepted=0).answered(
+        answer, 1, 1, (), well=True)
+    assert (result.to_doc()["result"]["body"] == 1) is (expected and content_type is not None)
 
 
 @CASES
