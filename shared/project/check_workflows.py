@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from shared.project.check_calls import check_calls, given_by_calls
 from shared.project.check_constants import check_constants
 from shared.project.check_reads import Known, known_in, misreads
+from shared.project.check_texts import as_it_stands, cases, misspelled
 from shared.project.expressions import (
     BadExpression,
     compile_condition,
@@ -185,11 +186,17 @@ def _expressions(step: Step, path: Path, around: _Around, done: set[str]) -> Ite
     inner = {block.path[1] for block in step.blocks() if len(block.path) > 1}
     settings = step.settings.model_dump(by_alias=True)
     in_a_pass = _in_a_pass(step, around, done)
+    for keys, says in cases(step.settings):
+        yield around.source.problem((*path, step.kind, *keys), "expression", says)
     for name, value in settings.items():
-        if name not in inner and value is not None:
+        if name in inner or value is None:
+            continue
+        here, instead = (*path, step.kind, name), as_it_stands(step.settings, name)
+        if instead is None:
             there, reads = in_a_pass.get(name, (around, done))
-            yield from _expression((*path, step.kind, name), value, there, reads,
-                                   is_condition=(type(step.settings), name) in _CONDITIONS)
+            yield from _expression(here, value, there, reads, is_condition=(type(step.settings), name) in _CONDITIONS)
+        elif "{%" in value:
+            yield around.source.problem(here, "expression", f"no expression is computed here: {instead}")
     if step.if_ is not None:
         yield from _expression((*path, "if"), step.if_, around, done, is_condition=True)
     yield from _expression((*path, "fallback"), step.fallback, around, done, is_condition=False)
@@ -216,6 +223,12 @@ def _inside(step: Step) -> Iterator[tuple[Block, Step]]:
 
 def _expression(place: Path, value: object, around: _Around, done: set[str], *,
                 is_condition: bool) -> Iterator[Problem]:
+    misspelled_here = list(misspelled(value))
+    for keys, says in misspelled_here:
+        yield around.source.problem((*place, *keys), "expression", says)
+    if misspelled_here and is_condition:
+        # what the compiler says of it is harder to read
+        return
     try:
         compile_condition(str(value)) if is_condition else compile_value(value)
     except BadExpression as exc:

@@ -79,6 +79,11 @@ def expressions_in(value: Any) -> list[str]:
     return []
 
 
+def outside_of_expressions(text: str) -> str:
+    """What stands beside the expressions of a text."""
+    return _EXPRESSION.sub("", text)
+
+
 class Names(NamedTuple):
     """What an expression reads. `scope`: by name its members, and theirs; what is read whole is True, what is only
     asked for is empty; no name is told when it may read all of them. `unbound`: what it reads as `$name`, and neither

@@ -1,5 +1,6 @@
 """What validation says of steps inside steps, with the place."""
 
+import json
 from typing import Any
 
 import pytest
@@ -146,6 +147,30 @@ def test_constant_with_which_a_step_can_only_fail_is_told_with_its_place(step: s
     found = only(STEP % step)
     assert (found.code, found.line, found.column) == ("shape", 2, column)
     assert says in found.message
+
+
+@pytest.mark.parametrize(("step", "column", "says"), [
+    ("transform: { value: '{% trigger.body' }", 27, "begins here and does not end: write {% trigger.body.name %}"),
+    ("transform: { value: { a: ['x', '{% 1 %} {% 2'] } }", 45, "begins here and does not end"),
+    ("if: '{% trigger.body', transform: { value: 1 }", 14, "begins here and does not end"),
+    ("transform: { value: 1 }, fallback: '{{ trigger.body }}'", 39, "an expression is written {% trigger.body %}"),
+    ("http: { url: 'http://x', body: { a: ' {{x}} ' } }", 47, 'an expression give it: {% "{{x}}" %}'),
+    ("if: '{{ trigger.body }}', transform: { value: 1 }", 14, "an expression is written {% trigger.body %}"),
+    ("script: { code: 'return \"{% trigger.body %}\"' }", 24, "by its `input`"),
+    ("fail: { message: x, error: '{% trigger.body %}' }, if: 'true'", 34, "what differs stands in `message`"),
+    ("http: { url: 'http://x', proxy: 'http://{% trigger.body %}' }", 39, "write its URL"),
+    ("transform: { value: { a: [{ '{% trigger.body %}': 1 }] } }", 42, '"{% {trigger.body.name: 1} %}"'),
+    ("switch: { value: a, cases: { '{% trigger.body %}': [{ id: x, delay: { for: 1s } }] } }", 43, "a case is a text")])
+def test_text_that_was_meant_as_an_expression_is_told_with_what_to_write(step: str, column: int, says: str) -> None:
+    found = only(STEP % step)
+    assert (found.code, found.line, found.column) == ("expression", 2, column)
+    assert says in found.message
+
+
+@pytest.mark.parametrize("text", [
+    "{% '{{ name }}' %}", "{% '{%' %}", "dear {{ name }},", "{{ a }}{{ b }}", "100%}", "{{}", "{% {'a': {}} %}"])
+def test_text_for_somebody_else_is_no_problem(text: str) -> None:
+    assert problems(STEP % f"http: {{ url: 'http://x', body: {json.dumps(text)} }}") == []
 
 
 @pytest.mark.parametrize("step", [
