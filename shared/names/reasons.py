@@ -1,7 +1,7 @@
 """The stable reason codes of answers, usage events and metrics.
 
 In:    nothing.
-Out:   `Reason`; its value is the `code` member of a problem+json answer.
+Out:   `Reason`; its value is the `code` member of a problem+json answer. `STEP_ERRORS`: what steps may fail with.
 Never: statuses or texts; those stand in `shared/errors.py`.
 """
 
@@ -40,3 +40,14 @@ class Reason(StrEnum):
     WORKFLOW_STOPPED = "workflow-stopped"
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
+
+
+# by which `retry.on` and `errors.<step>.kind` know an error of a step; `fail` steps and connectors have others
+STEP_ERRORS = frozenset({
+    *map(str, (Reason.WORKFLOW_FAILED, Reason.UPSTREAM_FAILED, Reason.TIMEOUT, Reason.INPUT_INVALID, Reason.UNAVAILABLE,
+               Reason.WORKFLOW_STOPPED)),
+    "address-refused", "answers-in-parts", "call-failed", "call-too-deep", "connector-failed", "credential-missing",
+    "credential-unusable", "event-too-large", "expression-timeout", "expression-too-deep", "expression-too-large",
+    "output-invalid", "output-too-large", "output-unusable", "publish-failed", "record-too-large", "response-too-large",
+    "script-error", "script-memory", "script-timeout", "step-broken", "storage-key-empty", "store-unavailable",
+    "stored-otherwise", "stored-too-large", "stream-ended", "too-deep", "too-many-passes", "topic-refused"})

@@ -45,8 +45,8 @@ def _of(settings: StepSettings, longest_ms: int | None) -> Found:
         for name, value in settings.headers.items():
             if name.lower() == CONTENT_TYPE:
                 yield from _told(("headers", name), value, media_type_of)
-    elif isinstance(settings, StorageSettings) and settings.action == "increment":
-        yield from _told(("value",), settings.value, whole_number_of)
+    elif isinstance(settings, StorageSettings):
+        yield from _storage(settings)
     elif isinstance(settings, PublishSettings) and is_own_topic(settings.topic):
         yield ("topic",), f"{settings.topic} is a topic of Weir's own; a workflow publishes to topics of its company"
 
@@ -59,6 +59,16 @@ def _http(settings: HttpSettings) -> Found:
             if isinstance(part, dict) and isinstance(part.get("base64"), str):
                 yield from _told(("multipart", name), part["base64"],
                                  partial(bytes_of, where=f"multipart.{name}.base64"))
+
+
+def _storage(settings: StorageSettings) -> Found:
+    action, has_value = settings.action, "value" in settings.model_fields_set
+    if action == "increment":
+        yield from _told(("value",), settings.value, whole_number_of)
+    elif action in ("set", "append") and not has_value:
+        yield ("action",), f"`{action}` needs a `value`; `delete` forgets the key"
+    elif action not in ("set", "append") and has_value:
+        yield ("value",), f"`{action}` takes no `value`, and would not write it; `action: set` does, and `append`"
 
 
 def _delay(settings: DelaySettings, longest_ms: int | None) -> Found:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from shared.project.check_calls import check_calls, given_by_calls
 from shared.project.check_constants import check_constants
 from shared.project.check_reads import Known, known_in, misreads
+from shared.project.check_retries import check_retry, kinds_in
 from shared.project.check_texts import as_it_stands, cases, misspelled
 from shared.project.expressions import (
     BadExpression,
@@ -46,7 +47,8 @@ _CONDITIONS = {(BranchSettings, "if"), (LoopSettings, "while")}
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What stands around a list of steps; `known`: what there is to read; `replies`: whether somebody waits for one;
-    `longest_ms`: how long an execution may run, None where others call the workflow as well.
+    `longest_ms`: how long an execution may run, None where others call the workflow as well; `kinds`: the owner's names
+    of errors, None where not all are known.
 
     What may end what: `loop`: there is a loop to end; `apart`: steps run beside the workflow's other ones; `beside`:
     passes of the nearest loop run beside this one.
@@ -57,6 +59,7 @@ class _Around:
     known: Known
     replies: bool
     longest_ms: int | None
+    kinds: frozenset[str] | None
     loop: bool = False
     apart: bool = False
     beside: bool = False
@@ -73,6 +76,7 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
               if isinstance(step.settings, CallSettings)}
     # nobody knows whom a malformed one calls
     elsewhere = called | used | (known if known - by_name.keys() else set())
+    kinds = None if known - by_name.keys() else kinds_in([workflow for workflow, _ in workflows])
     for workflow, source in workflows:
         users = [operation for operation in operations if operation.workflow == workflow.name]
         replies = (any(operation.mode == "request_response" for operation in users)
@@ -80,7 +84,7 @@ def check_workflows(workflows: Sequence[tuple[Workflow, Source]], operations: Se
         longest_ms = None if workflow.name in elsewhere else max(
             (answering(operation, None, edge=True).run_ms for operation in users), default=None)
         known_there = known_in(workflow.steps, config, given_by_calls(workflow, by_name))
-        around = _Around(source, users, known_there, replies, longest_ms)
+        around = _Around(source, users, known_there, replies, longest_ms, kinds)
         problems += _unique(workflow, source)
         problems += _block(workflow.steps, ("steps",), around, set())
         problems += _schemas(workflow, source)
@@ -108,7 +112,7 @@ def _block(steps: Sequence[Step], path: Path, around: _Around, done: set[str]) -
                                         f"step {step.id!r} is never reached: {ended} stands before it")
         yield from _leap(step, here, around)
         yield from _expressions(step, here, around, done)
-        for keys, says in check_constants(step, around.longest_ms):
+        for keys, says in (*check_constants(step, around.longest_ms), *check_retry(step, around.kinds)):
             yield around.source.problem((*here, *keys), "shape", says)
         if isinstance(step.settings, ReplySettings):
             yield from _reply(step, step.settings, here, around)

@@ -140,6 +140,12 @@ STEP = "steps:\n  - { id: s, %s }\n" + ANSWER
     ("storage: { action: increment, key: k, value: 1.5 }", 52, "takes a whole number, not '1.5'"),
     ("publish: { topic: weir.config, value: 1 }", 25, "a topic of Weir's own"),
     ("publish: { topic: weir.new, value: 1 }", 25, "a topic of Weir's own"),
+    ("storage: { key: k, value: 1 }", 33, "`get` takes no `value`, and would not write it; `action: set` does"),
+    ("storage: { action: delete, key: k, value: 1 }", 49, "`delete` takes no `value`"),
+    ("storage: { action: set, key: k }", 25, "`set` needs a `value`; `delete` forgets the key"),
+    ("storage: { action: append, key: k }", 25, "`append` needs a `value`"),
+    ("retry: { on: [503, timeuot] }, transform: { value: 1 }", 33, "no step fails with 'timeuot'. There are statuses"),
+    ("retry: { on: [6xx] }, transform: { value: 1 }", 28, "classes of them like 5xx, and the kinds address-refused,"),
     ("branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { Content-Type: csv } } }] }", 84,
      "a media type, like text/plain"),
     ("branch: { if: 'true', then: [{ id: x, publish: { topic: weir.audit, value: 1 } }] }", 63, "Weir's own")])
@@ -182,6 +188,7 @@ def test_text_for_somebody_else_is_no_problem(text: str) -> None:
     "loop: { while: 'true', steps: [{ id: x, delay: { for: 1s } }] }",
     "storage: { action: increment, key: k }", "storage: { action: increment, key: k, value: -2.0 }",
     "storage: { action: increment, key: k, value: '{% 1 %}' }", "storage: { action: set, key: k, value: abc }",
+    "storage: { action: set, key: k, value: null }", "retry: { on: [404, 5xx, timeout, too-deep] }, delay: { for: 1s }",
     "publish: { topic: weirder, value: 1 }",
     "branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { content-type: text/csv;a=b } } }] }",
     "branch: { if: 'true', then: [{ id: x, if: 'true', reply: { headers: { content-type: '{% 1 %}' } } }] }"])
@@ -416,7 +423,8 @@ def test_document_comes_back_as_it_went() -> None:
     text = LOOP % ("{ id: x, timeout: 2s, retry: { attempts: 4, on: [sold-out] }, fallback: null, "
                    "call: { workflow: a } }")
     files = {"weir.yaml": "name: p\n", "operations.yaml": OPERATIONS, "workflows/w.yaml": text,
-             "workflows/a.yaml": "steps:\n  - { id: f, fail: { message: x }, catch: [{ id: s, stop: }] }\n"
+             "workflows/a.yaml": "steps:\n"
+             "  - { id: f, fail: { message: x, error: sold-out }, catch: [{ id: s, stop: }] }\n"
              "  - { id: w, loop: { while: 'false', steps: [{ id: d, delay: { until: '{% 1 %}' } }] } }\n"
              "  - { id: h, http: { url: 'http://x', form: { a: null } } }\n"
              "  - { id: b, branch: { if: 'true', then: [{ id: g, storage: { key: k, ttl: 1s } }] } }\n"}

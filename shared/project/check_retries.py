@@ -1,0 +1,36 @@
+"""Errors that are to be tried again, and that no step of the project fails with. Pure.
+
+In:    the workflows of a project; a step.
+Out:   keys from the step, and what there is.
+Never: a word about kinds that connectors have: nobody else knows them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from shared.names.reasons import STEP_ERRORS
+from shared.project.model import Workflow
+from shared.project.steps.base import Path, Step, steps_in
+from shared.project.steps.control import FailSettings
+from shared.project.steps.registry import BUILT_IN
+
+_STATUSES = re.compile("[1-5](?:xx|[0-9][0-9])")
+
+
+def kinds_in(workflows: Sequence[Workflow]) -> frozenset[str] | None:
+    """Kinds of errors that the owner has given names; None where a connector may have more."""
+    steps = [step for workflow in workflows for _, step in steps_in(workflow.steps)]
+    if any(step.kind not in BUILT_IN for step in steps):
+        return None
+    return frozenset(step.settings.error for step in steps if isinstance(step.settings, FailSettings))
+
+
+def check_retry(step: Step, own: frozenset[str] | None) -> Iterator[tuple[Path, str]]:
+    """`own`: as `kinds_in` tells."""
+    if step.retry is None or own is None:
+        return
+    for index, name in enumerate(step.retry.on):
+        if name not in STEP_ERRORS and name not in own and _STATUSES.fullmatch(name) is None:
+            there = ", ".join([*sorted(own - STEP_ERRORS), *sorted(STEP_ERRORS)])
+            yield ("retry", "on", index), (f"no step fails with {name[:80]!r}. There are statuses like 503, classes of "
+                                           f"them like 5xx, and the kinds {there}")
