@@ -17,7 +17,7 @@ import orjson
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.runtime.tasks import Tasks
-from shared.store.journal import Note, begin, keep, write
+from shared.store.journal import Note, begin, is_there, keep, write
 from shared.store.redis import Store, StoreUnavailable
 
 # a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
@@ -61,6 +61,13 @@ class Journals:
             self._writing = True
             self._tasks.spawn(self._write(), "journal")
         return noted
+
+    async def has(self, project: str, execution: str) -> bool:
+        """Whether a walk of an execution has begun; as well where the store does not say."""
+        try:
+            return await is_there(self._store, _key(project, execution))
+        except StoreUnavailable:
+            return True
 
     async def last_for(self, project: str, execution: str, keep_ms: int) -> None:
         """Keep the journal of an execution that is over for so long from now on. Raises StoreUnavailable."""

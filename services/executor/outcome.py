@@ -74,7 +74,7 @@ class Outcomes:
         execution, parts = scene.execution, self._parts
         try:
             parts.surroundings.endings.begins(execution.request_id)
-            self._look_at_time(execution)
+            self._look_at_time(scene)
             _furnish(scene, plan)
             parts.surroundings.endings.enters(execution.project, plan.operation.workflow)
             return run_now(plan, scene, parts.settings.max_reply_bytes), Reason.OK, None
@@ -141,7 +141,11 @@ class Outcomes:
     async def _let_in(self, record: Record, scene: Scene) -> ReplyRecord:
         parts, execution, tally = self._parts, scene.execution, scene.tally
         endings = parts.surroundings.endings
-        self._look_at_time(execution)
+        try:
+            self._look_at_time(scene)
+        except TimedOut:
+            tally.tasks = int(await self._may_have_run(execution))
+            raise
         if not self._has_room(execution.project):
             if execution.reply_to is None:
                 raise await parts.keeping.put_aside(scene)
@@ -163,10 +167,22 @@ class Outcomes:
                 await endings.look()
                 raise
 
-    def _look_at_time(self, execution: ExecutionRecord) -> None:
+    def _look_at_time(self, scene: Scene) -> None:
+        """Raises TimedOut. Nothing has run then: nothing is charged, and a key is for whoever tries again."""
+        execution = scene.execution
         if (execution.answer_by_ms or execution.deadline_ms) <= self._parts.surroundings.clock.now_ms():
             self._parts.metrics.expired.inc()
+            scene.tally.tasks = 0
             raise TimedOut("the deadline had passed before the workflow could start")
+
+    async def _may_have_run(self, execution: ExecutionRecord) -> bool:
+        """Whether an executor may have died in the middle of one that comes too late now; asked where it has a key."""
+        parts = self._parts
+        if not execution.claim:
+            return False
+        plan = parts.shelf.known(execution.project, execution.version, execution.operation)
+        return (plan is None or plan.durable) and await parts.surroundings.journals.has(
+            execution.project, execution.request_id)
 
     def _has_room(self, project: str, more: int = 0) -> bool:
         return self._running.get(project, 0) + more <= self._parts.settings.max_in_flight_per_project

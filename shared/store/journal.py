@@ -20,6 +20,11 @@ async def begin(store: Store, key: str, keep_ms: int) -> tuple[int, dict[str, by
     return int(noted.pop("walk")), noted
 
 
+async def is_there(store: Store, key: str) -> bool:
+    """Whether anybody has begun a walk."""
+    return bool(await store.command("EXISTS", key))
+
+
 async def keep(store: Store, key: str, keep_ms: int) -> None:
     """Forget the journal after so long."""
     await store.command("PEXPIRE", key, keep_ms)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -175,29 +176,56 @@ async def test_message_is_given_back_when_the_answer_is_not_2xx(
     assert given == [("r1", ("k",), once)]
 
 
-@pytest.mark.parametrize(("operation", "kept"), [
-    ("slow", [200]), ("fails", [409]), ("wild", [500]), ("gone", []), ("slow", [])],
-    ids=["done", "failed", "broken", "stopped before it ran", "no room"])
+CLAIM: Json = {"claim": {"key": "k", "digest": "d", "keep_ms": 1_000}}
+
+
+class Keys:
+    """Idempotency keys, for the store: statuses of answers that are kept, keys that are freed, and for whom."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.kept: list[int] = []
+        self.freed: list[tuple[str, KeptAnswer]] = []
+        monkeypatch.setattr("services.executor.keeping.keep", self.keep)
+        monkeypatch.setattr("services.executor.keeping.free", self.free)
+
+    async def keep(self, _: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:
+        self.kept.append(answer.status)
+
+    async def free(self, _: Any, key: str, claimed: KeptAnswer) -> None:
+        self.freed.append((key, claimed))
+
+
+@pytest.mark.parametrize(("operation", "more", "kept"), [
+    ("slow", {}, [200]), ("fails", {}, [409]), ("wild", {}, [500]), ("gone", {}, []), ("slow", {}, []),
+    ("slow", {"answer_by_ms": 1}, []), ("slow", {"answer_by_ms": 0, "deadline_ms": 1}, [])],
+    ids=["done", "failed", "broken", "stopped before it ran", "no room", "too late for its caller", "too late"])
 async def test_key_of_a_call_of_which_nothing_has_run_is_free_again(
-        monkeypatch: pytest.MonkeyPatch, operation: str, kept: list[int]) -> None:
-    answers, freed = [], []
-
-    async def keep(_: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:
-        answers.append(answer.status)
-
-    async def free(_: Any, key: str, claimed: KeptAnswer) -> None:
-        freed.append((key, claimed))
-    monkeypatch.setattr("services.executor.keeping.keep", keep)
-    monkeypatch.setattr("services.executor.keeping.free", free)
-    bed = Bed(max_in_flight_per_project=1)
+        monkeypatch: pytest.MonkeyPatch, operation: str, more: Json, kept: list[int]) -> None:
+    keys, bed = Keys(monkeypatch), Bed(max_in_flight_per_project=1)
     bed.endings.take(Halt(project="p", workflow="gone", halted=True, time=0))
-    full = operation == "slow" and not kept
+    full = operation == "slow" and not kept and not more
     if full:
         bed.stage.handle([bed.record(1, "slow")])
-    bed.stage.handle([bed.record(2, operation, claim={"key": "k", "digest": "d", "keep_ms": 1_000})])
+    bed.stage.handle([bed.record(2, operation, **CLAIM, **more)])
     await bed.settled(2 if full else 1)
-    assert answers == kept
-    assert freed == ([] if kept else [("k", KeptAnswer(request_id="r2", digest="d"))])
+    assert keys.kept == kept
+    assert keys.freed == ([] if kept else [("k", KeptAnswer(request_id="r2", digest="d"))])
+
+
+@pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1)], ids=["nothing has run", "an executor has died"])
+async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has_not_begun(
+        monkeypatch: pytest.MonkeyPatch, there: bool, tasks: int) -> None:
+    async def is_there(*_: Any) -> bool:
+        return there
+    monkeypatch.setattr("services.executor.journal.is_there", is_there)
+    keys, bed = Keys(monkeypatch), Bed()
+    plan = bed.shelf.known("p", 1, "slow")
+    assert plan is not None
+    monkeypatch.setattr(bed.shelf, "known", lambda *_: replace(plan, durable=True))
+    bed.stage.handle([bed.record(1, "slow", **CLAIM, answer_by_ms=0, deadline_ms=1)])
+    await bed.settled(1)
+    assert (len(keys.kept), len(keys.freed)) == (tasks, 1 - tasks)
+    assert [(event.status, event.tasks) for event in bed.events()] == [(504, tasks)]
 
 
 async def test_message_is_given_back_before_the_answer_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
