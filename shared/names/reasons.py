@@ -48,6 +48,7 @@ STEP_ERRORS = frozenset({
                Reason.WORKFLOW_STOPPED)),
     "address-refused", "answers-in-parts", "call-failed", "call-too-deep", "connector-failed", "credential-missing",
     "credential-unusable", "event-too-large", "expression-timeout", "expression-too-deep", "expression-too-large",
-    "output-invalid", "output-too-large", "output-unusable", "publish-failed", "record-too-large", "response-too-large",
-    "script-error", "script-memory", "script-timeout", "step-broken", "storage-key-empty", "store-unavailable",
-    "stored-otherwise", "stored-too-large", "stream-ended", "too-deep", "too-many-passes", "topic-refused"})
+    "output-invalid", "output-too-large", "output-unusable", "publish-failed", "record-too-large", "redirect-refused",
+    "response-too-large", "script-error", "script-memory", "script-timeout", "step-broken", "storage-key-empty",
+    "store-unavailable", "stored-otherwise", "stored-too-large", "stream-ended", "too-deep", "too-many-passes",
+    "topic-refused"})

@@ -37,7 +37,9 @@ class Request:
     execution: str = ""
 
     def redirected(self, status: int, location: str) -> "Request":
-        """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL."""
+        """The next request (RFC 9110, 15.4). Raises ValueError for a location that is no URL, UpstreamFailed:
+        redirect-refused.
+        """
         url = self.url.join(URL(location))
         if url.scheme not in ("http", "https"):
             raise ValueError("a redirect leads away from HTTP")
@@ -47,6 +49,11 @@ class Request:
         becomes_get = self.method not in ("GET", "HEAD") if status == 303 else (
             self.method == "POST" and status in (301, 302))
         if not becomes_get:
+            if self.body is not None and (self.url.scheme, url.scheme) == ("https", "http"):
+                raise UpstreamFailed(
+                    f"the outside system redirects ({status}) from https to http, and the body would go there for all "
+                    "to read: call an address that answers by https, or say `redirects: 0`, expect this status and "
+                    "read `headers.location`", members={"error": "redirect-refused", "upstream_status": status})
             return replace(self, url=url, headers=headers)
         kept = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
         return replace(self, method="GET", url=url, headers=kept, body=None)

@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
+from yarl import URL
 
-from services.executor.retries import asked_to_wait
+from services.executor.outside.client import Request
+from services.executor.retries import asked_to_wait, kind_of, status_of
 from shared.errors import UpstreamFailed, WorkflowFailed
 from shared.project.steps.work import HttpSettings
 from shared.telemetry.otlp import export_request
@@ -204,6 +206,26 @@ async def test_redirect_to_a_private_address_is_refused(base: str) -> None:
 async def test_redirect_away_from_http_is_not_followed(base: str) -> None:
     error = await error_of(call(f"{base}/go/302", query={"to": "ftp://h.example/x"}), reply())
     assert "cannot be sent" in str(error)
+
+
+@pytest.mark.parametrize(("status", "method", "url", "to", "refused"), [
+    (307, "POST", "https://a.example/x", "http://a.example/y", True),
+    (308, "PUT", "https://a.example", "http://b.example", True),
+    (302, "PATCH", "https://a.example/x", "http://a.example/y", True),
+    (303, "POST", "https://a.example/x", "http://a.example/y", False),
+    (301, "POST", "https://a.example/x", "http://a.example/y", False),
+    (307, "POST", "https://a.example/x", "/y", False),
+    (307, "POST", "https://a.example/x", "//b.example/y", False), (307, "POST", "http://a.example/x", "/y", False),
+    (307, "POST", "http://a.example/x", "https://a.example/y", False),
+    (307, "DELETE", "https://a.example/x", "http://a.example/y", False)])
+def test_redirect_takes_no_body_from_https_to_http(status: int, method: str, url: str, to: str, refused: bool) -> None:
+    request = Request(method=method, url=URL(url), headers={}, body=None if method == "DELETE" else b"x")
+    if not refused:
+        assert request.redirected(status, to).url.path == "/y"
+        return
+    with pytest.raises(UpstreamFailed, match="redirects: 0") as raised:
+        request.redirected(status, to)
+    assert (kind_of(raised.value), status_of(raised.value)) == ("redirect-refused", status)
 
 
 async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> None:
