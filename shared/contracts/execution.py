@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 from shared.contracts import codec, execution_headers
 from shared.contracts.origin import Origin
 from shared.contracts.reply_address import ReplyAddress
+from shared.errors import BadRecord
 from shared.names import headers as H
 
 Client = Annotated[str, Meta(max_length=codec.MAX_NAME)]
@@ -76,10 +77,30 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Read a record. Raises BadRecord."""
         facts = headers.get(H.EXECUTION)
         if facts is None:
-            return cls(**execution_headers.read(headers), body=body or b"")
+            older = cls(**execution_headers.read(headers), body=body or b"")
+            _check_claim(older.claim)
+            return older
         made = codec.decode(facts, _DECODER, f"header {H.EXECUTION}")
+        _check_claim(made.claim)
         msgspec.structs.force_setattr(made, "body", body or b"")
         return cast(Self, made)
+
+
+class _Claim(Struct, frozen=True):
+    """What a claim has, if it has anything."""
+
+    key: Annotated[str, Meta(min_length=1)]
+    digest: str
+    keep_ms: Annotated[int, Meta(ge=1)]
+
+
+def _check_claim(claim: dict[str, Any]) -> None:
+    """Raises BadRecord: whoever keeps an answer needs all of it."""
+    try:
+        if claim:
+            msgspec.convert(claim, _Claim)
+    except msgspec.ValidationError as exc:
+        raise BadRecord(f"the claim of an idempotency key is {{key, digest, keep_ms}}: {exc}") from exc
 
 
 _ENCODER = msgspec.json.Encoder()

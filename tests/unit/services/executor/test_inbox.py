@@ -212,6 +212,18 @@ async def test_key_of_a_call_of_which_nothing_has_run_is_free_again(
     assert keys.freed == ([] if kept else [("k", KeptAnswer(request_id="r2", digest="d"))])
 
 
+@pytest.mark.parametrize("operation", ["quick", "slow"])
+@pytest.mark.parametrize("claim", [{"x": 1}, {**CLAIM["claim"], "keep_ms": "1h"}, {**CLAIM["claim"], "keep_ms": 0},
+                                   {**CLAIM["claim"], "key": None}])
+async def test_execution_with_a_claim_that_is_none_is_a_dead_letter(operation: str, claim: Json) -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, operation, claim=claim), bed.record(2, "quick")])
+    await bed.settled(2)
+    told = [sent.topic for sent in bed.outbox.sent if sent.topic != topics.USAGE]
+    assert told == [topics.DEAD_LETTERS, topics.REPLIES]
+    assert not bed.tasks.failed.done()
+
+
 @pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1)], ids=["nothing has run", "an executor has died"])
 async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has_not_begun(
         monkeypatch: pytest.MonkeyPatch, there: bool, tasks: int) -> None:
