@@ -42,9 +42,12 @@ class _Reading:
 
 
 def is_project_file(name: str) -> bool:
-    """Whether a file belongs to a project's definition; others (a README, a stub) may lie beside it."""
+    """Whether a file belongs to a project's definition; others (a README, a stub, the hidden files of an editor) may
+    lie beside it.
+    """
     return name in (HEADER, OPERATIONS, ACCESS, CREDENTIALS) or (
-        name.startswith(WORKFLOWS) and name.endswith(".yaml") and name.count("/") == 1)
+        name.startswith(WORKFLOWS) and name.endswith(".yaml") and name.count("/") == 1
+        and not name.startswith(f"{WORKFLOWS}."))
 
 
 def load_project(files: Mapping[str, str]) -> Loaded:

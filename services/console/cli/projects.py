@@ -45,6 +45,9 @@ def read_folder(folder: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     """YAML is UTF-8, whatever the machine's language. Raises Failure, OSError."""
+    if path.exists() and not path.is_file():
+        # a pipe would be waited for, and a device may have no end
+        raise Failure(f"{path} is no file but a folder, a pipe or a device; a project is read from files")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:

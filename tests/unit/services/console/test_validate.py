@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,22 @@ def test_file_that_is_no_text_is_named_with_the_place(tmp_path: Path) -> None:
     done = validate(tmp_path, GOOD)
     assert done.returncode == 1
     assert f"{tmp_path}/workflows/other.yaml:2:7: the byte 0xff stands here" in done.stderr
+
+
+def test_hidden_file_of_an_editor_is_no_workflow(tmp_path: Path) -> None:
+    (tmp_path / "workflows").mkdir()
+    # a lock of Emacs leads to nothing
+    (tmp_path / "workflows/.#w.yaml").symlink_to("ada@host.1234:1")
+    (tmp_path / "workflows/.w.yaml").write_text("steps: [")
+    done = validate(tmp_path, GOOD)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")],
+                         ids=["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, made: Callable[[Path], None]) -> None:
+    (tmp_path / "workflows").mkdir()
+    made(tmp_path / "workflows/other.yaml")
+    done = validate(tmp_path, GOOD)
+    assert done.returncode == 1
+    assert f"{tmp_path}/workflows/other.yaml is no file but a folder, a pipe or a device" in done.stderr
