@@ -31,6 +31,19 @@ _LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
 _TAKEN_OTHERWISE = re.compile(r"%YAML|(?:^|[\s\[{,])[&*][^\s&*]|[|>][-+0-9]*#|[\t\x85\u2028\u2029\ufeff]")
 # tags and numbers that no constructor takes (`!!int ""` is an IndexError); nesting beyond any use
 _UNUSABLE = (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+# parts of what the reader says, and what to write instead
+_INSTEAD = {
+    "'\\t' that cannot start": "lines are indented by spaces, not by tabs",
+    "cannot start any token": "a text that begins with this character stands in quotes",
+    "mapping values are not allowed": "a text that has a colon and a space in it stands in quotes; the keys of one "
+                                      "mapping begin in one column, with a space behind their colons",
+    "could not find expected ':'": "a key has a colon and a space behind it",
+    "found '<scalar>'": "a text goes on here behind its quotes; inside of '...' a quote is written twice, inside of "
+                        "\"...\" with a backslash before it",
+    "expected <block end>": "the keys of one mapping, and the dashes of one list, begin in one column",
+    "expected ',' or": "what stands in { } or [ ] ends with it; a text in there that has one of , [ ] { } stands in "
+                       "quotes",
+    "escape character": "in '...' a backslash is one, in \"...\" it is written twice"}
 Key = str | int
 Place = tuple[int, int]
 
@@ -81,8 +94,7 @@ def read(file: str, text: str) -> Source:
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        what = " ".join(str(exc.problem or exc.context or "not YAML").split())
-        source.problems.append(Problem(file, line, column, "yaml", what))
+        source.problems.append(Problem(file, line, column, "yaml", _in_words(exc, text)))
         return source
     except _UNUSABLE as exc:
         source.problems.append(Problem(file, 1, 1, "yaml", f"not usable YAML: {str(exc).splitlines()[0][:200]}"))
@@ -96,6 +108,17 @@ def read(file: str, text: str) -> Source:
         source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
         source.data = None
     return source
+
+
+def _in_words(error: MarkedYAMLError, text: str) -> str:
+    """What YAML cannot take, and what to write instead."""
+    what = " ".join(str(error.problem or error.context or "not YAML").split())
+    mark, begun = error.problem_mark, error.context_mark
+    if "'%' that cannot start" in what and mark is not None and text[mark.index - 1:mark.index] == "{":
+        return "an expression stands in quotes, as in \"{% trigger.body.name %}\": without them `{` begins a mapping"
+    if "end of stream" in what and begun is not None:
+        return f"{what}: what begins in line {begun.line + 1} has no end; is a quote missing?"
+    return next((f"{what}: {instead}" for part, instead in _INSTEAD.items() if part in what), what)
 
 
 def _parse(text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:

@@ -34,6 +34,23 @@ def test_a_file_of_any_depth_is_a_problem(text: str) -> None:
     assert [problem.code for problem in source.problems] == ["yaml"]
 
 
+@pytest.mark.parametrize(("text", "says"), [
+    ("if: {% trigger.body.x %}\n", '1:6: an expression stands in quotes, as in "{% trigger.body.name %}"'),
+    ("a:\n  b: [{%x: 1%}]\n", '2:8: an expression stands in quotes'),
+    ("a: % x\n", "1:4: found character '%' that cannot start any token: a text that begins with this character"),
+    ("a:\n\tb: 1\n", "2:1: found character '\\t' that cannot start any token: lines are indented by spaces"),
+    ("a: x ? 'b' : c\n", "1:12: mapping values are not allowed here: a text that has a colon and a space"),
+    ("a:\n  b: 1\n c: 2\n", "3:2: expected <block end>, but found '<block mapping start>': the keys of one mapping"),
+    ("a: 'it's'\n", "1:8: expected <block end>, but found '<scalar>': a text goes on here behind its quotes"),
+    ("a: {b: x{y}\n", "1:9: expected ',' or '}', but got '{': what stands in { } or [ ] ends with it"),
+    ("a: 1\nb: 'x\n", "3:1: found unexpected end of stream: what begins in line 2 has no end"),
+    ('a: "\\d"\n', "1:6: found unknown escape character 'd': in '...' a backslash is one"),
+    ("ab\nc: 1\nb\n", "mapping values")])
+def test_what_yaml_cannot_take_is_told_with_what_to_write(text: str, says: str) -> None:
+    problem, = places.read("f.yaml", text).problems
+    assert says in str(problem)
+
+
 @pytest.mark.parametrize("text", ['a: !!int ""', 'a: !!float ""', 'a: !!bool ""', 'a: !!int "0x"', 'a: !!timestamp ""',
                                   'a: !!binary "é"', "a: !!omap 1", "a: !!set [1]", "a: !!pairs x", "!!map 1"])
 def test_tags_that_do_not_fit_are_problems(text: str) -> None:
