@@ -7,6 +7,7 @@ Never: a word about kinds that connectors have: nobody else knows them.
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 from shared.names.reasons import STEP_ERRORS
 from shared.project.model import Workflow
@@ -31,6 +32,7 @@ def check_retry(step: Step, own: frozenset[str] | None) -> Iterator[tuple[Path, 
         return
     for index, name in enumerate(step.retry.on):
         if name not in STEP_ERRORS and name not in own and _STATUSES.fullmatch(name) is None:
-            there = ", ".join([*sorted(own - STEP_ERRORS), *sorted(STEP_ERRORS)])
-            yield ("retry", "on", index), (f"no step fails with {name[:80]!r}. There are statuses like 503, classes of "
-                                           f"them like 5xx, and the kinds {there}")
+            there = [*sorted(own - STEP_ERRORS), *sorted(STEP_ERRORS)]
+            meant = "".join(f", perhaps {one!r} is meant" for one in get_close_matches(name[:80], there, 1))
+            yield ("retry", "on", index), (f"no step fails with {name[:80]!r}{meant}. There are statuses like 503, "
+                                           f"classes of them like 5xx, and the kinds {', '.join(there)}")

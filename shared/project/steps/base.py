@@ -5,7 +5,8 @@ Out:   `Step`.
 Never: a kind of step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,10 +16,12 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
     model_serializer,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.names.reasons import Reason
 from shared.project.base import Model
@@ -54,6 +57,22 @@ ErrorName = Annotated[str, BeforeValidator(_error_name), WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 100, "maximum": 599}]})]
 
 
+def _condition(value: object) -> object:
+    """What YAML reads as something else than a text was meant as the expression that it is."""
+    if isinstance(value, bool | int | float):
+        raise ValueError(f"an expression is a text, in quotes: \"{str(value).lower()}\"")
+    return value
+
+
+Condition = Annotated[str, BeforeValidator(_condition)]
+
+
+def _retry(value: object) -> object:
+    if isinstance(value, bool | int | float | str):
+        raise ValueError("how a step is tried again is a mapping; write `retry: { attempts: 3 }`")
+    return value
+
+
 class Retry(Model):
     """Tries in all, and the pause before the next: `delay`, then `factor` times as long, less a random part of it.
 
@@ -74,9 +93,9 @@ class Step(Model):
 
     id: StepId
     kind: str
-    if_: str | None = Field(default=None, alias="if")
+    if_: Condition | None = Field(default=None, alias="if")
     timeout_ms: Duration | None = Field(default=None, alias="timeout", ge=1, le=300_000)
-    retry: Retry | None = None
+    retry: Annotated[Retry | None, BeforeValidator(_retry)] = None
     on_error: OnError | None = None
     fallback: Any = None
     catch: "tuple[Step, ...]" = ()
@@ -107,12 +126,14 @@ class Step(Model):
         kinds = [key for key in raw if key in STEP_SETTINGS]
         if len(kinds) != 1:
             raise ValueError(f"a step has exactly one of {', '.join(STEP_SETTINGS)}; this one has "
-                             f"{', '.join(kinds) or 'none'}")
+                             f"{', '.join(kinds) or 'none'}{'' if kinds else _meant(raw, cls, STEP_SETTINGS)}")
         for name in ("kind", "settings"):
             if name in raw:
                 raise ValueError(f"unknown key {name!r} in step: its kind is a key itself, with its settings")
         rest = {key: value for key, value in raw.items() if key != kinds[0]}
         settings = {} if raw[kinds[0]] is None else raw[kinds[0]]
+        if not isinstance(settings, dict | StepSettings):
+            raise _no_settings(kinds[0], STEP_SETTINGS[kinds[0]], settings)
         return {**rest, "kind": kinds[0], "settings": STEP_SETTINGS[kinds[0]].model_validate(settings)}
 
     @model_validator(mode="after")
@@ -141,6 +162,25 @@ class Step(Model):
         # what was not said is not said again: some settings exclude each other
         settings = self.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return {"id": self.id, **common, self.kind: settings}
+
+
+def _meant(raw: dict[str, Any], step: type[Step], kinds: Iterable[str]) -> str:
+    """Keys of a step without a kind that are nearly one."""
+    common = {field.alias or name for name, field in step.model_fields.items()}
+    close = [(key, get_close_matches(str(key), kinds, 1)) for key in raw if key not in common]
+    return "".join(f"; {key!r} is none, perhaps {found[0]!r} is meant" for key, found in close if found)
+
+
+def _no_settings(kind: str, model: type[StepSettings], given: object) -> ValidationError:
+    """What is wrong with settings that are no mapping: at the key of the kind, with the one that was meant."""
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    needed = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
+    wanted = ", ".join(f"{key}: ..." for key in needed or keys[:1])
+    told = f"`{kind}` has to be a mapping with {', '.join(keys)}" if keys else (
+        f"`{kind}` takes no settings: behind it stands nothing, or a mapping without members")
+    example = f"; write `{kind}: {{ {wanted} }}`" if keys else ""
+    return ValidationError.from_exception_data("step", [InitErrorDetails(
+        type=PydanticCustomError("value_error", "{told}", {"told": told + example}), loc=(kind,), input=given)])
 
 
 class Block:

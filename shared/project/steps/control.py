@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.project.base import Name
-from shared.project.steps.base import Block, HeaderName, Step, StepSettings
+from shared.project.steps.base import Block, Condition, HeaderName, Step, StepSettings
 
 Status = int
 Steps = tuple[Step, ...]
@@ -21,7 +21,8 @@ BranchName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_
 class BranchSettings(StepSettings):
     """One of two ways. Output: `then` or `else`, whichever was taken."""
 
-    if_: str = Field(alias="if", min_length=1, description="An expression; what JSONata takes for true leads to `then`")
+    if_: Condition = Field(alias="if", min_length=1, description=
+                           "An expression; what JSONata takes for true leads to `then`")
     then: Steps = Field(min_length=1)
     else_: Steps = Field(default=(), alias="else")
 
@@ -54,7 +55,7 @@ class LoopSettings(StepSettings):
     """
 
     over: Any = Field(default=None, description="An array or an object: a pass for each item or member")
-    while_: str | None = Field(default=None, alias="while", min_length=1, description=
+    while_: Condition | None = Field(default=None, alias="while", min_length=1, description=
                                "An expression that is asked before each pass")
     concurrency: int = Field(default=1, ge=1, le=500)
     max_passes: int = Field(default=10_000, ge=1, le=1_000_000, description="More end the workflow with an error")
