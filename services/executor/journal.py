@@ -17,7 +17,7 @@ import orjson
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.runtime.tasks import Tasks
-from shared.store.journal import Note, begin, is_there, keep, write
+from shared.store.journal import Note, begin, begun, keep, write
 from shared.store.redis import Store, StoreUnavailable
 
 # a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
@@ -51,6 +51,13 @@ class Journals:
             raise _away(exc) from exc
         return Journal(self, (key, walk), keep_ms, {path: orjson.loads(value) for path, value in noted.items()})
 
+    async def has(self, project: str, execution: str) -> bool:
+        """Whether an execution has begun, here or elsewhere. Raises Unavailable."""
+        try:
+            return await begun(self._store, _key(project, execution))
+        except StoreUnavailable as exc:
+            raise _away(exc) from exc
+
     def note(self, note: Note) -> "asyncio.Future[None]":
         """Done when the store has it; fails with Unavailable, Superseded."""
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -61,13 +68,6 @@ class Journals:
             self._writing = True
             self._tasks.spawn(self._write(), "journal")
         return noted
-
-    async def has(self, project: str, execution: str) -> bool:
-        """Whether a walk of an execution has begun; as well where the store does not say."""
-        try:
-            return await is_there(self._store, _key(project, execution))
-        except StoreUnavailable:
-            return True
 
     async def last_for(self, project: str, execution: str, keep_ms: int) -> None:
         """Keep the journal of an execution that is over for so long from now on. Raises StoreUnavailable."""

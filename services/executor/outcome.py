@@ -178,11 +178,14 @@ class Outcomes:
     async def _may_have_run(self, execution: ExecutionRecord) -> bool:
         """Whether an executor may have died in the middle of one that comes too late now; asked where it has a key."""
         parts = self._parts
-        if not execution.claim:
-            return False
         plan = parts.shelf.known(execution.project, execution.version, execution.operation)
-        return (plan is None or plan.durable) and await parts.surroundings.journals.has(
-            execution.project, execution.request_id)
+        if not execution.claim or (plan is not None and not plan.durable):
+            return False
+        try:
+            return await parts.surroundings.journals.has(execution.project, execution.request_id)
+        except Unavailable:
+            # nobody can say so
+            return True
 
     def _has_room(self, project: str, more: int = 0) -> bool:
         return self._running.get(project, 0) + more <= self._parts.settings.max_in_flight_per_project

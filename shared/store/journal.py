@@ -20,8 +20,8 @@ async def begin(store: Store, key: str, keep_ms: int) -> tuple[int, dict[str, by
     return int(noted.pop("walk")), noted
 
 
-async def is_there(store: Store, key: str) -> bool:
-    """Whether anybody has begun a walk."""
+async def begun(store: Store, key: str) -> bool:
+    """Whether some walk has opened the journal."""
     return bool(await store.command("EXISTS", key))
 
 

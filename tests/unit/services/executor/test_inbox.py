@@ -38,6 +38,7 @@ from shared.kafka.record import Record
 from shared.names import topics
 from shared.names.headers import JSON
 from shared.runtime.tasks import Tasks
+from shared.store.redis import StoreUnavailable
 from shared.telemetry import logs
 from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
@@ -224,12 +225,15 @@ async def test_execution_with_a_claim_that_is_none_is_a_dead_letter(operation: s
     assert not bed.tasks.failed.done()
 
 
-@pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1)], ids=["nothing has run", "an executor has died"])
+@pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1), (None, 1)],
+                         ids=["nothing has run", "an executor has died", "nobody knows"])
 async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has_not_begun(
-        monkeypatch: pytest.MonkeyPatch, there: bool, tasks: int) -> None:
-    async def is_there(*_: Any) -> bool:
+        monkeypatch: pytest.MonkeyPatch, there: bool | None, tasks: int) -> None:
+    async def begun(*_: Any) -> bool:
+        if there is None:
+            raise StoreUnavailable("away")
         return there
-    monkeypatch.setattr("services.executor.journal.is_there", is_there)
+    monkeypatch.setattr("services.executor.journal.begun", begun)
     keys, bed = Keys(monkeypatch), Bed()
     plan = bed.shelf.known("p", 1, "slow")
     assert plan is not None
