@@ -22,6 +22,7 @@ from shared.contracts.reply import ReplyRecord, error_reply
 from shared.errors import (
     BadRecord,
     Cancelled,
+    ClientGone,
     InputInvalid,
     Overloaded,
     Refused,
@@ -208,8 +209,10 @@ def _furnish(scene: Scene, plan: Plan) -> None:
 def _charge(scene: Scene, error: WeirError) -> bool:
     """What one that did not end well has cost; whether it has ended for good."""
     execution, tally = scene.execution, scene.tally
-    # what was refused was not run, but for what had run before: here, or before it was put aside
-    tally.tasks = max(execution.spent, 0 if isinstance(error, Refused) and tally.tasks == 1 else tally.tasks)
+    # what was refused, or whose caller had gone, was not run, but for what had run before: here, or before it was put
+    # aside
+    nothing_ran = isinstance(error, Refused | ClientGone) and tally.tasks == 1
+    tally.tasks = max(execution.spent, 0 if nothing_ran else tally.tasks)
     if isinstance(error, Cancelled) or (isinstance(error, WorkflowStopped) and execution.spent):
         tally.ended = error
         return True

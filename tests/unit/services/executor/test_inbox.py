@@ -225,6 +225,21 @@ async def test_execution_with_a_claim_that_is_none_is_a_dead_letter(operation: s
     assert not bed.tasks.failed.done()
 
 
+@pytest.mark.parametrize(("why", "operation", "kept"), [
+    ("client-gone", "quick", []), ("client-gone", "slow", []), ("operator", "slow", [503])])
+async def test_key_of_a_call_whose_caller_has_gone_before_it_began_is_free(
+        monkeypatch: pytest.MonkeyPatch, why: str, operation: str, kept: list[int]) -> None:
+    async def cancelled(*_: Any) -> tuple[int, dict[str, str]]:
+        return 1, {"r1": why}
+    monkeypatch.setattr("services.executor.endings.cancelled", cancelled)
+    keys, bed = Keys(monkeypatch), Bed()
+    await bed.endings.look()
+    bed.stage.handle([bed.record(1, operation, **CLAIM)])
+    await bed.settled(1)
+    assert (keys.kept, len(keys.freed)) == (kept, 1 - len(kept))
+    assert [event.tasks for event in bed.events()] == [len(kept)]
+
+
 @pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1), (None, 1)],
                          ids=["nothing has run", "an executor has died", "nobody knows"])
 async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has_not_begun(

@@ -47,7 +47,8 @@ ROWS: dict[str, tuple[list[Json], int]] = {
 }
 # what never reaches the walk is counted by the tests of whole requests
 ELSEWHERE = {"an operation of another project is called", "a durable execution waits, and goes on",
-             "a failed execution is resumed", "a call is refused, or its time is over before its workflow starts",
+             "a failed execution is resumed",
+             "a call is refused, or its time is over, or its caller gone, before its workflow starts",
              "an execution cannot go on: a workflow that it calls is stopped"}
 
 
