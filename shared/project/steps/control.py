@@ -6,16 +6,15 @@ Never: what a step does.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from shared.project.base import Name
-from shared.project.steps.base import Block, Condition, HeaderName, Step, StepSettings
+from shared.project.steps.base import Block, Condition, HeaderName, Step, StepId, StepSettings
 
 Status = int
 Steps = tuple[Step, ...]
-BranchName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 
 class BranchSettings(StepSettings):
@@ -79,7 +78,7 @@ class LoopSettings(StepSettings):
 class ParallelSettings(StepSettings):
     """Several lists of steps at the same time. Output: by branch, the output of its last step."""
 
-    branches: dict[BranchName, Steps] = Field(min_length=1)
+    branches: dict[StepId, Steps] = Field(min_length=1)
 
     def blocks(self) -> Iterator[Block]:
         """Every branch."""

@@ -10,14 +10,21 @@ import ssl
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from shared.project.base import Name
 from shared.project.durations import Duration
-from shared.project.steps.base import HeaderName, StepSettings
+from shared.project.steps.base import HeaderName, StepSettings, spelled
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Status = int
+_EVENT, _TOPIC, _PROXY = r"^[A-Za-z0-9_.:-]{1,100}$", r"^[a-zA-Z0-9._-]{1,249}$", "^https?://"
+EventName = Annotated[str, StringConstraints(pattern=_EVENT), spelled(
+    _EVENT, "letters, digits and any of _ . : -, 100 at the most")]
+TopicName = Annotated[str, StringConstraints(pattern=_TOPIC), spelled(
+    _TOPIC, "the name of a topic, which is no expression: letters, digits and any of . _ -")]
+Proxy = Annotated[str, StringConstraints(pattern=_PROXY), spelled(
+    _PROXY, "a URL that begins with http:// or https://")]
 
 
 def _expected(value: object) -> object:
@@ -76,7 +83,7 @@ class HttpSettings(StepSettings):
     credential: Name | None = Field(default=None, description="By which the call proves who sends it")
     parse: Literal["auto", "json", "text", "base64", "none"] = "auto"
     tls: Tls | None = None
-    proxy: str | None = Field(default=None, pattern="^https?://", description="Through which the call goes")
+    proxy: Proxy | None = Field(default=None, description="Through which the call goes")
     redirects: int = Field(default=3, ge=0, le=10, description="How many are followed")
     timeout_ms: Duration = Field(default=10_000, alias="timeout", ge=1, le=300_000, validate_default=False)
     expect: tuple[Expected, ...] = Field(default=("2xx",), min_length=1, description=
@@ -131,7 +138,7 @@ class StorageSettings(StepSettings):
 class EmitSettings(StepSettings):
     """An event for the caller of an operation with `mode: events`. Output: null."""
 
-    event: str = Field(default="message", pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="Its name")
+    event: EventName = Field(default="message", description="Its name")
     data: Any = Field(description="Sent as JSON; a text as it is")
 
     @model_validator(mode="after")
@@ -157,7 +164,7 @@ class OperationSettings(StepSettings):
 class PublishSettings(StepSettings):
     """A record on a Kafka topic that the executor's settings list. Output: null, once the broker has it."""
 
-    topic: str = Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    topic: TopicName
     key: str | None = Field(default=None, description="Records of a key keep their order")
     headers: dict[str, str] = Field(default_factory=dict)
     value: Any = Field(description="Written as JSON; a text as it is")
