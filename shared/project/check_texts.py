@@ -42,7 +42,9 @@ def misspelled(value: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield from ((path, says) for says in _in_text(value))
     elif isinstance(value, Mapping):
-        for name, item in value.items():
+        for key, item in value.items():
+            # settings of a connector may have others than texts
+            name = str(key)
             if "{%" in name:
                 yield (*path, name), ("the name of a member is taken as it stands; an object with names that are "
                                       "computed is one expression as a whole: \"{% {trigger.body.name: 1} %}\"")
