@@ -1,5 +1,7 @@
 """What a condition in CEL is asked when it is compiled, and what only when it is new."""
 
+import json
+
 import pytest
 
 from shared.project.access.cel import BadCel, Undecided, check_texts, compile_condition, compile_cost, constant_cost
@@ -39,3 +41,17 @@ def test_large_body_is_turned_into_values_once_for_all_expressions(more: int) ->
     assert compile_cost("size(body.more)")(facts) == more
     with pytest.raises(Undecided, match="Key not found"):
         compile_condition("body.none == 1")(facts)
+
+
+@pytest.mark.parametrize(("text", "items", "holds"), [
+    ("body.l.filter(x, x > 1).size() > 1", 1_000, True), ("size(body.l . map (x, x)) > 1", 1_001, None),
+    ("body.l.filter(x, x > 1).size() > 1", 1_001, None), ("body.l.exists(x, x == 1000)", 1_001, True),
+    ("body.l.exists(x, x == -1)", 10_001, None)])
+def test_list_that_would_be_copied_for_each_of_its_items_leaves_an_expression_without_a_value(
+        text: str, items: int, holds: bool | None) -> None:
+    facts = Facts(operation="o", method="POST", now_ms=0, body=json.dumps({"l": list(range(items))}).encode())
+    if holds is None:
+        with pytest.raises(Undecided):
+            compile_condition(text)(facts)
+    else:
+        assert compile_condition(text)(facts) is holds
