@@ -5,12 +5,11 @@ Out:   hearings, each with its ruling, to `rulings.py`; dead letters.
 Never: a rule; `decide.py` and `checks/` have them.
 """
 
-import logging
 from collections.abc import Sequence
 
 from services.policy.hearing import Hearing
 from services.policy.parts import PolicyParts
-from services.policy.rulings import Effects, Rulings
+from services.policy.rulings import Effects, Rulings, undecided
 from services.policy.unfit import unfit
 from shared.contracts import ids
 from shared.contracts.codec import header_map
@@ -19,11 +18,8 @@ from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
 from shared.errors import BadRecord
-from shared.kafka.dead_letters import told_by
 from shared.kafka.record import Record
-from shared.names import actions, topics
-
-log = logging.getLogger(__name__)
+from shared.names import topics
 
 
 class Bench:
@@ -44,7 +40,7 @@ class Bench:
             try:
                 found = self._open(record, waiting)
             except Exception as exc:
-                found = self._failed(record, exc)
+                found = undecided(self._parts, record, exc)
             if found is not None:
                 done.append(record)
                 effects.extend(found)
@@ -97,14 +93,7 @@ class Bench:
             return self._rulings.close(hearing, held)
         except Exception as exc:
             self._rulings.give_back(hearing)
-            return self._failed(hearing.record, exc)
-
-    def _failed(self, record: Record, error: Exception) -> Effects:
-        if isinstance(error, BadRecord):
-            return [self._parts.dead_letters.bury(record, str(error))]
-        log.error("a record could not be decided", exc_info=error,
-                  extra={"action": actions.REQUEST_FAILED, **told_by(record)})
-        return [self._parts.dead_letters.bury(record, f"{type(error).__name__}: {error}")]
+            return undecided(self._parts, hearing.record, exc)
 
     def _open(self, record: Record, waiting: list[Hearing]) -> Effects | None:
         """What ends a call; None while it waits for something, and is finished later."""

@@ -42,7 +42,7 @@ class Results:
     async def tell(self, case: Case, request_id: str) -> ReplyRecord:
         """How an execution stands. Raises ExecutionNotFound, Unavailable."""
         assert case.project is not None
-        wanted = case.path_params["id"]
+        wanted = case.path_params.get("id", "")
         try:
             found = await get(self._store, case.project.name, wanted) if is_request_id(wanted) else None
         except StoreUnavailable as exc:

@@ -6,6 +6,7 @@ Never: a decision.
 """
 
 import asyncio
+import logging
 
 import msgspec
 
@@ -18,9 +19,11 @@ from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.case import Case
 from shared.decision.decide import Decision
-from shared.errors import BodyTooLarge, WeirError
+from shared.errors import BadRecord, BodyTooLarge, WeirError
+from shared.kafka.dead_letters import told_by
 from shared.kafka.faults import RecordTooLarge
-from shared.names import topics
+from shared.kafka.record import Record
+from shared.names import actions, topics
 from shared.names.headers import HTTP_REPLAYED
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
@@ -28,6 +31,7 @@ from shared.project.modes import RESULTS, Answering
 from shared.telemetry.access import Ending
 from shared.telemetry.tracing import context_of, sent
 
+log = logging.getLogger(__name__)
 Effects = list[asyncio.Future[None]]
 
 
@@ -94,6 +98,10 @@ class Rulings:
             effects = self._answered(hearing, _with_headers(told, hearing.case), Reason.OK)
         except WeirError as error:
             effects = self._refuse(hearing, error)
+        except Exception as exc:
+            # as one that cannot be decided: what a newer version has kept, say, must not end this one again and again
+            await self._nothing_runs(hearing)
+            effects = undecided(self._parts, hearing.record, exc)
         await asyncio.gather(*effects)
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
@@ -198,6 +206,15 @@ class Rulings:
             origin=str(hearing.origin), observed=case.observed,
             address=self._address(hearing) or None, token=case.token or None, proof=hearing.proof(reason))))
         return effects
+
+
+def undecided(parts: PolicyParts, record: Record, error: Exception) -> Effects:
+    """Bury what cannot be read, or decided."""
+    if isinstance(error, BadRecord):
+        return [parts.dead_letters.bury(record, str(error))]
+    log.error("a record could not be decided", exc_info=error,
+              extra={"action": actions.REQUEST_FAILED, **told_by(record)})
+    return [parts.dead_letters.bury(record, f"{type(error).__name__}: {error}")]
 
 
 def _with_headers(reply: ReplyRecord, case: Case) -> ReplyRecord:

@@ -67,5 +67,6 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def _readable(self) -> Any:
         if self.body and self.content_type is not None and is_json(self.content_type):
-            return orjson.loads(self.body)
+            # as it is: it may be nested as deep as can be written already
+            return orjson.Fragment(self.body)
         return self.body.decode(errors="replace") if self.body else None

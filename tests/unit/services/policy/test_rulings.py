@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+import orjson
 import pytest
 
 from services.policy import rulings
@@ -276,6 +277,29 @@ async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_on
     court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
     call = {"operation": "weir-execution", "token": DIGEST, "params": {"id": known.id}, "idempotency_key": "k"}
     assert [await court.hear(number, **call) for number in (1, 2, 3)] == [200, 200, 200]
+
+
+async def test_question_without_an_id_is_told_that_there_is_no_such_execution(here: PolicyBook) -> None:
+    assert await Court(here).hear(1, "weir-execution", token=DIGEST, params={"other": "1"}) == 404
+
+
+async def test_result_that_is_nested_as_deep_as_can_be_written_is_told_as_it_is(here: PolicyBook) -> None:
+    court, deep = Court(here), b"[" * 254 + b"]" * 254
+    known = ExecutionResult(id=numbered(7), operation="sold", client="", state="accepted", accepted=NOW).answered(
+        ReplyRecord(request_id=numbered(7), status=200, body=deep), NOW, 1, (), well=True)
+    court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
+    assert await court.hear(1, "weir-execution", token=DIGEST, params={"id": known.id}) == 200
+    assert orjson.loads(court.replies()[0].body)["result"]["body"] == orjson.loads(deep)
+
+
+async def test_question_for_what_cannot_be_read_is_dead_and_holds_no_place_and_no_key() -> None:
+    at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([at_once], operations=OPERATIONS))
+    court.store.kept[f"weir:execution:p:{numbered(7)}"] = b'{"state": "of a newer version"}'
+    call = {"operation": "weir-execution", "token": DIGEST, "params": {"id": numbered(7)}, "idempotency_key": "k"}
+    assert [await court.hear(number, **call) for number in (1, 2)] == [0, 0]
+    assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS] * 2
+    assert not court.tasks.failed.done()
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(
