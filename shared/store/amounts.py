@@ -5,6 +5,7 @@ Out:   what is left of each amount. Raises StoreUnavailable.
 Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,12 @@ async def give_back(store: Store, request_id: str, keys: Sequence[str], once: st
 
     `once`: a key that only one call may hold. Where another has it by now it stays.
     """
-    for key in keys:
-        await store.command("ZREM", key, request_id)
+    places = store.many([("ZREM", key, request_id) for key in keys])
     if once:
-        await store.run("give_back", [], [once, request_id])
+        # side by side: what the store is late to answer does not keep the rest
+        await asyncio.gather(places, store.run("give_back", [], [once, request_id]))
+    else:
+        await places
 
 
 def pack(asks: Sequence[Ask]) -> bytes:

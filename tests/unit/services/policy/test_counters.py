@@ -1,10 +1,16 @@
 """Amounts while the store is away: what an instance lets in by itself."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from services.policy.counters import Counters
 from shared.decision.amounts import Ask
 from shared.project.access.budgets import Demand, Kind
+from shared.settings.redis import RedisSettings
+from shared.store.connection import Argument
+from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import StoppedClock
 from tests.unit.services.executor.test_run import nowhere
@@ -30,3 +36,21 @@ async def test_place_of_a_call_that_is_not_going_to_run_is_free_again_without_th
     assert [outcome.wait_ms for outcome, in await kept.spend(asks)] == [0, 1000]
     await kept.release("a", ["k"], "weir:seen:p:m")
     assert (await kept.spend(asks[1:]))[0][0].wait_ms == 0
+
+
+async def test_message_is_given_back_though_the_store_is_late_to_say_that_a_place_is_free() -> None:
+    class Late(Store):
+        def __init__(self) -> None:
+            super().__init__(RedisSettings())
+            self.asked: list[str] = []
+
+        async def many(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
+            self.asked += [str(key) for _, key, _ in commands]
+            raise StoreUnavailable("late")
+
+        async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+            self.asked.append(str(arguments[0]))
+
+    store = Late()
+    await Counters(store, StoppedClock(), Metrics(), instances=1, rest_ms=1).release("a", ["k", "l"], "weir:seen:p:m")
+    assert store.asked == ["k", "l", "weir:seen:p:m"]
