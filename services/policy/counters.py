@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 
 from shared.clock import Clock
-from shared.decision.amounts import UNKNOWN, Amounts, Ask, Outcome
+from shared.decision.amounts import UNKNOWN, Amounts, Ask, Doubted, Outcome
 from shared.names import actions
 from shared.project.access.budgets import Kind
 from shared.store.amounts import give_back, spend
@@ -28,22 +28,22 @@ class Counters:
 
     def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, instances: int, rest_ms: int) -> None:
         """`instances`: how many share the limits while the store is away; `rest_ms`: how long it is left alone then."""
-        self._store, self._clock, self._metrics, self._rest_ms = store, clock, metrics, rest_ms
+        self._store, self._clock, self._metrics, self._rest_us = store, clock, metrics, rest_ms * 1000
         self._memory = Amounts(share=instances)
-        self._again_ms = 0
+        self._again_us = 0
 
     async def spend(self, asks: Sequence[Ask]) -> list[list[Outcome]]:
         """Take what is demanded; a request takes all of it or nothing."""
-        now_ms = self._clock.now_ms()
-        if now_ms >= self._again_ms:
+        said = Outcome
+        if self._clock.elapsed_us() >= self._again_us:
             try:
                 return await spend(self._store, asks)
             except StoreUnavailable as exc:
-                self._again_ms = now_ms + self._rest_ms
+                said, self._again_us = Doubted, self._clock.elapsed_us() + self._rest_us
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
         self._metrics.limits_local.inc(by=len(asks))
-        outcomes = self._memory.spend(asks, now_ms * 1000)
-        return [[UNKNOWN if demand.kind is Kind.ONCE else outcome
+        outcomes = self._memory.spend(asks, self._clock.now_ms() * 1000)
+        return [[UNKNOWN if demand.kind is Kind.ONCE else said(*outcome)
                  for demand, outcome in zip(ask.demands, one, strict=True)]
                 for ask, one in zip(asks, outcomes, strict=True)]
 

@@ -37,6 +37,12 @@ class Outcome(NamedTuple):
     wait_ms: int
 
 
+class Doubted(Outcome):
+    """What memory says after the store was asked and did not answer: it may have taken what was demanded anyway."""
+
+    __slots__ = ()
+
+
 # to a demand that only the store can answer, while it is away
 UNKNOWN = Outcome(0, 1000, 1000)
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.allowances import Grant
-from shared.decision.amounts import UNKNOWN, Ask, Outcome
+from shared.decision.amounts import UNKNOWN, Ask, Doubted, Outcome
 from shared.decision.book import GuardedOperation, GuardedProject, PolicyBook
 from shared.names import topics
 from shared.project.access.budgets import Demand, Kind
@@ -147,6 +147,12 @@ class Case(Struct, kw_only=True):
             elif demand.kind is concurrent:
                 held.append(demand.key)
         return tuple(held)
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """As `holds`, and what a call that does not fit may have in the store anyway."""
+        return self.holds or tuple([demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
+                                    if demand.kind is Kind.CONCURRENT and isinstance(outcome, Doubted)])
 
     @property
     def once_held(self) -> str:

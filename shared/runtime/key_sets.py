@@ -36,7 +36,7 @@ class KeySets:
     def __init__(self, vault: Vault, clock: Clock, tasks: Tasks, *, every_s: float = 300, rest_s: int = 10) -> None:
         """`every_s`: between two refreshes; `rest_s`: the least time between two questions to one address."""
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
-        self._asked_ms: dict[str, int] = {}
+        self._asked_us: dict[str, int] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._http: ClientSession | None = None
@@ -57,17 +57,17 @@ class KeySets:
     def want(self, urls: Iterable[str]) -> None:
         """Fetch those that were never asked for, before the first token needs them; forget all that are not wanted."""
         wanted = set(urls)
-        for url in self._asked_ms.keys() - wanted:
-            del self._asked_ms[url]
+        for url in self._asked_us.keys() - wanted:
+            del self._asked_us[url]
             self._vault.key_sets.pop(url, None)
-        for url in wanted - self._asked_ms.keys():
+        for url in wanted - self._asked_us.keys():
             # from now on, for it may be on its way already, since before it was forgotten
-            self._asked_ms[url] = self._clock.now_ms()
+            self._asked_us[url] = self._clock.elapsed_us()
             self._tasks.spawn(self.refresh(url), "key set")
 
     def worth_asking(self, url: str) -> bool:
         """Whether its issuer has not been asked just now."""
-        return self._clock.now_ms() - self._asked_ms.get(url, -1_000_000_000) >= self._rest_s * 1000
+        return self._clock.elapsed_us() - self._asked_us.get(url, -10**15) >= self._rest_s * 1_000_000
 
     async def refresh(self, url: str) -> None:
         """Fetch a key set; what cannot be fetched stays as it was. All who wait for one get what is fetched once."""
@@ -79,7 +79,7 @@ class KeySets:
         await asyncio.shield(loading)
 
     async def _load(self, url: str) -> None:
-        self._asked_ms[url] = self._clock.now_ms()
+        self._asked_us[url] = self._clock.elapsed_us()
         self._vault.fetching.add(url)
         try:
             keys = _key_set(await self._fetch(url))
@@ -89,7 +89,7 @@ class KeySets:
             return
         finally:
             self._vault.fetching.discard(url)
-        if url in self._asked_ms:
+        if url in self._asked_us:
             self._vault.key_sets[url] = keys
 
     async def _fetch(self, url: str) -> Any:
@@ -105,7 +105,7 @@ class KeySets:
         while True:
             await asyncio.sleep(self._every_s)
             # side by side: an issuer that does not answer holds up nobody else's keys
-            await asyncio.gather(*(self.refresh(url) for url in self._asked_ms))
+            await asyncio.gather(*(self.refresh(url) for url in self._asked_us))
 
 
 def _key_set(document: Any) -> KeySet:

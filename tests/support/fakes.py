@@ -60,13 +60,13 @@ class StoppedClock:
     """A time of the test's choice."""
 
     def __init__(self, now_ms: int = 1_000_000) -> None:
-        """Unix ms."""
-        self.now = now_ms
+        """Unix ms. `set_ms`: how far somebody has set the clock; what has elapsed knows nothing of it."""
+        self.now, self.set_ms = now_ms, 0
 
     def now_ms(self) -> int:
         """The time."""
-        return self.now
+        return self.now + self.set_ms
 
     def elapsed_us(self) -> int:
-        """The time, in microseconds."""
+        """What has elapsed, in microseconds."""
         return self.now * 1000

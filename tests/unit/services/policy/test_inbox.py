@@ -48,13 +48,16 @@ def numbered(number: int) -> str:
 
 
 class Counting(Store):
-    """Keeps the amounts, frees every key, and remembers its round trips; they go on when `going` is set."""
+    """Keeps the amounts, frees every key, and remembers its round trips; they go on when `going` is set.
+
+    `away`: it does nothing. `late`: it does what it is asked, and nobody hears of it.
+    """
 
     def __init__(self) -> None:
         super().__init__(RedisSettings())
         self.trips: list[str] = []
         self.amounts = Amounts()
-        self.going, self.away = asyncio.Event(), False
+        self.going, self.away, self.late = asyncio.Event(), False, False
         self.going.set()
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
@@ -65,7 +68,10 @@ class Counting(Store):
         if script == "claim":
             return [None] * (len(arguments) // 3)
         asks = msgspec.json.decode(cast(bytes, arguments[0]), type=list[Ask])
-        return msgspec.json.encode([0, self.amounts.spend(asks, NOW * 1000)])
+        outcomes = self.amounts.spend(asks, NOW * 1000)
+        if self.late:
+            raise StoreUnavailable(script)
+        return msgspec.json.encode([0, outcomes])
 
 
 class Ends:
@@ -180,6 +186,8 @@ async def test_store_that_fails_is_asked_again_only_after_a_rest(monkeypatch: py
         await door.counted()
     assert door.store.trips == ["limits"]
     door.clock.now += 1_000
+    # how long the store has had its rest is no question of what the clock says
+    door.clock.set_ms = -3_600_000
     door.poll(4)
     assert await door.counted() == {Reason.OK: 5, Reason.RATE_LIMITED: 5}
     assert door.store.trips == ["limits", "limits"]

@@ -84,6 +84,9 @@ class Holding(Counting):
             self.kept[key] = value if there is None else whose
         return there
 
+    async def many(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
+        return [await self.command(*parts) for parts in commands]
+
     async def command(self, *parts: Argument) -> Any:
         self.commands.append(parts[0])
         if parts[0] == "GET":
@@ -121,7 +124,8 @@ class Court:
 
     def __init__(self, here: PolicyBook) -> None:
         self.outbox, self.store, self.tasks = Prompt(largest=5_000), Holding(), Tasks()
-        outbox, clock, metrics = cast(Any, self.outbox), StoppedClock(NOW), Metrics(muted=True)
+        self.clock = clock = StoppedClock(NOW)
+        outbox, metrics = cast(Any, self.outbox), Metrics(muted=True)
         self._usage, letters = UsageEnvelopes(outbox, metrics), DeadLetters(outbox, metrics, clock, "policy")
         self._bench = Bench(cast(PolicyParts, SimpleNamespace(
             settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=outbox, metrics=metrics,
@@ -223,6 +227,19 @@ async def test_key_of_a_call_that_cannot_be_decided_is_free_again(
         assert await court.hear(1, token=DIGEST, idempotency_key="k") == 0
     assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS]
     assert court.store.kept == {}
+
+
+async def test_place_that_the_store_gave_without_saying_so_is_given_back_where_this_instance_refuses() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([few], operations=OPERATIONS))
+    court.store.away = True
+    assert await court.hear(1, token=DIGEST) == 0, "this instance lets it in by itself"
+    court.store.away, court.store.late = False, True
+    court.clock.now += 1_000
+    assert await court.hear(2, token=DIGEST) == 429
+    court.store.late = False
+    court.clock.now += 1_000
+    assert await court.hear(3, token=DIGEST) == 0
 
 
 async def test_call_without_a_signature_gives_nothing_back(here: PolicyBook) -> None:

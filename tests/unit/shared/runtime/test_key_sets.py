@@ -239,3 +239,17 @@ async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
         assert (publisher.asked, ids(vault, publisher.url)) == (1, kids(ISSUER))
         await key_sets.refresh(publisher.url)
         assert publisher.asked == 2
+
+
+async def test_issuer_is_asked_again_after_its_rest_though_the_clock_was_set_back() -> None:
+    clock, tasks = StoppedClock(), Tasks()
+    key_sets = KeySets(Vault(), clock, tasks, rest_s=10)
+    assert key_sets.worth_asking("file:///none")
+    await key_sets.refresh("file:///none")
+    clock.now += 9_000
+    clock.set_ms = 3_600_000
+    assert not key_sets.worth_asking("file:///none")
+    clock.now += 1_000
+    clock.set_ms = -3_600_000
+    assert key_sets.worth_asking("file:///none")
+    await tasks.stop()
