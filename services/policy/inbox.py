@@ -14,6 +14,7 @@ from services.policy.unfit import unfit
 from shared.contracts import ids
 from shared.contracts.codec import header_map
 from shared.contracts.kept_answer import KeptAnswer
+from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
@@ -113,7 +114,7 @@ class Bench:
             trace = span.context
         hearing = Hearing(
             case=case, record=record, source="edge" if edge else "internal",
-            request_id=request.request_id or ids.request_id(now_ms), trace=trace, started_us=started_us,
+            request_id=request.request_id or _id_of(record), trace=trace, started_us=started_us,
             timing={"policy-queue": queue_us}, span=span, deciding=deciding)
         decision = unfit(case.request, secret_headers_in(headers), parts.settings.max_body_bytes) or look(case)
         if decision is None and (case.demands or case.claim is not None):
@@ -123,3 +124,11 @@ class Bench:
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
             return None
         return self._rulings.close(hearing, decision or settle(case))
+
+
+def _id_of(record: Record) -> str:
+    """Of a request that came without an id, the same at each delivery: it finds its own idempotency key, place and
+    execution again. What it says is in it, for results are told to whoever knows their id."""
+    said = b"".join(b"%s\0%s\0" % (key.encode(), value or b"") for key, value in record.headers)
+    return ids.request_id_of(record.timestamp, str(Origin(record.topic, record.partition, record.offset)).encode(),
+                             said, record.value or b"")

@@ -1,10 +1,11 @@
 """Ids that Weir makes: request ids and correlation ids.
 
-In:    a time in milliseconds, random bytes.
+In:    a time in milliseconds, random bytes, or what stands for them.
 Out:   UUIDv7 text (RFC 9562, 5.7); correlation ids of 32 hex characters (16 bytes).
 Never: a clock.
 """
 
+import hashlib
 import os
 import re
 
@@ -15,7 +16,20 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 def request_id(now_ms: int) -> str:
     """A new UUIDv7: sorts by time, unique without coordination."""
-    time, chance = f"{now_ms & 0xFFFF_FFFF_FFFF:012x}", os.urandom(10).hex()
+    return _version_7(now_ms, os.urandom(10).hex())
+
+
+def request_id_of(made_ms: int, *told: bytes) -> str:
+    """The same UUIDv7 for what says the same: a request that came without one has it again when it comes again."""
+    digest = hashlib.blake2b(digest_size=10)
+    for part in told:
+        digest.update(b"%d " % len(part))
+        digest.update(part)
+    return _version_7(made_ms, digest.hexdigest())
+
+
+def _version_7(time_ms: int, chance: str) -> str:
+    time = f"{time_ms & 0xFFFF_FFFF_FFFF:012x}"
     return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
 
 

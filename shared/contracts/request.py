@@ -5,12 +5,13 @@ Out:   `RequestRecord`; `to_headers` for those who publish one.
 Never: trust: facts that only the edge can know (`weir-http`) are dropped when the record is internal.
 
 Value: the request body, raw. Headers (UTF-8 but for the correlation id):
-`weir-request-id` UUID, made by the reader when absent; `weir-project`; either `weir-operation` or `weir-method` and
-`weir-path` (a query string may follow the path); `weir-params` JSON object, path and query parameters by name, beside
-`weir-operation`; `weir-http` JSON {method, path, query: {name: [value]}, headers: {name: value}, client_ip,
-certificate}, edge only (`certificate`: the subject that a trusted proxy tells); `weir-sealed` credentials for policy
-alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address; `weir-token-digest` hex; `idempotency-key`;
-`content-type`; `prefer` (RFC 7240: `respond-async`, `wait=N`); trace context.
+`weir-request-id` UUID, made by the reader when absent, the same at each delivery of the record; `weir-project`; either
+`weir-operation` or `weir-method` and `weir-path` (a query string may follow the path); `weir-params` JSON object, path
+and query parameters by name, beside `weir-operation`; `weir-http` JSON {method, path, query: {name: [value]}, headers:
+{name: value}, client_ip, certificate}, edge only (`certificate`: the subject that a trusted proxy tells);
+`weir-sealed` credentials for policy alone, AES-GCM, edge only; `weir-deadline` unix ms; the reply address;
+`weir-token-digest` hex; `idempotency-key`; `content-type`; `prefer` (RFC 7240: `respond-async`, `wait=N`); trace
+context.
 
 The edge writes `weir-request` instead: a JSON object of the fields below but for the body, those that have their
 default left out. It is made and read at once, which takes a quarter of the time; believed on the edge's topic alone.

@@ -22,6 +22,7 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.request import RequestRecord
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
@@ -148,15 +149,18 @@ class Court:
         request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json",
                                            idempotency_key=idempotency_key, params=params or found.request.params)
         before = len(self.outbox.sent)
-        self._bench.handle([FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body,
-                                       headers=[*request.enclosed(to)])])
+        await self.take(FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body, headers=[*request.enclosed(to)]))
+        told = self.replies(before)
+        assert len(told) <= 1, "nobody is answered twice"
+        return told[0].status if told else 0
+
+    async def take(self, record: FakeRecord) -> None:
+        """A record comes, and everything that follows from it."""
+        self._bench.handle([record])
         async with asyncio.timeout(5):
             while self.tasks._running:
                 self._usage.flush()
                 await asyncio.sleep(0)
-        told = self.replies(before)
-        assert len(told) <= 1, "nobody is answered twice"
-        return told[0].status if told else 0
 
     def replies(self, begin: int = 0) -> list[ReplyRecord]:
         return [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
@@ -317,6 +321,19 @@ async def test_question_for_what_cannot_be_read_is_dead_and_holds_no_place_and_n
     assert [await court.hear(number, **call) for number in (1, 2)] == [0, 0]
     assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS] * 2
     assert not court.tasks.failed.done()
+
+
+async def test_call_from_inside_without_an_id_is_the_same_one_when_its_record_comes_again() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([few], operations=[{**OPERATIONS[0], "public": True}]))
+    request = RequestRecord(project="p", operation="sold", idempotency_key="k", reply_to=ReplyAddress(
+        correlation_id=b"c", topic=topics.REPLIES))
+    for offset in (7, 7, 8):
+        await court.take(FakeRecord(topics.REQUESTS_INTERNAL, offset=offset, timestamp=NOW, value=b"",
+                                    headers=[*request.to_headers()]))
+    first, again = court.executions()
+    assert first.request_id == again.request_id
+    assert [reply.status for reply in court.replies()] == [409], "another one with this key is another call"
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(

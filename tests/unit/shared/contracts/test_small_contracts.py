@@ -42,6 +42,15 @@ def test_request_ids_are_uuids_of_version_7_that_sort_by_time(now_ms: int) -> No
     assert ids.is_request_id(str(made))
 
 
+@given(st.integers(-1, 2**63 - 1), st.lists(st.binary(max_size=9), max_size=3))
+def test_request_id_of_what_says_the_same_is_the_same_and_of_nothing_else(made_ms: int, told: list[bytes]) -> None:
+    made = ids.request_id_of(made_ms, *told)
+    assert ids.is_request_id(made)
+    assert uuid.UUID(made).version == 7
+    assert made == ids.request_id_of(made_ms, *told)
+    assert made not in (ids.request_id_of(made_ms, *told, b""), ids.request_id_of(made_ms + 1, *told))
+
+
 def test_correlation_ids_are_unique_and_known_as_ones_own() -> None:
     mine, other = CorrelationIds(), CorrelationIds()
     made = [mine.new() for _ in range(1000)]
