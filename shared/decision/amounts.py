@@ -183,10 +183,19 @@ def _rate(demand: Demand) -> Demand:
     return Demand(demand.key, Kind.WINDOW, demand.width_ms, _MINUTE_MS, 1, 1, True, demand.name)
 
 
+def _inside(parts: dict[int, int], current: int) -> dict[int, int]:
+    """The parts in the window. What was counted by a clock ahead of this one counts as now: it would be in the window
+    until that time comes."""
+    found = {index: count for index, count in parts.items() if current - _PARTS <= index <= current}
+    if ahead := sum([count for index, count in parts.items() if index > current]):
+        found[current] = found.get(current, 0) + ahead
+    return found
+
+
 def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome:
     part_ms = _part_ms(demand)
     current = now_ms // part_ms
-    amount.parts = {index: count for index, count in amount.parts.items() if index >= current - _PARTS}
+    amount.parts = _inside(amount.parts, current)
     used = sum(amount.parts.values())
     waits = [(index + _PARTS + 1) * part_ms - now_ms for index in sorted(amount.parts)]
     reset = waits[0] if waits else demand.width_ms

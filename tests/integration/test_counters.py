@@ -96,6 +96,23 @@ async def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_
     assert (await spend(store, asks))[0][0].wait_ms == 0, "what was too far ahead is ahead no more"
 
 
+async def test_window_of_a_store_that_was_set_back_is_over_when_it_is_over(store: Store, name: str) -> None:
+    memory, key = Amounts(), f"weir:test:{name}"
+    demand = Demand(key, Kind.WINDOW, 3, 1_000, 1, 1, True, "n")
+    asks = [Ask(str(number), 0, [demand]) for number in range(3)]
+    then_us, _ = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+    # as it would be were this an hour later
+    [(part, count)] = (await store.hashes([key]))[0].items()
+    await store.many([("HDEL", key, part), ("HSET", key, int(part) + 72_000, count), ("PERSIST", key)])
+    memory.spend(asks, then_us + 3_600_000_000)
+    for _ in range(2):
+        then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+        assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
+    assert 0 < await store.command("PTTL", key) <= 1_100
+    await asyncio.sleep(1.1)
+    assert (await spend(store, asks))[0][0].wait_ms == 0
+
+
 async def test_instances_together_admit_no_more_than_the_limit(platform: Platform, name: str) -> None:
     stores = [Store(RedisSettings(url=platform.redis_url), patient=True) for _ in range(3)]
     demand = Demand(f"weir:test:{name}", Kind.WINDOW, 25, 60_000, 1, 1, True, "n")

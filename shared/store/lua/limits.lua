@@ -24,13 +24,29 @@ local make = {}
 make[1] = function()
   local function leaves(known, index) return (index + PARTS + 1) * known.part - now end
 
+  -- what was counted by a clock ahead of this one counts as now: its parts would be in the window until that time comes
+  local function bring_back(key, width, part, current, flat)
+    local ahead = 0
+    for i = 1, #flat, 2 do
+      if tonumber(flat[i]) > current then
+        ahead = ahead + flat[i + 1]
+        call('HDEL', key, flat[i])
+      end
+    end
+    call('HINCRBY', key, current, ahead)
+    call('PEXPIRE', key, width + 2 * part)
+  end
+
   -- `flat`: index, count, ... of the parts of the window; `oldest`: the least index that is in the window
   local function read(key, width)
     local part = ceil(width / PARTS)
     local current, flat, used, oldest, gone = floor(now / part), call('HGETALL', key), 0, nil, nil
     for i = 1, #flat, 2 do
       local index = tonumber(flat[i])
-      if index < current - PARTS then
+      if index > current then
+        bring_back(key, width, part, current, flat)
+        return read(key, width)
+      elseif index < current - PARTS then
         gone = gone or {}
         gone[#gone + 1] = flat[i]
       else

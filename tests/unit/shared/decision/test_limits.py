@@ -53,6 +53,23 @@ def test_no_sliding_window_ever_admits_more_than_its_limit(
         assert sum(cost for time, cost in let_in if start <= time < start + SECOND) <= part(limit, share)
 
 
+# how far somebody sets the clock between two calls, us
+@given(st.lists(st.sampled_from([0, 1_000, 60_000, 5 * SECOND, 3_600 * SECOND, -70_000, -5 * SECOND, -3_600 * SECOND]),
+                min_size=1, max_size=60), st.integers(1, 4))
+def test_window_keeps_its_limit_though_the_clock_is_set_back_and_nobody_waiting_longer_than_it_is_wide(
+        steps: list[int], limit: int) -> None:
+    amounts, time, let_in, wanted = Amounts(), NOW * 1000, list[int](), demand(Kind.WINDOW, limit)
+    for step in steps:
+        time += step
+        # what came later by the clock before counts as now
+        let_in = [min(one, time) for one in let_in if one > time - SECOND]
+        outcome = amounts.spend([Ask("r", 0, [wanted])], time)[0][0]
+        assert outcome.wait_ms <= 1_050
+        if outcome.wait_ms == 0:
+            let_in.append(time)
+        assert len(let_in) <= limit
+
+
 @given(TRAFFIC, SHARE, st.integers(1, 12), st.integers(1, 12))
 def test_no_window_of_a_bucket_admits_more_than_its_size_and_what_flows_in(
         traffic: list[tuple[int, int]], share: int, limit: int, size: int) -> None:
