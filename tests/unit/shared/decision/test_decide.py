@@ -25,7 +25,8 @@ DOCUMENT = {
     "operations": [
         {"name": "get", "method": "GET", "path": "/things/{id}", "workflow": "w",
          "input": {"path": {"properties": {"id": {"type": "integer"}}},
-                   "query": {"properties": {"tag": {"type": "array", "items": {"type": "integer"}}}}}},
+                   "query": {"properties": {"tag": {"type": "array", "items": {"type": "integer"}},
+                                            "new": {"type": "boolean"}, "n": {"type": "integer"}}}}},
         {"name": "make", "method": "POST", "path": "/things", "workflow": "w",
          "input": {"body": {"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}}}},
         {"name": "open", "method": "GET", "path": "/open", "workflow": "w", "public": True},
@@ -132,6 +133,17 @@ def test_admitted_case_knows_client_version_and_coerced_values() -> None:
 def test_name_and_path_of_an_operation_find_the_same() -> None:
     assert rule({"operation": "get", "params": {"id": 5, "tag": [1]}})[1].trigger["path"] == rule(
         {"method": "GET", "path": "/things/5?tag=1"})[1].trigger["path"]
+
+
+def test_parameters_by_name_are_what_they_would_be_in_a_url() -> None:
+    by_name, by_path = (rule(request)[1].trigger for request in (
+        {"operation": "get", "params": {"id": 5.0, "new": True, "n": 1e15, "tag": [1, 2.0], "gone": None, "free": {
+            "a": [None, 0.5, "ä"]}, "many": [False, "x"]}},
+        {"method": "GET", "path": '/things/5?new=true&n=1000000000000000&tag=1&tag=2&free={"a": [null, 0.5, "ä"]}'
+                                  '&many=false&many=x'}))
+    assert by_name["path"] == by_path["path"] == {"id": 5}
+    assert by_name["query"] == by_path["query"] == {
+        "new": True, "n": 10**15, "tag": [1, 2], "free": '{"a": [null, 0.5, "ä"]}', "many": "x"}
 
 
 def test_query_of_the_edge_is_taken_from_the_edges_facts() -> None:
