@@ -28,6 +28,7 @@ from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.record import Record
 from shared.names import topics
 from shared.runtime.tasks import Tasks
 from shared.store.connection import Argument
@@ -123,16 +124,17 @@ class Prompt(FakeOutbox):
 class Court:
     """Policy without a broker."""
 
-    def __init__(self, here: PolicyBook) -> None:
-        self.outbox, self.store, self.tasks = Prompt(largest=5_000), Holding(), Tasks()
+    def __init__(self, here: PolicyBook, store: Holding | None = None, outbox: Prompt | None = None) -> None:
+        self.outbox, self.store, self.tasks = outbox or Prompt(5_000), store or Holding(), Tasks()
+        self.done: list[Record] = []
         self.clock = clock = StoppedClock(NOW)
-        outbox, metrics = cast(Any, self.outbox), Metrics(muted=True)
-        self._usage, letters = UsageEnvelopes(outbox, metrics), DeadLetters(outbox, metrics, clock, "policy")
+        sender, metrics = cast(Any, self.outbox), Metrics(muted=True)
+        self.usage, letters = UsageEnvelopes(sender, metrics), DeadLetters(sender, metrics, clock, "policy")
         self._bench = Bench(cast(PolicyParts, SimpleNamespace(
-            settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=outbox, metrics=metrics,
+            settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=sender, metrics=metrics,
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
-            intake=SimpleNamespace(finish_after=lambda *_: None), dead_letters=letters,
-            answers=Answers(outbox, letters), usage=self._usage, access=AccessLog(0),
+            intake=SimpleNamespace(finish_after=lambda records, _: self.done.extend(records)), dead_letters=letters,
+            answers=Answers(sender, letters), usage=self.usage, access=AccessLog(0),
             last_used=LastUsed(self.store, self.tasks), keep_addresses=False,
             results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
@@ -154,12 +156,12 @@ class Court:
         assert len(told) <= 1, "nobody is answered twice"
         return told[0].status if told else 0
 
-    async def take(self, record: FakeRecord) -> None:
-        """A record comes, and everything that follows from it."""
-        self._bench.handle([record])
+    async def take(self, *records: Record) -> None:
+        """A poll comes, and everything that follows from it."""
+        self._bench.handle(records)
         async with asyncio.timeout(5):
-            while self.tasks._running:
-                self._usage.flush()
+            while any(task.get_name() != "keys claimed in vain" for task in self.tasks._running):
+                self.usage.flush()
                 await asyncio.sleep(0)
 
     def replies(self, begin: int = 0) -> list[ReplyRecord]:
