@@ -51,7 +51,8 @@ _PROBES = {"matches": '"".matches({})', "timestamp": "timestamp({})", "duration"
         "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds",
         "getMinutes", "getMonth", "getSeconds")}
 _NOBODY = Facts(operation="", method="", now_ms=0)
-_MAX_COST = 10**9
+# more than any limit: what costs more is not let in for less
+_MAX_COST = 10**12 + 1
 
 
 class BadCel(ValueError):

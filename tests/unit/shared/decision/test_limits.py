@@ -314,13 +314,21 @@ def test_cost_is_a_number_or_an_expression() -> None:
     ("body.n", b'{"n": 60}', 60), ("body.n", b'{"n": 60.0}', 60), ("body.n", b'{"n": 6e1}', 60),
     ("body.n", b'{"n": 1.5}', 100), ("body.n", b'{"n": true}', 100), ("body.n", b'{"n": "6"}', 100),
     ("body.n", b'{"m": 6}', 100), ("body.n", b"no json", 100), ("body.n", b'{"n": -6}', 0),
-    ("body.n", b'{"n": 18446744073709551615}', 10**9), ("body.n * 1000000", b'{"n": 9300000000000}', 100),
+    ("body.n", b'{"n": 18446744073709551615}', 10**12 + 1),
+    ("body.n", b'{"n": 5000000000}', 5 * 10**9), ("body.n * 1000000", b'{"n": 9300000000000}', 100),
     ("body.n.filter(one, one > 0).size()", b'{"n": [' + b"1," * 20_000 + b"1]}", 100),
     ("has(body.n) ? body.n : 1", b"{}", 1)])
 def test_cost_without_a_value_is_all_of_the_limit(cost: str, body: bytes, charged: int) -> None:
     way = {"operation": "make-thing", "body": body}
     _, looked = calls(limited({"limit": 100, "per": "minute", "cost": cost}), way)[0]
     assert [demand.cost for demand in looked.demands] == [charged]
+
+
+def test_no_call_costs_less_than_it_says_however_large_the_limit() -> None:
+    bytes_a_month = limited({"limit": 10**12, "per": "month", "cost": "body.n"})
+    way = {"operation": "make-thing", "body": b'{"n": 400000000000}'}
+    assert reasons(bytes_a_month, way, way, way) == [OK, OK, SPENT]
+    assert reasons(bytes_a_month, {**way, "body": b'{"n": 1000000000001}'}) == [SPENT]
 
 
 def test_all_of_a_limit_is_what_it_can_let_in_at_once() -> None:
