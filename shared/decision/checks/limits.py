@@ -52,7 +52,7 @@ def limits_allow(case: Case) -> Refused | None:
         return None
     demand, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
     what = (f"{demand.limit} calls at the same time" if demand.kind is Kind.CONCURRENT
-            else f"{demand.limit} per {demand.width_ms / 1000:g} s")
+            else f"{demand.limit} per {demand.width_ms // 1000} s")
     return RateLimited(f"limit {demand.name!r} ({what}) is spent; wait {_seconds(outcome.wait_ms)} s", headers={
         **case.answer_headers, "Retry-After": str(_seconds(outcome.wait_ms))}, members={"limit": demand.name})
 

@@ -1,6 +1,7 @@
 """Every answer that a decision can give: status, code, headers; one row each. And those that come from elsewhere."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from msgspec import structs
 
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
-from shared.contracts.signal import Signal
+from shared.contracts.signal import FOREVER, Signal
 from shared.contracts.token import malformed
 from shared.decision.amounts import UNKNOWN, Amounts, Ask
 from shared.decision.book import PolicyBook
@@ -64,9 +65,21 @@ def refused(looked: Case, amounts: Amounts | None = None) -> WeirError:
 
 
 def limited() -> WeirError:
-    here, amounts = known(), Amounts()
-    assert decide(case(here), amounts).refusal is None
-    return refused(case(here), amounts)
+    return second(known())
+
+
+def spent(limit: dict[str, Any] | None = None, signal: Signal | None = None) -> WeirError:
+    here = book([{"name": "fair", "action": "accept", "limits": [limit]}] if limit else [])
+    here.signals.take([signal] if signal else [])
+    return second(here)
+
+
+def second(here: PolicyBook) -> WeirError:
+    amounts = Amounts()
+    assert decide(case(here, request_id="first"), amounts).refusal is None
+    refusal = refused(case(here), amounts)
+    assert "e+" not in str(refusal)
+    return refusal
 
 
 def exhausted() -> WeirError:
@@ -133,6 +146,16 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
     ("allowance", exhausted, 429, "allowance-exhausted", {
         "Retry-After": "1218600", "Allowance": '"project";q=2;r=0;t=1218600',
         "RateLimit": '"fair";r=1;t=60', "RateLimit-Policy": '"fair";q=1;w=60'}),
+    ("key that is none", lambda: refused(case(known(), key="a\n")), 400, "input-invalid", {}),
+    ("key that is required", lambda: refused(case(known(operations=[{**OPERATIONS[0], "idempotency": {
+        "required": True}}]))), 400, "input-invalid", {}),
+    ("pinned signal", lambda: refused(case(known(replace(BLOCK, until=FOREVER)))), 403, "blocked", {}),
+    ("places", lambda: spent({"concurrent": 1}), 429, "rate-limited", {"Retry-After": "1"}),
+    ("spent for a month", lambda: spent({"limit": 1, "per": "month"}), 429, "rate-limited", {
+        "Retry-After": "2687400", "RateLimit": '"fair";r=0;t=2687400', "RateLimit-Policy": '"fair";q=1;w=2592000'}),
+    ("throttle", lambda: spent(signal=replace(BLOCK, action="throttle", rate=1)), 429, "rate-limited", {
+        "Retry-After": "63", "RateLimit": '"signal-scan";r=0;t=63', "RateLimit-Policy": '"signal-scan";q=1;w=60'}),
+    ("no cluster key", lambda: refused(case(book([]), sealed={"jwt": "x"}, token=None)), 503, "unavailable", {}),
     ("switched off", lambda: refused(case(known(), "off")), 503, "operation-disabled", {}),
     ("store away", once_unknown, 503, "unavailable", {"Retry-After": "2"}),
     ("too late", lambda: refused(late(case(known()))), 504, "timeout", {}),
