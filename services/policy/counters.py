@@ -32,10 +32,15 @@ class Counters:
         self._memory = Amounts(share=instances)
         self._again_us = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether this instance decides by itself now, and so at once."""
+        return self._clock.elapsed_us() < self._again_us
+
     async def spend(self, asks: Sequence[Ask]) -> list[list[Outcome]]:
         """Take what is demanded; a request takes all of it or nothing."""
         said = Outcome
-        if self._clock.elapsed_us() >= self._again_us:
+        if not self.alone:
             try:
                 return await spend(self._store, asks)
             except StoreUnavailable as exc:

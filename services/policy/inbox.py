@@ -47,6 +47,11 @@ class Bench:
                 effects.extend(found)
         if done:
             self._parts.intake.finish_after(done, effects)
+        if waiting and self._parts.counters.alone:
+            # nobody waits for a store that hangs but those whose keys it alone knows
+            free, waiting = _apart(waiting)
+            if free:
+                self._parts.tasks.spawn(self._ask_the_store(free), "limits")
         if waiting:
             self._waiting += waiting
             if not self._asking:
@@ -124,6 +129,12 @@ class Bench:
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
             return None
         return self._rulings.close(hearing, decision or settle(case))
+
+
+def _apart(hearings: Sequence[Hearing]) -> tuple[list[Hearing], list[Hearing]]:
+    """Those without an idempotency key, and those with one."""
+    return ([hearing for hearing in hearings if hearing.case.claim is None],
+            [hearing for hearing in hearings if hearing.case.claim is not None])
 
 
 def _id_of(record: Record) -> str:

@@ -193,6 +193,22 @@ async def test_store_that_fails_is_asked_again_only_after_a_rest(monkeypatch: py
     assert door.store.trips == ["limits", "limits"]
 
 
+async def test_calls_without_a_key_do_not_wait_for_a_store_that_hangs_beside_those_that_have_one(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(book(LIMITS), monkeypatch)
+    door.store.away = True
+    door.poll(1)
+    await door.counted()
+    door.store.going.clear()
+    door.poll(1, key="k", operation="make-thing")
+    for _ in range(2):
+        door.poll(3)
+        await asyncio.sleep(0.01)
+    assert (len(door.ends.done), door.store.trips) == (7, ["limits", "claim"])
+    door.store.going.set()
+    assert await door.counted() == {Reason.OK: 5, Reason.RATE_LIMITED: 2, Reason.UNAVAILABLE: 1}
+
+
 async def test_keys_that_are_missing_are_fetched_once_and_the_calls_wait_for_them(
         monkeypatch: pytest.MonkeyPatch) -> None:
     door = Door(known({"jwt": [SCHEME]}, key_sets={}), monkeypatch)
