@@ -22,8 +22,8 @@ from shared.project.access.budgets import Demand, Kind
 _PARTS, _MINUTE_MS = 20, 60_000
 # when more amounts than these are known, those that are over are forgotten
 _TIDY_AT = 10_000
-# no bucket keeps anybody waiting for longer: 317 years
-_FAR_MS = 10**13
+# nobody is told of more, nor to wait for longer: 317 years
+_FAR = 10**13
 
 
 class Outcome(NamedTuple):
@@ -95,7 +95,7 @@ class Amounts:
             if admitted and look.wait_ms == 0:
                 self._take(demand, ask, now_us)
                 left -= _taken(demand)
-            outcomes.append(Outcome(max(left, 0), look.reset_ms, look.wait_ms))
+            outcomes.append(Outcome(min(max(left, 0), _FAR), look.reset_ms, look.wait_ms))
         return outcomes
 
     def _part(self, whole: int) -> int:
@@ -225,7 +225,7 @@ def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int)
     left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)
     if after <= size * each:
         return Outcome(left, reset, 0)
-    wait = min(max(-(-(after - size * each) // 1000), 1), _FAR_MS)
+    wait = min(max(-(-(after - size * each) // 1000), 1), _FAR)
     return Outcome(left, reset, demand.width_ms if demand.cost > size else wait)
 
 

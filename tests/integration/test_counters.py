@@ -85,6 +85,15 @@ async def test_store_says_in_whole_numbers_how_long_to_wait_whatever_a_call_cost
             assert all(isinstance(number, int) for one in outcomes for outcome in one for number in outcome)
 
 
+async def test_store_says_in_whole_numbers_what_is_left_however_often_an_allowance_was_raised(
+        store: Store, name: str) -> None:
+    ends = SystemClock().now_ms() + 3_600_000
+    asks = [Ask("r", 0, [Demand(f"weir:test:{name}|[]", Kind.ALLOWANCE, 10**14 + 1, 0, ends, 1, True, "n")])]
+    then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
+    assert outcomes == [[list(outcome) for outcome in one] for one in Amounts().spend(asks, then_us)]
+    assert (await spend(store, asks))[0][0].left == 10**13
+
+
 async def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_one(store: Store, name: str) -> None:
     memory = Amounts()
     for size, limit, width_ms in ((3, 1, 86_400_000), (5, 60, 60_000), (0, 30, 60_000), (4, 60_000, 60_000)):

@@ -13,7 +13,7 @@ local time = call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = floor(now_us / 1000)
 local PARTS = 20
--- no bucket keeps anybody waiting for longer, ms: cjson writes larger numbers with an exponent, which is no whole number
+-- nobody is told of more, nor to wait for longer, ms: cjson writes larger numbers with an exponent, which is no whole number
 local FAR = 10000000000000
 
 -- each: how an amount is read, what is said of it, how it is taken from, and written:
@@ -280,7 +280,7 @@ for number, request in ipairs(cjson.decode(ARGV[1])) do
       end
       one[1] = one[1] - taken(demand[2], cost)
     end
-    one[1] = max(one[1], 0)
+    one[1] = min(max(one[1], 0), FAR)
   end
   answers[number] = answer
 end
