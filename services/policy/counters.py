@@ -6,7 +6,7 @@ Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
 
 While Redis is away, each instance admits its share of every limit from memory: callers keep getting answers, and the
 metric says that limits are only approximately kept. After a failure Redis is left alone for a moment, so that a store
-which hangs does not cost every poll its time-out.
+which hangs does not cost every poll its time-out; then the calls of one poll ask it anew, and the others do not wait.
 """
 
 import logging
@@ -30,22 +30,30 @@ class Counters:
         """`instances`: how many share the limits while the store is away; `rest_ms`: how long it is left alone then."""
         self._store, self._clock, self._metrics, self._rest_us = store, clock, metrics, rest_ms * 1000
         self._memory = Amounts(share=instances)
-        self._again_us = 0
+        # when to ask again, 0 while the store answers; whether somebody is asking
+        self._again_us, self._probing = 0, False
 
     @property
     def alone(self) -> bool:
-        """Whether this instance decides by itself now, and so at once."""
-        return self._clock.elapsed_us() < self._again_us
+        """Whether the store has failed, and not answered since: this instance decides by itself, at once but for those
+        calls by which it asks anew."""
+        return self._again_us > 0
 
     async def spend(self, asks: Sequence[Ask]) -> list[list[Outcome]]:
         """Take what is demanded; a request takes all of it or nothing."""
         said = Outcome
-        if not self.alone:
+        if not self._probing and self._clock.elapsed_us() >= self._again_us:
+            self._probing = self.alone
             try:
-                return await spend(self._store, asks)
+                found = await spend(self._store, asks)
             except StoreUnavailable as exc:
                 said, self._again_us = Doubted, self._clock.elapsed_us() + self._rest_us
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})
+            else:
+                self._again_us = 0
+                return found
+            finally:
+                self._probing = False
         self._metrics.limits_local.inc(by=len(asks))
         outcomes = self._memory.spend(asks, self._clock.now_ms() * 1000)
         return [[UNKNOWN if demand.kind is Kind.ONCE else said(*outcome)

@@ -209,6 +209,26 @@ async def test_calls_without_a_key_do_not_wait_for_a_store_that_hangs_beside_tho
     assert await door.counted() == {Reason.OK: 5, Reason.RATE_LIMITED: 2, Reason.UNAVAILABLE: 1}
 
 
+async def test_one_poll_asks_a_store_that_has_failed_anew_and_no_other_waits_for_it(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(book(LIMITS), monkeypatch)
+    door.store.away = True
+    door.poll(1)
+    await door.counted()
+    door.clock.now += 1_000
+    door.store.going.clear()
+    for _ in range(3):
+        door.poll(2)
+        await asyncio.sleep(0.01)
+    assert (len(door.ends.done), door.store.trips) == (5, ["limits", "limits"])
+    door.store.away = False
+    door.store.going.set()
+    assert await door.counted() == {Reason.OK: 7}, "five by itself, and two of which the store knows"
+    door.poll(4)
+    assert await door.counted() == {Reason.OK: 10, Reason.RATE_LIMITED: 1}
+    assert door.store.trips == ["limits"] * 3
+
+
 async def test_keys_that_are_missing_are_fetched_once_and_the_calls_wait_for_them(
         monkeypatch: pytest.MonkeyPatch) -> None:
     door = Door(known({"jwt": [SCHEME]}, key_sets={}), monkeypatch)
