@@ -139,14 +139,14 @@ class Rulings:
     def give_back(self, hearing: Hearing) -> None:
         """What a call has taken that is not going to run; the message that it came by may come again."""
         case = hearing.case
-        if case.taken or case.once_taken or case.claimed is not None:
+        if case.holds or case.once_taken or case.claimed is not None:
             self._parts.tasks.spawn(self._give_back(hearing, case.once_taken), "give back")
 
     async def _give_back(self, hearing: Hearing, once: str = "") -> None:
         """Places and a key of a call that ends here: no executor gives them back."""
         parts, case = self._parts, hearing.case
-        if (taken := case.taken) or once:
-            await parts.counters.release(hearing.request_id, taken, once)
+        if case.holds or once:
+            await parts.counters.release(hearing.request_id, case.holds, once)
         if case.claimed is not None:
             await parts.claims.give_up(hearing)
 

@@ -134,25 +134,16 @@ class Case(Struct, kw_only=True):
 
     @property
     def holds(self) -> tuple[str, ...]:
-        """Keys of what the call took that is given back when it ends."""
+        """Keys of what the call has taken that is given back when it ends, or at once where it is refused. What the
+        store was asked for and did not answer it may have given."""
         concurrent = Kind.CONCURRENT
         # of most calls there is none
         if not [demand for demand in self.demands if demand.kind is concurrent]:
             return ()
-        held: list[str] = []
-        for demand, outcome in zip(self.demands, self.outcomes, strict=False):
-            if outcome.wait_ms:
-                if demand.enforced:
-                    return ()
-            elif demand.kind is concurrent:
-                held.append(demand.key)
-        return tuple(held)
-
-    @property
-    def taken(self) -> tuple[str, ...]:
-        """As `holds`, and what a call that does not fit may have in the store anyway."""
-        return self.holds or tuple([demand.key for demand, outcome in zip(self.demands, self.outcomes, strict=False)
-                                    if demand.kind is Kind.CONCURRENT and isinstance(outcome, Doubted)])
+        told = list(zip(self.demands, self.outcomes, strict=False))
+        fits = not any(outcome.wait_ms and demand.enforced for demand, outcome in told)
+        return tuple([demand.key for demand, outcome in told if demand.kind is concurrent and (
+            (fits and not outcome.wait_ms) or isinstance(outcome, Doubted))])
 
     @property
     def once_held(self) -> str:

@@ -248,6 +248,18 @@ async def test_place_that_the_store_gave_without_saying_so_is_given_back_where_t
     assert await court.hear(3, token=DIGEST) == 0
 
 
+async def test_place_of_an_observed_limit_that_the_store_may_have_given_is_given_back_when_the_call_ends() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project", "mode": "observe"}]}
+    court = Court(book([few], operations=OPERATIONS))
+    court.store.away = True
+    assert await court.hear(1, token=DIGEST) == 0
+    court.store.away, court.store.late = False, True
+    court.clock.now += 1_000
+    assert await court.hear(2, token=DIGEST) == 0
+    first, second = court.executions()
+    assert (second.observed, second.holds) == (("few:limit",), first.holds)
+
+
 async def test_call_without_a_signature_gives_nothing_back(here: PolicyBook) -> None:
     court = Court(here)
     assert [await court.hear(number, key="1", token=DIGEST) for number in (1, 2)] == [0, 429]
