@@ -20,7 +20,8 @@ from shared.project.access.limits import PER_MS, Limit
 from shared.project.access.problems import BadRule
 from shared.project.periods import BadZone, Calendar
 
-_MAX_KNOWN = 10_000
+# subjects that are remembered, and of how many characters at the most: a header may be as long as its caller wants
+_MAX_KNOWN, _LONGEST_KNOWN = 10_000, 300
 
 
 class Kind(IntEnum):
@@ -83,6 +84,8 @@ class CompiledLimit:
         known = self._known.get(subject)
         if known is not None:
             return known
+        if len(subject) > _LONGEST_KNOWN:
+            return self._demand(facts, self.where + _digest_of(subject))
         made = self._demand(facts, self.where + _digest(subject))
         if self.period is None and isinstance(self.limit.cost, int):
             if len(self._known) >= _MAX_KNOWN:
@@ -159,9 +162,11 @@ def _subject(subject: str) -> Callable[[Facts], str]:
     return _SUBJECTS[kind]
 
 
-@lru_cache(maxsize=20_000)
-def _digest(subject: str) -> str:
+def _digest_of(subject: str) -> str:
     return hashlib.blake2b(subject.encode(errors="replace"), digest_size=12).hexdigest()
+
+
+_digest = lru_cache(maxsize=20_000)(_digest_of)
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Limits: what is admitted, what the answer says, and that no window ever holds more than its limit."""
 
+import tracemalloc
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.decision.amounts import Amounts, Ask
 from shared.decision.case import Case
-from shared.decision.decide import Decision, decide
+from shared.decision.decide import Decision, decide, look
 from shared.names.reasons import Reason
 from shared.project.access.budgets import Demand, Kind
 from tests.support.calls import NOW, book, case
@@ -322,6 +323,18 @@ def test_cost_without_a_value_is_all_of_the_limit(cost: str, body: bytes, charge
     way = {"operation": "make-thing", "body": body}
     _, looked = calls(limited({"limit": 100, "per": "minute", "cost": cost}), way)[0]
     assert [demand.cost for demand in looked.demands] == [charged]
+
+
+def test_what_callers_write_into_a_header_is_not_remembered_however_much_they_write() -> None:
+    by_header = limited({"limit": 1, "per": "hour", "by": "header:x-key"})
+    here, (long, other) = book(by_header), ({"headers": {"x-key": "x" * 7_000 + one}} for one in "ab")
+    assert reasons(by_header, long, other, long) == [OK, OK, SPENT]
+    tracemalloc.start()
+    for number in range(1_000):
+        look(case(here, headers={"x-key": f"{number}" + "x" * 7_000}))
+    remembered, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert remembered < 1_000_000
 
 
 def test_no_call_costs_less_than_it_says_however_large_the_limit() -> None:
