@@ -10,7 +10,7 @@ now (timestamp).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from shared.project.access.facts import MISSING, Facts
-from shared.project.access.spelled import Spelled, arguments, compared, members, variables
+from shared.project.access.spelled import Spelled, arguments, compared, members, receivers, variables
 
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
@@ -41,8 +41,8 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
 }
 # bytes of a body from which on it costs more than all other facts together
 _LARGE = 1_000
-# the library copies such a list with each item that it adds: 10,000 of them take it 1.5 s
-_MAKES_LISTS, _MOST_ITEMS = re.compile(r"\.\s*(map|filter)\s*\("), 1_000
+# the library copies the list that these make with each item that it adds: 10,000 of them take it 1.5 s
+_MAKE_LISTS, _MOST_ITEMS = ("map", "filter"), 1_000
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 # functions that take a text of some form, each called with nothing but that text
 _EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
@@ -184,13 +184,13 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     # turning facts into CEL values is most of the cost
     reads = _reads(text)
     reads_body = any(name == "body" for name, _ in reads)
-    makes_lists = _MAKES_LISTS.search(text) is not None
+    made_of = _made_of(text)
 
     def evaluate(facts: Facts) -> Any:
+        if made_of and _is_long({name: read(facts) for name, read in reads}, made_of):
+            raise Undecided(f"`{text[:100]}` makes a list of what has over {_MOST_ITEMS} items")
         try:
             if reads_body and len(facts.body) > _LARGE:
-                if makes_lists and _longest(facts.document) > _MOST_ITEMS:
-                    raise Undecided(f"`{text[:100]}` makes lists, and the body has one of over {_MOST_ITEMS} items")
                 return expression.eval(_bound(facts)).value()
             return expression.eval(data={name: read(facts) for name, read in reads}).value()
         except RuntimeError as exc:
@@ -198,16 +198,31 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     return evaluate
 
 
-def _longest(document: Any) -> int:
-    """How many items the longest list in a body has."""
-    longest, left = 0, [document]
+def _made_of(text: str) -> list[list[str] | None]:
+    """Paths of what lists are made of; None for what may be anything that the expression reads."""
+    return [None if path is None or path[0].text not in _READ else [
+        spelled.text if spelled.kind == "word" else _spelled_out(spelled) for spelled in path]
+            for path in receivers(text, _MAKE_LISTS)]
+
+
+def _is_long(values: dict[str, Any], paths: Sequence[list[str] | None]) -> bool:
+    """Whether a list, or the names of an object, at one of some paths is too long; where one is not known, anywhere."""
+    left: list[Any] = [values if path is None else _at(values, path) for path in paths]
+    deep = None in paths
     while left:
         here = left.pop()
-        if isinstance(here, list):
-            longest = max(longest, len(here))
         if isinstance(here, dict | list):
-            left.extend(here.values() if isinstance(here, dict) else here)
-    return longest
+            if len(here) > _MOST_ITEMS:
+                return True
+            if deep:
+                left.extend(here.values() if isinstance(here, dict) else here)
+    return False
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _bound(facts: Facts) -> cel.Activation:

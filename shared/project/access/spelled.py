@@ -6,7 +6,7 @@ Never: the meaning of an expression; a text that is put together from others.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
@@ -54,6 +54,45 @@ def members(text: str, of: str) -> Iterator[Spelled]:
             yield before[0]
         if len(after) == 2 and (after[0].text, after[1].kind) in {("[", "text"), (".", "word")}:
             yield after[1]
+
+
+def receivers(text: str, functions: Collection[str]) -> Iterator[list[Spelled] | None]:
+    """What functions are called on: a variable and its members, one after the other; None for what is no such path.
+
+    Nothing for what another one of them gives.
+    """
+    tokens = _tokens(text)
+    for index, token in enumerate(tokens):
+        if (token.text in functions and _at(tokens, index - 1) == "." and _at(tokens, index + 1) == "("
+                and _called_before(tokens, index - 1) not in functions):
+            yield _path_before(tokens, index - 1)
+
+
+def _called_before(tokens: list[Spelled], end: int) -> str:
+    """The function whose call ends there; empty where none does."""
+    open_ = 0
+    for at in range(end - 1, -1, -1):
+        open_ += (tokens[at].text in _CLOSES.values()) - (tokens[at].text in _CLOSES)
+        if not open_:
+            return _at(tokens, at - 1) if tokens[at].text == "(" else ""
+    return ""
+
+
+def _path_before(tokens: list[Spelled], end: int) -> list[Spelled] | None:
+    path: list[Spelled] = []
+    at = end - 1
+    while at >= 0:
+        if tokens[at].kind == "word":
+            path.insert(0, tokens[at])
+            if not _is_member(tokens, at):
+                return path
+            at -= 2
+        elif tokens[at].text == "]" and _at(tokens, at - 2) == "[" and tokens[at - 1].kind == "text":
+            path.insert(0, tokens[at - 1])
+            at -= 3
+        else:
+            return None
+    return None
 
 
 def compared(text: str, of: str) -> Iterator[Spelled]:

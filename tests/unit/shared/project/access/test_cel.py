@@ -55,3 +55,20 @@ def test_list_that_would_be_copied_for_each_of_its_items_leaves_an_expression_wi
             compile_condition(text)(facts)
     else:
         assert compile_condition(text)(facts) is holds
+
+
+@pytest.mark.parametrize(("text", "counts"), [
+    ("body.l.filter(x, x > 0).size()", True), ("body.l.map(x, x).filter(x, x > 0).size()", True),
+    ("query['l'].map(x, 1)[0]", True), ("body.o.map(name, 1)[0]", True), ("[body.l][0].map(x, x)[0]", True),
+    ("body.several.filter(one, one.l.map(x, x).size() > 0).size()", True),
+    ("body.few.filter(x, x > 0).size()", False), ("body.few.map(x, x).filter(x, x > 0)[0]", False),
+    ("body.l.all(x, x > 0) ? 1 : 2", False), ("size('.map(') + size(body.l)", False)])
+def test_only_what_lists_are_made_of_counts_be_it_a_list_or_names(text: str, counts: bool) -> None:
+    items = [1] * 1_001
+    body = {"l": items, "few": [1, 2], "o": {str(number): 1 for number in range(1_001)}, "several": [{"l": items}]}
+    facts = Facts(operation="o", method="GET", now_ms=0, body=json.dumps(body).encode(), query={"l": ["1"] * 1_001})
+    if counts:
+        with pytest.raises(Undecided, match="over 1000 items"):
+            compile_cost(text)(facts)
+    else:
+        assert compile_cost(text)(facts)
