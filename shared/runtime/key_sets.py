@@ -89,6 +89,9 @@ class KeySets:
             return
         finally:
             self._vault.fetching.discard(url)
+            if url in self._asked_us:
+                # the rest begins with the answer: who waited for one that took longer would ask again, and never end
+                self._asked_us[url] = self._clock.elapsed_us()
         if url in self._asked_us:
             self._vault.key_sets[url] = keys
 

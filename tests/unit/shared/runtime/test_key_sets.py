@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -252,4 +253,19 @@ async def test_issuer_is_asked_again_after_its_rest_though_the_clock_was_set_bac
     clock.now += 1_000
     clock.set_ms = -3_600_000
     assert key_sets.worth_asking("file:///none")
+    await tasks.stop()
+
+
+async def test_issuer_that_takes_longer_to_fail_than_its_rest_is_not_asked_again_by_those_who_waited() -> None:
+    class Slow(KeySets):
+        async def _fetch(self, url: str) -> Any:
+            clock.now += 5_000
+            raise TimeoutError
+
+    clock, tasks = StoppedClock(), Tasks()
+    key_sets = Slow(Vault(), clock, tasks, rest_s=1)
+    await key_sets.refresh("https://id.example/keys")
+    assert not key_sets.worth_asking("https://id.example/keys")
+    clock.now += 1_000
+    assert key_sets.worth_asking("https://id.example/keys")
     await tasks.stop()
