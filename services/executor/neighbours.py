@@ -41,7 +41,7 @@ class Neighbours:
     def __init__(self, line: Line) -> None:
         """Not listening."""
         self._line = line
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Future[Caller] | None = None
         self._caller: Caller | None = None
         self._replies: ReplyReader | None = None
 
@@ -50,6 +50,9 @@ class Neighbours:
 
     async def stop(self) -> None:
         """Listen no more."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         if self._replies is not None:
             await self._replies.stop()
 
@@ -59,13 +62,24 @@ class Neighbours:
         return await caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms, watch)
 
     async def _open(self) -> Caller:
-        async with self._opening:
-            if self._caller is None:
-                line = self._line
-                pending = Pending(line.max_in_flight, line.metrics)
-                slot = Slot(line.store, line.tasks, topic=topics.REPLIES, owner=line.owner)
-                replies = ReplyReader(line.kafka, line.tasks, pending, topic=topics.REPLIES, outbox=line.outbox,
-                                      choose=slot.take)
-                await replies.start()
-                self._replies, self._caller = replies, Caller(line.outbox, pending, replies)
-            return self._caller
+        """The same for all who wait for it: whoever has no more time for that ends alone."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.ensure_future(self._listen())
+            self._opening.add_done_callback(_heard)
+        return await asyncio.shield(self._opening)
+
+    async def _listen(self) -> Caller:
+        line = self._line
+        pending = Pending(line.max_in_flight, line.metrics)
+        slot = Slot(line.store, line.tasks, topic=topics.REPLIES, owner=line.owner)
+        replies = ReplyReader(line.kafka, line.tasks, pending, topic=topics.REPLIES, outbox=line.outbox,
+                              choose=slot.take)
+        await replies.start()
+        self._replies, self._caller = replies, Caller(line.outbox, pending, replies)
+        return self._caller
+
+
+def _heard(opening: asyncio.Future[Caller]) -> None:
+    """Why nobody can listen is told to those who wait for it, if there still are any."""
+    if not opening.cancelled():
+        opening.exception()
