@@ -2,13 +2,16 @@
 
 In:    its project and name, parameters and body with expressions, a credential.
 Out:   {status, headers, body}.
-Never: a way around that project's policy; a circle of projects that call each other for ever.
+Never: a way around that project's policy; a circle of projects that call each other for ever; a call that a durable
+       execution has made before made anew while that one runs.
 """
 
 import asyncio
+import hashlib
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
@@ -17,14 +20,21 @@ from shared.contracts import ids
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
 from shared.contracts.traceparent import TraceContext
-from shared.errors import Refused, UpstreamFailed, WorkflowFailed
+from shared.errors import IdempotencyRunning, Refused, TimedOut, UpstreamFailed, WorkflowFailed
 from shared.names import topics
-from shared.names.headers import JSON
+from shared.names.headers import HTTP_REPLAYED, JSON
 from shared.project.expressions import compile_value
 from shared.project.media import is_json
 from shared.project.steps.work import OperationSettings, is_expected
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
+
+# what policy takes for a key
+_LONGEST_KEY = 255
+# so often it is looked whether a call that was made before has ended
+_LOOK_AGAIN_S = 0.5
+# calls under one place that have failed; more are nobody's tries
+_MOST_FAILED = 100
 
 
 class OperationStep:
@@ -49,23 +59,53 @@ class OperationStep:
             digest = surroundings.credentials.digest(execution.project, settings.credential, topics.REQUESTS_INTERNAL)
         timeout_ms, now_ms = min(settings.timeout_ms, scene.left_ms()), surroundings.clock.now_ms()
         body = b"" if wanted["body"] is None else orjson.dumps(wanted["body"])
-        sending = surroundings.tracing.send(topics.REQUESTS_INTERNAL, scene.trace)
         request = RequestRecord(
-            request_id=ids.request_id(now_ms), project=settings.project, operation=settings.operation, body=body,
+            request_id="", project=settings.project, operation=settings.operation, body=body,
             params={name: value for name, value in wanted["params"].items() if value is not None},
             deadline_ms=now_ms + timeout_ms, token_digest=digest, content_type=JSON if body else None,
-            idempotency_key=scene.effect_key, traceparent=str(context_of(sending, scene.trace)),
             tracestate=execution.tracestate, baggage=execution.baggage, depth=execution.depth + 1)
         try:
-            reply = await surroundings.neighbours.ask(request, timeout_ms, _Watching(sending))
-        except Refused as exc:
-            raise UpstreamFailed(f"operation {settings.project}/{settings.operation} could not be called: {exc}",
-                                 members={"upstream_status": exc.status}) from exc
-        if sending is not None:
-            _received(scene, reply)
+            async with asyncio.timeout(timeout_ms / 1000):
+                reply = await self._answered(scene, request, now_ms + timeout_ms)
+        except TimeoutError:
+            raise TimedOut(f"operation {settings.project}/{settings.operation} gave no answer within {timeout_ms} ms"
+                           ) from None
         self._check(reply, surroundings.clock.now_ms())
         return {"status": reply.status, "headers": {name.lower(): value for name, value in reply.headers.items()},
                 "body": _read(reply)}
+
+    async def _answered(self, scene: Scene, request: RequestRecord, until_ms: int) -> ReplyRecord:
+        """The answer. A durable execution may have called before: what still runs then is waited for, and after what
+        failed then the next call is another one, for under the same key that failure is all there is."""
+        key, failed = scene.effect_key, 0
+        while True:
+            reply = await self._asked(scene, request if key is None else replace(
+                request, idempotency_key=_known_by(key, failed)), until_ms)
+            if key is None:
+                return reply
+            if reply.status == IdempotencyRunning.status and _code_of(reply) == IdempotencyRunning.reason:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            elif HTTP_REPLAYED in reply.headers and failed < _MOST_FAILED and not is_expected(
+                    reply.status, self._settings.expect):
+                failed += 1
+            else:
+                return reply
+
+    @staticmethod
+    async def _asked(scene: Scene, request: RequestRecord, until_ms: int) -> ReplyRecord:
+        """The answer to one request. Raises UpstreamFailed."""
+        surroundings, now_ms = scene.surroundings, scene.surroundings.clock.now_ms()
+        sending = surroundings.tracing.send(topics.REQUESTS_INTERNAL, scene.trace)
+        request = replace(request, request_id=ids.request_id(now_ms),
+                          traceparent=str(context_of(sending, scene.trace)))
+        try:
+            reply = await surroundings.neighbours.ask(request, max(1, until_ms - now_ms), _Watching(sending))
+        except Refused as exc:
+            raise UpstreamFailed(f"operation {request.project}/{request.operation} could not be called: {exc}",
+                                 members={"upstream_status": exc.status}) from exc
+        if sending is not None:
+            _received(scene, reply)
+        return reply
 
     def _check(self, reply: ReplyRecord, now_ms: int) -> None:
         settings, status = self._settings, reply.status
@@ -103,9 +143,20 @@ def _received(scene: Scene, reply: ReplyRecord) -> None:
         received.end()
 
 
+def _known_by(key: str, failed: int) -> str:
+    """The key of a call, after so many under its place that have failed."""
+    made = f"{key}~{failed + 1}" if failed else key
+    return made if len(made) <= _LONGEST_KEY else hashlib.sha256(made.encode()).hexdigest()
+
+
 def _code(reply: ReplyRecord) -> str:
+    found = _code_of(reply)
+    return "" if found is None else f" ({found})"
+
+
+def _code_of(reply: ReplyRecord) -> Any:
     found = _read(reply)
-    return f" ({found['code']})" if isinstance(found, dict) and "code" in found else ""
+    return found.get("code") if isinstance(found, dict) else None
 
 
 def _read(reply: ReplyRecord) -> Any:
