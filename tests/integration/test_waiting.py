@@ -12,7 +12,7 @@ from deploy.local.valkey import Valkey
 from shared.settings.redis import RedisSettings
 from shared.store.cancels import cancel, cancelled
 from shared.store.redis import Store, StoreUnavailable
-from shared.store.waiting import wake_all
+from shared.store.waiting import done, due, wake, wake_all
 from tests.support.platform import eventually, free_ports
 
 MANY, FAR_MS = 10_000, 4_000_000_000_000
@@ -35,6 +35,25 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await made.stop()
     process.kill()
     await process.wait()
+
+
+async def test_execution_that_goes_on_already_is_woken_no_second_time(store: Store) -> None:
+    for one in ("e1", "e2"):
+        await store.run("waiting", [], ["park", one, b"record", FAR_MS if one == "e2" else 1, "p"])
+    lease, found = await due(store, 1, 10)
+    assert list(found) == ["e1"]
+    assert await wake(store, "e1", 1)
+    assert await wake_all(store, "p") == 1
+    await done(store, "e1", "p", lease)
+    assert await store.command("ZRANGE", "weir:waiting", 0, -1) == [b"e2"]
+    # the lease of one that took it and died is over
+    lease, found = await due(store, FAR_MS, 10)
+    assert list(found) == ["e2"]
+    again, found = await due(store, lease, 10)
+    await done(store, "e2", "p", lease)
+    assert list(found) == ["e2"]
+    await done(store, "e2", "p", again)
+    assert await store.command("KEYS", "weir:*") == []
 
 
 async def test_all_of_a_project_that_wait_are_woken_however_many_and_no_others(store: Store) -> None:
