@@ -109,12 +109,11 @@ class Outcomes:
 
     async def _ended(self, scene: Scene, error: WeirError) -> None:
         """It did not end well: whether it can go on once more."""
-        execution, for_good = scene.execution, _charge(scene, error)
-        if scene.journal is None and not execution.spent and not execution.resumed_ms:
-            return
-        if for_good:
+        execution = scene.execution
+        if _charge(scene, error):
+            # it may have been about to be put aside, whatever it is
             await self._parts.keeping.forget(execution)
-        else:
+        elif scene.journal is not None or execution.spent or execution.resumed_ms:
             await self._parts.keeping.failed(execution)
 
     async def _patiently(self, record: Record, scene: Scene) -> ReplyRecord:
@@ -148,7 +147,7 @@ class Outcomes:
             tally.tasks = int(await self._may_have_run(execution))
             raise
         if not self._has_room(execution.project):
-            if execution.reply_to is None:
+            if execution.reply_to is None or await self._has_begun(execution):
                 raise await parts.keeping.put_aside(scene)
             raise Overloaded(f"{parts.settings.max_in_flight_per_project} executions of this project run here "
                              "already (WEIR_EXECUTOR_MAX_IN_FLIGHT_PER_PROJECT)", headers={"Retry-After": "1"})
@@ -167,6 +166,15 @@ class Outcomes:
                 # whoever said so since that look has found nobody who waits
                 await endings.look()
                 raise
+
+    async def _has_begun(self, execution: ExecutionRecord) -> bool:
+        """Whether it goes on: it was put aside before, or is durable, and another executor had it when that died."""
+        parts = self._parts
+        if execution.spent:
+            return True
+        plan = parts.shelf.known(execution.project, execution.version, execution.operation)
+        return plan is not None and plan.durable and await parts.surroundings.journals.has(
+            execution.project, execution.request_id)
 
     def _look_at_time(self, scene: Scene) -> None:
         """Raises TimedOut. Nothing has run then: nothing is charged, and a key is for whoever tries again."""

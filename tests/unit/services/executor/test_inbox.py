@@ -31,6 +31,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import Envelope, UsageEvent
+from shared.errors import Cancelled
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -555,6 +556,52 @@ async def test_problem_that_a_workflow_replies_is_an_answer_and_no_failure(
     bed.stage.handle([bed.record(1, operation, answer_by_ms=0)])
     await bed.settled(1)
     assert kept == [(state, "application/problem+json")]
+
+
+@pytest.mark.parametrize(("durable", "spent", "begun", "waits"), [
+    (True, 3, False, True), (True, 0, True, True), (True, 0, False, False), (False, 0, True, False)])
+async def test_execution_that_has_begun_waits_for_its_turn_though_a_caller_waits_for_it(
+        durable: bool, spent: int, begun: bool, waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    parked: list[ExecutionRecord] = []
+
+    async def park(_: Any, execution: ExecutionRecord, __: int) -> None:
+        parked.append(execution)
+
+    async def has_begun(*_: Any) -> bool:
+        return begun
+    known = Shelf.known
+    monkeypatch.setattr(Shelf, "known", lambda *args: replace(known(*args), durable=durable))
+    monkeypatch.setattr("services.executor.keeping.waiting.park", park)
+    monkeypatch.setattr("services.executor.journal.begun", has_begun)
+    bed = Bed(max_in_flight_per_project=1)
+    bed.stage.handle([bed.record(1, "slow"), bed.record(2, "slow", spent=spent)])
+    await bed.settled(2)
+    assert [one.request_id for one in parked] == (["r2"] if waits else [])
+    assert ("r2" in {one.request_id for one in bed.replies()}) is not waits
+    assert all(one.spent == spent for one in parked)
+
+
+async def test_execution_that_is_cancelled_while_it_is_put_aside_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: set[str] = set()
+
+    async def park(_: Any, execution: ExecutionRecord, __: int) -> None:
+        waiting.add(execution.request_id)
+        # the store has it, and its word is on the way
+        await asyncio.sleep(10)
+
+    async def forget(_: Any, execution: ExecutionRecord) -> None:
+        waiting.remove(execution.request_id)
+    monkeypatch.setattr("services.executor.keeping.waiting.park", park)
+    monkeypatch.setattr("services.executor.keeping.waiting.forget", forget)
+    bed = Bed(max_in_flight_per_project=1)
+    bed.stage.handle([bed.record(1, "slow"), bed.record(2, "slow", reply_to=None, answer_by_ms=0, keep_ms=0)])
+    await asyncio.sleep(0.01)
+    assert waiting == {"r2"}
+    for end in list(bed.endings._running["r2"].values()):
+        end(Cancelled("an operator has cancelled this execution"))
+    await bed.settled(2)
+    assert waiting == set()
+    assert [event.reason for event in bed.events() if event.id == "r2"] == ["cancelled"]
 
 
 async def test_answer_at_the_end_of_a_wait_is_kept_before_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
