@@ -76,6 +76,7 @@ class Caller:
             yield parts
         finally:
             self._pending.drop(correlation_id)
+            parts.leave()
 
     def check(self) -> None:
         """Whether one more request may be published now. Raises Unavailable, Overloaded."""

@@ -2,7 +2,7 @@
 
 In:    correlation ids, replies in any order, time-outs.
 Out:   each future once, each part of an answer in order; counts of replies that nobody waits for.
-Never: Kafka, Redis; a wait that ends early; a timer for each request.
+Never: Kafka, Redis; a wait that ends early; a timer for each request; parts without bound that nobody reads.
 
 One timer stands at the earliest end of all waits. Most waits end long before their time, so it is set once for very
 many of them: when it fires it finds the earliest end of those that wait by then, and stands there.
@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
+from msgspec import Struct
+
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
 from shared.errors import Overloaded, StreamBroken, TimedOut, WeirError
@@ -20,20 +22,28 @@ from shared.names.metrics import IN_FLIGHT
 from shared.telemetry.metrics import Metrics
 
 _OWN_LATE, _FOREIGN = "late", "foreign"
-_MAX_PARTS = 1_000
+# of an answer that nobody has read yet: parts; bytes, and those where all answers together have very many
+_MAX_PARTS, _MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 1_000, 32_000_000, 1_000_000, 128_000_000
 # so long it rests when waits end one after another
 _REST_S = 0.005
 # of those that stopped waiting and would still like to know
 _MAX_LATE = 2_000
 
 
+class Backlog(Struct):
+    """What waits to be read, of all answers in parts: bytes."""
+
+    held: int = 0
+
+
 class Parts:
     """An answer in parts, as they come; a whole one is its own only part. `ended` is done with the last."""
 
-    def __init__(self) -> None:
-        """Nothing has come."""
+    def __init__(self, backlog: Backlog | None = None) -> None:
+        """Nothing has come. `backlog`: shared with the others."""
         self._found: asyncio.Queue[ReplyRecord | WeirError] = asyncio.Queue()
-        self._expected = 0
+        self._expected, self._held = 0, 0
+        self._backlog = backlog or Backlog()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def next(self, within_s: float) -> ReplyRecord:
@@ -41,16 +51,19 @@ class Parts:
         found = await asyncio.wait_for(self._found.get(), within_s)
         if isinstance(found, WeirError):
             raise found
+        self._hold(-len(found.body))
         return found
 
     def take(self, part: ReplyRecord) -> None:
         """A part has come."""
         if part.sequence not in (None, self._expected):
             self.fail(StreamBroken("the events do not follow each other: the work was begun again after a crash"))
-        elif self._found.qsize() >= _MAX_PARTS:
-            self.fail(StreamBroken(f"{_MAX_PARTS} events wait for a caller that reads too slowly"))
+        elif not self._has_room(len(part.body)):
+            self.fail(StreamBroken(f"{self._found.qsize()} events of {self._held} bytes wait for a caller that reads "
+                                   "too slowly"))
         else:
             self._expected += 1
+            self._hold(len(part.body))
             self._found.put_nowait(part)
             if part.sequence is None or part.last:
                 self._end()
@@ -59,6 +72,18 @@ class Parts:
         """No more parts."""
         self._found.put_nowait(error)
         self._end()
+
+    def leave(self) -> None:
+        """Nobody reads any more."""
+        self._hold(-self._held)
+
+    def _has_room(self, size: int) -> bool:
+        most = _MAX_BYTES if self._backlog.held < _MANY_BYTES else _MAX_OF_MANY
+        return self._found.qsize() < _MAX_PARTS and (not self._held or self._held + size <= most)
+
+    def _hold(self, more: int) -> None:
+        self._held += more
+        self._backlog.held += more
 
     def _end(self) -> None:
         if not self.ended.done():
@@ -74,7 +99,7 @@ class Pending:
     def __init__(self, limit: int, metrics: Metrics, ids: CorrelationIds | None = None) -> None:
         """`ids` default to a new random nonce."""
         self._limit, self.metrics = limit, metrics
-        self._ids = ids or CorrelationIds()
+        self._ids, self._backlog = ids or CorrelationIds(), Backlog()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
         # of those that wait for so many ms: when that is over, in the loop's seconds
         self._ends: dict[bytes, tuple[float, int]] = {}
@@ -102,7 +127,7 @@ class Pending:
 
     def add_parts(self) -> tuple[bytes, Parts]:
         """A new correlation id and the parts of its answer. Raises Overloaded."""
-        return self._enter(Parts())
+        return self._enter(Parts(self._backlog))
 
     def check(self) -> None:
         """Whether one more may wait: for whoever would do something for it before. Raises Overloaded."""

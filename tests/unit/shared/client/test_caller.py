@@ -75,3 +75,15 @@ async def test_answer_that_comes_late_is_told_to_who_watches() -> None:
     reply = ReplyRecord(request_id="r", status=200)
     assert not pending.resolve(outbox.ids[0], reply)
     assert watch.late == [reply]
+
+
+async def test_events_that_nobody_reads_any_more_take_no_room_from_others() -> None:
+    asking, pending = caller(Batches())
+    for _ in range(6):
+        async with asking.listen("t", b"", lambda _: []) as parts:
+            for sequence in range(30):
+                parts.take(ReplyRecord(request_id="r", status=200, body=bytes(1_000_000), sequence=sequence))
+    _, parts = pending.add_parts()
+    for sequence in range(30):
+        parts.take(ReplyRecord(request_id="r", status=200, body=bytes(1_000_000), sequence=sequence))
+    assert not parts.ended.done()

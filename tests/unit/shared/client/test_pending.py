@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.client.pending import Pending
+from shared.client.pending import Parts, Pending
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.reply import ReplyRecord
-from shared.errors import Overloaded, TimedOut, Unavailable
+from shared.errors import Overloaded, StreamBroken, TimedOut, Unavailable
 from shared.telemetry.metrics import Metrics
 
 REPLY = ReplyRecord(request_id="r", status=200)
@@ -108,3 +108,55 @@ async def test_answer_after_its_time_is_late() -> None:
     pending.tell(correlation_id, heard.append)
     assert not pending.resolve(correlation_id, REPLY)
     assert (heard, dropped(metrics.registry, "late")) == ([REPLY], 1)
+
+
+def part(sequence: int, size: int) -> ReplyRecord:
+    return ReplyRecord(request_id="r", status=200, body=bytes(size), sequence=sequence)
+
+
+async def read(parts: Parts) -> list[int]:
+    """The numbers of all parts to the error that ends them."""
+    found: list[int] = []
+
+    async def on() -> None:
+        while True:
+            found.append((await parts.next(1)).sequence or 0)
+    with pytest.raises(StreamBroken, match="reads too slowly"):
+        await on()
+    return found
+
+
+@pytest.mark.parametrize(("size", "arrive"), [(1, 1_000), (900_000, 35), (40_000_000, 1)])
+async def test_events_that_nobody_reads_are_bounded_in_number_and_size(size: int, arrive: int) -> None:
+    pending = Pending(10, Metrics())
+    correlation_id, parts = pending.add_parts()
+    taken = [pending.resolve(correlation_id, part(sequence, size)) for sequence in range(arrive + 2)]
+    assert taken == [*[True] * (arrive + 1), False]
+    assert (await read(parts), len(pending)) == ([*range(arrive)], 0)
+
+
+async def test_whoever_reads_loses_no_event_however_many_come() -> None:
+    _, parts = (pending := Pending(10, Metrics())).add_parts()
+    _, other = pending.add_parts()
+    for sequence in range(100):
+        parts.take(part(sequence, 900_000))
+        assert (await parts.next(1)).sequence == sequence
+        other.take(part(sequence, 100_000))
+    assert not parts.ended.done()
+
+
+async def test_events_of_all_callers_together_are_bounded_and_those_of_one_who_has_gone_count_no_more() -> None:
+    pending = Pending(10, Metrics())
+    slow = [pending.add_parts()[1] for _ in range(6)]
+    for parts in slow:
+        for sequence in range(30):
+            parts.take(part(sequence, 1_000_000))
+    # the fifth is the one that comes above what all may hold
+    assert [parts.ended.done() for parts in slow] == [False] * 4 + [True] * 2
+    assert await read(slow[5]) == [0]
+    for parts in slow:
+        parts.leave()
+    _, late = pending.add_parts()
+    for sequence in range(30):
+        late.take(part(sequence, 1_000_000))
+    assert not late.ended.done()
