@@ -8,6 +8,7 @@ Never: what a step does.
 import re
 import ssl
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
@@ -46,19 +47,27 @@ class Tls(StepSettings):
 
     def context(self) -> ssl.SSLContext:
         """Raises ValueError for what is no certificate."""
-        try:
-            context = ssl.create_default_context(cadata=self.ca)
-        except ssl.SSLError as exc:
-            raise ValueError(f"`ca` has no certificate in PEM: {exc.reason or exc}") from exc
-        context.minimum_version = ssl.TLSVersion.TLSv1_3 if self.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
-        if not self.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
+        return _context(verify=self.verify, ca=self.ca, minimum=self.minimum)
 
     @model_validator(mode="after")
     def _usable(self) -> "Tls":
-        self.context()
+        # those of the machine take 30 ms to read, and whoever reads a project calls nobody
+        if self.ca is not None:
+            self.context()
         return self
+
+
+@lru_cache(maxsize=100)
+def _context(*, verify: bool, ca: str | None, minimum: str) -> ssl.SSLContext:
+    """The same for all steps that say the same: they share connections, and their bound."""
+    try:
+        context = ssl.create_default_context(cadata=ca)
+    except ssl.SSLError as exc:
+        raise ValueError(f"`ca` has no certificate in PEM: {exc.reason or exc}") from exc
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def is_expected(status: int, expected: Sequence[int | str]) -> bool:

@@ -23,7 +23,7 @@ from yarl import URL
 from services.executor.outside.client import Request
 from services.executor.retries import asked_to_wait, kind_of, status_of
 from shared.errors import UpstreamFailed, WorkflowFailed
-from shared.project.steps.work import HttpSettings
+from shared.project.steps.work import HttpSettings, Tls
 from shared.telemetry.otlp import export_request
 from shared.telemetry.span import Span
 from tests.unit.services.executor.test_run import perform
@@ -348,3 +348,13 @@ async def test_outside_system_has_to_prove_who_it_is(tmp_path: Path) -> None:
         await server.close()
     with pytest.raises(ValidationError, match="no certificate in PEM"):
         HttpSettings.model_validate({"url": "https://x", "tls": {"ca": "none"}})
+
+
+def test_certificates_of_the_machine_are_read_by_whoever_calls_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda **more: read.append(more) or make(**more))
+    steps = [Tls.model_validate({"minimum": "1.3"}) for _ in range(2)]
+    assert read == []
+    assert steps[0].context() is steps[1].context()
+    assert len(read) <= 1
