@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote_plus
 
@@ -26,7 +27,7 @@ from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
 from shared.contracts.token import topic_digest
-from shared.errors import TimedOut, UpstreamFailed, WorkflowFailed
+from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 
 _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
@@ -44,7 +45,7 @@ class _Grant:
 
     token: str = field(default="", repr=False)
     ends_ms: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asking: asyncio.Future[None] | None = None
 
 
 class Credentials:
@@ -105,14 +106,24 @@ class Credentials:
                                  kind="credential-unusable") from None
 
     async def _token(self, grant: _Grant, members: Mapping[str, str], *, stale: str) -> str:
-        async with grant.lock:
-            now_ms = self._clock.now_ms()
-            if not grant.token or grant.token == stale or grant.ends_ms <= now_ms:
-                doc = await self._ask(members)
-                grant.token = str(doc["access_token"])
-                life_ms = _life_ms(doc.get("expires_in"))
-                grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2)
-            return grant.token
+        """One that is fetched comes to its end, and is there for the next call, though a step waits no more for it."""
+        if not grant.token or grant.token == stale or grant.ends_ms <= self._clock.now_ms():
+            if grant.asking is None or grant.asking.done():
+                grant.asking = asyncio.ensure_future(self._renew(grant, members))
+                grant.asking.add_done_callback(_heard)
+            try:
+                await asyncio.shield(grant.asking)
+            except WeirError as error:
+                # each step that waited writes its own name into it
+                raise copy(error) from None
+        return grant.token
+
+    async def _renew(self, grant: _Grant, members: Mapping[str, str]) -> None:
+        now_ms = self._clock.now_ms()
+        doc = await self._ask(members)
+        grant.token = str(doc["access_token"])
+        life_ms = _life_ms(doc.get("expires_in"))
+        grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2)
 
     async def _ask(self, members: Mapping[str, str]) -> dict[str, object]:
         form = {"grant_type": "client_credentials", **({"scope": members["scope"]} if members.get("scope") else {})}
@@ -134,6 +145,12 @@ class Credentials:
             raise UpstreamFailed(f"the token endpoint gave no token ({response.status})", members={
                 "upstream_status": response.status, **asked_to_wait(response.headers, self._clock.now_ms())})
         return doc
+
+
+def _heard(asking: asyncio.Future[None]) -> None:
+    """Why there is no token is told to the steps that wait for it, if there still are any."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def _life_ms(said: object) -> int:

@@ -135,6 +135,21 @@ async def test_token_endpoint_that_hangs_is_named_with_its_own_time(outside: Out
     assert str(error) == "the token endpoint did not answer within 0.05 s"
 
 
+async def test_token_that_comes_later_than_a_step_waits_is_there_for_its_next_try(outside: Outside) -> None:
+    outside.token_pause_s = 0.15
+    step = {**call(outside, timeout="100ms"), "retry": {"attempts": 3, "delay": "50ms", "jitter": 0}}
+    await body_of(step, reply(1), sealed=oauth2(outside))
+    assert outside.tokens == 1
+
+
+async def test_each_step_that_waited_for_a_token_in_vain_is_named(outside: Outside) -> None:
+    outside.token_status, outside.token_pause_s = 503, 0.05
+    branches = {name: [{**call(outside, step_id=name), "fallback": None}] for name in ("a", "b")}
+    made = await body_of({"id": "both", "parallel": {"branches": branches}}, reply("{% errors %}"),
+                         sealed=oauth2(outside))
+    assert ({name: error["step"] for name, error in made.items()}, outside.tokens) == ({"a": "a", "b": "b"}, 1)
+
+
 async def test_oauth2_proof_of_the_client_is_as_in_a_form(outside: Outside) -> None:
     credential = sealed("oauth2", token_url=f"{outside.url}/token", client_id="a:b c", client_secret="s%+é")
     await body_of(call(outside), reply(1), sealed=credential)
