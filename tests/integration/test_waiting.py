@@ -1,6 +1,5 @@
 """Many executions that wait, and many that are to end, on a store of their own."""
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -8,33 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.valkey import Valkey
-from shared.settings.redis import RedisSettings
 from shared.store.cancels import cancel, cancelled
-from shared.store.redis import Store, StoreUnavailable
+from shared.store.redis import Store
 from shared.store.waiting import done, due, wake, wake_all
-from tests.support.platform import eventually, free_ports
+from tests.support.stores import running
 
 MANY, FAR_MS = 10_000, 4_000_000_000_000
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    valkey = Valkey(tmp_path, free_ports(1)[0])
-    process = await asyncio.create_subprocess_exec(*valkey.command(), stdout=asyncio.subprocess.DEVNULL)
-    made = Store(RedisSettings(url=valkey.url), patient=True)
-
-    async def answers() -> bool:
-        try:
-            await made.ping()
-        except StoreUnavailable:
-            return False
-        return True
-    await eventually(answers)
-    yield made
-    await made.stop()
-    process.kill()
-    await process.wait()
+    async with running(tmp_path) as made:
+        yield made
 
 
 async def test_execution_that_goes_on_already_is_woken_no_second_time(store: Store) -> None:
