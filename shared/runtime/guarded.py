@@ -9,9 +9,9 @@ import socket
 
 from aiohttp import TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 
 from shared.runtime.addresses import Addresses, AddressRefused
+from shared.runtime.lookups import Lookups
 
 
 def connector(addresses: Addresses, *, limit: int = 100, per_host: int = 0) -> TCPConnector:
@@ -24,7 +24,7 @@ class GuardedResolver(AbstractResolver):
 
     def __init__(self, addresses: Addresses, inner: AbstractResolver | None = None) -> None:
         """Made inside the running loop."""
-        self._addresses, self._inner = addresses, inner or DefaultResolver()
+        self._addresses, self._inner = addresses, inner or Lookups()
 
     async def resolve(self, host: str, port: int = 0,
                       family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:

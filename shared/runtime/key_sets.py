@@ -22,6 +22,7 @@ from shared.clock import Clock
 from shared.decision.vault import Vault
 from shared.names import actions
 from shared.runtime.bodies import whole
+from shared.runtime.lookups import Lookups
 from shared.runtime.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class KeySets:
     async def start(self) -> None:
         """Refresh what is known, now and then."""
         # no bound on connections: those that wait for an answer in vain leave none for the issuers that give one
-        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S), connector=TCPConnector(limit=0))
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT_S),
+                                   connector=TCPConnector(limit=0, resolver=Lookups()))
         self._loop = self._tasks.spawn(self._now_and_then(), "key sets")
 
     async def stop(self) -> None:

@@ -45,7 +45,7 @@ async def post(url: str, allowed: str) -> None:
 async def test_name_that_leads_elsewhere_once_it_was_checked_is_posted_to_where_it_was_checked(
         monkeypatch: pytest.MonkeyPatch) -> None:
     names = Rebinding()
-    monkeypatch.setattr(guarded, "DefaultResolver", lambda: names)
+    monkeypatch.setattr(guarded, "Lookups", lambda: names)
     async with listening(Hook(KEY)) as hook:
         url = hook.url.replace("127.0.0.1", "hook.example")
         await post(url, "127.0.0.1/32")
