@@ -309,6 +309,7 @@ def look_back(world: World) -> None:
         events, statuses, awaited = world.usage[name], world.replies[name], record.reply_to is not None
         most = KNOWN[record.operation][1]
         assert all(event.tasks <= most for event in events)
+        assert not any(event.reason == "overloaded" and event.tasks for event in events)
         assert record.operation == "leaves" or all(event.tasks == most for event in events if event.status == 200)
         assert bool(statuses) is awaited
         assert not awaited or statuses[0] == events[0].status
