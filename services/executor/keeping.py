@@ -25,8 +25,8 @@ from shared.store.idempotency import free, keep
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
-# one for which there is no room is looked at again after so long
-_SOONEST_MS, _LATEST_MS = 1_000, 5_000
+# one for which there is no room is looked at again after so long; of a project's no more than so many in a second
+_SOONEST_MS, _LATEST_MS, _LOOKS_PER_S = 1_000, 5_000, 300
 
 
 class Keeping:
@@ -35,6 +35,8 @@ class Keeping:
     def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals) -> None:
         """`patient`: for what nobody waits for."""
         self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
+        # by project: the end of the line of those that were put aside, by the clock that never goes back
+        self._line_ms: dict[str, float] = {}
 
     async def park(self, scene: Scene, until_ms: int, spent: int) -> None:
         """It goes on at a time, unix ms; `spent`: the tasks that it has run so far. Raises Unavailable."""
@@ -47,9 +49,21 @@ class Keeping:
 
     async def put_aside(self, scene: Scene) -> Parked:
         """Nobody waits for it and there is no room: it leaves its place to others. Raises Unavailable."""
-        until_ms = self._clock.now_ms() + random.randint(_SOONEST_MS, _LATEST_MS)
-        await self.park(scene, until_ms, scene.execution.spent)
+        execution, now_ms = scene.execution, self._clock.now_ms()
+        latest_ms = max(execution.deadline_ms, now_ms + _SOONEST_MS)
+        until_ms = min(now_ms + self._pause_ms(execution.project), latest_ms)
+        await self.park(scene, until_ms, execution.spent)
         return Parked(until_ms)
+
+    def _pause_ms(self, project: str) -> int:
+        """Until one more that is put aside is looked at: each look costs a record, and very many may wait."""
+        now_ms = self._clock.elapsed_us() / 1_000
+        line_ms = max(now_ms, self._line_ms.pop(project, 0.0)) + 1_000 / _LOOKS_PER_S
+        # the first one is that to which nothing was added for the longest time
+        while self._line_ms and next(iter(self._line_ms.values())) < now_ms:
+            del self._line_ms[next(iter(self._line_ms))]
+        self._line_ms[project] = line_ms
+        return max(random.randint(_SOONEST_MS, _LATEST_MS), round(line_ms - now_ms))
 
     async def forget(self, execution: ExecutionRecord) -> None:
         """One that has ended while it was put aside goes on no more."""

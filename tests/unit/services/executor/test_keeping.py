@@ -1,0 +1,50 @@
+"""When those are looked at again that there was no room for."""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from services.executor.journal import Journals
+from services.executor.keeping import Keeping
+from shared.contracts.execution import ExecutionRecord
+from shared.contracts.origin import Origin
+from shared.runtime.tasks import Tasks
+from tests.support.fakes import StoppedClock
+from tests.unit.services.executor.test_run import nowhere
+
+HOUR_MS = 3_600_000
+
+
+async def test_however_many_of_a_project_are_put_aside_few_are_looked_at_in_a_second(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    due: list[tuple[ExecutionRecord, int]] = []
+
+    async def park(_: Any, execution: ExecutionRecord, due_ms: int) -> None:
+        due.append((execution, due_ms))
+    monkeypatch.setattr("services.executor.keeping.waiting.park", park)
+    clock = StoppedClock()
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, clock), Journals(nowhere(), Tasks()))
+    record = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
+                             origin=Origin("t", 0, 0), deadline_ms=clock.now + HOUR_MS)
+
+    async def seconds(count: int, **more: Any) -> Counter[int]:
+        """How many are looked at in which second from now."""
+        due.clear()
+        for _ in range(count):
+            scene = SimpleNamespace(execution=msgspec.structs.replace(record, **more), accepted_ms=0)
+            await keeping.put_aside(cast(Any, scene))
+        return Counter((due_ms - clock.now) // 1_000 for _, due_ms in due)
+    assert set(await seconds(100)) <= {1, 2, 3, 4, 5}
+    many = await seconds(30_000)
+    assert all(count <= 300 for second, count in many.items() if second > 5)
+    assert max(many) <= 101
+    # another project does not stand in that line, and nobody is looked at long after its end
+    assert set(await seconds(100, project="q")) <= {1, 2, 3, 4, 5}
+    assert set(await seconds(1_000, deadline_ms=clock.now + 7_500)) <= {1, 2, 3, 4, 5, 7}
+    assert set(await seconds(1, deadline_ms=clock.now)) == {1}
+    clock.now += HOUR_MS
+    assert set(await seconds(100)) <= {1, 2, 3, 4, 5}
+    assert list(keeping._line_ms) == ["p"]
