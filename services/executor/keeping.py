@@ -84,12 +84,11 @@ class Keeping:
         await self._safely(give_back(self._store, execution.request_id, execution.holds, once), execution,
                            "what an execution held counts until its time is over")
 
-    async def answer(self, execution: ExecutionRecord, reply: ReplyRecord | None) -> None:
+    async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
         claim = execution.claim
-        if reply is not None:
-            await self._safely(keep(self._store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
-                                    int(claim["keep_ms"])), execution, "an answer cannot be given again")
+        await self._safely(keep(self._store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
+                                int(claim["keep_ms"])), execution, "an answer cannot be given again")
 
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from shared.contracts.execution import ExecutionRecord
-from shared.contracts.reply import ReplyRecord
+from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.server_sent import END, ERROR, event_of
-from shared.errors import WorkflowFailed
+from shared.errors import StreamNotResumable, WorkflowFailed
 from shared.kafka.answers import Answers
 from shared.kafka.record import Record
 from shared.names.headers import EVENT_STREAM, JSON, TEXT
@@ -67,14 +67,18 @@ class Stream:
         self._send(self._last(answer))
         return list(self._open)
 
-    def whole(self, answer: ReplyRecord) -> ReplyRecord | None:
-        """All events as one answer; the answer itself when there was none, None when they are too many to keep."""
+    def whole(self, answer: ReplyRecord) -> ReplyRecord:
+        """All events as one answer; the answer itself when there was none. An error when they are too many to keep: the
+        call has run all the same, and under its key it does not run again."""
         if not self.began:
             return answer
-        if self._kept is None:
-            return None
-        body = bytes(self._kept) + event_of(self._last(answer), answer.request_id)
-        return ReplyRecord(request_id=answer.request_id, status=200, body=body, content_type=EVENT_STREAM)
+        last = event_of(self._last(answer), answer.request_id)
+        if self._kept is None or len(self._kept) + len(last) > self._max_bytes:
+            return error_reply(StreamNotResumable(
+                "the first call with this idempotency key has run to its end; its events are more than "
+                f"{self._max_bytes} bytes (WEIR_EXECUTOR_MAX_REPLY_BYTES), and were not kept"), answer.request_id)
+        return ReplyRecord(request_id=answer.request_id, status=200, body=bytes(self._kept) + last,
+                           content_type=EVENT_STREAM)
 
     def _last(self, answer: ReplyRecord) -> ReplyRecord:
         return ReplyRecord(

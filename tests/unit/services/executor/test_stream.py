@@ -3,9 +3,12 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
 from services.executor.stream import Stream
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from tests.support.fakes import FakeRecord
 
@@ -39,3 +42,18 @@ async def test_execution_that_is_ended_while_it_waits_for_the_broker_leaves_the_
     emitting.cancel()
     await asyncio.gather(emitting, return_exceptions=True)
     assert (emitting.cancelled(), slow.batch.done()) == (True, False)
+
+
+@pytest.mark.parametrize(("events", "last", "status"), [
+    ([100, 100], 100, 200), ([300, 300, 300, 300], 10, 409), ([400, 400], 400, 409)])
+async def test_events_that_are_too_many_to_come_again_are_told_so_under_their_key(
+        events: list[int], last: int, status: int) -> None:
+    execution = ExecutionRecord(
+        request_id="r", project="p", version=1, operation="o", client="c", source="edge", origin=Origin("t", 0, 0),
+        deadline_ms=1, claim={"key": "k"})
+    stream = Stream(cast(Any, Slow()), FakeRecord(), execution, 1_000)
+    for size in events:
+        await stream.emit("e", "x" * size)
+    whole = stream.whole(ReplyRecord(request_id="r", status=200, body=b"y" * last))
+    assert (whole.status, len(whole.body) <= 1_000) == (status, True)
+    assert (whole.body.count(b"event: ") == len(events) + 1) is (status == 200)
