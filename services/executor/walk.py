@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from services.executor.journal import Journal, Superseded, error_to_doc
 from services.executor.outputs import check_size
+from services.executor.pauses import rest, tries_before, tries_over
 from services.executor.retries import kind_of, pause_ms, status_of
 from services.executor.scene import Laps, Parked, Scene
 from services.executor.seen import holds, leads_on, may_be_handled, rendered, told
@@ -198,7 +199,8 @@ async def _once(step: PlannedStep, scene: Scene, journal: Journal) -> Any | Leap
 
 
 async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
-    tried = 0
+    # what a step holds is walked again from its first try on, and finds what it gave
+    tried = 0 if step.retry is None or step.holds else await tries_before(scene)
     while True:
         tried += 1
         try:
@@ -207,12 +209,14 @@ async def _tried(step: PlannedStep, scene: Scene) -> Any | Leap:
             error.members = {"step": step.id, "attempt": tried, **error.members}
             wait_ms = pause_ms(error, tried, step.retry, random.random())
             if wait_ms is None or wait_ms >= scene.left_ms():
+                if not step.holds:
+                    tries_over(scene)
                 raise
             scene.tally.retries += 1
             if scene.span is not None:
                 scene.span.event(spans.RETRY, {spans.ATTEMPT: tried, spans.PAUSE_MS: wait_ms,
                                                spans.ERROR_TYPE: kind_of(error)})
-            await asyncio.sleep(wait_ms / 1000)
+            await rest(scene, tried, wait_ms)
 
 
 def _in_try(step: PlannedStep, scene: Scene, retry: Retry, tried: int) -> Scene:

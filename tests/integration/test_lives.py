@@ -75,7 +75,7 @@ DURABLE: dict[str, tuple[list[Json], int]] = {
     "both": ([{"id": "x", "parallel": {"branches": {"a": [pause("p", 60), call("a")], "b": [call("b")]}}}, ANSWER], 6),
     "loops": ([{"id": "l", "loop": {"over": [1, 2, 3], "concurrency": 2, "steps": [call("a"), pause("p", 50)]}},
                ANSWER], 9),
-    "retries": ([call("a", retry={"attempts": 3, "delay": "5ms"}), pause("p", 50), ANSWER], 4),
+    "retries": ([call("a", retry={"attempts": 3, "delay": "40ms"}), pause("p", 50), ANSWER], 4),
     "far": ([call("a"), pause("p", 50_000), ANSWER], 4)}
 EXPRESS: dict[str, tuple[list[Json], int]] = {
     "quick": ([{"id": "t", "transform": {"value": 1}}, ANSWER], 3),

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -74,6 +75,9 @@ class Outside:
 
     def keys(self, path: str) -> list[str]:
         return list(self.asked[path])
+
+    def bodies(self, path: str) -> list[str]:
+        return [body for bodies in self.asked[path].values() for body in bodies]
 
 
 @pytest.fixture
@@ -373,6 +377,50 @@ async def test_time_to_wait_for_stays_the_same(kept: Kept, journals: Journals) -
         parked.append(raised.value.until_ms)
         await asyncio.sleep(0.01)
     assert parked[0] == parked[1]
+
+
+async def walks(steps: list[Json], journals: Journals, park_after_ms: int = 100) -> Any:
+    """What comes of one walk: its answer, or until when it is put aside."""
+    try:
+        made, _ = await perform(steps, workflow={"durable": True}, journals=journals, park_after_ms=park_after_ms,
+                                left_ms=60_000)
+    except Parked as parked:
+        return parked.until_ms
+    return made
+
+
+@pytest.mark.parametrize("holds", [False, True])
+async def test_execution_is_put_aside_until_its_step_is_tried_again_and_no_try_is_counted_twice(
+        holds: bool, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    system.fails = {"/flaky": 3}
+    step = post("flaky", base)
+    step = {**({"id": "way", "loop": {"over": [1], "steps": [step]}} if holds else {**step, "id": "way"}),
+            "retry": {"attempts": 3, "delay": "300ms", "jitter": 0, "factor": 1}}
+    for tried in (1, 2):
+        until_ms = await walks([step, ANSWER], journals)
+        assert await walks([step, ANSWER], journals) == until_ms
+        assert len(system.bodies("/flaky")) == tried
+        # it is taken up when its time has come, or before that by whoever looks what is stopped
+        await asyncio.sleep(max(0.0, until_ms / 1000 - time.time()) + 0.001)
+    made = await walks([step, ANSWER], journals)
+    assert isinstance(made, UpstreamFailed)
+    assert (len(system.bodies("/flaky")), made.members["attempt"]) == (3, 1 if holds else 3)
+    assert len(system.keys("/flaky")) == (3 if holds else 1)
+    # when it is resumed it goes on in the last try of what is held, and a step alone has all its tries again
+    system.fails = {"/flaky": 1}
+    assert isinstance(await walks([step, ANSWER], journals), UpstreamFailed if holds else int)
+
+
+async def test_pause_that_is_short_or_stands_under_a_timeout_is_waited_for(
+        journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    system.fails = {"/flaky": 1}
+    step = {**post("flaky", base), "retry": {"attempts": 2, "delay": "50ms", "jitter": 0}}
+    assert (await walks([step, ANSWER], journals)).status == 200
+    system.fails = {"/flaky": 1}
+    around = {"id": "around", "timeout": "2s", "loop": {"over": [1], "steps": [{**step, "id": "inner"}]}}
+    assert (await walks([around, ANSWER], journals, park_after_ms=1)).status == 200
 
 
 async def test_what_gives_the_same_each_time_is_not_noted(kept: Kept, journals: Journals) -> None:
