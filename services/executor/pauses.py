@@ -1,6 +1,6 @@
-"""The pause before a step is tried again.
+"""The pause before a step is tried again, and that of an execution which runs on and on.
 
-In:    how often it was tried, how long the pause is; the scene of the step.
+In:    how often a step was tried, how long the pause is; the scene of the step.
 Out:   a return once it is over, or `Parked`: a durable execution holds no worker for a long one.
 Never: a pause that begins anew, or tries that are counted anew, when an execution that was put aside is taken up.
 """
@@ -8,6 +8,20 @@ Never: a pause that begins anew, or tries that are counted anew, when an executi
 import asyncio
 
 from services.executor.scene import Parked, Scene
+
+# what else was read from a partition is finished and not committed for as long as a record before it is open
+_LONGEST_MS = 300_000
+
+
+async def hand_on(scene: Scene) -> None:
+    """Before a step: a durable execution that has run for long goes on with another record, at once.
+
+    Raises Parked, Superseded, Unavailable.
+    """
+    now_ms = scene.surroundings.clock.now_ms()
+    if now_ms - scene.began_ms > _LONGEST_MS and scene.journal is not None and _is_alone(scene):
+        await scene.journal.settled()
+        raise Parked(now_ms)
 
 
 async def rest(scene: Scene, tried: int, wait_ms: int) -> None:
@@ -21,7 +35,7 @@ async def rest(scene: Scene, tried: int, wait_ms: int) -> None:
     if before < tried:
         until_ms = now_ms + wait_ms
     left_ms = max(0, until_ms - now_ms)
-    if journal is not None and scene.parks and left_ms > surroundings.park_after_ms:
+    if journal is not None and scene.parks and left_ms > surroundings.park_after_ms and _is_alone(scene):
         journal.note(_place(scene), {"output": [tried, until_ms]})
         await journal.settled()
         raise Parked(until_ms)
@@ -40,6 +54,11 @@ def tries_over(scene: Scene) -> None:
     """There is no further try: an execution that is resumed has all of them again."""
     if scene.journal is not None and _noted(scene)[0]:
         scene.journal.note(_place(scene), {"output": [0, 0]})
+
+
+def _is_alone(scene: Scene) -> bool:
+    """Whether nothing runs beside it that it would have to wait for before it is put aside, for days maybe."""
+    return not scene.tally.beside
 
 
 def _noted(scene: Scene) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from services.executor.journal import Journal, Superseded, error_to_doc
 from services.executor.outputs import check_size
-from services.executor.pauses import rest, tries_before, tries_over
+from services.executor.pauses import hand_on, rest, tries_before, tries_over
 from services.executor.retries import kind_of, pause_ms, status_of
 from services.executor.scene import Laps, Parked, Scene
 from services.executor.seen import holds, leads_on, may_be_handled, rendered, told
@@ -158,6 +158,8 @@ def _at(step: PlannedStep, scene: Scene) -> Scene:
 
 async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
     """`inner`: the place of the step itself, seen from its span."""
+    if scene.parks:
+        await hand_on(scene)
     scene.left_ms()
     scene.tally.count()
     try:

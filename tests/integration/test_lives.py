@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from services.executor import endings, keeping, waker
+from services.executor import endings, keeping, pauses, waker
 from services.executor.endings import Endings
 from services.executor.inbox import Stage
 from services.executor.journal import Journals
@@ -322,7 +322,7 @@ def look_back(world: World) -> None:
 async def test_each_execution_ends_once_and_leaves_nothing(
         seed: int, dying: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for where, name, value in ((endings, "_LOOK_S", 0.02), (waker, "_LOOK_S", 0.02), (keeping, "_SOONEST_MS", 20),
-                               (keeping, "_LATEST_MS", 60), (waiting, "_LEASE_MS", 400)):
+                               (keeping, "_LATEST_MS", 60), (waiting, "_LEASE_MS", 400), (pauses, "_LONGEST_MS", 40)):
         monkeypatch.setattr(where, name, value)
     async with running(tmp_path) as store:
         world = World(store)

@@ -412,6 +412,39 @@ async def test_execution_is_put_aside_until_its_step_is_tried_again_and_no_try_i
     assert isinstance(await walks([step, ANSWER], journals), UpstreamFailed if holds else int)
 
 
+async def test_execution_that_runs_for_long_goes_on_with_another_record_at_its_next_step(
+        journals: Journals, outside: tuple[Outside, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.executor.pauses._LONGEST_MS", 60)
+    system, base = outside
+    looks = {"id": "way", "loop": {"over": list(range(9)), "collect": "{% loop.item %}", "steps": [
+        {"id": "wait", "delay": {"for": "15ms"}}, post("look", base)]}}
+    parked = 0
+    while isinstance(made := await walks([looks, ANSWER], journals, park_after_ms=60_000), int):
+        parked += 1
+        assert made <= time.time() * 1000
+    assert (made.body, len(system.keys("/look")), len(system.bodies("/look"))) == (b"[0,1,2,3,4,5,6,7,8]", 9, 9)
+    assert parked >= 2
+    # under a timeout it would begin anew: only the step after it is handed on
+    around = {"id": "around", "timeout": "2s", "loop": {"over": [1], "steps": [looks]}}
+    steps = [around, {"id": "answer", "reply": {"body": 1}}]
+    assert (isinstance(await walks(steps, journals), int), len(system.bodies("/look"))) == (True, 18)
+    assert (await walks(steps, journals)).status == 200
+
+
+async def test_execution_that_does_not_run_alone_goes_on_where_it_is(
+        journals: Journals, outside: tuple[Outside, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.executor.pauses._LONGEST_MS", 20)
+    system, base = outside
+    system.fails = {"/flaky": 1}
+    other = {"name": "other", "durable": True, "steps": [{"id": "wait", "delay": {"for": "300ms"}}]}
+    steps = [{"id": "beside", "call": {"workflow": "other", "wait": False}}, {"id": "wait", "delay": {"for": "25ms"}},
+             {**post("flaky", base), "retry": {"attempts": 2, "delay": "40ms", "jitter": 0}},
+             {"id": "answer", "reply": {"body": 1}}]
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals, others={"other": other},
+                            park_after_ms=30)
+    assert (made.status, len(system.bodies("/flaky"))) == (200, 2)
+
+
 async def test_pause_that_is_short_or_stands_under_a_timeout_is_waited_for(
         journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
