@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from services.control.api import Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import Credential
-from shared.contracts.credentials import MEMBERS, SECRET_OF, place_of
+from shared.contracts.credentials import MEMBERS, SECRET_OF, place_of, unusable
 from shared.errors import InputInvalid
 from shared.project.base import Name
 from shared.project.model import CredentialKind
@@ -41,9 +41,10 @@ async def set_credential(call: Call) -> Result:
     required, optional = MEMBERS[body.kind]
     wrong = [f"{name} is missing" for name in required if not body.members.get(name)]
     wrong += [f"{name} is none of its members" for name in body.members if name not in {*required, *optional}]
+    members = {**body.members, SECRET_OF[body.kind]: body.secret.get_secret_value()}
+    wrong += unusable(members)
     if wrong:
         raise InputInvalid(f"a credential of the kind {body.kind}: {'; '.join(wrong)}")
-    members = {**body.members, SECRET_OF[body.kind]: body.secret.get_secret_value()}
     async with desk.registry.changing() as write:
         made = Credential(project=project, name=body.name, kind=body.kind, time=desk.clock.now_ms(),
                           sealed=seal.close(members, place_of(project, body.name)))
