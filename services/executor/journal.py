@@ -96,6 +96,12 @@ class Journal:
         self._journals, (self._key, self._walk), self._keep_ms, self._noted = journals, walk, keep_ms, noted
         self._open: set[asyncio.Future[None]] = set()
         self._broken: BaseException | None = None
+        self._since_s: float | None = None
+
+    @property
+    def worked_ms(self) -> float:
+        """Since the first note of this walk: before that it has only found what was noted."""
+        return 0.0 if self._since_s is None else (asyncio.get_running_loop().time() - self._since_s) * 1_000
 
     def noted(self, path: str) -> dict[str, Any] | None:
         """What a step gave, if it was finished."""
@@ -113,6 +119,7 @@ class Journal:
 
     def note(self, path: str, what: dict[str, Any], *, mask: bool = False) -> None:
         """Note what a step gave; `settled` waits until it is safe. What is masked is sealed, or not noted at all."""
+        self._since_s = self._since_s or asyncio.get_running_loop().time()
         if mask:
             seal = self._journals.seal
             if seal is None:

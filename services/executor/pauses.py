@@ -18,10 +18,10 @@ async def hand_on(scene: Scene) -> None:
 
     Raises Parked, Superseded, Unavailable.
     """
-    now_ms = scene.surroundings.clock.now_ms()
-    if now_ms - scene.began_ms > _LONGEST_MS and scene.journal is not None and _is_alone(scene):
-        await scene.journal.settled()
-        raise Parked(now_ms)
+    journal = scene.journal
+    if journal is not None and journal.worked_ms > _LONGEST_MS and _is_alone(scene):
+        await journal.settled()
+        raise Parked(scene.surroundings.clock.now_ms())
 
 
 async def rest(scene: Scene, tried: int, wait_ms: int) -> None:

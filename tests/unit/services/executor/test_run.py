@@ -117,7 +117,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operatio
                                       outbox=outbox or Outbox(KafkaSettings()), publish_topics=("shop.",),
                                       endings=Endings(nowhere(), Tasks()), neighbours=nobody(),
                                       park_after_ms=park_after_ms,
-                                      max_response_bytes=1000), tally=Tally(), began_ms=int(time.time() * 1000),
+                                      max_response_bytes=1000), tally=Tally(),
             execution=execution, trace=TraceContext.new(sampled=traced is not None),
             stream=stream, scope={"trigger": trigger or {}, "steps": {}, "errors": {}, "config": config or {},
                    "execution": {"id": "r"}})
