@@ -5,7 +5,6 @@ Out:   `Step`.
 Never: a kind of step.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -16,7 +15,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
-    StringConstraints,
     ValidationError,
     WithJsonSchema,
     model_serializer,
@@ -25,29 +23,15 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from shared.names.reasons import Reason
-from shared.project.base import Model
+from shared.project.base import Model, shaped
 from shared.project.durations import Duration
 
-
-def spelled(pattern: str, meaning: str) -> BeforeValidator:
-    """Says in words what a text has to be; the pattern stands beside it all the same, for the schema."""
-    form = re.compile(pattern)
-
-    def checked(value: object) -> object:
-        if isinstance(value, str) and form.search(value) is None:
-            raise ValueError(f"has to be {meaning}")
-        return value
-    return BeforeValidator(checked)
-
-
-_ID = r"^[a-z][a-z0-9_]*$"
 # it is read in expressions, where a dash would be a minus
-StepId = Annotated[str, StringConstraints(pattern=_ID, max_length=64), spelled(
-    _ID, "small letters, digits and _, a letter first, as in get_employee")]
+StepId = Annotated[str, shaped(r"^[a-z][a-z0-9_]*$", "small letters, digits and _, a letter first, as in get_employee",
+                               64)]
 # RFC 9110, 5.6.2
-_HEADER = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$"
-HeaderName = Annotated[str, StringConstraints(pattern=_HEADER), spelled(
-    _HEADER, "the name of a header: letters, digits and dashes without spaces and colons, as in x-caller")]
+HeaderName = Annotated[str, shaped(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$", "the name of a header: letters, digits and "
+                                   "dashes without spaces and colons, as in x-caller")]
 Path = tuple[str | int, ...]
 OnError = Literal["fail", "continue", "catch"]
 # what may pass when it is tried again

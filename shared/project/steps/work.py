@@ -11,21 +11,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from shared.project.base import Name
+from shared.project.base import Name, shaped
 from shared.project.durations import Duration
-from shared.project.steps.base import HeaderName, StepSettings, spelled
+from shared.project.steps.base import HeaderName, StepSettings
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Status = int
-_EVENT, _TOPIC, _PROXY = r"^[A-Za-z0-9_.:-]{1,100}$", r"^[a-zA-Z0-9._-]{1,249}$", "^https?://"
-EventName = Annotated[str, StringConstraints(pattern=_EVENT), spelled(
-    _EVENT, "letters, digits and any of _ . : -, 100 at the most")]
-TopicName = Annotated[str, StringConstraints(pattern=_TOPIC), spelled(
-    _TOPIC, "the name of a topic, which is no expression: letters, digits and any of . _ -")]
-Proxy = Annotated[str, StringConstraints(pattern=_PROXY), spelled(
-    _PROXY, "a URL that begins with http:// or https://")]
+EventName = Annotated[str, shaped(r"^[A-Za-z0-9_.:-]{1,100}$", "letters, digits and any of _ . : -, 100 at the most")]
+TopicName = Annotated[str, shaped(r"^[a-zA-Z0-9._-]{1,249}$", "the name of a topic, which is no expression: letters, "
+                                  "digits and any of . _ -")]
+Proxy = Annotated[str, shaped("^https?://", "a URL that begins with http:// or https://")]
 
 
 def _expected(value: object) -> object:
