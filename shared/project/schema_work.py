@@ -10,6 +10,7 @@ they are millions. So steps are counted before it is asked. Every alternative co
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from jsonschema_rs import Draft202012, ReferencingError, Registry, Resolver
@@ -35,7 +36,7 @@ class _Node:
     def __init__(self, weight: int) -> None:
         self.weight, self.names = weight, 0
         self.beside: list[_Node] = []
-        self.named: Mapping[str, _Node] = {}
+        self.named: Mapping[str | None, _Node] = {}
         self.rest: list[_Node] = []
         self.members: list[_Node] = []
         self.first: list[_Node] = []
@@ -46,12 +47,6 @@ class _Node:
         """Those that look at what is in the part."""
         return (*self.named.values(), *self.rest, *self.members, *self.first, *self.items)
 
-    @property
-    def splits(self) -> bool:
-        """Whether there are two ways from here to one part of the value."""
-        return (len(self.beside) > 1 or bool(self.beside and self.below) or len(self.members) > 1 or len(self.items) > 1
-                or bool(self.members and (self.named or self.rest)))
-
 
 class SchemaWork:
     """Of one schema. `explodes`: a small value can take very many steps. `chooses`: an alternative looks below its
@@ -61,10 +56,14 @@ class SchemaWork:
         """Whatever a validator takes."""
         self._referred: dict[tuple[str, str], _Node] = {}
         self._open: set[tuple[str, str]] = set()
-        self._returns = self._splits = self.chooses = False
+        self._nodes: list[_Node] = []
+        # those that lead back to themselves
+        self._circles: set[_Node] = set()
+        self.chooses = False
         resolver = Registry([(_BASE, schema if isinstance(schema, dict) else {})], draft=Draft202012).resolver(_BASE)
         self._root = self._node(schema, resolver)
-        self.explodes = (self._returns and self._splits) or _size(self._root, {}) > _LARGEST
+        back = {node for node in self._nodes if self._circles and _reaches(node, self._circles)}
+        self.explodes = any(_splits(node, back) for node in back) or _size(self._root, {}) > _LARGEST
 
     def within(self, value: Any, most: int) -> bool:
         """Whether so many steps are enough for a value."""
@@ -108,15 +107,17 @@ class SchemaWork:
         node.items = at("items", "contains", "unevaluatedItems")
         chosen = [*all_of(*_LISTS, "dependentSchemas"), *at(*_ONES)]
         node.beside = chosen + [self._refer(schema[key], resolver) for key in _REFERENCES if key in schema]
-        self._splits |= node.splits
+        self._nodes.append(node)
         self.chooses |= any(_looks_below(sub, set()) for sub in chosen)
         return node
 
     def _refer(self, reference: str, resolver: Resolver) -> _Node:
         key = (resolver.base_uri, reference)
-        self._returns |= key in self._open
+        if key in self._open:
+            self._circles.add(self._referred[key])
         if key not in self._referred:
             node = self._referred[key] = _Node(1)
+            self._nodes.append(node)
             try:
                 found = resolver.lookup(reference)
             except ReferencingError:
@@ -138,6 +139,37 @@ def _looks_below(node: _Node, seen: set[int]) -> bool:
         return False
     seen.add(id(node))
     return bool(node.below) or any(_looks_below(sub, seen) for sub in node.beside)
+
+
+def _reaches(node: _Node, wanted: set[_Node]) -> bool:
+    seen, left = set[_Node](), [node]
+    while left:
+        here = left.pop()
+        if here in wanted:
+            return True
+        if here not in seen:
+            seen.add(here)
+            left.extend((*here.beside, *here.below))
+    return False
+
+
+def _splits(node: _Node, back: set[_Node]) -> bool:
+    """Whether two ways lead from a part of the value to one below it and on, so that each level takes twice as many."""
+    together = list(_together(node, frozenset()))
+    items = sum(len(back.intersection(here.items)) + bool(back.intersection(here.first)) for here in together)
+    # None: a name that nobody calls by its name
+    names = {None, *(name for here in together for name in here.named)}
+    return items > 1 or any(sum(
+        len(back.intersection((*here.members, *([here.named[name]] if name in here.named else here.rest))))
+        for here in together) > 1 for name in names)
+
+
+def _together(node: _Node, above: frozenset[_Node]) -> Iterable[_Node]:
+    """All that look at the same part, as often as they do; more of them than a few are all the same."""
+    yield node
+    for other in node.beside:
+        if other not in above:
+            yield from islice(_together(other, above | {node}), _LARGEST)
 
 
 def _size(node: _Node, known: dict[int, int]) -> int:

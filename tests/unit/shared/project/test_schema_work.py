@@ -13,6 +13,10 @@ from shared.project.schema_work import SchemaWork
 
 NODE = {"type": "object", "properties": {"c": {"$ref": "#/$defs/n"}}}
 TREE = {"$defs": {"n": {"anyOf": [{**NODE, "required": ["x"]}, {**NODE, "required": ["y"]}]}}, "$ref": "#/$defs/n"}
+OPTIONAL = {"$defs": {"n": {"properties": {"name": {"type": "string"}, "children": {"anyOf": [
+    {"type": "array", "items": {"$ref": "#/$defs/n"}}, {"type": "null"}]}}}}, "$ref": "#/$defs/n"}
+BESIDE = {"properties": {"c": {"items": {"$ref": "#"}}}, "oneOf": [
+    {"properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in ("a", "b")]}
 LINKED = {"type": "object", "properties": {"c": {"type": "array", "items": {"$ref": "#"}}}}
 LEAVES = {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}
 ROWS = {"type": "array", "items": {"oneOf": [{"type": "object", "required": ["a"]}, {"items": {"type": "null"}}]}}
@@ -26,7 +30,11 @@ def nested(deep: int, member: str = "c") -> Any:
 
 
 @pytest.mark.parametrize(("schema", "explodes", "chooses"), [
-    (TREE, True, True), (LINKED, False, False), (LEAVES, False, False), (ROWS, False, True), (True, False, False),
+    (TREE, True, True), (OPTIONAL, False, True), (BESIDE, False, True), (LINKED, False, False),
+    ({"properties": {"c": {"$ref": "#"}}, "patternProperties": {"^c": {"$ref": "#"}}}, True, False),
+    ({"properties": {"c": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}, False, False),
+    ({"properties": {"c": {"$ref": "#"}}, "allOf": [{"additionalProperties": {"$ref": "#"}}]}, True, True),
+    (LEAVES, False, False), (ROWS, False, True), (True, False, False),
     ({"$defs": {"v": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/v"}, "b": {"$ref": "#/$defs/v"}}},
      False, False),
     ({"$id": "http://a/b", "$ref": "#k", "$defs": {"k": {"$anchor": "k", "items": {"$ref": "b"}}}}, False, False),
