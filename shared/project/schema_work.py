@@ -9,8 +9,8 @@ of a hundred bytes can take it minutes and all memory, and it tells all misfits 
 they are millions. So steps are counted before it is asked. Every alternative counts, as if none were ruled out early.
 """
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jsonschema_rs import Draft202012, ReferencingError, Registry, Resolver
@@ -48,6 +48,9 @@ class _Node:
         return (*self.named.values(), *self.rest, *self.members, *self.first, *self.items)
 
 
+Links = Mapping[_Node, Sequence[_Node]]
+
+
 class SchemaWork:
     """Of one schema. `explodes`: a small value can take very many steps. `chooses`: an alternative looks below its
     part, so that telling why none fits takes all steps of each."""
@@ -55,15 +58,17 @@ class SchemaWork:
     def __init__(self, schema: Any) -> None:
         """Whatever a validator takes."""
         self._referred: dict[tuple[str, str], _Node] = {}
-        self._open: set[tuple[str, str]] = set()
         self._nodes: list[_Node] = []
-        # those that lead back to themselves
-        self._circles: set[_Node] = set()
-        self.chooses = False
+        self._chosen: list[_Node] = []
+        # what references lead to, and is still to be read: chains of them may be longer than a stack
+        self._unread: list[tuple[_Node, Any, Resolver]] = []
         resolver = Registry([(_BASE, schema if isinstance(schema, dict) else {})], draft=Draft202012).resolver(_BASE)
         self._root = self._node(schema, resolver)
-        back = {node for node in self._nodes if self._circles and _reaches(node, self._circles)}
-        self.explodes = any(_splits(node, back) for node in back) or _size(self._root, {}) > _LARGEST
+        while self._unread:
+            node, found, inside = self._unread.pop()
+            node.beside.append(self._node(found, inside))
+        self.chooses = any(_looks_below(node) for node in self._chosen)
+        self.explodes = _explodes(self._nodes)
 
     def within(self, value: Any, most: int) -> bool:
         """Whether so many steps are enough for a value."""
@@ -108,13 +113,11 @@ class SchemaWork:
         chosen = [*all_of(*_LISTS, "dependentSchemas"), *at(*_ONES)]
         node.beside = chosen + [self._refer(schema[key], resolver) for key in _REFERENCES if key in schema]
         self._nodes.append(node)
-        self.chooses |= any(_looks_below(sub, set()) for sub in chosen)
+        self._chosen += chosen
         return node
 
     def _refer(self, reference: str, resolver: Resolver) -> _Node:
         key = (resolver.base_uri, reference)
-        if key in self._open:
-            self._circles.add(self._referred[key])
         if key not in self._referred:
             node = self._referred[key] = _Node(1)
             self._nodes.append(node)
@@ -122,9 +125,7 @@ class SchemaWork:
                 found = resolver.lookup(reference)
             except ReferencingError:
                 return node
-            self._open.add(key)
-            node.beside = [self._node(found.contents, found.resolver)]
-            self._open.discard(key)
+            self._unread.append((node, found.contents, found.resolver))
         return self._referred[key]
 
 
@@ -134,47 +135,68 @@ def _parts(found: Any) -> Iterable[Any]:
     return found if isinstance(found, list) else ()
 
 
-def _looks_below(node: _Node, seen: set[int]) -> bool:
-    if id(node) in seen:
-        return False
-    seen.add(id(node))
-    return bool(node.below) or any(_looks_below(sub, seen) for sub in node.beside)
-
-
-def _reaches(node: _Node, wanted: set[_Node]) -> bool:
-    seen, left = set[_Node](), [node]
+def _looks_below(node: _Node) -> bool:
+    seen, left = {node}, [node]
     while left:
         here = left.pop()
-        if here in wanted:
+        if here.below:
             return True
-        if here not in seen:
-            seen.add(here)
-            left.extend((*here.beside, *here.below))
+        left.extend(other for other in here.beside if other not in seen)
+        seen.update(here.beside)
     return False
 
 
-def _splits(node: _Node, back: set[_Node]) -> bool:
-    """Whether two ways lead from a part of the value to one below it and on, so that each level takes twice as many."""
-    together = list(_together(node, frozenset()))
-    items = sum(len(back.intersection(here.items)) + bool(back.intersection(here.first)) for here in together)
+def _explodes(nodes: Sequence[_Node]) -> bool:
+    """Whether a level of a value takes several times the steps of the one above it, or the schema is one without end,
+    were its references written out."""
+    after = {node: (*node.beside, *node.below) for node in nodes}
+    before: dict[_Node, list[_Node]] = {node: [] for node in nodes}
+    for node, others in after.items():
+        for other in others:
+            before.setdefault(other, []).append(node)
+    sizes: dict[_Node, int] = {}
+    for node in _without(nodes, after, before):
+        sizes[node] = node.weight + sum(sizes.get(other, other.weight) for other in after[node])
+    back = {node for node in nodes if node not in sizes}
+    circles = back - set(_without(list(back), before, after))
+    return max(sizes.values(), default=0) > _LARGEST or any(_splits(node, circles) for node in circles)
+
+
+def _without(nodes: Sequence[_Node], after: Links, before: Links) -> Iterable[_Node]:
+    """One by one those that nothing comes after, but what was given before."""
+    known = set(nodes)
+    open_ends = {node: sum(other in known for other in after[node]) for node in nodes}
+    ends = [node for node, count in open_ends.items() if not count]
+    while ends:
+        node = ends.pop()
+        yield node
+        for other in before[node]:
+            if other in open_ends:
+                open_ends[other] -= 1
+                if not open_ends[other]:
+                    ends.append(other)
+
+
+def _splits(node: _Node, circles: set[_Node]) -> bool:
+    """Whether two ways lead from a part of the value to one below it, and back to where they began."""
+    together = _together(node)
+    items = sum(len(circles.intersection(here.items)) + bool(circles.intersection(here.first)) for here in together)
+    named = Counter(name for here in together for name, sub in here.named.items() if sub in circles)
+    if items > 1 or max(named.values(), default=0) > 1:
+        return True
+    at_any = [here for here in together if circles.intersection((*here.members, *here.rest))]
     # None: a name that nobody calls by its name
-    names = {None, *(name for here in together for name in here.named)}
-    return items > 1 or any(sum(
-        len(back.intersection((*here.members, *([here.named[name]] if name in here.named else here.rest))))
-        for here in together) > 1 for name in names)
+    names = {None, *(name for here in together for name in here.named)} if at_any else set()
+    return any(named[name] + sum(
+        len(circles.intersection((*here.members, *(() if name in here.named else here.rest)))) for here in at_any) > 1
+        for name in names)
 
 
-def _together(node: _Node, above: frozenset[_Node]) -> Iterable[_Node]:
+def _together(node: _Node) -> list[_Node]:
     """All that look at the same part, as often as they do; more of them than a few are all the same."""
-    yield node
-    for other in node.beside:
-        if other not in above:
-            yield from islice(_together(other, above | {node}), _LARGEST)
-
-
-def _size(node: _Node, known: dict[int, int]) -> int:
-    """Steps of all of it; of one that leads back once."""
-    if id(node) not in known:
-        known[id(node)] = 0
-        known[id(node)] = min(_LARGEST + 1, node.weight + sum(_size(sub, known) for sub in (*node.beside, *node.below)))
-    return known[id(node)]
+    found, left = list[_Node](), [(node, frozenset[_Node]())]
+    while left and len(found) < _LARGEST:
+        here, above = left.pop()
+        found.append(here)
+        left.extend((other, above | {here}) for other in here.beside if other not in above and other is not here)
+    return found
