@@ -60,31 +60,26 @@ async def list_clients(call: Call) -> Result:
 
 async def create_token(call: Call) -> Result:
     """Make a token; its text is in this answer and nowhere else."""
-    desk, project, client = call.desk, _project(call), call.path["client"]
-    if client not in _known_clients(call, project):
-        raise NotFound(f"project {project!r} has no client {client!r}; `weir client create` makes one")
-    text, now_ms = tokens.new_token(), desk.clock.now_ms()
-    digests = {topic: tokens.topic_digest(text, topic) for topic in _TOPICS}
-    life_s = call.body.expires_in_s
-    token = Token(id=str(uuid.uuid4()), project=project, client=client, created=now_ms,
-                  expires=None if life_s is None else now_ms + life_s * 1000,
-                  digests={topic: tokens.stored_digest(digest) for topic, digest in digests.items()})
-    async with desk.registry.changing() as write:
-        await write(token, "create token")
-    return Result({**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}, 201)
+    made, shown = _new_token(call)
+    async with call.desk.registry.changing() as write:
+        await write(made, "create token")
+    return Result(shown, 201)
 
 
 async def rotate_token(call: Call) -> Result:
     """Make a token, and let the client's others end after the overlap; its text is in this answer alone."""
-    desk, project, client = call.desk, _project(call), call.path["client"]
-    made = await create_token(call)
+    desk = call.desk
+    made, shown = _new_token(call)
     ends_ms = desk.clock.now_ms() + call.body.overlap_s * 1000
+    # one change: of two rotations at once each would end the token that the other has made, and none would be left
     async with desk.registry.changing() as write:
-        for token in list(desk.registry.catalogue.tokens.values()):
-            if ((token.project, token.client) == (project, client) and token.id != made.body["id"]
-                    and token.revoked is None and (token.expires is None or token.expires > ends_ms)):
-                await write(replace(token, expires=ends_ms), "rotate token")
-    return made
+        others = [token for token in desk.registry.catalogue.tokens.values()
+                  if (token.project, token.client) == (made.project, made.client) and token.revoked is None
+                  and (token.expires is None or token.expires > ends_ms)]
+        await write(made, "create token")
+        for token in others:
+            await write(replace(token, expires=ends_ms), "rotate token")
+    return Result(shown, 201)
 
 
 async def list_tokens(call: Call) -> Result:
@@ -107,6 +102,20 @@ async def revoke_token(call: Call) -> Result:
             token = replace(token, revoked=desk.clock.now_ms())
             await write(token, "revoke token")
     return Result(_token(token))
+
+
+def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
+    """A token that is not written yet, and what is shown of it this once. Raises NotFound."""
+    project, client = _project(call), call.path["client"]
+    if client not in _known_clients(call, project):
+        raise NotFound(f"project {project!r} has no client {client!r}; `weir client create` makes one")
+    text, now_ms = tokens.new_token(), call.desk.clock.now_ms()
+    digests = {topic: tokens.topic_digest(text, topic) for topic in _TOPICS}
+    life_s = call.body.expires_in_s
+    token = Token(id=str(uuid.uuid4()), project=project, client=client, created=now_ms,
+                  expires=None if life_s is None else now_ms + life_s * 1000,
+                  digests={topic: tokens.stored_digest(digest) for topic, digest in digests.items()})
+    return token, {**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}
 
 
 def _project(call: Call) -> str:
