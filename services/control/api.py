@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from services.control.letter_box import LetterBox, LetterFollower
 from services.control.past_requests import PastRequests
@@ -64,6 +64,12 @@ class Result:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Body(BaseModel):
+    """What a route takes. A member that it does not know is refused: a life time under a wrong name would be none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 Handler = Callable[[Call], Awaitable[Result]]
 
 
@@ -75,6 +81,6 @@ class Route:
     path: str
     summary: str
     handler: Handler
-    body: type[BaseModel] | None = None
+    body: type[Body] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     status: int = 200

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from services.control.admin_openapi import admin_openapi
-from services.control.api import Call, Desk, Result, Route
+from services.control.api import Body, Call, Desk, Result, Route
 from shared.contracts import ids
 from shared.errors import (
     BodyTooLarge,
@@ -29,6 +29,7 @@ from shared.errors import (
 )
 from shared.names import actions
 from shared.names.headers import HTTP_REQUEST_ID, JSON, PROBLEM_JSON
+from shared.project.wording import Mistake, mistakes
 from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 
@@ -109,10 +110,23 @@ def _charset(result: Result) -> str | None:
     return "utf-8" if result.media.startswith("text/") else None
 
 
-def _body(model: type[BaseModel], raw: bytes) -> BaseModel:
+def _body(model: type[Body], raw: bytes) -> Body:
+    """Raises InputInvalid: each mistake with its place, and without the value there, which may be a secret."""
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as exc:
-        errors = [{"in": "body", "pointer": "".join(f"/{part}" for part in error["loc"]), "message": error["msg"]}
-                  for error in exc.errors(include_url=False, include_context=False, include_input=False)]
+        errors = [{"in": "body", "pointer": _pointer(mistake), "message": _said(mistake)}
+                  for mistake in mistakes(exc, model)]
         raise InputInvalid("the body does not fit; `errors` lists what is wrong", members={"errors": errors}) from exc
+
+
+def _said(mistake: Mistake) -> str:
+    """Without its place, which stands beside it."""
+    place = f"{'.'.join(map(str, mistake.loc))}: "
+    said = mistake.message.removeprefix(place).replace("Invalid JSON: ", "this is no JSON: ", 1)
+    return said.replace("has to be a mapping", "has to be an object", 1)
+
+
+def _pointer(mistake: Mistake) -> str:
+    # RFC 6901: the name of a file has a slash
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in mistake.loc)

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 
 import orjson
 from msgspec import structs
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.changes import loaded
 from services.control.faults import NotFound
 from shared.contracts.request import HttpFacts, RequestRecord, joined
@@ -31,7 +31,7 @@ from shared.store.amounts import spend
 from shared.store.redis import StoreUnavailable
 
 
-class Question(BaseModel):
+class Question(Body):
     """A call as it would come. `body` is text, or any JSON; `time`: unix ms, now without it.
 
     `client`: who calls; without it nobody, or whomever `claims`, those of a JWT, name. `roles`: in the place of those
@@ -72,7 +72,7 @@ class Question(BaseModel):
         return self
 
 
-class Draft(BaseModel):
+class Draft(Body):
     """A draft of the project's files, and since when traffic is run through it (unix ms)."""
 
     files: dict[str, str]

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import NotFound
 from services.control.forecast import spent_at
 from shared.contracts.config import Adjustment, to_value
@@ -27,7 +27,7 @@ from shared.store.allowances import spent
 _MAX_BYTES = 900_000
 
 
-class Whose(BaseModel):
+class Whose(Body):
     """Which allowance, and whose amount: without a name the only one, without client and operation each."""
 
     name: Name | None = None

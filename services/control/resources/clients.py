@@ -9,9 +9,9 @@ import uuid
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from shared.contracts import token as tokens
 from shared.contracts.config import Client, Token
@@ -22,14 +22,14 @@ from shared.store.last_used import last_used
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
 
 
-class NewClient(BaseModel):
+class NewClient(Body):
     """A client to make."""
 
     name: Name
     roles: list[RoleName] = Field(default_factory=list)
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """How long the token lives; without a number until it is revoked."""
 
     expires_in_s: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None

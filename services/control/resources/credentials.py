@@ -5,9 +5,9 @@ Out:   the credential, sealed, on the config topic.
 Never: a secret in an answer, in a listing, on a topic in the clear.
 """
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import Credential
 from shared.contracts.credentials import MEMBERS, SECRET_OF, place_of, unusable
@@ -16,7 +16,7 @@ from shared.project.base import Name
 from shared.project.model import CredentialKind
 
 
-class NewCredential(BaseModel):
+class NewCredential(Body):
     """A credential to set. `members`: what its kind has beside the secret."""
 
     name: Name

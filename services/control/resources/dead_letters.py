@@ -9,9 +9,9 @@ import base64
 from typing import Annotated, Any
 
 from aiokafka import TopicPartition
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from services.control.letter_box import PLACE, WAITING, Letter
 from shared.contracts import ids
@@ -28,7 +28,7 @@ _REPLAYABLE = (*topics.REQUESTS, topics.EXECUTIONS, topics.USAGE, topics.QUERIES
 _MOST, _USUAL = 1_000, 100
 
 
-class HowToReplay(BaseModel):
+class HowToReplay(Body):
     """`timeout_s`: what the request gets as its new deadline; `answer` false: nobody waits for it any more; `again`:
     although it was replayed or dropped before."""
 

@@ -8,9 +8,9 @@ Never: an execution that runs here: executors hear of it within a second.
 from typing import cast, get_args
 
 import msgspec
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt
@@ -29,7 +29,7 @@ _MOST = 1_000
 _RESUMED_MS = 300_000
 
 
-class Reason(BaseModel):
+class Reason(Body):
     """Why a workflow is stopped; its callers read it."""
 
     reason: str = Field(default="", max_length=500)

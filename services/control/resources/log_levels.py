@@ -8,9 +8,9 @@ Never: a level without an end: debug lines that nobody reads any more cost every
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from shared.contracts.config import EVERY_SERVICE, LogLevel
 from shared.errors import InputInvalid
 
@@ -18,7 +18,7 @@ SERVICES = ("ingress", "policy", "executor", "analytics", "control")
 _LONGEST_S = 86_400
 
 
-class NewLevel(BaseModel):
+class NewLevel(Body):
     """`for_s`: after that the service tells what its settings say again; 0 ends a change at once."""
 
     level: Literal["debug", "info", "warning", "error"]

@@ -5,10 +5,10 @@ Out:   versions in force, history, differences, documents.
 Never: a change without a look at the version that the caller expects.
 """
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.control import changes
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import NotFound
 from shared.contracts.config import ProjectVersion
 from shared.errors import BodyTooLarge
@@ -16,7 +16,7 @@ from shared.project.model import Project
 from shared.project.openapi import openapi
 
 
-class Apply(BaseModel):
+class Apply(Body):
     """A project's files, and the version that the caller believes to be in force (0: none)."""
 
     files: dict[str, str]
@@ -25,14 +25,14 @@ class Apply(BaseModel):
     note: str = Field(default="", max_length=1000)
 
 
-class Rollback(BaseModel):
+class Rollback(Body):
     """Which version to go back to."""
 
     to: int = Field(ge=1)
     expected_version: int | None = None
 
 
-class Files(BaseModel):
+class Files(Body):
     """A project's files."""
 
     files: dict[str, str]

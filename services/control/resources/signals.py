@@ -8,9 +8,9 @@ Never: a signal that only running services know of.
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from services.control.api import Call, Result, Route
+from services.control.api import Body, Call, Result, Route
 from services.control.faults import NotFound
 from shared.contracts.config import Pin
 from shared.contracts.signal import EVERYWHERE, FOREVER, MANUAL, Kind, Signal
@@ -25,7 +25,7 @@ _LONGEST_ON_TOPIC_S = 6 * 86_400
 _LONGEST_S = 400 * 86_400
 
 
-class NewSignal(BaseModel):
+class NewSignal(Body):
     """A block or a throttle by hand. `rate`: calls per minute that a throttle leaves; `pin`: until it is lifted."""
 
     kind: Kind

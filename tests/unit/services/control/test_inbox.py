@@ -5,12 +5,18 @@ import logging
 from types import SimpleNamespace
 from typing import cast
 
+import orjson
 import pytest
 
-from services.control.api import Call, Desk, Result, Route
-from services.control.inbox import AdminDoor
+from services.control.api import Body, Call, Desk, Result, Route
+from services.control.inbox import AdminDoor, _body
 from services.control.resources.access import Question
+from services.control.resources.clients import NewClient, NewToken
+from services.control.resources.credentials import NewCredential
+from services.control.resources.projects import Apply
+from services.control.resources.signals import NewSignal
 from services.control.wire import AdminServer
+from shared.errors import InputInvalid
 from shared.runtime.health import Health
 from shared.telemetry.metrics import Metrics
 from tests.support.calls import NOW
@@ -46,3 +52,31 @@ async def say(port: int, message: bytes) -> bytes:
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     return answer
+
+
+@pytest.mark.parametrize(("kind", "body", "pointer", "says"), [
+    (NewToken, b'{"expires_in": 60}', "/expires_in", "unknown key 'expires_in', perhaps 'expires_in_s' is meant; "
+     "here may stand expires_in_s"),
+    (NewToken, b'{"expires_in_s": 0}', "/expires_in_s", "has to be greater than or equal to 1"),
+    (NewClient, b"", "/name", "`name` is missing"),
+    (NewClient, b'{"name": "a", "roles": "x"}', "/roles", "has to be a list; in [ ] it is one"),
+    (NewClient, b"[]", "", "has to be an object with name, roles"),
+    (NewClient, b"{x", "", "this is no JSON: key must be a string at line 1 column 2"),
+    (NewSignal, b'{"kind": "ip", "subject": "10.0.0.0/8"}', "", "'10.0.0.0/8' is no address, and no IPv6 network of 64 "
+     "bits (2001:db8:0:7::/64)"),
+    (NewSignal, b'{"kind": "x", "subject": "y"}', "/kind", "has to be 'client', 'ip' or 'token'"),
+    (Apply, b'{"files": {"workflows/a~b.yaml": 1}}', "/files/workflows~1a~0b.yaml",
+     "has to be a text; in quotes it is one")])
+def test_body_that_does_not_fit_is_told_in_words_at_its_place(
+        kind: type[Body], body: bytes, pointer: str, says: str) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        _body(kind, body)
+    assert refused.value.members == {"errors": [{"in": "body", "pointer": pointer, "message": says}]}
+
+
+@pytest.mark.parametrize("secret", ["", "pin-4711" * 2_000, ["pin-4711"], {"pin-4711": 1}, 4711])
+def test_secret_that_does_not_fit_is_not_told(secret: object) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        _body(NewCredential, orjson.dumps({"name": "crm", "kind": "bearer", "secret": secret}))
+    assert "4711" not in str(refused.value.members)
+    assert refused.value.members["errors"][0]["pointer"] == "/secret"
