@@ -111,9 +111,12 @@ async def start_workflow(call: Call) -> Result:
 
 async def _set(call: Call, *, halted: bool, reason: str) -> Result:
     desk, (project, workflow) = call.desk, (call.path["project"], call.path["workflow"])
-    version = desk.registry.catalogue.newest(project)
-    if version is None or workflow not in Project.model_validate(version.document).workflows:
-        raise NotFound(f"project {project!r} has no workflow {workflow!r}")
+    catalogue = desk.registry.catalogue
+    # durable executions go on with the version with which they began: a workflow that a later one dropped still runs
+    known = (project, workflow) in catalogue.halts or any(
+        workflow in version.document.get("workflows", ()) for version in catalogue.history(project))
+    if not known:
+        raise NotFound(f"project {project!r} has no workflow {workflow!r}, in none of its versions")
     made = Halt(project=project, workflow=workflow, halted=halted, reason=reason, time=desk.clock.now_ms())
     async with desk.registry.changing() as write:
         await write(made, "stop workflow" if halted else "start workflow")

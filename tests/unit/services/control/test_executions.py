@@ -9,8 +9,15 @@ from typer.testing import CliRunner
 
 from services.console.cli import admin, executions
 from services.control.api import Result
-from services.control.faults import Conflict
-from services.control.resources.executions import list_executions, resume_execution
+from services.control.faults import Conflict, NotFound
+from services.control.resources.executions import (
+    Reason,
+    list_executions,
+    list_halts,
+    resume_execution,
+    start_workflow,
+    stop_workflow,
+)
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt, ProjectVersion
 from shared.contracts.execution import ExecutionRecord
@@ -18,6 +25,7 @@ from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.origin import Origin
 from shared.store import results
 from tests.support.fakes import StoppedClock
+from tests.unit.services.control.desk import Desks
 from tests.unit.shared.store.test_results import Kept
 
 
@@ -114,3 +122,15 @@ async def test_execution_whose_workflow_is_stopped_is_not_resumed_and_stays_to_b
     assert (store.record, store.parked) == (FAILED, [])
     await resume(DAY_MS, "else")
     assert len(store.parked) == 1
+
+
+async def test_workflow_that_the_version_in_force_dropped_is_stopped_and_started() -> None:
+    desks = Desks()
+    desks.put(1, {"workflows/old.yaml": "steps:\n  - {id: a, reply: {body: 1}}\n"})
+    desks.put(2, {})
+    await stop_workflow(desks.call(Reason(reason="x"), workflow="old"))
+    assert [halt["workflow"] for halt in (await list_halts(desks.call())).body] == ["old"]
+    await start_workflow(desks.call(workflow="old"))
+    assert (await list_halts(desks.call())).body == []
+    with pytest.raises(NotFound, match="'no', in none of its versions"):
+        await stop_workflow(desks.call(Reason(), workflow="no"))
