@@ -23,7 +23,7 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 
 def say(text: str) -> None:
     """One line."""
-    console.print(text, markup=False, highlight=False)
+    console.print(text, markup=False, highlight=False, emoji=False)
 
 
 def styled(pieces: Sequence[tuple[str, str]]) -> None:
@@ -50,7 +50,8 @@ def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     for column in columns:
         result.add_column(column.replace("_", " "), overflow="fold")
     for row in found:
-        result.add_row(*(_cell(column, row.get(column)) for column in columns))
+        # what somebody has written is shown as it stands: brackets are no styles, `:name:` is no picture
+        result.add_row(*(Text(_cell(column, row.get(column))) for column in columns))
     return result
 
 
