@@ -13,16 +13,26 @@ FILE = "admin-token"
 
 
 def admin_token(configured: str | None, state_dir: Path) -> str:
-    """The configured token, otherwise the kept one, otherwise a new one, kept. Raises OSError."""
-    if configured:
-        return configured
+    """The configured token, otherwise the kept one, otherwise a new one, kept. Raises OSError.
+
+    Blanks around it, as the end of the line of a file, are none of it; what is blank is no token.
+    """
+    if configured is not None and configured.strip():
+        return configured.strip()
     path = state_dir / FILE
     try:
-        return path.read_text().strip()
+        kept = path.read_text().strip()
     except FileNotFoundError:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        token = "weiradmin_" + secrets.token_urlsafe(32)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token)
-        return token
+        kept = ""
+    return kept or _made(path)
+
+
+def _made(path: Path) -> str:
+    """Whole or not at all: a process that ends while it writes leaves no token that is empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    token, begun = "weiradmin_" + secrets.token_urlsafe(32), path.with_suffix(".new")
+    begun.unlink(missing_ok=True)
+    with os.fdopen(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token)
+    begun.replace(path)
+    return token

@@ -105,12 +105,16 @@ def explain(answer: Any, status: int) -> str:
 
 
 def _token() -> str:
-    configured = os.environ.get("WEIR_CONTROL_ADMIN_TOKEN")
-    if configured:
-        return configured
-    path = state_dir() / "admin-token"
-    try:
-        return path.read_text().strip()
-    except OSError as exc:
-        raise Failure(f"no admin token at {path} ({exc.strerror}); start the cluster with `weir up`, or set "
-                      "WEIR_STATE_DIR or WEIR_CONTROL_ADMIN_TOKEN") from None
+    """Blanks around it, as the end of the line of a file, are none of it. Raises Failure, which does not tell it."""
+    token, place = os.environ.get("WEIR_CONTROL_ADMIN_TOKEN", "").strip(), "WEIR_CONTROL_ADMIN_TOKEN"
+    if not token:
+        path = state_dir() / "admin-token"
+        place = str(path)
+        try:
+            token = path.read_bytes().decode(errors="replace").strip()
+        except OSError as exc:
+            raise Failure(f"no admin token at {path} ({exc.strerror}); start the cluster with `weir up`, or set "
+                          "WEIR_STATE_DIR or WEIR_CONTROL_ADMIN_TOKEN") from None
+    if not token or not all("!" <= one <= "~" for one in token):
+        raise Failure(f"what stands in {place} is no admin token: it is one word of letters, digits and signs of ASCII")
+    return token

@@ -102,3 +102,28 @@ def test_answer_that_is_none_of_control_is_a_sentence(answer: bytes, says: str,
     monkeypatch.setenv("WEIR_CONTROL_URL", "http://a b")
     with pytest.raises(Failure, match="nobody answers"):
         admin.ask("GET", ("projects",))
+
+
+@pytest.mark.parametrize("token", ["pin 4711", "pin\n4711", "pin-é4711"])
+def test_admin_token_that_is_none_is_told_without_it(token: str, monkeypatch: pytest.MonkeyPatch,
+                                                     tmp_path: Path) -> None:
+    monkeypatch.setenv("WEIR_CONTROL_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WEIR_STATE_DIR", str(tmp_path))
+    (tmp_path / "admin-token").write_bytes(b"\xff")
+    for configured, place in ((token, "WEIR_CONTROL_ADMIN_TOKEN"), ("\n", str(tmp_path / "admin-token"))):
+        monkeypatch.setenv("WEIR_CONTROL_ADMIN_TOKEN", configured)
+        with pytest.raises(Failure, match="no admin token") as failure:
+            admin.ask("GET", ("projects",))
+        assert (place in str(failure.value), "4711" in str(failure.value)) == (True, False)
+
+
+def test_end_of_the_line_of_a_file_is_none_of_the_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str | None] = []
+
+    def send(*asked: Any) -> Any:
+        sent.append(asked[2])
+        return 200, {}, b"[]"
+    monkeypatch.setattr(admin, "send", send)
+    monkeypatch.setenv("WEIR_CONTROL_ADMIN_TOKEN", "t\n")
+    admin.ask("GET", ("projects",))
+    assert sent == ["t"]

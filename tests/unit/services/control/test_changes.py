@@ -97,3 +97,12 @@ def test_admin_token_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path
     assert admin_token(None, folder) == made
     assert admin_token("configured", folder) == "configured"
     assert (folder / "admin-token").stat().st_mode & 0o077 == 0
+
+
+def test_admin_token_is_never_blank(tmp_path: Path) -> None:
+    (tmp_path / "admin-token").write_text("\n")
+    made = admin_token(" \n", tmp_path)
+    assert made.startswith("weiradmin_")
+    assert admin_token(None, tmp_path) == made
+    assert admin_token("from-a-file\n", tmp_path) == "from-a-file"
+    assert [file.name for file in tmp_path.iterdir()] == ["admin-token"]

@@ -46,6 +46,19 @@ async def test_body_and_head_that_nobody_can_read_are_problems(caplog: pytest.Lo
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize("token", [b"\xff\xfe", b"\xc2\xa0", b"tt", "é".encode()])
+async def test_token_of_any_bytes_is_refused(token: bytes) -> None:
+    desk = cast(Desk, SimpleNamespace(clock=StoppedClock(NOW)))
+    door = AdminDoor(desk, Health("control", Metrics()), [
+        Route(method="POST", path="/x", summary="x", handler=take, body=Question)], "t")
+    server = AdminServer(door.application, "127.0.0.1", 0)
+    await server.start()
+    told = await say(server._runner.addresses[0][1], b"POST /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                     b"Authorization: Bearer " + token + b"\r\n\r\n")
+    await server.stop()
+    assert told.split(b"\r\n")[0].endswith(b" 401 Unauthorized")
+
+
 async def say(port: int, message: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(message)
