@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from services.control.faults import Conflict, NotFound
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import ProjectVersion
+from shared.decision.book import GuardedProject
 from shared.errors import InputInvalid
 from shared.project.canary import RESERVED_PREFIX
 from shared.project.load import is_project_file, load_project
 from shared.project.model import Project
+
+# problems of a version that is gone back to
+_TOLD = 3
 
 
 def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expected: int | None,
@@ -46,11 +50,15 @@ def loaded(name: str, files: Mapping[str, str]) -> Project:
 
 
 def rollback(catalogue: Catalogue, name: str, to: int, expected: int | None, now_ms: int) -> ProjectVersion:
-    """A new version with the content of an old one. Raises NotFound, Conflict."""
+    """A new version with the content of an old one. Raises NotFound, Conflict, InputInvalid.
+
+    What newer checks alone would refuse is taken, for it may be what ends an outage.
+    """
     newest, old = catalogue.newest(name), catalogue.version(name, to)
     if newest is None or old is None:
         raise NotFound(f"project {name!r} has no version {to}")
     _check_expected(newest, expected)
+    _check_compiles(old)
     return ProjectVersion(project=name, version=newest.version + 1, document=old.document, files=old.files,
                           time=now_ms, note=f"rollback to version {to}")
 
@@ -74,3 +82,16 @@ def _check_expected(newest: ProjectVersion | None, expected: int | None) -> None
     if expected is not None and expected != current:
         raise Conflict(f"version {current} is in force, not {expected}; look at `weir diff`, then apply again",
                        members={"current_version": current})
+
+
+def _check_compiles(version: ProjectVersion) -> None:
+    """Services pass over what they cannot compile, and go on with what they have: nobody would hear of it."""
+    try:
+        GuardedProject.of(version)
+    except Exception as exc:
+        name, number = version.project, version.version
+        found = load_project(version.files)
+        said = "; ".join(map(str, found.problems[:_TOLD])) or str(exc).splitlines()[0]
+        raise InputInvalid(f"version {number} cannot be in force any more, with this release or without a connector "
+                           f"that it had: {said}. Mend it and apply it: `weir export {name} FOLDER --version {number}`"
+                           ) from exc

@@ -13,6 +13,7 @@ from services.control.asyncapi import asyncapi
 from services.control.faults import Conflict, NotFound
 from services.control.wire import ROUTES
 from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import ProjectVersion
 from shared.errors import InputInvalid
 from shared.names import headers, topics
 
@@ -60,6 +61,16 @@ def test_rollback_is_a_new_version_with_old_content() -> None:
     assert (back.version, back.files) == (3, FILES)
     with pytest.raises(NotFound):
         changes.rollback(catalogue, "shop", 9, None, 9)
+
+
+def test_rollback_to_what_no_service_could_compile_is_refused() -> None:
+    catalogue = Catalogue()
+    files = {**FILES, "workflows/stock.yaml": "steps:\n  - {id: a, gone_connector: {x: 1}}\n"}
+    catalogue.put(ProjectVersion(project="shop", version=1, files=files, time=0, document={
+        "name": "shop", "workflows": {"stock": {"name": "stock", "steps": [{"id": "a", "gone_connector": {"x": 1}}]}}}))
+    applied(catalogue, FILES)
+    with pytest.raises(InputInvalid, match=r"version 1 cannot be in force.*yaml:2:5: .*has none.*weir export shop"):
+        changes.rollback(catalogue, "shop", 1, None, 9)
 
 
 def test_diff_shows_changed_new_and_removed_files() -> None:
