@@ -53,6 +53,14 @@ async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition
     return polled
 
 
+async def read_from(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int],
+                    limit: int) -> dict[TopicPartition, list[Record]]:
+    """The same for these partitions alone, each from its place; others, which may be paused, stay where they are."""
+    for partition, place in places.items():
+        consumer.seek(partition, place)
+    return {partition: await _one_by_one(consumer, partition, limit) for partition in places}
+
+
 async def _one_by_one(consumer: AIOKafkaConsumer, partition: TopicPartition, limit: int) -> list[Record]:
     end = (await consumer.end_offsets([partition]))[partition]
     records: list[Record] = []

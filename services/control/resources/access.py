@@ -30,6 +30,9 @@ from shared.project.base import Name
 from shared.store.amounts import spend
 from shared.store.redis import StoreUnavailable
 
+# of what is a time in milliseconds, and not in a finer unit by mistake
+_LAST_MS = 4_000_000_000_000
+
 
 class Question(Body):
     """A call as it would come. `body` is text, or any JSON; `time`: unix ms, now without it.
@@ -47,7 +50,7 @@ class Question(Body):
     roles: list[str] | None = None
     claims: dict[str, Any] = Field(default_factory=dict)
     body: Any = None
-    time: int | None = Field(default=None, ge=0, le=4_000_000_000_000)
+    time: int | None = Field(default=None, ge=0, le=_LAST_MS)
 
     @field_validator("ip")
     @classmethod
@@ -76,7 +79,7 @@ class Draft(Body):
     """A draft of the project's files, and since when traffic is run through it (unix ms)."""
 
     files: dict[str, str]
-    since: Annotated[int, Field(ge=0)]
+    since: Annotated[int, Field(ge=0, le=_LAST_MS)]
 
 
 async def explain(call: Call) -> Result:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndTimestamp
+from pydantic import ValidationError
 
 from services.control import past_requests
 from services.control.past_requests import PastRequests
+from services.control.resources.access import Draft
 from shared.contracts import ids
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
@@ -21,6 +23,8 @@ LIVE = book([])
 
 class Consumer:
     """Partitions; `sizes`: how many records of each one a poll brings."""
+
+    unreadable: frozenset[tuple[TopicPartition, int]] = frozenset()
 
     def __init__(self, times: dict[TopicPartition, list[int]], sizes: dict[TopicPartition, int]) -> None:
         self._records = {place: [past_call(place, offset, time) for offset, time in enumerate(found)]
@@ -45,10 +49,15 @@ class Consumer:
     def pause(self, *places: TopicPartition) -> None:
         self._paused.update(places)
 
-    async def getmany(self, *places: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[FakeRecord]]:
+    async def getmany(self, *places: TopicPartition, timeout_ms: int,
+                      max_records: int | None = None) -> dict[TopicPartition, list[FakeRecord]]:
         assert not self._paused.intersection(places)
-        polled = {place: self._records[place][self._next[place]:][:self._sizes[place]] for place in places}
+        polled = {place: self._records[place][self._next[place]:][:max_records or self._sizes[place]]
+                  for place in places}
         for place, records in polled.items():
+            if any((place, record.offset) in self.unreadable for record in records):
+                # what came of other partitions before it is gone, as with the client
+                raise UnicodeDecodeError("utf-8", b"x", 0, 1, "a header name")
             self._next[place] += len(records)
             # the topics are written to meanwhile
             self._records[place].append(past_call(place, len(self._records[place]), 10**9))
@@ -101,3 +110,16 @@ async def test_replay_that_is_cut_has_the_oldest_calls(monkeypatch: pytest.Monke
     assert told["admitted_after"] == 10
     samples = [ids.made_ms(one) - NOW for change in told["changes"] for one in change["samples"]]
     assert samples == [20, 21, 22, 23, 24]
+
+
+async def test_record_that_the_client_cannot_read_ends_no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Consumer, "unreadable", frozenset({(ONE, 50), (OTHER, 0), (INSIDE, 319)}))
+    times = {ONE: EVERY_4S[::3], OTHER: EVERY_4S[1::3], INSIDE: EVERY_4S[2::3]}
+    told = await replayed(monkeypatch, times, {ONE: 100, OTHER: 7, INSIDE: 500})
+    assert (told["requests"], told["records_read"], told["cut"]) == (957, 960, False)
+
+
+@pytest.mark.parametrize("since", [-1, 10**19, NOW * 1000])
+def test_since_is_a_time_in_milliseconds(since: int) -> None:
+    with pytest.raises(ValidationError):
+        Draft(files={}, since=since)
