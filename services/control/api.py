@@ -23,6 +23,8 @@ from shared.names.headers import JSON
 from shared.store.redis import Store
 from shared.usage.queries import Queries
 
+_MOST_DIGITS = 15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -84,3 +86,8 @@ class Route:
     body: type[Body] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+
+
+def whole(text: str) -> int | None:
+    """A whole number of an address; None where it is none, or has more than 15 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None

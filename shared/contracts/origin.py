@@ -29,7 +29,8 @@ class Origin(Struct, frozen=True):
     def parse(cls, text: str) -> Self:
         """Read the wire form. Raises BadRecord."""
         parts = text.split("/")
-        if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()) or len(text) > 300:
+        if len(parts) != 3 or len(text) > 300 or not (f"{parts[1]}{parts[2]}".isascii() and parts[1].isdigit()
+                                                      and parts[2].isdigit()):
             raise BadRecord(f"not the place of a record: {text[:80]!r}")
         return cls(parts[0], int(parts[1]), int(parts[2]))
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aiokafka import TopicPartition
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, whole
 from services.control.faults import Conflict, NotFound
 from services.control.letter_box import PLACE, WAITING, Letter
 from shared.contracts import ids
@@ -40,11 +40,12 @@ class HowToReplay(Body):
 async def list_letters(call: Call) -> Result:
     """Letters, newest first."""
     query = call.query
-    limit = query.get("limit", str(_USUAL))
-    if not limit.isdigit() or not 1 <= int(limit) <= _MOST:
-        raise InputInvalid(f"limit is a number from 1 to {_MOST}, not {limit[:20]!r}")
+    given = query.get("limit", str(_USUAL))
+    limit = whole(given)
+    if limit is None or not 1 <= limit <= _MOST:
+        raise InputInvalid(f"limit is a number from 1 to {_MOST}, not {given[:20]!r}")
     found = [doc for letter in call.desk.letters.all() if _fits(doc := letter.to_doc(), query)]
-    return Result({"letters": found[:int(limit)], "total": len(found)})
+    return Result({"letters": found[:limit], "total": len(found)})
 
 
 def _fits(doc: dict[str, Any], query: Any) -> bool:
@@ -98,7 +99,8 @@ async def drop_letter(call: Call) -> Result:
 
 def _found(call: Call) -> Letter:
     wanted = call.path["id"]
-    letter = call.desk.letters.find(int(wanted)) if wanted.isdigit() and len(wanted) < 19 else None
+    number = whole(wanted)
+    letter = None if number is None else call.desk.letters.find(number)
     if letter is None:
         raise NotFound(f"there is no dead letter {wanted[:40]!r}; `weir dlq list --state all` shows those there are")
     return letter

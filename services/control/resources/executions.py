@@ -10,7 +10,7 @@ from typing import cast, get_args
 import msgspec
 from pydantic import Field, ValidationError
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, whole
 from services.control.faults import Conflict, NotFound
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt
@@ -37,12 +37,13 @@ class Reason(Body):
 
 async def list_executions(call: Call) -> Result:
     """Executions of a project, newest first; a header says so where older ones that fit were not looked at."""
-    limit, wanted = call.query.get("limit", "100"), call.query.get("status")
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
-        raise InputInvalid(f"`limit` is a number from 1 to {_MOST}, not {limit[:20]!r}")
+    given, wanted = call.query.get("limit", "100"), call.query.get("status")
+    limit = whole(given)
+    if limit is None or not 1 <= limit <= _MOST:
+        raise InputInvalid(f"`limit` is a number from 1 to {_MOST}, not {given[:20]!r}")
     if wanted is not None and wanted not in get_args(State):
         raise InputInvalid(f"`status` is one of {', '.join(get_args(State))}, not {wanted[:20]!r}")
-    found = await newest(call.desk.store, call.path["project"], int(limit), cast("State | None", wanted))
+    found = await newest(call.desk.store, call.path["project"], limit, cast("State | None", wanted))
     return Result([_line(one) for one in found.results],
                   headers={} if found.looked_at is None else {HTTP_LOOKED_AT: str(found.looked_at)})
 

@@ -8,7 +8,7 @@ Never: a change without a look at the version that the caller expects.
 from pydantic import Field
 
 from services.control import changes
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, whole
 from services.control.faults import NotFound
 from shared.contracts.config import ProjectVersion
 from shared.errors import BodyTooLarge
@@ -76,9 +76,10 @@ async def versions(call: Call) -> Result:
 async def version(call: Call) -> Result:
     """One kept version with its files."""
     name, number = call.path["project"], call.path["version"]
-    found = call.desk.registry.catalogue.version(name, int(number)) if number.isdigit() else None
+    wanted = whole(number)
+    found = None if wanted is None else call.desk.registry.catalogue.version(name, wanted)
     if found is None:
-        raise NotFound(f"project {name!r} has no version {number}")
+        raise NotFound(f"project {name!r} has no version {number[:40]}; `weir versions` lists them")
     return Result(_whole(found))
 
 

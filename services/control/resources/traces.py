@@ -8,7 +8,7 @@ Never: more than the built-in store holds.
 from dataclasses import asdict
 from itertools import islice
 
-from services.control.api import Call, Result, Route
+from services.control.api import Call, Result, Route, whole
 from services.control.faults import NotFound
 from services.control.trace_store import Search, Seen
 from shared.errors import InputInvalid
@@ -60,18 +60,20 @@ def _status(text: str | None) -> int | None:
     if text is None:
         return None
     digits = text.lower().removesuffix("xx")
-    if not digits.isdigit() or len(digits) not in (1, 3):
+    found = whole(digits)
+    if found is None or len(digits) not in (1, 3):
         raise InputInvalid(f"status is a status or a class, as in 502 or 5xx, not {text[:40]!r}")
-    return int(digits)
+    return found
 
 
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name)
     if text is None:
         return default
-    if not text.isdigit() or len(text) > 15:
+    number = whole(text)
+    if number is None:
         raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
-    return int(text)
+    return number
 
 
 ROUTES = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.control.api import Call, Result, Route
+from services.control.api import Call, Result, Route, whole
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, TimedOut, Unavailable
 from shared.names import topics
@@ -88,9 +88,10 @@ def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name)
     if text is None:
         return default
-    if not text.isdigit() or len(text) > 15:
+    number = whole(text)
+    if number is None:
         raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
-    return int(text)
+    return number
 
 
 _RANGE = {"since": "Unix milliseconds, inclusive; default: one day (of a verification: one hour) before `until`",
