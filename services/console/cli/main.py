@@ -55,6 +55,13 @@ def main() -> None:
     except (Failure, LocalFault) as exc:
         print(f"weir: {exc}", file=sys.stderr)  # noqa: T201
         raise SystemExit(exc.exit_code) from None
+    except ValueError as exc:
+        # loaded here alone: most commands need nothing of it
+        told = import_module("services.console.cli.wrong_settings").told(exc)
+        if told is None:
+            raise
+        print(f"weir: {told}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(Failure.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

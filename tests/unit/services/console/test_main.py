@@ -33,3 +33,23 @@ def test_every_file_with_commands_is_known() -> None:
 def test_a_command_loads_its_own_file_and_anything_else_all(words: list[str], wanted: tuple[str, ...] | None) -> None:
     everything = tuple(name for one in main.COMMANDS.values() for name in one)
     assert sorted(names(main.application(words))) == sorted(wanted or everything)
+
+
+@pytest.mark.parametrize(("name", "value", "says"), [
+    ("WEIR_CONTROL_PORT", "pin-4711", "weir: WEIR_CONTROL_PORT: has to be a whole number\n"),
+    ("WEIR_INGRESS_PORT", "-1", "weir: WEIR_INGRESS_PORT: has to be greater than 0\n")])
+def test_wrong_setting_is_told_by_its_name_and_without_its_value(
+        name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["weir", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, says)
+
+
+def test_error_that_is_about_no_setting_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> typer.Typer:
+        raise ValueError("of a programmer")
+    monkeypatch.setattr(main, "application", broken)
+    with pytest.raises(ValueError, match="of a programmer"):
+        main.main()
