@@ -29,7 +29,8 @@ from shared.project.modes import Answering, answering, operations_of
 from shared.project.routes import RouteTable
 from shared.project.tracing import NO_RULE, TraceRule
 
-Owner = tuple[Token, Identity]
+# nobody shows a token whose client the project has no more
+Owner = tuple[Token, Identity | None]
 _MAX_OWNERS = 10_000
 
 
@@ -170,6 +171,11 @@ class PolicyBook:
                 return None
             if len(self._owners) >= _MAX_OWNERS:
                 self._owners.clear()
-            known = self._owners[topic_digest] = token, Identity(
-                client=token.client, roles=self.roles(token.project, token.client), token=token.id)
+            known = self._owners[topic_digest] = token, self._shows(token)
         return known
+
+    def _shows(self, token: Token) -> Identity | None:
+        place, guarded = (token.project, token.client), self._projects.get(token.project)
+        if place not in self._catalogue.clients and (guarded is None or token.client not in guarded.roles):
+            return None
+        return Identity(client=token.client, roles=self.roles(*place), token=token.id)

@@ -32,4 +32,6 @@ def _by(case: Case, digest: str) -> Identity | Refused:
         return invalid("the token has been revoked")
     if token.expires is not None and token.expires <= case.now_ms:
         return expired("the token has expired; ask the API's owner for a new one")
+    if identity is None:
+        return invalid("the token's client is none of this project's any more")
     return identity

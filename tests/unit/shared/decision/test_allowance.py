@@ -211,7 +211,7 @@ def test_replay_tells_what_a_draft_with_an_allowance_would_refuse() -> None:
     live = book([])
     project = live.project("p")
     assert project is not None
-    document = {"name": "p", "allowance": {"tasks": 7}, "operations": [
+    document = {"name": "p", "clients": [{"name": "c"}], "allowance": {"tasks": 7}, "operations": [
         {"name": "get-thing", "method": "GET", "path": "/things/{id}", "workflow": "w"}],
         "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {"body": 1}}]}}}
     draft = GuardedProject.compile(Project.model_validate(document), 4)

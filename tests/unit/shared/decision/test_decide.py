@@ -21,7 +21,7 @@ TEXT = tokens.new_token()
 DIGEST = tokens.topic_digest(TEXT, topics.REQUESTS_INTERNAL)
 REPLY = [{"id": "answer", "reply": {"body": 1}}]
 DOCUMENT = {
-    "name": "p", "workflows": {"w": {"name": "w", "steps": REPLY}},
+    "name": "p", "clients": [{"name": "c"}], "workflows": {"w": {"name": "w", "steps": REPLY}},
     "operations": [
         {"name": "get", "method": "GET", "path": "/things/{id}", "workflow": "w",
          "input": {"path": {"properties": {"id": {"type": "integer"}}},
@@ -172,3 +172,14 @@ def test_newest_version_is_the_one_in_force() -> None:
 def test_canary_is_open_without_any_configuration() -> None:
     decision, _ = rule({"project": "weir-canary", "operation": "ping", "token_digest": None}, PolicyBook())
     assert decision.reason is Reason.OK
+
+
+def test_token_of_a_client_that_the_project_has_no_more_is_none_until_it_has_it_again() -> None:
+    known, call = book(), {"operation": "get", "params": {"id": 5}}
+    without = ProjectVersion(project="p", version=4, document={**DOCUMENT, "clients": []}, files={}, time=0)
+    known.take([without])
+    decision, _ = rule(call, known)
+    assert decision.reason is Reason.CREDENTIALS_INVALID
+    assert "any more" in str(decision.refusal)
+    known.take([Client(project="p", name="c", roles=[], time=0)])
+    assert rule(call, known)[0].reason is Reason.OK
