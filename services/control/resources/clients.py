@@ -13,6 +13,7 @@ from pydantic import Field
 
 from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
+from services.control.resources.projects import known_project
 from shared.contracts import token as tokens
 from shared.contracts.config import Client, Token
 from shared.names import topics
@@ -43,7 +44,7 @@ class Rotation(NewToken):
 
 async def create_client(call: Call) -> Result:
     """Make a client; 409 when it is there."""
-    desk, project = call.desk, _project(call)
+    desk, project = call.desk, known_project(call)
     async with desk.registry.changing() as write:
         if call.body.name in _known_clients(call, project):
             raise Conflict(f"project {project!r} has a client {call.body.name!r} already")
@@ -54,7 +55,7 @@ async def create_client(call: Call) -> Result:
 
 async def list_clients(call: Call) -> Result:
     """All clients of a project."""
-    project = _project(call)
+    project = known_project(call)
     return Result([_client(client) for _, client in sorted(_known_clients(call, project).items())])
 
 
@@ -84,7 +85,7 @@ async def rotate_token(call: Call) -> Result:
 
 async def list_tokens(call: Call) -> Result:
     """All tokens of a project, without their secrets; `used`: the last use, to within seconds."""
-    project = _project(call)
+    project = known_project(call)
     found = sorted((token for token in call.desk.registry.catalogue.tokens.values() if token.project == project),
                    key=lambda token: token.created)
     used = await last_used(call.desk.store, [token.id for token in found])
@@ -106,7 +107,7 @@ async def revoke_token(call: Call) -> Result:
 
 def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
     """A token that is not written yet, and what is shown of it this once. Raises NotFound."""
-    project, client = _project(call), call.path["client"]
+    project, client = known_project(call), call.path["client"]
     if client not in _known_clients(call, project):
         raise NotFound(f"project {project!r} has no client {client!r}; `weir client create` makes one")
     text, now_ms = tokens.new_token(), call.desk.clock.now_ms()
@@ -116,13 +117,6 @@ def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
                   expires=None if life_s is None else now_ms + life_s * 1000,
                   digests={topic: tokens.stored_digest(digest) for topic, digest in digests.items()})
     return token, {**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}
-
-
-def _project(call: Call) -> str:
-    name = call.path["project"]
-    if call.desk.registry.catalogue.newest(name) is None:
-        raise NotFound(f"there is no project {name!r}; `weir apply` makes one")
-    return name
 
 
 def _known_clients(call: Call, project: str) -> dict[str, Client]:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
+from services.control.resources.projects import known_project
 from shared.contracts.config import Credential
 from shared.contracts.credentials import MEMBERS, SECRET_OF, place_of, unusable
 from shared.errors import InputInvalid
@@ -54,8 +55,8 @@ async def set_credential(call: Call) -> Result:
 
 async def list_credentials(call: Call) -> Result:
     """All credentials of a project, without their secrets."""
-    return Result([_shown(one) for one in call.desk.registry.catalogue.credentials.values()
-                   if one.project == call.path["project"]])
+    project = known_project(call)
+    return Result([_shown(one) for one in call.desk.registry.catalogue.credentials.values() if one.project == project])
 
 
 async def remove_credential(call: Call) -> Result:

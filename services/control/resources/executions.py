@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from services.control.api import Body, Call, Result, Route, whole
 from services.control.faults import Conflict, NotFound
+from services.control.resources.projects import known_project
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt
 from shared.contracts.execution import ExecutionRecord
@@ -43,7 +44,7 @@ async def list_executions(call: Call) -> Result:
         raise InputInvalid(f"`limit` is a number from 1 to {_MOST}, not {given[:20]!r}")
     if wanted is not None and wanted not in get_args(State):
         raise InputInvalid(f"`status` is one of {', '.join(get_args(State))}, not {wanted[:20]!r}")
-    found = await newest(call.desk.store, call.path["project"], limit, cast("State | None", wanted))
+    found = await newest(call.desk.store, known_project(call), limit, cast("State | None", wanted))
     return Result([_line(one) for one in found.results],
                   headers={} if found.looked_at is None else {HTTP_LOOKED_AT: str(found.looked_at)})
 
@@ -96,8 +97,8 @@ async def resume_execution(call: Call) -> Result:
 
 async def list_halts(call: Call) -> Result:
     """Workflows of a project that are stopped."""
-    return Result([_shown(halt) for halt in call.desk.registry.catalogue.halts.values()
-                   if halt.project == call.path["project"]])
+    project = known_project(call)
+    return Result([_shown(halt) for halt in call.desk.registry.catalogue.halts.values() if halt.project == project])
 
 
 async def stop_workflow(call: Call) -> Result:

@@ -104,6 +104,11 @@ async def document(call: Call) -> Result:
     return Result(openapi(Project.model_validate(newest.document), f"/{newest.project}"))
 
 
+def known_project(call: Call) -> str:
+    """The project in the address. Raises NotFound: an empty listing of a name that is mistyped says too much."""
+    return _newest(call, call.path["project"]).project
+
+
 def _newest(call: Call, name: str) -> ProjectVersion:
     found = call.desk.registry.catalogue.newest(name)
     if found is None:

@@ -8,8 +8,10 @@ import typer
 from typer.testing import CliRunner
 
 from services.console.cli import admin, executions
-from services.control.api import Result
+from services.control.api import Call, Handler, Result
 from services.control.faults import Conflict, NotFound
+from services.control.resources.clients import list_clients, list_tokens
+from services.control.resources.credentials import list_credentials
 from services.control.resources.executions import (
     Reason,
     list_executions,
@@ -30,8 +32,10 @@ from tests.unit.shared.store.test_results import Kept
 
 
 async def listed(kept: Kept, **query: str) -> Result:
-    call: Any = SimpleNamespace(query=query, path={"project": "p"}, desk=SimpleNamespace(store=kept))
-    return await list_executions(call)
+    desks = Desks()
+    desks.put(1, {})
+    desk: Any = SimpleNamespace(store=kept, registry=desks.registry)
+    return await list_executions(Call(desk=desk, path={"project": "p"}, query=query))
 
 
 async def test_failed_ones_are_found_behind_as_many_others_as_are_shown() -> None:
@@ -134,3 +138,9 @@ async def test_workflow_that_the_version_in_force_dropped_is_stopped_and_started
     assert (await list_halts(desks.call())).body == []
     with pytest.raises(NotFound, match="'no', in none of its versions"):
         await stop_workflow(desks.call(Reason(), workflow="no"))
+
+
+@pytest.mark.parametrize("listing", [list_executions, list_halts, list_credentials, list_clients, list_tokens])
+async def test_listing_of_a_project_that_is_none_says_so(listing: Handler) -> None:
+    with pytest.raises(NotFound, match="there is no project 'p'"):
+        await listing(Desks().call())
