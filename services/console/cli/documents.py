@@ -27,13 +27,21 @@ def register(app: typer.Typer) -> None:
 
 def openapi(project: Annotated[str, typer.Argument(help="Name of a project in force, or a folder.")]) -> None:
     """Print a project's OpenAPI 3.1 description."""
-    if not Path(project).is_dir():
+    if not _is_folder(project):
         output.document(admin.ask("GET", ("projects", project, "openapi.json")))
         return
     loaded = load_project(read_folder(Path(project)))
     if loaded.project is None:
         raise Failure(f"the project has {len(loaded.problems)} problems; `weir validate {project}` lists them")
     output.document(describe(loaded.project, f"/{loaded.project.name}"))
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        # too long for one, or below one that is closed to us
+        return False
 
 
 def asyncapi() -> None:

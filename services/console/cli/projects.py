@@ -34,13 +34,13 @@ def register(app: typer.Typer) -> None:
 
 def read_folder(folder: Path) -> dict[str, str]:
     """The files of a project by relative name. Raises Failure."""
-    if not folder.is_dir():
-        raise Failure(f"{folder} is not a folder; name the folder that holds the project's weir.yaml")
     try:
+        if not folder.is_dir():
+            raise Failure(f"{folder} is not a folder; name the folder that holds the project's weir.yaml")
         return {name: _text(path) for path in sorted(folder.rglob("*.yaml"))
                 if is_project_file(name := path.relative_to(folder).as_posix())}
     except OSError as exc:
-        raise Failure(f"a file below {folder} cannot be read: {exc}") from None
+        raise Failure(f"{folder}, or a file below it, cannot be read: {exc}") from None
 
 
 def _text(path: Path) -> str:
@@ -120,13 +120,16 @@ def rollback(project: ProjectName, to: Annotated[int, typer.Argument(help="Versi
 def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
            version: Annotated[int | None, typer.Option(help="A version other than the one in force.")] = None) -> None:
     """Write a project's files into a new folder."""
-    if folder.exists():
-        raise Failure(f"{folder} exists; name a folder that does not")
     parts = () if version is None else ("versions", version)
-    for name, text in admin.ask("GET", ("projects", project, *parts))["files"].items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    try:
+        if folder.exists():
+            raise Failure(f"{folder} exists; name a folder that does not")
+        for name, text in admin.ask("GET", ("projects", project, *parts))["files"].items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise Failure(f"{folder} cannot be written: {exc}") from None
     output.say(f"{project} is in {folder}")
 
 
