@@ -18,8 +18,8 @@ from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Entity, Halt, Pin, ProjectVersion, Token, to_value
-from shared.errors import Unavailable
-from shared.kafka.faults import KafkaUnavailable, SendFailed
+from shared.errors import BodyTooLarge, Unavailable
+from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 
@@ -57,6 +57,9 @@ class Registry:
             await self._outbox.send(topics.CONFIG, to_value(entity), [], key=entity.key, partition=0)
             async with asyncio.timeout(_READ_BACK_S):
                 there = await read_back
+        except RecordTooLarge as exc:
+            raise BodyTooLarge(f"nothing was written: the change makes one record, and that is too large ({exc}). What "
+                               "an alias (`*name`) stands for counts at each place where it stands") from exc
         except (SendFailed, KafkaUnavailable, TimeoutError) as exc:
             raise Unavailable(f"the change could not be written ({exc or 'not read back in time'}); "
                               "look at the state before you try again") from exc
