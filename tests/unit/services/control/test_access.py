@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -104,7 +105,8 @@ async def test_matrix_has_a_row_for_the_tokens_of_each_issuer_where_an_operation
     operations = [{**one, "authentication": ["token"]} if one["name"] == "get-thing" else one for one in OPERATIONS]
     known_ = known(policies=[*POLICIES[:1], few], operations=operations)
     desk = cast(Desk, SimpleNamespace(book=known_))
-    cells = (await show_matrix(Call(desk=desk, path={"project": "p"}, query={}))).body
+    answer = await show_matrix(Call(desk=desk, path={"project": "p"}, query={}))
+    cells = orjson.loads(orjson.dumps(answer.body))
     assert {(cell["operation"], cell["issuer"]): (cell["client"], cell["may"], cell["why"], cell["limits"])
             for cell in cells if cell["issuer"]} == {
         ("make-thing", ISSUER.name): ("*", "depends", "unless writers (role)", ["2 per minute by client, if role"]),
