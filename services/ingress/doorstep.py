@@ -29,6 +29,8 @@ from shared.runtime import connections
 _END, _LENGTH, _CODING = b"\r\n\r\n", b"\r\ncontent-length:", b"\r\ntransfer-encoding:"
 # larger ones are read as ever; more are forgotten all together
 _LONGEST, _MOST = 4_096, 4_096
+# of a length that a machine can mean; Python reads no number of thousands
+_DIGITS = 19
 # an address, and all that a keyed digest takes for a key
 _REMOTE = 64
 # a request without a doubt (RFC 9112, 3 and 5): the path from the root, fields of one line each
@@ -104,7 +106,8 @@ def is_whole(data: bytes) -> bool:
     if at < 0:
         return end + len(_END) == len(data) and _CODING not in head
     length = head[at + len(_LENGTH):].partition(b"\r\n")[0].strip()
-    return length.isdigit() and end + len(_END) + int(length) == len(data) and _CODING not in head
+    return (length.isdigit() and len(length) <= _DIGITS and end + len(_END) + int(length) == len(data)
+            and _CODING not in head)
 
 
 def plain(data: bytes) -> Plain | None:

@@ -251,3 +251,11 @@ def test_value_full_of_blanks_is_read_as_fast_as_another_one() -> None:
 
 async def _nobody(_: web.BaseRequest) -> web.StreamResponse:
     raise AssertionError("it is only parsed")
+
+
+async def test_length_of_thousands_of_digits_is_told_as_unreadable(step: Step) -> None:
+    message = b"POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n"
+    assert not is_whole(message)
+    connection, wire = await step.connection()
+    assert b" 400 Bad Request\r\n" in await say(connection, wire, message)
+    assert len(step.unread) == 1
