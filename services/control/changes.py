@@ -74,7 +74,8 @@ def diff(catalogue: Catalogue, name: str, files: Mapping[str, str]) -> str:
             before.get(file, "").splitlines(keepends=True), after.get(file, "").splitlines(keepends=True),
             f"{file} (version {newest.version})" if newest and file in before else "(none)",
             file if file in after else "(none)")
-    return "".join(lines)
+    # as other tools say it; else what comes next stands on the same line
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def _check_expected(newest: ProjectVersion | None, expected: int | None) -> None:

@@ -31,14 +31,14 @@ def state_dir() -> Path:
 
 def control_url() -> str:
     """Where control answers."""
-    port = os.environ.get("WEIR_CONTROL_PORT", "8081")
-    return os.environ.get("WEIR_CONTROL_URL", f"http://127.0.0.1:{port}").rstrip("/")
+    port = os.environ.get("WEIR_CONTROL_PORT") or "8081"
+    return (os.environ.get("WEIR_CONTROL_URL") or f"http://127.0.0.1:{port}").rstrip("/")
 
 
 def ingress_url() -> str:
     """Where the API answers."""
-    port = os.environ.get("WEIR_INGRESS_PORT", "8080")
-    return os.environ.get("WEIR_INGRESS_URL", f"http://127.0.0.1:{port}").rstrip("/")
+    port = os.environ.get("WEIR_INGRESS_PORT") or "8080"
+    return (os.environ.get("WEIR_INGRESS_URL") or f"http://127.0.0.1:{port}").rstrip("/")
 
 
 def ask(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,

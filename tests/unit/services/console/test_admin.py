@@ -127,3 +127,9 @@ def test_end_of_the_line_of_a_file_is_none_of_the_admin_token(monkeypatch: pytes
     monkeypatch.setenv("WEIR_CONTROL_ADMIN_TOKEN", "t\n")
     admin.ask("GET", ("projects",))
     assert sent == ["t"]
+
+
+def test_settings_that_are_empty_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WEIR_CONTROL_URL", "WEIR_CONTROL_PORT", "WEIR_INGRESS_URL", "WEIR_INGRESS_PORT"):
+        monkeypatch.setenv(name, "")
+    assert (admin.control_url(), admin.ingress_url()) == ("http://127.0.0.1:8081", "http://127.0.0.1:8080")

@@ -83,6 +83,12 @@ def test_diff_shows_changed_new_and_removed_files() -> None:
     assert changes.diff(catalogue, "shop", FILES) == ""
 
 
+def test_diff_of_files_without_an_end_of_line_keeps_its_lines_apart() -> None:
+    text = changes.diff(Catalogue(), "shop", {"access.yaml": "roles: []", "weir.yaml": "name: shop"})
+    assert text == ("--- (none)\n+++ access.yaml\n@@ -0,0 +1 @@\n+roles: []\n\\ No newline at end of file\n"
+                    "--- (none)\n+++ weir.yaml\n@@ -0,0 +1 @@\n+name: shop\n\\ No newline at end of file\n")
+
+
 def test_admin_document_is_valid_and_has_every_route() -> None:
     document = admin_openapi(ROUTES)
     validate(document)
