@@ -39,15 +39,25 @@ def set_credential(project: ProjectName, name: CredentialName,
         if not equals:
             raise Failure(f"--with {text!r}: expected a name, `=`, and a value, as in username=ada")
         members[key] = value
-    secret = (typer.prompt("Secret", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    secret = (typer.prompt("Secret", hide_input=True) if sys.stdin.isatty() else _piped()).strip()
     if not secret:
         raise Failure("the secret is empty; write it into standard input: weir credential set ... < file")
+    if len(secret.splitlines()) > 1:
+        # the first one alone could only fail
+        raise Failure("standard input has several lines; a secret is one line")
     answer = admin.ask("POST", ("projects", project, "credentials"),
                        {"name": name, "kind": kind, "members": members, "secret": secret})
     if as_json:
         output.document(answer)
     else:
         output.say(f"credential {name} of {project} is set; http steps use it by `credential: {name}`")
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise Failure("what comes from standard input is no text in UTF-8; a secret is one line of text") from None
 
 
 def list_credentials(project: ProjectName, as_json: AsJson = False) -> None:
