@@ -5,11 +5,11 @@ Out:   versions in force, history, differences, documents.
 Never: a change without a look at the version that the caller expects.
 """
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from services.control import changes
 from services.control.api import Body, Call, Result, Route, whole
-from services.control.faults import NotFound
+from services.control.faults import Conflict, NotFound
 from shared.contracts.config import ProjectVersion
 from shared.errors import BodyTooLarge
 from shared.project.model import Project
@@ -101,7 +101,13 @@ async def diff(call: Call) -> Result:
 async def document(call: Call) -> Result:
     """The project's OpenAPI description."""
     newest = _newest(call, call.path["project"])
-    return Result(openapi(Project.model_validate(newest.document), f"/{newest.project}"))
+    try:
+        project = Project.model_validate(newest.document)
+    except ValidationError as exc:
+        raise Conflict(f"version {newest.version} of {newest.project!r} cannot be read by this release, or without a "
+                       "connector that it had; services go on with one before it. Apply or roll back to another one"
+                       ) from exc
+    return Result(openapi(project, f"/{newest.project}"))
 
 
 def known_project(call: Call) -> str:
