@@ -6,7 +6,7 @@ Never: a project's name in the path; whoever asks has taken it off.
 
 Segments are split before they are percent-decoded, so `%2F` stays inside a segment. A literal segment beats a
 parameter. A trailing slash is a segment of its own: `/a` and `/a/` are different paths. HEAD falls to GET
-where no operation has it.
+where no operation has it; one with events has none.
 """
 
 from collections.abc import Mapping
@@ -66,13 +66,16 @@ class RouteTable:
         segments = [unquote(segment) for segment in path.split("/")[1:]]
         allowed: set[str] = set()
         found = _search(self._root, segments, (), method, allowed)
-        if found is None and method == "HEAD":
-            found = _search(self._root, segments, (), "GET", allowed)
-        if found is not None:
+        if found is not None and (method != "HEAD" or _has_head(found)):
             return found
-        if allowed:
-            return MethodNotAllowed(tuple(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)))
-        return NotFound()
+        read = _search(self._root, segments, (), "GET", allowed)
+        if read is not None and _has_head(read):
+            if method == "HEAD" and found is None:
+                return read
+            allowed.add("HEAD")
+        if method == "HEAD":
+            allowed.discard(method)
+        return MethodNotAllowed(tuple(sorted(allowed))) if allowed else NotFound()
 
     def _add(self, operation: Operation) -> None:
         node, names = self._root, []
@@ -85,6 +88,11 @@ class RouteTable:
             else:
                 node = node.literals.setdefault(unquote(segment), _Node())
         node.methods[operation.method] = (operation, tuple(names))
+
+
+def _has_head(found: Match) -> bool:
+    """Whether a head alone can be its answer: that of a stream of events is the stream, and all that is done for it."""
+    return found.operation.mode != "events"
 
 
 def _search(node: _Node, segments: list[str], values: tuple[str, ...], method: str,

@@ -77,3 +77,15 @@ def test_head_falls_to_get_and_is_named_beside_it() -> None:
     found = own.match("HEAD", "/people")
     assert isinstance(found, Match)
     assert found.operation.method == "HEAD"
+
+
+def test_stream_of_events_has_no_head() -> None:
+    events = Operation.model_validate({
+        "name": "hear", "method": "GET", "path": "/a/live", "workflow": "w", "mode": "events"})
+    own = Operation.model_validate({"name": "own", "method": "HEAD", "path": "/b", "workflow": "w", "mode": "events"})
+    table = RouteTable.of(Project(name="p", operations=(
+        events, own, operation(1, "GET", "/a/{x}"), operation(2, "POST", "/a/live"), operation(3, "GET", "/b"))))
+    assert isinstance(table.match("GET", "/a/live"), Match)
+    assert table.match("HEAD", "/a/live") == table.match("PUT", "/a/live") == MethodNotAllowed(("GET", "POST"))
+    assert isinstance(table.match("HEAD", "/a/other"), Match)
+    assert table.match("HEAD", "/b") == MethodNotAllowed(("GET",))
