@@ -278,7 +278,7 @@ class Cancelled(Failed):
 
 
 class ClientGone(Cancelled):
-    """The caller of a stream has closed its connection: nobody is there to hear the rest."""
+    """The caller has closed its connection, in its own body or in a stream: nobody is there to hear the rest."""
 
     reason, title, status = Reason.CLIENT_GONE, "The caller has gone", 499
     blame = Blame.CALLER

@@ -236,6 +236,8 @@ class Door:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
             except UNREADABLE as exc:
                 raise unreadable(exc) from None
+            except ConnectionError as exc:
+                raise ClientGone("the caller has closed the connection before all of the body had come") from exc
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         return body

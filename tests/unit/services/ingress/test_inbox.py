@@ -1,0 +1,108 @@
+"""The whole door over a real connection, with neither a broker nor a store behind it."""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.ingress.again import Again
+from services.ingress.callers import Callers
+from services.ingress.doorstep import Heads
+from services.ingress.edge_usage import EdgeUsage
+from services.ingress.endings import Endings
+from services.ingress.gate import Gate
+from services.ingress.inbox import Door, EdgeParts
+from services.ingress.pages import Pages
+from services.ingress.routes import EdgeRoutes
+from services.ingress.settings import IngressSettings
+from services.ingress.traces import EdgeTraces
+from services.ingress.wire import HttpServer
+from shared.client.caller import Caller
+from shared.client.pending import Pending
+from shared.clock import SystemClock
+from shared.contracts.config import ProjectVersion
+from shared.contracts.reply import ReplyRecord
+from shared.contracts.usage import UsageEvent
+from shared.decision.signals import SignalBoard
+from shared.runtime.health import Health
+from shared.telemetry.access import AccessLog
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.sampling import Sampler
+from shared.telemetry.tracing import Tracing
+from tests.support.fakes import FakeOutbox
+from tests.support.platform import eventually
+
+DOCUMENT = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}, "operations": [
+    {"name": "make", "method": "POST", "path": "/a", "workflow": "w"},
+    {"name": "hear", "method": "GET", "path": "/live", "workflow": "w", "mode": "events"}]}
+HEAD = b"POST /p/a HTTP/1.1\r\nHost: x\r\n"
+
+
+class Outbox(FakeOutbox):
+    """One whose broker never stalls."""
+
+    stalled = False
+
+
+class Edge:
+    """All of an ingress that needs no broker. `counted`: usage events of the edge's own."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Inside the running loop."""
+        own, clock, metrics = IngressSettings(port=0, **settings), SystemClock(), Metrics(muted=True)
+        self.counted, self.outbox, self.routes, heads = list[UsageEvent](), Outbox(), EdgeRoutes(), Heads()
+        self.routes.take([ProjectVersion(project="p", version=1, document=DOCUMENT, files={}, time=0)])
+        self.pending = Pending(own.max_in_flight, metrics)
+        outbox: Any = self.outbox
+        replies: Any = SimpleNamespace(topic="weir.replies", partition=0)
+        envelopes: Any = SimpleNamespace(add=self.counted.append)
+        store: Any = None
+        caller, callers = Caller(outbox, self.pending, replies), Callers(own, self.routes, SignalBoard())
+        self.gate = Gate(clock, most=own.max_in_flight, target_ms=100, patience_ms=1_000)
+        traces = EdgeTraces(Tracing("ingress", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000)
+        endings = Endings(clock=clock, routes=self.routes, metrics=metrics, traces=traces, access=AccessLog(0),
+                          usage=EdgeUsage(envelopes, clock, keep_addresses=True))
+        again = Again(clock=clock, routes=self.routes, caller=caller, gate=self.gate, callers=callers, traces=traces,
+                      endings=endings, heads=heads)
+        self.http = HttpServer(Door(EdgeParts(
+            settings=own, clock=clock, routes=self.routes, caller=caller, gate=self.gate, again=again, callers=callers,
+            endings=endings, metrics=metrics, traces=traces, pages=Pages(self.routes),
+            health=Health("ingress", metrics), seal=None, store=store)), heads, endings, self.pending, "127.0.0.1", 0)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A caller's connection."""
+        assert self.http._runner is not None
+        return await asyncio.open_connection(*self.http._runner.addresses[0][:2])
+
+    def reply(self, number: int = -1, **answer: Any) -> None:
+        """What was published is answered."""
+        record = json.loads(dict(self.outbox.sent[number].headers)["weir-request"])
+        self.pending.resolve(base64.b64decode(record["reply_to"]["correlation_id"]),
+                             ReplyRecord(request_id="r", **answer))
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Edge]:
+    made = Edge()
+    await made.http.start()
+    yield made
+    await made.http.stop()
+
+
+async def test_caller_that_goes_before_its_body_has_come_is_no_error_of_the_gateway(
+        edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
+    for framing in (b"Content-Length: 9\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"):
+        edge.counted.clear()
+        _, writer = await edge.connect()
+        writer.write(HEAD + framing)
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        await eventually(lambda: edge.counted, every_s=0.005)
+        assert [(one.status, one.reason) for one in edge.counted] == [(499, "client-gone")]
+    assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+    assert edge.outbox.sent == []
