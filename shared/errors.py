@@ -6,6 +6,7 @@
     │   ├── MessageUnreadable, InputInvalid 400          ├── CredentialsMissing/Invalid/Expired 401
     │   ├── Blocked 403                  ├── AccessRejected 403, or what its policy says
     │   ├── OperationNotFound, ExecutionNotFound 404     ├── MethodNotAllowed 405
+    │   ├── BodyTooSlow 408
     │   ├── BodyTooLarge 413             ├── MediaTypeUnsupported 415
     │   ├── IdempotencyMismatch, IdempotencyRunning 409
     │   ├── RateLimited, AllowanceExhausted 429
@@ -144,6 +145,13 @@ class MethodNotAllowed(Refused):
     """The path exists under other methods; `Allow` names them."""
 
     reason, title, status = Reason.METHOD_NOT_ALLOWED, "Method not allowed", 405
+
+
+class BodyTooSlow(Refused):
+    """The body was not there in time."""
+
+    reason, title, status = Reason.BODY_TOO_SLOW, "The request body came too slowly", 408
+    retry = Retry.LATER
 
 
 class BodyTooLarge(Refused):

@@ -5,6 +5,7 @@ Out:   records on the edge topic; answers.
 Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 """
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from shared.contracts import ids
 from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
-from shared.errors import BodyTooLarge, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
+from shared.errors import BodyTooLarge, BodyTooSlow, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
 from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
@@ -231,7 +232,11 @@ class Door:
             admission.check_size(request.content_length or 0, limit)
             self._ask_for_body(request)
             try:
-                body = await request.read()
+                async with asyncio.timeout(self._parts.settings.body_ms / 1000):
+                    body = await request.read()
+            except TimeoutError as exc:
+                raise BodyTooSlow(f"the body was not there after {self._parts.settings.body_ms} ms "
+                                  "(WEIR_INGRESS_BODY_MS)") from exc
             except web.HTTPRequestEntityTooLarge as exc:
                 raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
             except UNREADABLE as exc:

@@ -18,6 +18,7 @@ from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 
 from services.ingress.answer import Answer, fits
 from services.ingress.doorstep import Connection
+from shared.errors import BodyTooSlow
 from shared.names import headers as H
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -64,7 +65,7 @@ _GOES_ON, _CLOSED = Sent(keep_alive=True), Sent(keep_alive=False)
 
 async def send(request: web.BaseRequest, answer: Answer, now_s: int) -> web.StreamResponse:
     """Write to the caller, if it is still there. Raises ValueError for a header that no message may have."""
-    unread, transport = _leaves_unread(request), request.transport
+    unread, transport = _leaves_unread(request, answer.status), request.transport
     goes_on = request.keep_alive and not unread
     made = message(request, answer, now_s, keep_alive=goes_on)
     if transport is None or transport.is_closing():
@@ -96,11 +97,12 @@ def message(request: Manner, answer: Answer, now_s: int, *, keep_alive: bool) ->
     return head + body if reads_body else head
 
 
-def _leaves_unread(request: web.BaseRequest) -> bool:
+def _leaves_unread(request: web.BaseRequest, status: int) -> bool:
     """Whether the answer comes before the body, and the body is not worth waiting for: it may never come (RFC 9110,
-    10.1.1), or a few bytes of it may be thousands of times as many once they are decoded."""
+    10.1.1), or it has been waited for, or a few bytes of it may be thousands of times as many once decoded."""
     headers = request.headers
-    return not request.content.is_eof() and ("Expect" in headers or "Content-Encoding" in headers)
+    return not request.content.is_eof() and (
+        status == BodyTooSlow.status or "Expect" in headers or "Content-Encoding" in headers)
 
 
 def _lines(headers: Mapping[str, str]) -> str:

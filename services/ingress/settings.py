@@ -30,6 +30,8 @@ class IngressSettings(BaseSettings):
     # whoever has waited at the edge for so long is refused
     line_patience_ms: PositiveInt = 1_000
     max_body_bytes: PositiveInt = 900_000
+    # a body that is not there after so long is not waited for any longer, however much of it has come
+    body_ms: PositiveInt = 60_000
     # networks whose word on the caller's address is believed: load balancers, reverse proxies
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     # the one header that those proxies write; another one would be the caller's own

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     ACCESS_REJECTED = "access-rejected"
     OPERATION_NOT_FOUND = "operation-not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    BODY_TOO_SLOW = "body-too-slow"
     BODY_TOO_LARGE = "body-too-large"
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
     IDEMPOTENCY_MISMATCH = "idempotency-mismatch"

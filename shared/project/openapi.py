@@ -21,6 +21,7 @@ _TEXTS = {
     403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`)",
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
+    408: "The body came too slowly (`body-too-slow`)",
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
     429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
@@ -157,7 +158,7 @@ def _problems_of(operation: Operation) -> list[int]:
     takes = operation.input
     reads_body = takes.body is not None
     has_input = reads_body or takes.path is not None or takes.query is not None or takes.headers is not None
-    possible = {400: has_input, 401: not operation.public, 413: True, 415: reads_body}
+    possible = {400: has_input, 401: not operation.public, 408: reads_body, 413: True, 415: reads_body}
     return [status for status in _TEXTS if possible.get(status, True)]
 
 

@@ -88,7 +88,7 @@ class Edge:
 
 @pytest.fixture
 async def edge() -> AsyncIterator[Edge]:
-    made = Edge()
+    made = Edge(body_ms=200)
     await made.http.start()
     yield made
     await made.http.stop()
@@ -105,4 +105,20 @@ async def test_caller_that_goes_before_its_body_has_come_is_no_error_of_the_gate
         await eventually(lambda: edge.counted, every_s=0.005)
         assert [(one.status, one.reason) for one in edge.counted] == [(499, "client-gone")]
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+    assert edge.outbox.sent == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 9\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"])
+async def test_body_is_not_waited_for_for_ever_though_a_little_of_it_comes_each_moment(
+        edge: Edge, framing: bytes) -> None:
+    reader, writer = await edge.connect()
+    writer.write(HEAD + framing)
+    for _ in range(4):
+        await asyncio.sleep(0.04)
+        writer.write(b"1")
+    answer = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert [(one.status, one.reason) for one in edge.counted] == [(408, "body-too-slow")]
     assert edge.outbox.sent == []

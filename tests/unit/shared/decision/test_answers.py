@@ -19,6 +19,7 @@ from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import decide, look, settle
 from shared.decision.vault import Vault
 from shared.errors import (
+    BodyTooSlow,
     Cancelled,
     ClientGone,
     ExecutionNotFound,
@@ -164,6 +165,7 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
 OTHERS: list[tuple[WeirError, int, str]] = [
     (Overloaded("no place is free"), 503, "overloaded"),
     (ExecutionNotFound("nobody's"), 404, "not-found"),
+    (BodyTooSlow("not there after 60000 ms"), 408, "body-too-slow"),
     (StreamNotResumable("events are not kept"), 409, "conflict"),
     (WorkflowFailed("a step failed"), 500, "workflow-failed"),
     (WorkflowFailed("as its `fail` step says", status=422), 422, "workflow-failed"),
