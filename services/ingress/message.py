@@ -8,6 +8,7 @@ aiohttp's own response costs a third of what the rest of a request does. This on
 which answers have a body and a length, and what is said of the connection.
 """
 
+import asyncio
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
@@ -24,6 +25,8 @@ from shared.names import headers as H
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 # RFC 9110, 6.4.1: neither a body, nor a length that says how long it would be
 _BODILESS = frozenset((204, 304, *range(100, 200)))
+# whoever reads nothing for so long reads no more
+_STILL_S = 60.0
 
 
 class Manner(Protocol):
@@ -75,8 +78,23 @@ async def send(request: web.BaseRequest, answer: Answer, now_s: int) -> web.Stre
         request.protocol.answered(unread=unread)
     if request.protocol.writing_paused:
         # whoever reads slowly gets no further answer made before it has read this one
-        await request.writer.drain()
+        await _read(request, transport)
     return _GOES_ON if goes_on else _CLOSED
+
+
+async def _read(request: web.BaseRequest, transport: asyncio.Transport) -> None:
+    """Return once nearly all of it is read; the connection ends when none of it is for a while. Raises
+    ConnectionError."""
+    # not under a timeout of its own: the library's wait can be cancelled once only
+    drained, left = asyncio.ensure_future(request.writer.drain()), -1
+    try:
+        while not (await asyncio.wait((drained,), timeout=_STILL_S))[0]:
+            before, left = left, transport.get_write_buffer_size()
+            if left == before:
+                transport.abort()
+        drained.result()
+    finally:
+        drained.cancel()
 
 
 def message(request: Manner, answer: Answer, now_s: int, *, keep_alive: bool) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.ingress import message
 from services.ingress.again import Again
 from services.ingress.callers import Callers
 from services.ingress.doorstep import Heads
@@ -122,3 +123,32 @@ async def test_body_is_not_waited_for_for_ever_though_a_little_of_it_comes_each_
     assert b"\r\nConnection: close\r\n" in answer
     assert [(one.status, one.reason) for one in edge.counted] == [(408, "body-too-slow")]
     assert edge.outbox.sent == []
+
+
+async def test_caller_that_reads_nothing_of_its_answer_keeps_no_connection(
+        edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message, "_STILL_S", 0.05)
+    _, writer = await edge.connect()
+    writer.transport.pause_reading()
+    writer.write((HEAD + b"Content-Length: 0\r\n\r\n") * 2)
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=200, body=b"1" * 20_000_000)
+    assert edge.http._runner is not None
+    server: Any = edge.http._runner.server
+    await eventually(lambda: not server.connections, within_s=2, every_s=0.01)
+    assert len(edge.outbox.sent) == 1
+    writer.transport.abort()
+
+
+async def test_caller_that_reads_its_answer_slowly_gets_all_of_it(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message, "_STILL_S", 0.2)
+    reader, writer = await edge.connect()
+    writer.write(HEAD + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=200, body=b"1" * 20_000_000)
+    read = 0
+    while part := await reader.read(500_000):
+        read += len(part)
+        await asyncio.sleep(0.02)
+    writer.close()
+    assert read > 20_000_000
