@@ -107,8 +107,11 @@ class Door:
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse | None:
         """The answer to what is no call of an operation."""
         if may_be_page(request.method, path):
-            return await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
+            page = await self._parts.health.answer(path, request.headers.get("Accept", "")) or (
                 self._parts.pages.answer(path))
+            if page is not None:
+                page.headers["Server"] = H.SERVER
+            return page
         if request.method == "OPTIONS" and cors.WANTED_METHOD in request.headers:
             granted = self._preflight(request, path)
             if granted is not None:

@@ -152,3 +152,14 @@ async def test_caller_that_reads_its_answer_slowly_gets_all_of_it(edge: Edge, mo
         await asyncio.sleep(0.02)
     writer.close()
     assert read > 20_000_000
+
+
+@pytest.mark.parametrize("path", [b"/-/live", b"/-/metrics", b"/-/viewer/swagger-ui.css", b"/-/viewer/x",
+                                  b"/p/reference", b"/p/openapi.json", b"/p/a"])
+async def test_no_answer_says_what_the_edge_is_made_of(edge: Edge, path: bytes) -> None:
+    reader, writer = await edge.connect()
+    writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
+    writer.close()
+    assert b"\r\nServer: weir\r\n" in head
+    assert b"aiohttp" not in head
