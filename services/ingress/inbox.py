@@ -25,12 +25,22 @@ from services.ingress.streaming import EventStream
 from services.ingress.traces import EdgeTraces, Watching
 from services.ingress.visit import Visit
 from shared.client.caller import Caller
+from shared.client.pending import Stopped
 from shared.clock import Clock
 from shared.contracts import ids
 from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
-from shared.errors import BodyTooLarge, BodyTooSlow, ClientGone, Refused, StreamNotResumable, TimedOut, WeirError
+from shared.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    Refused,
+    StreamBroken,
+    StreamNotResumable,
+    TimedOut,
+    WeirError,
+)
 from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
@@ -181,7 +191,8 @@ class Door:
                                             Watching(parts.traces, visit))
         except TimedOut as error:
             visit.caller = parts.callers.owner(seen, target)
-            if how.kept:
+            # of one that ends before its caller would have been told where, no result is kept
+            if how.kept and not isinstance(error, Stopped):
                 raise answer.still_running(target.project, visit.request_id, how.wait_ms) from error
             raise
         parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing)
@@ -203,7 +214,12 @@ class Door:
                 response = await stream.run(first, visit.target, {
                     H.HTTP_REQUEST_ID: visit.request_id, "Server": H.SERVER})
             except ClientGone:
-                await self._gone(request, visit.request_id)
+                if request.transport is not None:
+                    request.transport.abort()
+                await self._unheard(visit.request_id)
+                raise
+            except StreamBroken:
+                await self._unheard(visit.request_id)
                 raise
             finally:
                 visit.parts, visit.told_status = stream.sequence, stream.status
@@ -211,12 +227,12 @@ class Door:
             self._parts.traces.answered(visit, stream.ended)
         if stream.error is not None:
             self._refused(request, visit, stream.error)
+        if isinstance(stream.error, StreamBroken):
+            await self._unheard(visit.request_id)
         return response
 
-    async def _gone(self, request: web.BaseRequest, request_id: str) -> None:
+    async def _unheard(self, request_id: str) -> None:
         """Nobody hears the rest: the execution may end."""
-        if request.transport is not None:
-            request.transport.abort()
         try:
             await cancel(self._parts.store, request_id, "client-gone")
         except StoreUnavailable as exc:

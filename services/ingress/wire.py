@@ -5,6 +5,7 @@ Out:   a `Service`.
 Never: a rule.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -49,14 +50,18 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
 
+# of the time to stop: the rest is for last words
+_PATIENCE = 0.8
+
 
 class HttpServer:
     """Listens last, when everything behind it is ready, and stops first."""
 
-    def __init__(self, door: Door, heads: Heads, endings: Endings, pending: Pending, host: str, port: int) -> None:
+    def __init__(self, door: Door, heads: Heads, endings: Endings, pending: Pending,
+                 service: ServiceSettings, port: int) -> None:
         """Port 0 lets the system choose."""
         self._door, self._heads, self._endings, self._pending = door, heads, endings, pending
-        self._host, self._port = host, port
+        self._host, self._port, self._drain_s = service.bind_host, port, service.drain_ms / 1000
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
@@ -66,10 +71,14 @@ class HttpServer:
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
 
     async def stop(self) -> None:
-        """Refuse new calls, let those under way end, close."""
+        """Refuse new calls, let those under way end, tell the others that they will not, close."""
         self._door.draining = True
         self._heads.forget()
-        await self._pending.empty()
+        try:
+            async with asyncio.timeout(self._drain_s * _PATIENCE):
+                await self._pending.empty()
+        except TimeoutError:
+            self._pending.give_up()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -117,4 +126,4 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         signals, config, replies, watchdog,
-        HttpServer(door, heads, endings, pending, service.bind_host, own.port)))
+        HttpServer(door, heads, endings, pending, service, own.port)))

@@ -21,6 +21,7 @@ from shared.errors import Overloaded, StreamBroken, TimedOut, WeirError
 from shared.names.metrics import IN_FLIGHT
 from shared.telemetry.metrics import Metrics
 
+_STOPPED = "this instance has stopped"
 _OWN_LATE, _FOREIGN = "late", "foreign"
 # of an answer that nobody has read yet: parts; bytes, and those where all answers together have very many
 _MAX_PARTS, _MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 1_000, 32_000_000, 1_000_000, 128_000_000
@@ -28,6 +29,10 @@ _MAX_PARTS, _MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 1_000, 32_000_000, 1_000_000
 _REST_S = 0.005
 # of those that stopped waiting and would still like to know
 _MAX_LATE = 2_000
+
+
+class Stopped(TimedOut):
+    """Whoever reads the answer has stopped before it came."""
 
 
 class Backlog(Struct):
@@ -175,6 +180,13 @@ class Pending:
         """Return once nobody waits any more."""
         while self._waiting:
             await asyncio.wait([one.ended if isinstance(one, Parts) else one for one in self._waiting.values()])
+
+    def give_up(self) -> None:
+        """End all waits: nobody will read their answers here any more."""
+        for correlation_id, waiting in list(self._waiting.items()):
+            self.fail(correlation_id, StreamBroken(f"{_STOPPED} before the last event; call again")
+                      if isinstance(waiting, Parts) else
+                      Stopped(f"{_STOPPED} before the answer came; the work goes on"))
 
     def tell(self, correlation_id: bytes, late: Callable[[ReplyRecord], None]) -> None:
         """Call `late` if an answer comes after all."""

@@ -31,6 +31,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.usage import UsageEvent
 from shared.decision.signals import SignalBoard
 from shared.runtime.health import Health
+from shared.settings.service import ServiceSettings
 from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.sampling import Sampler
@@ -62,7 +63,8 @@ class Edge:
         outbox: Any = self.outbox
         replies: Any = SimpleNamespace(topic="weir.replies", partition=0)
         envelopes: Any = SimpleNamespace(add=self.counted.append)
-        store: Any = None
+        self.said = list[Any]()
+        store: Any = SimpleNamespace(run=self._run)
         caller, callers = Caller(outbox, self.pending, replies), Callers(own, self.routes, SignalBoard())
         self.gate = Gate(clock, most=own.max_in_flight, target_ms=100, patience_ms=1_000)
         traces = EdgeTraces(Tracing("ingress", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000)
@@ -70,10 +72,14 @@ class Edge:
                           usage=EdgeUsage(envelopes, clock, keep_addresses=True))
         again = Again(clock=clock, routes=self.routes, caller=caller, gate=self.gate, callers=callers, traces=traces,
                       endings=endings, heads=heads)
-        self.http = HttpServer(Door(EdgeParts(
+        door = Door(EdgeParts(
             settings=own, clock=clock, routes=self.routes, caller=caller, gate=self.gate, again=again, callers=callers,
             endings=endings, metrics=metrics, traces=traces, pages=Pages(self.routes),
-            health=Health("ingress", metrics), seal=None, store=store)), heads, endings, self.pending, "127.0.0.1", 0)
+            health=Health("ingress", metrics), seal=None, store=store))
+        self.http = HttpServer(door, heads, endings, self.pending, ServiceSettings(drain_ms=1_000), 0)
+
+    async def _run(self, *said: Any) -> None:
+        self.said.append(said)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A caller's connection."""
@@ -163,3 +169,25 @@ async def test_no_answer_says_what_the_edge_is_made_of(edge: Edge, path: bytes) 
     writer.close()
     assert b"\r\nServer: weir\r\n" in head
     assert b"aiohttp" not in head
+
+
+async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> None:
+    caller, hearer = await edge.connect(), await edge.connect()
+    caller[1].write(HEAD + b"Prefer: wait=9\r\nContent-Length: 0\r\n\r\n")
+    await eventually(lambda: len(edge.outbox.sent) == 1, every_s=0.005)
+    hearer[1].write(b"GET /p/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    await eventually(lambda: len(edge.outbox.sent) == 2, every_s=0.005)
+    edge.reply(status=200, body=b"1", sequence=0, event="one")
+    await edge.http.stop()
+    told, heard = await caller[0].read(), await hearer[0].read()
+    caller[1].close()
+    hearer[1].close()
+    assert told.startswith(b"HTTP/1.1 504 ")
+    assert b"Location" not in told, "its result is kept only from shortly before its own time was over"
+    assert b"this instance has stopped" in told
+    assert b"event: one\n" in heard
+    assert b"event: error\n" in heard
+    assert heard.endswith(b"\r\n0\r\n\r\n"), "it is whole"
+    live = dict(edge.outbox.sent[1].headers)["weir-request-id"].decode()
+    assert edge.said == [("cancel", [], ["say", "client-gone", live])]
+    assert (edge.gate._inside, len(edge.pending)) == (0, 0)
