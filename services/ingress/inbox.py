@@ -165,6 +165,10 @@ class Door:
         # before it has a place: whoever sends it slowly keeps nobody out
         seen.body = await self._body(request, visit)
         await parts.gate.enter()
+        if request.transport is None:
+            # it may have come again since, and would have all of it done twice
+            parts.gate.leave()
+            raise ClientGone("the caller has closed the connection before there was a place for its call")
         if target.operation.mode == "events":
             # a stream lasts for as long as it likes, and keeps nobody waiting
             parts.gate.leave()

@@ -191,3 +191,19 @@ async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> Non
     live = dict(edge.outbox.sent[1].headers)["weir-request-id"].decode()
     assert edge.said == [("cancel", [], ["say", "client-gone", live])]
     assert (edge.gate._inside, len(edge.pending)) == (0, 0)
+
+
+async def test_nothing_is_done_for_a_caller_that_has_gone_while_it_stood_in_line(edge: Edge) -> None:
+    edge.gate._places = 0
+    _, writer = await edge.connect()
+    writer.write(HEAD + b"Content-Length: 0\r\n\r\n")
+    await eventually(lambda: edge.gate.in_line, every_s=0.005)
+    writer.transport.abort()
+    assert edge.http._runner is not None
+    server: Any = edge.http._runner.server
+    await eventually(lambda: server.connections[0].transport is None, every_s=0.005)
+    edge.gate._places = 9
+    edge.gate._let_in(hurried=False)
+    await eventually(lambda: edge.counted, within_s=2, every_s=0.005)
+    assert [(one.status, one.reason) for one in edge.counted] == [(499, "client-gone")]
+    assert (edge.outbox.sent, edge.gate._inside) == ([], 0)
