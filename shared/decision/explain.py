@@ -111,7 +111,7 @@ def _holds(rule: CompiledRule, facts: Facts) -> str:
         return "holds" if rule.holds(facts) else "does not hold"
     except Undecided as exc:
         # why an expression has none stands in what it saw
-        return str(exc) if rule.kind.startswith("header ") else "has no value"
+        return str(exc) if rule.kind.startswith(("header ", "body ")) else "has no value"
 
 
 def _limits(case: Case) -> list[Finding]:

@@ -173,6 +173,20 @@ def test_list_that_is_too_long_to_look_at_counts_on_the_safe_side() -> None:
     assert ruling([accept(rules=rules)], auth="deny", headers=sent).reason is Reason.ACCESS_REJECTED
 
 
+@pytest.mark.parametrize("asked", [
+    {"is": "a"}, {"is_not": "b"}, {"in": ["a"]}, {"not_in": ["b"]}, {"matches": "a"}, {"starts_with": "a"}, {"<": 1}])
+def test_array_of_a_body_that_is_too_long_to_look_at_counts_on_the_safe_side(asked: dict[str, Any]) -> None:
+    rule, most, more = [{"body": {"at": "/l", **asked}}], *(b'{"l": [' + b'"a",' * n + b"0]}" for n in (9_999, 10_000))
+    assert {ruling([reject(rules=rule)], body=body).reason for body in (most, more)} == {Reason.ACCESS_REJECTED}
+    assert ruling([accept(rules=rule)], auth="deny", body=most).reason is Reason.OK
+    assert ruling([accept(rules=rule)], auth="deny", body=more).reason is Reason.ACCESS_REJECTED
+
+
+def test_whether_a_long_array_stands_in_a_body_can_be_said() -> None:
+    there = [{"body": {"at": "/l", "exists": True}}]
+    assert ruling([accept(rules=there)], auth="deny", body=b'{"l": [' + b"1," * 20_000 + b"1]}").reason is Reason.OK
+
+
 @pytest.mark.parametrize("auth", ["token", "deny"])
 @pytest.mark.parametrize(("rule", "call", "counts"), [
     ({"header": {"name": "x-plan", "is": "free"}}, {"headers": {"x-plan": "free, free"}}, True),
