@@ -5,7 +5,9 @@ Out:   the rest, with its places; None when something malformed is not in one of
 Never: a part that others refer to: without it they would seem to be wrong.
 """
 
-from collections.abc import Collection, Iterable
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -20,12 +22,12 @@ def salvage(source: Source, malformed: Iterable[Path], lists: Collection[str]) -
     cuts = {_item(source.data, path) for path in malformed}
     if not all(cut and cut[0] in lists for cut in cuts):
         return None
-    data, places, written = deepcopy(source.data), dict(source.places), dict(source.written)
+    data, gone = deepcopy(source.data), defaultdict[Path, list[int]](list)
     # from the end of each list, so that the places before it still hold; an item inside one that goes is gone with it
     for cut in sorted(cuts, key=lambda cut: [str(key).rjust(12) for key in cut], reverse=True):
         _drop(data, cut)
-        places, written = dict(_shifted(places, cut)), dict(_shifted(written, cut))
-    return Source(source.file, data, places, written)
+        insort(gone[cut[:-1]], int(cut[-1]))
+    return Source(source.file, data, dict(_left(source.places, gone)), dict(_left(source.written, gone)))
 
 
 def _item(data: Any, path: Path) -> Path:
@@ -47,12 +49,16 @@ def _drop(data: Any, cut: Path) -> None:
     del data[cut[-1]]
 
 
-def _shifted(places: dict[Path, Of], cut: Path) -> Iterable[tuple[Path, Of]]:
-    *above, index = cut
-    depth = len(above)
+def _left(places: Mapping[Path, Of], gone: Mapping[Path, Sequence[int]]) -> Iterator[tuple[Path, Of]]:
+    """Places of what is left. `gone`: by list, the items that are cut out of it, in their order."""
     for path, place in places.items():
-        key = path[depth] if len(path) > depth and list(path[:depth]) == above else None
-        if not isinstance(key, int) or not isinstance(index, int) or key < index:
-            yield path, place
-        elif key > index:
-            yield (*path[:depth], key - 1, *path[depth + 1:]), place
+        moved = list(path)
+        for depth, key in enumerate(path):
+            cuts = gone.get(path[:depth])
+            if cuts is not None and isinstance(key, int):
+                before = bisect_left(cuts, key)
+                if before < len(cuts) and cuts[before] == key:
+                    break
+                moved[depth] = key - before
+        else:
+            yield tuple(moved), place
