@@ -175,9 +175,10 @@ class TraceStore:
 
     def _put(self, service: str, instance: str, span: Any) -> None:
         if span.links:
-            # one span for the requests of many traces: it is shown with each of them
+            # one span for the requests of many traces: it is shown with each of them, and kept once
+            row = service, instance, span.SerializeToString()
             for link in span.links:
-                self._link(link.trace_id.hex(), (service, instance, span.SerializeToString()))
+                self._link(link.trace_id.hex(), row)
             return
         trace_id = span.trace_id.hex()
         trace = self._traces.get(trace_id)

@@ -1,5 +1,6 @@
 """What the built-in trace store finds, and what it forgets."""
 
+import tracemalloc
 from typing import Any
 
 from services.control.trace_store import Search, TraceStore
@@ -107,3 +108,17 @@ def test_a_trace_keeps_so_many_spans_and_no_more() -> None:
     by_id = store.find(trace.trace_id)
     assert by_id is not None
     assert len(by_id[1]) == 1_000
+
+
+def test_span_of_many_traces_is_kept_once() -> None:
+    store = TraceStore(1_000)
+    span = Span("process", Kind.CONSUMER, TraceContext.new(sampled=True), Resource("analytics"), lambda _: None)
+    span.links = [call(store, f"r{number}") for number in range(500)]
+    export = export_request([span])
+    tracemalloc.start()
+    store.add(export)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(export) > 10_000
+    assert kept < 20 * len(export)
+    assert all((found := store.find(link.trace_id)) and found[2] for link in span.links)
