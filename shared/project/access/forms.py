@@ -6,10 +6,10 @@ Never: the meaning of a body; its schema has that.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,8 +21,8 @@ from shared.project.media import is_json
 # beside letters, digits and -._~
 _PLAIN_IN_QUERY = "!$'()*,;:@/?"
 _PLAIN_IN_VALUE = f"{_PLAIN_IN_QUERY}="
-# a text that nobody closes goes to the end: wherever one begins there is a match, so that no byte is looked at twice
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,11 @@ def _json(bounds: Bounds, content_type: str | None, body: bytes) -> list[Misfit]
 
 
 def _depth(body: bytes) -> int:
-    deep = deepest = 0
-    for token in _TOKEN.finditer(body):
-        if token[0] in (b"[", b"{"):
-            deep += 1
-            deepest = max(deepest, deep)
-        elif token[0] in (b"]", b"}"):
-            deep -= 1
-    return deepest
+    """Of what is JSON; of anything else some number. Not byte by byte: 900 KB of brackets would take 0.1 s and more."""
+    without_escapes = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    # every other part is a text; one that nobody closes goes to the end
+    brackets = b"".join(without_escapes.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets), initial=0))
 
 
 def _key_that_stands_twice(body: bytes) -> str | None:

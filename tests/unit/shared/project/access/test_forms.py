@@ -113,6 +113,20 @@ def test_no_body_breaks_the_look_at_its_form(body: bytes) -> None:
     form(None, {"json_depth": 5, "duplicate_keys": False}).misfits({}, None, {}, body)
 
 
+def deepest(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max((deepest(one) for one in (value.values() if isinstance(value, dict) else value)), default=0)
+
+
+@given(st.recursive(st.text('[]{}"\\,:'), lambda parts: st.lists(parts) | st.dictionaries(st.text('[{"\\'), parts)))
+def test_brackets_in_texts_make_nothing_deeper(value: Any) -> None:
+    body, deep = json.dumps(value).encode(), deepest(value)
+    told = [misfit.message for misfit in form(None, {"json_depth": max(1, deep - 1)}).misfits(
+        {}, "application/json", {}, body)]
+    assert told == ([f"the body is nested {deep} levels deep, and {deep - 1} are allowed"] if deep > 1 else [])
+
+
 def seconds_to_look_at(body: bytes) -> float:
     looked, began = form(None, {"json_depth": 500}), time.thread_time()
     looked.misfits({}, None, {}, body)
