@@ -13,13 +13,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jsonschema_rs import Draft202012, ReferencingError, Registry, Resolver
+from jsonschema_rs import (
+    Draft202012,
+    Draft202012Validator,
+    ReferencingError,
+    RegexOptions,
+    Registry,
+    Resolver,
+    ValidationError,
+)
 
 _BASE = "weir:"
 # keywords whose schemas look at the same part of the value
 _LISTS, _ONES, _REFERENCES = ("allOf", "anyOf", "oneOf"), ("not", "if", "then", "else"), ("$ref", "$dynamicRef")
 # a misfit holds a copy of its part: so many members or items are copied in one step
 _COPIED = 16
+# a pattern that looks ahead, behind or back takes up to the square of a text, until the library gives up at a million;
+# so many of its own small steps are one of these
+_LONGEST_TEXT, _SMALL_STEPS = 1_400, 200
 # where a schema without any way back into itself is still as large as one that has
 _LARGEST = 10_000
 
@@ -29,12 +40,14 @@ class _Node:
     others, at any; `first`, `items`: at items.
 
     `weight`: how many keywords look at the part itself, and how many misfits they can tell; `names`: at each name.
+    `turns`, `names_turn`: whether a pattern turns back in a text, in a name.
     """
 
-    __slots__ = ("beside", "first", "items", "members", "named", "names", "rest", "weight")
+    __slots__ = ("beside", "first", "items", "members", "named", "names", "names_turn", "rest", "turns", "weight")
 
     def __init__(self, weight: int) -> None:
         self.weight, self.names = weight, 0
+        self.turns = self.names_turn = False
         self.beside: list[_Node] = []
         self.named: Mapping[str | None, _Node] = {}
         self.rest: list[_Node] = []
@@ -77,6 +90,10 @@ class SchemaWork:
             node, here = left.pop()
             size = len(here) if isinstance(here, dict | list) else 0
             most -= (node.weight + node.names * size) * (1 + size // _COPIED)
+            if node.turns and isinstance(here, str):
+                most -= _turning(here)
+            if node.names_turn and isinstance(here, dict):
+                most -= sum(map(_turning, here))
             if most < 0:
                 return False
             left.extend([(other, here) for other in node.beside])
@@ -104,7 +121,10 @@ class SchemaWork:
             return [self._node(sub, resolver) for key in keywords for sub in _parts(schema.get(key))]
         node = _Node(1 + len(schema) + sum(len(told) for key in ("required", "enum")
                                            if isinstance(told := schema.get(key), list)))
-        node.names = sum(named.weight for named in at("propertyNames"))
+        names = at("propertyNames")
+        node.names, node.turns = sum(named.weight for named in names), _turns_back(schema.get("pattern"))
+        node.names_turn = any(named.turns for named in names) or any(
+            map(_turns_back, _names(schema.get("patternProperties"))))
         named = schema.get("properties")
         node.named = {name: self._node(sub, resolver) for name, sub in named.items()} if isinstance(named, dict) else {}
         node.rest, node.first = at("additionalProperties"), all_of("prefixItems")
@@ -133,6 +153,25 @@ def _parts(found: Any) -> Iterable[Any]:
     if isinstance(found, dict):
         return found.values()
     return found if isinstance(found, list) else ()
+
+
+def _names(found: Any) -> Iterable[Any]:
+    return found if isinstance(found, dict) else ()
+
+
+def _turns_back(pattern: Any) -> bool:
+    """Whether a pattern is more than a regular expression that is held against a text in one go."""
+    if not isinstance(pattern, str):
+        return False
+    try:
+        Draft202012Validator({"pattern": pattern}, pattern_options=RegexOptions())
+    except (ValidationError, ValueError):
+        return True
+    return False
+
+
+def _turning(text: str) -> int:
+    return min(len(text), _LONGEST_TEXT) ** 2 // _SMALL_STEPS
 
 
 def _looks_below(node: _Node) -> bool:

@@ -54,7 +54,11 @@ def test_schema_is_known_to_explode_or_not(schema: Any, explodes: bool, chooses:
     ({"type": "array", "items": {"required": [f"k{i}" for i in range(20)]}}, [{}] * 100_000, "there may be more"),
     ({"type": "array", "items": {"enum": [f"v{i}" for i in range(1_000)]}}, [1] * 100_000, "there may be more"),
     ({"propertyNames": {"maxLength": 1}}, {f"k{i}": 1 for i in range(50_000)}, "there may be more"),
-    (ROWS, [[1]] * 50_000, "too large to say where")])
+    (ROWS, [[1]] * 50_000, "too large to say where"),
+    ({"items": {"pattern": r"(\w+)\s+\1"}}, ["abc" * 300] * 40, "there may be more"),
+    ({"propertyNames": {"pattern": r"(\w+)\s+\1"}}, {"x" * n: 1 for n in range(900, 940)}, "there may be more"),
+    ({"patternProperties": {r"(\w+)\s+\1": {}}, "additionalProperties": False},
+     {"x" * n: 1 for n in range(900, 910)}, "there may be more")])
 def test_value_that_misfits_in_millions_of_ways_is_told_so_at_once(schema: Any, value: Any, told: str) -> None:
     assert told in ValueValidator(schema).misfits(value)
 
@@ -64,6 +68,12 @@ def test_tree_that_fits_or_is_small_is_checked_as_ever() -> None:
     assert ValueValidator(TREE).misfits(good) == ""
     told = ValueValidator({"type": "array", "items": {"type": "integer"}}).misfits(["x"] * 20)
     assert [one.partition(":")[0] for one in told.split("; ")] == [f"/{index}" for index in range(20)]
+
+
+@pytest.mark.parametrize(("pattern", "told"), [(r"^(\w+) \1$", 10), ("^[0-9]+$", 10), ("^(?!a)", 10)])
+def test_all_short_texts_that_match_no_pattern_are_told(pattern: str, told: int) -> None:
+    found = ValueValidator({"items": {"pattern": pattern}}).misfits(["a little text"] * told)
+    assert len(found.split("; ")) == told
 
 
 SCHEMAS = st.recursive(
