@@ -16,6 +16,7 @@ from services.executor.plan import Plan
 from services.executor.run import run, run_now
 from services.executor.scene import Parked, Scene
 from services.executor.stream import Stream
+from services.executor.walk import LARGE_BODY
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord, error_reply
@@ -64,9 +65,11 @@ class Outcomes:
             del self._running[project]
 
     def at_once(self, execution: ExecutionRecord) -> Plan | None:
-        """The plan of an execution that can be done at once: it has not been put aside, and there is room for it."""
+        """The plan of an execution that can be done at once: it has not been put aside, and there is room for it; its
+        body is not large."""
         plan = self._parts.shelf.known(execution.project, execution.version, execution.operation)
-        if plan is None or not plan.at_once or execution.spent or not self._has_room(execution.project, 1):
+        if (plan is None or not plan.at_once or execution.spent or len(execution.body) > LARGE_BODY
+                or not self._has_room(execution.project, 1)):
             return None
         return plan
 

@@ -28,6 +28,8 @@ from shared.project.steps.base import OnError, Retry
 from shared.telemetry.span import Span
 
 log = logging.getLogger(__name__)
+# bytes of a body over which one step can take as long as a turn of everybody else (`inbox.py`)
+LARGE_BODY = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +91,13 @@ class Steps:
 
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
-        if self.at_once and scene.journal is None and not scene.trace.sampled:
+        large = len(scene.execution.body) > LARGE_BODY
+        if self.at_once and scene.journal is None and not scene.trace.sampled and not large:
             return self.now(scene, scene.laps)
         for step in self._steps:
+            if large:
+                # whoever else has a turn gets it between two steps
+                await asyncio.sleep(0)
             scene.tally.at = step.id
             if scene.laps is not None:
                 scene.laps.append((step.id, scene.surroundings.clock.elapsed_us()))

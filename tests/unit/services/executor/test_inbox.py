@@ -121,7 +121,7 @@ class Bed:
             origin=Origin("t", 0, number), deadline_ms=now_ms + 60_000, answer_by_ms=now_ms + 30_000,
             keep_ms=1_000, timing={"policy": 5}, answer_headers={"RateLimit": "r=1"},
             reply_to=ReplyAddress(correlation_id=b"%d" % number, topic=topics.REPLIES, partition=3)), **more)
-        return FakeRecord(topics.EXECUTIONS, 0, number, now_ms, value=b'{"name": "a"}',
+        return FakeRecord(topics.EXECUTIONS, 0, number, now_ms, value=execution.body or b'{"name": "a"}',
                           headers=[*execution.to_headers()])
 
     async def settled(self, records: int) -> None:
@@ -290,7 +290,8 @@ async def test_execution_ends_though_the_store_is_away_that_it_gives_its_message
 
 @pytest.mark.parametrize("more", [
     {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}, {"holds": ("k",)}, {"once": "m"},
-    {"answer_by_ms": 0}], ids=["sampled", "holds an amount", "holds a message", "nobody waits"])
+    {"answer_by_ms": 0}, {"body": b'{"name": "a"}' + b" " * 100_000}],
+    ids=["sampled", "holds an amount", "holds a message", "nobody waits", "large"])
 @pytest.mark.parametrize("operation", ["quick", "fails", "silent"])
 async def test_execution_in_a_task_ends_as_one_that_is_done_at_once(operation: str, more: Json) -> None:
     found = []

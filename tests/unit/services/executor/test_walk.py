@@ -149,6 +149,24 @@ async def test_task_bound_is_not_to_be_caught() -> None:
     assert isinstance(made, TasksSpent)
 
 
+@pytest.mark.parametrize(("size", "turns"), [(100_000, 0), (100_001, 9)])
+async def test_others_have_a_turn_between_two_steps_over_a_large_body(size: int, turns: int) -> None:
+    """Each of them can take as long as a turn."""
+    had = 0
+
+    async def others() -> None:
+        nonlocal had
+        while True:
+            await asyncio.sleep(0)
+            had += 1
+    beside = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await perform([*(value(f"s{index}", index) for index in range(8)), reply("{% steps.s7 %}")], body=b"x" * size)
+    beside.cancel()
+    # one more where a loop of the test itself has one
+    assert turns <= had <= turns + 5
+
+
 async def test_parallel_branches_run_at_the_same_time() -> None:
     pause = {"delay": {"for": "100ms"}}
     parallel = {"id": "p", "parallel": {"branches": {
