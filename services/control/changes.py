@@ -5,9 +5,9 @@ Out:   the entity to write, or a refusal.
 Never: Kafka, HTTP, a clock.
 """
 
-import difflib
 from collections.abc import Mapping
 
+from services.control.differences import unified
 from services.control.faults import Conflict, NotFound
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import ProjectVersion
@@ -70,7 +70,7 @@ def diff(catalogue: Catalogue, name: str, files: Mapping[str, str]) -> str:
     after = {file: text for file, text in files.items() if is_project_file(file)}
     lines: list[str] = []
     for file in sorted(before.keys() | after.keys()):
-        lines += difflib.unified_diff(
+        lines += unified(
             before.get(file, "").splitlines(keepends=True), after.get(file, "").splitlines(keepends=True),
             f"{file} (version {newest.version})" if newest and file in before else "(none)",
             file if file in after else "(none)")
