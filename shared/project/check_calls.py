@@ -6,7 +6,8 @@ Never: a deep recursion; YAML, files; what stands inside one workflow (`check_wo
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 
 from shared.project.calls import MAX_CALL_DEPTH, called_first, calls_in, reply_statuses, rings
 from shared.project.expressions import BadExpression, compile_value
@@ -31,8 +32,10 @@ def check_calls(workflows: Workflows, operations: Sequence[Operation], known: se
     """All problems. `known`: names of all workflow files, the malformed ones too; `used`: those that malformed
     operations name.
     """
+    # as large as a schema may be, it is read once, however many call its workflow
+    taken = cache(lambda name: _Taken(workflows[name][0].input))
     for workflow, source in workflows.values():
-        yield from _calls(workflow, source, known, workflows)
+        yield from _calls(workflow, source, known, workflows, taken)
     calls = {name: [(path, called) for path, called in calls_in(workflow.steps) if called in workflows]
              for name, (workflow, _) in workflows.items()}
     called = {name: [other for _, other in made] for name, made in calls.items()}
@@ -68,7 +71,19 @@ def never_given(read: object, schema: object, at: str) -> Iterator[str]:
             yield f"{at}.{name}"
 
 
-def _calls(workflow: Workflow, source: Source, known: set[str], workflows: Workflows) -> Iterator[Problem]:
+class _Taken:
+    """What a workflow takes. `validator` is None where the schema is none, which is told elsewhere."""
+
+    def __init__(self, schema: Schema | None) -> None:
+        self.schema = schema
+        try:
+            self.validator: ValueValidator | None = ValueValidator(schema)
+        except BadSchema:
+            self.validator = None
+
+
+def _calls(workflow: Workflow, source: Source, known: set[str], workflows: Workflows,
+           taken: Callable[[str], _Taken]) -> Iterator[Problem]:
     for path, step in steps_in(workflow.steps):
         if not isinstance(step.settings, CallSettings):
             continue
@@ -76,18 +91,20 @@ def _calls(workflow: Workflow, source: Source, known: set[str], workflows: Workf
         if name not in known:
             yield source.problem((*path, step.kind, "workflow"), "dangling",
                                  f"there is no workflow {name!r}; expected workflows/{name}.yaml")
-        elif name in workflows and (misfit := _misfit(step.settings.input, workflows[name][0].input)):
+        elif name in workflows and (misfit := _misfit(step.settings.input, taken(name))):
             yield source.problem((*path, step.kind, "input"), "misfit",
                                  f"this does not fit the input of workflow {name!r}: {misfit}")
 
 
-def _misfit(value: object, schema: Schema | None) -> str:
+def _misfit(value: object, taken: _Taken) -> str:
     """What is wrong with the input of a call, as far as that is known before it runs; empty when nothing is."""
+    schema = taken.schema
+    if taken.validator is None:
+        return ""
     try:
-        validator = ValueValidator(schema)
         if compile_value(value).constant:
-            return validator.misfits(value)
-    except (BadExpression, BadSchema):
+            return taken.validator.misfits(value)
+    except BadExpression:
         # told elsewhere
         return ""
     if not isinstance(schema, dict) or not isinstance(value, Mapping):
@@ -115,17 +132,19 @@ def _replies(workflows: Workflows, operations: Sequence[Operation], called: Call
 
 def _events(workflows: Workflows, operations: Sequence[Operation], called: Called) -> Iterator[Problem]:
     """Events need a caller that hears them, from the workflow of its operation and from those that it calls."""
-    told: set[tuple[str, Path]] = set()
+    emits = {name: paths for name, (workflow, _) in workflows.items() if (paths := [
+        path for path, step in steps_in(workflow.steps) if isinstance(step.settings, EmitSettings)])}
     for operation in operations:
+        if not emits:
+            # few do, and hundreds may call each other
+            return
         if operation.mode == "events" or operation.workflow not in workflows:
             continue
         for name in called_first([operation.workflow], called.__getitem__):
-            workflow, source = workflows[name]
-            for path, step in steps_in(workflow.steps):
-                if isinstance(step.settings, EmitSettings) and (name, path) not in told:
-                    told.add((name, path))
-                    yield source.problem((*path, "emit"), "misplaced", f"operation {operation.name!r} runs this, and "
-                                         f"its mode is {operation.mode}: only callers of `mode: events` hear events")
+            for path in emits.pop(name, ()):
+                yield workflows[name][1].problem(
+                    (*path, "emit"), "misplaced", f"operation {operation.name!r} runs this, and its mode is "
+                    f"{operation.mode}: only callers of `mode: events` hear events")
 
 
 def _circles(workflows: Workflows, calls: Calls, called: Called) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from shared.project.calls import MAX_CALL_DEPTH, called_first, rings
 from shared.project.check_calls import check_calls
 from shared.project.load import load_project
-from shared.project.model import Workflow
+from shared.project.model import Operation, Workflow
 from shared.project.places import Source
 from tests.unit.shared.project.test_check_workflows import ANSWER, OPERATIONS, only, problems
 
@@ -102,3 +102,27 @@ def test_very_long_row_of_calls_is_refused_soon(last: str, code: str, told: int)
     found = list(check_calls(workflows, (), set(workflows)))
     assert ({one.code for one in found}, len(found)) == ({code}, told)
     assert time.perf_counter() - began < 1
+
+
+def test_hundreds_of_calls_of_one_workflow_read_its_schema_once() -> None:
+    large = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(300)}}
+    steps = [{"id": f"c{n}", "call": {"workflow": "large", "input": {"p1": 1}}} for n in range(1_000)]
+    workflows = {name: (Workflow.model_validate({"name": name, "input": large, "steps": made}),
+                        Source(f"workflows/{name}.yaml"))
+                 for name, made in {"w": steps, "large": [{"id": "r", "reply": {}}]}.items()}
+    began = time.process_time()
+    found = list(check_calls(workflows, (), set(workflows)))
+    assert ({one.code for one in found}, len(found)) == ({"misfit"}, 1_000)
+    assert time.process_time() - began < 1
+
+
+def test_hundreds_of_operations_whose_workflows_lead_to_all_others_are_asked_for_events_soon() -> None:
+    workflows = {f"c{n}": (Workflow.model_validate({"name": f"c{n}", "steps": [
+        *({"id": f"a{m}", "transform": {"value": m}} for m in range(9)),
+        {"id": "c", "call": {"workflow": f"c{n + 1}"}} if n < 599 else {"id": "c", "reply": {}}]}),
+        Source(f"workflows/c{n}.yaml")) for n in range(600)}
+    operations = [Operation.model_validate({"name": name, "method": "GET", "path": f"/{name}", "workflow": name})
+                  for name in workflows]
+    began = time.process_time()
+    assert {one.code for one in check_calls(workflows, operations, set(workflows))} == {"too-deep"}
+    assert time.process_time() - began < 1
