@@ -29,6 +29,8 @@ _MAX_ERRORS = 50
 _MAX_MESSAGE = 200
 # a tenth of a second where all alternatives have to be tried; some hundredths where everything misfits
 _MOST_STEPS, _MOST_TOLD = 200_000, 10_000
+# of patterns that refer back, where none of their texts misfits: half a second
+_MOST_REFERRED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ class _Part:
         if self._work.explodes and not self._work.within(value, _MOST_STEPS):
             return [InputError(self._where, "", "is too large, or nested too deep, to be held against a schema whose "
                                "alternatives lead back into it")]
+        if self._work.refers_back and not self._work.within(value, _MOST_REFERRED, of_patterns=True):
+            return [InputError(self._where, "", "has too much text to be held against a schema one of whose patterns "
+                               "refers back to a part of it")]
         if self._validator.is_valid(value):
             return []
         if not self._work.within(value, _MOST_TOLD):

@@ -9,6 +9,7 @@ of a hundred bytes can take it minutes and all memory, and it tells all misfits 
 they are millions. So steps are counted before it is asked. Every alternative counts, as if none were ruled out early.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -31,6 +32,8 @@ _COPIED = 16
 # a pattern that looks ahead, behind or back takes up to the square of a text, until the library gives up at a million;
 # so many of its own small steps are one of these
 _LONGEST_TEXT, _SMALL_STEPS = 1_400, 200
+# one that refers back takes that of texts that match, too
+_REFERS_BACK = re.compile(r"(?<!\\)(?:\\\\)*\\(?:[1-9]|k[<'])")
 # where a schema without any way back into itself is still as large as one that has
 _LARGEST = 10_000
 
@@ -66,7 +69,7 @@ Links = Mapping[_Node, Sequence[_Node]]
 
 class SchemaWork:
     """Of one schema. `explodes`: a small value can take very many steps. `chooses`: an alternative looks below its
-    part, so that telling why none fits takes all steps of each."""
+    part, so that telling why none fits takes all steps of each. `refers_back`: a pattern does."""
 
     def __init__(self, schema: Any) -> None:
         """Whatever a validator takes."""
@@ -75,6 +78,7 @@ class SchemaWork:
         self._chosen: list[_Node] = []
         # what references lead to, and is still to be read: chains of them may be longer than a stack
         self._unread: list[tuple[_Node, Any, Resolver]] = []
+        self.refers_back = False
         resolver = Registry([(_BASE, schema if isinstance(schema, dict) else {})], draft=Draft202012).resolver(_BASE)
         self._root = self._node(schema, resolver)
         while self._unread:
@@ -83,13 +87,14 @@ class SchemaWork:
         self.chooses = any(_looks_below(node) for node in self._chosen)
         self.explodes = _explodes(self._nodes)
 
-    def within(self, value: Any, most: int) -> bool:
-        """Whether so many steps are enough for a value."""
+    def within(self, value: Any, most: int, *, of_patterns: bool = False) -> bool:
+        """Whether so many steps are enough for a value. `of_patterns`: those that patterns take alone."""
         left = [(self._root, value)]
         while left:
             node, here = left.pop()
             size = len(here) if isinstance(here, dict | list) else 0
-            most -= (node.weight + node.names * size) * (1 + size // _COPIED)
+            if not of_patterns:
+                most -= (node.weight + node.names * size) * (1 + size // _COPIED)
             if node.turns and isinstance(here, str):
                 most -= _turning(here)
             if node.names_turn and isinstance(here, dict):
@@ -121,6 +126,8 @@ class SchemaWork:
             return [self._node(sub, resolver) for key in keywords for sub in _parts(schema.get(key))]
         node = _Node(1 + len(schema) + sum(len(told) for key in ("required", "enum")
                                            if isinstance(told := schema.get(key), list)))
+        patterns = [schema.get("pattern"), *_names(schema.get("patternProperties"))]
+        self.refers_back |= any(isinstance(one, str) and _REFERS_BACK.search(one) for one in patterns)
         names = at("propertyNames")
         node.names, node.turns = sum(named.weight for named in names), _turns_back(schema.get("pattern"))
         node.names_turn = any(named.turns for named in names) or any(
