@@ -240,9 +240,14 @@ def _splits(node: _Node, circles: set[_Node]) -> bool:
 
 def _together(node: _Node) -> list[_Node]:
     """All that look at the same part, as often as they do; more of them than a few are all the same."""
-    found, left = list[_Node](), [(node, frozenset[_Node]())]
+    found, left, above = list[_Node](), [(node, False)], set[_Node]()
     while left and len(found) < _LARGEST:
-        here, above = left.pop()
-        found.append(here)
-        left.extend((other, above | {here}) for other in here.beside if other not in above and other is not here)
+        here, is_done = left.pop()
+        if is_done:
+            above.discard(here)
+        elif here not in above:
+            above.add(here)
+            found.append(here)
+            left.append((here, True))
+            left.extend((other, False) for other in here.beside)
     return found
