@@ -34,7 +34,7 @@ def nested(deep: int, member: str = "c") -> Any:
     ({"properties": {"c": {"$ref": "#"}}, "patternProperties": {"^c": {"$ref": "#"}}}, True, False),
     ({"properties": {"c": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}, False, False),
     ({"properties": {"c": {"$ref": "#"}}, "allOf": [{"additionalProperties": {"$ref": "#"}}]}, True, True),
-    ({"$defs": {f"c{i}": {"$ref": f"#/$defs/c{(i + 1) % 900}"} for i in range(900)}, "$ref": "#/$defs/c0"},
+    ({"$defs": {f"c{i}": {"$ref": f"#/$defs/c{(i + 1) % 300}"} for i in range(300)}, "$ref": "#/$defs/c0"},
      False, False),
     (LEAVES, False, False), (ROWS, False, True), (True, False, False),
     ({"$defs": {"v": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/v"}, "b": {"$ref": "#/$defs/v"}}},
