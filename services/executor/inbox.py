@@ -18,6 +18,7 @@ from services.executor.scene import Parked, Scene, Tally
 from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.traceparent import TraceContext
+from shared.contracts.usage import LONGEST_US
 from shared.errors import BadRecord
 from shared.kafka.record import Record
 from shared.names import spans
@@ -122,7 +123,7 @@ class Stage:
         """Its scene, and for how many microseconds it has waited."""
         parts, now_ms = self._parts, self._clock.now_ms()
         about_request(execution.request_id, trace.trace_id)
-        queue_us = max(0, (now_ms - record.timestamp) * 1000)
+        queue_us = min(max(0, (now_ms - record.timestamp) * 1000), LONGEST_US)
         span: Span | None = None
         if trace.sampled:
             span = parts.traces.begin(execution, record, trace, queue_us)

@@ -16,6 +16,7 @@ from shared.contracts.codec import header_map
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord, secret_headers_in
+from shared.contracts.usage import LONGEST_US
 from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
 from shared.errors import BadRecord
@@ -112,7 +113,7 @@ class Bench:
                             f"one of {', '.join(parts.settings.reply_prefixes)} are (WEIR_POLICY_REPLY_PREFIXES)")
         trace = parts.traces.context(request, parts.book, edge=edge)
         case = Case(request=request, topic=record.topic, book=parts.book, now_ms=now_ms)
-        queue_us = max(0, (now_ms - record.timestamp) * 1000)
+        queue_us = min(max(0, (now_ms - record.timestamp) * 1000), LONGEST_US)
         span = deciding = None
         if trace.sampled and (opened := parts.traces.begin(record, case, trace, queue_us)) is not None:
             span, deciding = opened

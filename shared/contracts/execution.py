@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 from shared.contracts import codec, execution_headers
 from shared.contracts.origin import Origin
 from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.usage import Count, Timing
 from shared.errors import BadRecord
 from shared.names import headers as H
 
@@ -45,7 +46,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: Origin
     deadline_ms: int
     trigger: dict[str, Any] = {}
-    timing: dict[str, int] = {}
+    timing: Timing = {}
     observed: tuple[str, ...] = ()
     answer_headers: dict[str, str] = {}
     holds: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     claim: dict[str, Any] = {}
     keep_ms: int = 0
     answer_by_ms: int = 0
-    spent: int = 0
+    spent: Count = 0
     accepted_ms: int = 0
     resumed_ms: int = 0
     depth: int = 0
@@ -81,6 +82,8 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
             _check_claim(older.claim)
             return older
         made = codec.decode(facts, _DECODER, f"header {H.EXECUTION}")
+        if "/" in made.origin.topic:
+            raise BadRecord(f"header {H.EXECUTION}: {str(made.origin)[:80]!r} is not the place of a record")
         _check_claim(made.claim)
         msgspec.structs.force_setattr(made, "body", body or b"")
         return cast(Self, made)

@@ -10,13 +10,17 @@ Never: written: a parked execution or a letter of before is read, nothing more.
 
 from typing import Any
 
+import msgspec
+
 from shared.contracts import codec
 from shared.contracts.origin import Origin
 from shared.contracts.reply_address import ReplyAddress
+from shared.contracts.usage import Timing
 from shared.names import headers as H
 
 _TEXTS = (H.REQUEST_ID, H.PROJECT, H.OPERATION, H.CLIENT, H.SOURCE, H.OBSERVED, H.HOLDS, H.IDEMPOTENCY_KEY,
           H.CONTENT_TYPE, H.TRACEPARENT, H.TRACESTATE, H.BAGGAGE, H.TOKEN, H.ADDRESS)
+_TIMING = msgspec.json.Decoder(Timing)
 
 
 def read(headers: codec.HeaderMap) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def read(headers: codec.HeaderMap) -> dict[str, Any]:
         "client": (text(H.CLIENT) or "")[:codec.MAX_NAME], "source": codec.named(H.SOURCE, text(H.SOURCE)),
         "origin": Origin.from_headers(headers), "deadline_ms": codec.integer(headers, H.DEADLINE) or 0,
         "trigger": codec.json_object(headers, H.TRIGGER) or {},
-        "timing": codec.decoded(headers, H.TIMING, codec.TIMING) or {},
+        "timing": codec.decoded(headers, H.TIMING, _TIMING) or {},
         "observed": _listed(text(H.OBSERVED)), "holds": _listed(text(H.HOLDS)),
         "claim": codec.json_object(headers, H.CLAIM) or {}, "keep_ms": codec.integer(headers, H.KEEP) or 0,
         "depth": codec.integer(headers, H.DEPTH) or 0,

@@ -5,21 +5,24 @@ Out:   `Origin` and its wire form.
 Never: anything else.
 """
 
-from typing import Self
+import re
+from typing import Annotated, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.contracts.codec import HeaderMap, required
 from shared.errors import BadRecord
 from shared.names import headers as H
 
+_FORM = re.compile(r"([^/]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
+
 
 class Origin(Struct, frozen=True):
     """Wire: `<topic>/<partition>/<offset>`, ASCII."""
 
-    topic: str
-    partition: int
-    offset: int
+    topic: Annotated[str, Meta(min_length=1, max_length=249)]
+    partition: Annotated[int, Meta(ge=0, lt=2**31)]
+    offset: Annotated[int, Meta(ge=0, lt=10**18)]
 
     def __str__(self) -> str:
         """The wire form."""
@@ -28,11 +31,11 @@ class Origin(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the wire form. Raises BadRecord."""
-        parts = text.split("/")
-        if len(parts) != 3 or len(text) > 300 or not (f"{parts[1]}{parts[2]}".isascii() and parts[1].isdigit()
-                                                      and parts[2].isdigit()):
+        found = _FORM.fullmatch(text)
+        if found is None:
             raise BadRecord(f"not the place of a record: {text[:80]!r}")
-        return cls(parts[0], int(parts[1]), int(parts[2]))
+        topic, partition, offset = found.groups()
+        return cls(topic, int(partition), int(offset))
 
     @classmethod
     def from_headers(cls, headers: HeaderMap) -> Self:

@@ -32,8 +32,14 @@ from shared.errors import BadRecord
 from shared.names import headers as H
 
 Kind = Literal["request", "delivery"]
-# what every reader of JSON takes for a whole number
-Count = Annotated[int, Meta(ge=0, lt=2**53)]
+# a year: whoever seems to have waited for longer has a record whose time is none
+LONGEST_US = 2**45 - 1
+# so much that all of a batch together fits into 64 bits, as its sums have to; no later than a date can be
+Count = Annotated[int, Meta(ge=0, lt=2**40)]
+Micros = Annotated[int, Meta(ge=0, le=LONGEST_US)]
+Moment = Annotated[int, Meta(ge=0, lt=253_402_300_800_000)]
+Status = Annotated[int, Meta(ge=0, lt=1_000)]
+Timing = Annotated[dict[str, Micros], Meta(max_length=32)]
 _PLACE, _LONGEST_PLACE = "[^/]+/[0-9]+/[0-9]+", 300
 # said in the schema, and looked at by `_check_places`: msgspec takes three times as long for it
 Place = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_PLACE}$", "maxLength": _LONGEST_PLACE})]
@@ -45,17 +51,17 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
 
     kind: Kind
     id: str
-    time: Count
+    time: Moment
     project: str
     operation: str
     client: str
     source: str
-    status: Count
+    status: Status
     reason: str
     tasks: Count = 0
     bytes_in: Count = 0
     bytes_out: Count = 0
-    timing: dict[str, Count] = {}
+    timing: Timing = {}
     trace_id: str | None = None
     span_id: str | None = None
     origin: Place | None = None

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from services.analytics import seen
 from services.analytics.fold import Known, Placed, fold
-from shared.contracts.usage import UsageEvent
+from shared.contracts.usage import LONGEST_US, MAX_BYTES, UsageEvent, encoded
+from shared.usage.measures import ENCODER
 from tests.support.usage import MemoryLedger, envelopes, event, recount, strategy, with_origins
 
 events = st.lists(strategy(), max_size=40).map(with_origins)
@@ -16,6 +17,15 @@ cuts = st.lists(st.integers(0, 40), max_size=8)
 
 def placed(found: list, partition: int = 0) -> list[Placed]:
     return [Placed(partition, offset, envelope) for offset, envelope in enumerate(found)]
+
+
+def test_sums_of_a_batch_of_the_largest_events_can_be_told_to_the_store() -> None:
+    largest = event(tasks=2**40 - 1, bytes_in=2**40 - 1, bytes_out=2**40 - 1, origin=None,
+                    timing={str(hop): LONGEST_US for hop in range(32)})
+    # no envelope has more of any events, and a batch is full with 2,000
+    most = MAX_BYTES // len(encoded(event())) + 2_000
+    found = fold(placed(envelopes([largest] * most, [])), Known())
+    assert ENCODER.encode(list(found.sums.values()))
 
 
 @given(events, cuts, cuts)

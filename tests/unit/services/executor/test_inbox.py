@@ -36,6 +36,7 @@ from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.record import Record
+from shared.names import headers as H
 from shared.names import topics
 from shared.names.headers import JSON
 from shared.runtime.tasks import Tasks
@@ -224,6 +225,41 @@ async def test_execution_with_a_claim_that_is_none_is_a_dead_letter(operation: s
     told = [sent.topic for sent in bed.outbox.sent if sent.topic != topics.USAGE]
     assert told == [topics.DEAD_LETTERS, topics.REPLIES]
     assert not bed.tasks.failed.done()
+
+
+@pytest.mark.parametrize("operation", ["quick", "slow"])
+@pytest.mark.parametrize("more", [
+    {"timing": {"policy": 2**70}}, {"timing": {"policy": -1}}, {"timing": {str(hop): 1 for hop in range(99)}},
+    {"spent": 2**60}, {"origin": Origin("a/b", 0, 0)}, {"origin": Origin("t", -1, 0)},
+    {"origin": Origin("t", 0, 10**19)},
+], ids=["time", "time before", "hops", "tasks", "two topics", "partition", "offset"])
+async def test_execution_of_which_no_event_could_be_counted_is_a_dead_letter(operation: str, more: Json) -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, operation, **more), bed.record(2, "quick")])
+    await bed.settled(2)
+    told = [sent.topic for sent in bed.outbox.sent if sent.topic != topics.USAGE]
+    assert told == [topics.DEAD_LETTERS, topics.REPLIES]
+    assert not bed.tasks.failed.done()
+
+
+async def test_execution_in_the_form_of_before_whose_place_has_digits_that_are_none_is_a_dead_letter() -> None:
+    bed = Bed()
+    facts = {H.REQUEST_ID: b"r1", H.PROJECT: b"p", H.VERSION: b"1", H.OPERATION: b"quick", H.SOURCE: b"edge",
+             H.ORIGIN: "t/²/0".encode()}
+    bed.stage.handle([FakeRecord(topics.EXECUTIONS, headers=[*facts.items()]), bed.record(2, "quick")])
+    await bed.settled(2)
+    assert [sent.topic for sent in bed.outbox.sent if sent.topic != topics.USAGE] == [
+        topics.DEAD_LETTERS, topics.REPLIES]
+
+
+@pytest.mark.parametrize("timestamp", [-1, 0, -10**13, -2**62, 2**62])
+async def test_execution_whose_record_tells_no_time_that_can_be_is_counted(timestamp: int) -> None:
+    bed = Bed()
+    record = bed.record(1, "quick")
+    record.timestamp = timestamp
+    bed.stage.handle([record])
+    await bed.settled(1)
+    assert [event.id for event in bed.events()] == ["r1"]
 
 
 @pytest.mark.parametrize(("why", "operation", "kept"), [

@@ -23,6 +23,7 @@ from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.request import RequestRecord
+from shared.contracts.usage import Envelope
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
@@ -348,6 +349,20 @@ async def test_call_from_inside_without_an_id_is_the_same_one_when_its_record_co
     first, again = court.executions()
     assert first.request_id == again.request_id
     assert [reply.status for reply in court.replies()] == [409], "another one with this key is another call"
+
+
+@pytest.mark.parametrize("timestamp", [-1, 0, -10**13, -2**62, 2**62])
+async def test_call_whose_record_tells_no_time_that_can_be_spoils_nothing(timestamp: int) -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "public": True}]))
+    for number, operation in enumerate(("sold", "nothing")):
+        request = RequestRecord(project="p", operation=operation, reply_to=ReplyAddress(
+            correlation_id=b"c", topic=topics.REPLIES))
+        await court.take(FakeRecord(topics.REQUESTS_INTERNAL, offset=number, timestamp=timestamp, value=b"",
+                                    headers=[*request.to_headers()]))
+    court.usage.flush()
+    events = [event for sent in court.outbox.sent if sent.topic == topics.USAGE
+              for event in Envelope.from_record(sent.value, header_map(cast(Any, sent.headers))).events]
+    assert ([reply.status for reply in court.replies()], len(court.executions()), len(events)) == ([404], 1, 1)
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(

@@ -4,7 +4,9 @@ import io
 
 import pyarrow.parquet as pq
 
+from services.sinks.cloud_events import batches
 from services.sinks.parquet import files_of
+from shared.contracts.usage import LONGEST_US, Envelope
 from tests.support.usage import TIME, event
 
 
@@ -23,3 +25,13 @@ def test_columns_keep_their_types_when_nothing_is_in_them() -> None:
     full = files_of([(0, 1, event(1, trace_id="t", step="s", observed=["x:y"]))])
     one, two = (pq.read_schema(io.BytesIO(next(iter(found.values())))) for found in (files, full))
     assert one.equals(two)
+
+
+def test_whatever_is_read_from_the_topic_can_be_handed_on() -> None:
+    most = event(1, time=253_402_300_799_999, status=999, tasks=2**40 - 1, bytes_in=2**40 - 1, bytes_out=2**40 - 1,
+                 timing={str(hop): LONGEST_US for hop in range(32)})
+    least = event(2, time=0, status=0, tasks=0, bytes_in=0, bytes_out=0, timing={}, kind="delivery", origin=None)
+    value, headers = Envelope(producer="p", sequence=0, events=(most, least)).to_record()
+    events = Envelope.from_record(value, dict(headers)).events
+    assert list(files_of([(0, 0, one) for one in events])) == ["date=9999-12-31/hour=23", "date=1970-01-01/hour=00"]
+    assert len(list(batches(events, 10, 100_000))) == 1

@@ -25,6 +25,7 @@ from shared.names import headers as H
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 named = st.text(string.ascii_lowercase + "-", min_size=1, max_size=10)
 numbers = st.integers(0, 10**15)
+amounts = st.integers(0, 2**40 - 1)
 timings = st.dictionaries(named, st.integers(0, 10**9), max_size=3)
 plain = st.recursive(st.none() | st.booleans() | st.integers(-2**53, 2**53) | texts,
                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -58,9 +59,10 @@ replies = st.builds(
     ReplyRecord, request_id=named, status=st.integers(100, 599), body=st.binary(max_size=20), content_type=optional,
     headers=st.dictionaries(texts, texts, max_size=2), timing=timings, traceparent=optional)
 events = st.builds(
-    UsageEvent, kind=st.sampled_from(["request", "delivery"]), id=named, time=numbers, project=texts, operation=texts,
-    client=texts, source=named, status=st.integers(100, 599), reason=named, tasks=numbers, bytes_in=numbers,
-    bytes_out=numbers, timing=timings, trace_id=st.none() | named, origin=st.none() | origins.map(str),
+    UsageEvent, kind=st.sampled_from(["request", "delivery"]), id=named,
+    time=st.integers(0, 253_402_300_799_999), project=texts, operation=texts,
+    client=texts, source=named, status=st.integers(100, 599), reason=named, tasks=amounts, bytes_in=amounts,
+    bytes_out=amounts, timing=timings, trace_id=st.none() | named, origin=st.none() | origins.map(str),
     address=optional, token=optional, path=optional, proof=optional)
 
 
