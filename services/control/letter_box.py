@@ -152,7 +152,8 @@ class LetterFollower:
 
     async def start(self) -> None:
         """Begin to read; nobody waits for the end."""
-        self._tail.follow(self._run(await self._tail.open()))
+        await self._tail.open()
+        self._tail.follow(self._run())
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
@@ -186,12 +187,11 @@ class LetterFollower:
                 return None
         return record if record.offset == offset else None
 
-    async def _run(self, consumer: AIOKafkaConsumer) -> None:
+    async def _run(self) -> None:
         while True:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                for record in records:
-                    try:
-                        self._box.take(record)
-                    except BadRecord as exc:
-                        log.warning("record of %s at offset %d is no letter: %s", topics.DEAD_LETTERS, record.offset,
-                                    exc, extra={"action": actions.CONFIG_UNREADABLE})
+            for record in await self._tail.poll():
+                try:
+                    self._box.take(record)
+                except BadRecord as exc:
+                    log.warning("record of %s at offset %d is no letter: %s", topics.DEAD_LETTERS, record.offset,
+                                exc, extra={"action": actions.CONFIG_UNREADABLE})

@@ -7,7 +7,7 @@ until all others are as far; the loop held for long: control answers others mean
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -22,7 +22,7 @@ from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
 from shared.kafka.record import Record
-from shared.kafka.unreadable import read_from
+from shared.kafka.unreadable import Careful
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 
@@ -56,17 +56,18 @@ class PastRequests:
         places = list(consumer.assignment())
         ends = await consumer.end_offsets(places)
         starts = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
-        left = []
+        left: dict[TopicPartition, int] = {}
         for place in places:
             start = starts.get(place)
             if start is not None and start.offset < ends[place]:
                 consumer.seek(place, start.offset)
-                left.append(place)
+                left[place] = start.offset
             else:
                 consumer.pause(place)
         order, read = ByTime(left, len(left) * self._kafka.max_poll_records), 0
+        careful = Careful(consumer, self._kafka.max_poll_records, left)
         while order and read < self._max:
-            await self._read_on(consumer, order, ends)
+            await _read_on(consumer, careful, order, ends)
             ready = list(islice(order.ready(), self._max - read))
             read += len(ready)
             await self._decide(replay, project, ready)
@@ -85,22 +86,16 @@ class PastRequests:
                 # policy has put it aside as well
                 continue
 
-    async def _read_on(self, consumer: AIOKafkaConsumer, order: ByTime, ends: Mapping[TopicPartition, int]) -> None:
-        """One poll of those that the others wait for. What has come since the replay began is none of its business."""
-        behind = order.slowest()
-        for place, records in (await self._poll(consumer, behind)).items():
-            order.add(place, [record for record in records if record.offset < ends[place]])
-        for place in behind:
-            if await consumer.position(place) >= ends[place]:
-                # a fetch that waits for what comes there would hold up the others
-                consumer.pause(place)
-                order.end(place)
 
-    async def _poll(self, consumer: AIOKafkaConsumer,
-                    places: Sequence[TopicPartition]) -> dict[TopicPartition, list[Record]]:
-        began = {place: await consumer.position(place) for place in places}
-        try:
-            polled: dict[TopicPartition, list[Record]] = await consumer.getmany(*places, timeout_ms=1000)
-            return polled
-        except UnicodeDecodeError:
-            return await read_from(consumer, began, self._kafka.max_poll_records)
+async def _read_on(consumer: AIOKafkaConsumer, careful: Careful, order: ByTime,
+                   ends: Mapping[TopicPartition, int]) -> None:
+    """One poll of those that the others wait for. What has come since the replay began is none of its business."""
+    behind = order.slowest()
+    polled = await careful.poll(*behind)
+    for place, records in polled.items():
+        order.add(place, [record for record in records if record.offset < ends[place]])
+    for place in behind:
+        if await consumer.position(place) >= ends[place]:
+            # a fetch that waits for what comes there would hold up the others
+            consumer.pause(place)
+            order.end(place)

@@ -8,7 +8,6 @@ Never: the loop held for long: control answers others meanwhile.
 import asyncio
 import logging
 
-from aiokafka import AIOKafkaConsumer
 from google.protobuf.message import DecodeError
 
 from services.control.trace_store import TraceStore
@@ -32,7 +31,8 @@ class TraceFollower:
 
     async def start(self) -> None:
         """Begin to read; nobody waits for the end."""
-        self._tail.follow(self._run(await self._tail.open()))
+        await self._tail.open()
+        self._tail.follow(self._run())
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
@@ -43,13 +43,12 @@ class TraceFollower:
         """For the watchdog."""
         return self._tail.watched
 
-    async def _run(self, consumer: AIOKafkaConsumer) -> None:
+    async def _run(self) -> None:
         while True:
-            for records in (await consumer.getmany(timeout_ms=1000, max_records=_AT_ONCE)).values():
-                for record in records:
-                    try:
-                        self._store.add(record.value or b"")
-                    except DecodeError:
-                        log.warning("spans at offset %d are not OTLP", record.offset,
-                                    extra={"action": actions.RECORD_DEAD})
+            for record in await self._tail.poll(_AT_ONCE):
+                try:
+                    self._store.add(record.value or b"")
+                except DecodeError:
+                    log.warning("spans at offset %d are not OTLP", record.offset,
+                                extra={"action": actions.RECORD_DEAD})
             await asyncio.sleep(0)

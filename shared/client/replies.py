@@ -8,8 +8,6 @@ Never: a consumer group; a reply from before our start: the position is known be
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiokafka import AIOKafkaConsumer
-
 from shared.client.pending import Pending
 from shared.clock import SystemClock
 from shared.contracts.codec import HeaderMap, header_map
@@ -43,7 +41,8 @@ class ReplyReader:
     async def start(self) -> None:
         """Return once the position at the end of our partition is known. Raises Unavailable."""
         self.partition = await self._choose(len(await self._outbox.partitions(self.topic)))
-        self._tail.follow(self._run(await self._tail.open(self.partition, at_end=True)))
+        await self._tail.open(self.partition, at_end=True)
+        self._tail.follow(self._run())
 
     async def stop(self) -> None:
         """Stop reading, disconnect."""
@@ -54,13 +53,13 @@ class ReplyReader:
         """For the watchdog."""
         return self._tail.watched
 
-    async def _run(self, consumer: AIOKafkaConsumer) -> None:
+    async def _run(self) -> None:
         while True:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                now_ms = self._clock.now_ms()
-                for record in records:
-                    self._metrics.hop_us.add(max(0, now_ms - record.timestamp) * 1000, HOP, QUEUE)
-                    self._take(header_map(record.headers), record.value, record.timestamp)
+            records = await self._tail.poll()
+            now_ms = self._clock.now_ms()
+            for record in records:
+                self._metrics.hop_us.add(max(0, now_ms - record.timestamp) * 1000, HOP, QUEUE)
+                self._take(header_map(record.headers), record.value, record.timestamp)
 
     def _take(self, headers: HeaderMap, value: bytes | None, placed_ms: int) -> None:
         correlation_id = correlation_of_reply(headers)

@@ -53,7 +53,7 @@ class TopicFollower(Generic[T]):
         end = (await consumer.end_offsets([self._place]))[self._place]
         found: list[T] = []
         while await consumer.position(self._place) < end:
-            found += await self._poll(consumer)
+            found += await self._poll()
         self._take(found)
         await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
@@ -84,12 +84,12 @@ class TopicFollower(Generic[T]):
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            self._take(await self._poll(consumer))
+            self._take(await self._poll())
             await self._arrived(await consumer.position(self._place))
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> list[T]:
+    async def _poll(self) -> list[T]:
         found: list[T] = []
-        for record in (await consumer.getmany(self._place, timeout_ms=1000)).get(self._place, []):
+        for record in await self._tail.poll():
             if record.value is None:
                 continue
             try:

@@ -7,11 +7,12 @@ Never: a group, a commit.
 
 from collections.abc import AsyncIterator, Mapping
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, translate
 from shared.kafka.record import Record
+from shared.kafka.unreadable import Careful
 from shared.settings.kafka import KafkaSettings
 
 
@@ -66,7 +67,7 @@ class SpanReader:
         """Records from `starts` up to, without, `ends`, in the order of each partition; without ends for ever, with an
         empty list each second in which nothing comes. Raises KafkaUnavailable, SendFailed."""
         consumer = self._connected()
-        left = set()
+        left: dict[TopicPartition, int] = {}
         for place in consumer.assignment():
             start = starts.get(place.partition)
             if start is None or (ends is not None and start >= ends.get(place.partition, 0)):
@@ -74,12 +75,14 @@ class SpanReader:
             else:
                 consumer.resume(place)
                 consumer.seek(place, start)
-                left.add(place)
+                left[place] = start
+        careful = Careful(consumer, self._settings.max_poll_records, left)
         while left:
             try:
-                polled = await consumer.getmany(*left, timeout_ms=1000)
+                polled = await careful.poll(*left)
                 if ends is not None:
-                    left = {place for place in left if await consumer.position(place) < ends[place.partition]}
+                    left = {place: start for place, start in left.items()
+                            if await consumer.position(place) < ends[place.partition]}
             except CLIENT_ERRORS as exc:
                 raise translate(exc, f"reading {self._topic}") from exc
             yield [record for place, records in polled.items() for record in records

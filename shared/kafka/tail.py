@@ -12,6 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.kafka import connect
+from shared.kafka.record import Record
+from shared.kafka.unreadable import Careful
 from shared.kafka.watchdog import Watched, places_of
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -24,6 +26,7 @@ class Tail:
         """Not connected yet."""
         self._settings, self._tasks, self._topic = settings, tasks, topic
         self._consumer: AIOKafkaConsumer | None = None
+        self._careful: Careful | None = None
         self._loop: asyncio.Task[None] | None = None
 
     async def open(self, partition: int = 0, *, at_end: bool = False) -> AIOKafkaConsumer:
@@ -32,8 +35,15 @@ class Tail:
         place = TopicPartition(self._topic, partition)
         consumer.assign([place])
         await (consumer.seek_to_end if at_end else consumer.seek_to_beginning)(place)
-        await consumer.position(place)
+        self._careful = Careful(consumer, self._settings.max_poll_records, {place: await consumer.position(place)})
         return consumer
+
+    async def poll(self, max_records: int | None = None) -> list[Record]:
+        """What comes within a second, one record after the other, whatever the client makes of it."""
+        if self._careful is None:
+            raise RuntimeError("not open")
+        return [record for records in (await self._careful.poll(max_records=max_records)).values()
+                for record in records]
 
     def follow(self, reading: Coroutine[Any, Any, None]) -> None:
         """Go on with it until `stop`."""

@@ -9,7 +9,7 @@ saying on which partition.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,6 +19,28 @@ from shared.names import actions
 from shared.names import headers as H
 
 log = logging.getLogger(__name__)
+
+
+class Careful:
+    """The polls of a consumer without a group: what the client cannot read does not end them."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, limit: int, places: Mapping[TopicPartition, int]) -> None:
+        """`places`: where each partition stands; `limit`: how many records are read around one that cannot be read."""
+        self._consumer, self._limit, self._places = consumer, limit, dict(places)
+
+    async def poll(self, *partitions: TopicPartition,
+                   max_records: int | None = None) -> dict[TopicPartition, list[Record]]:
+        """As `getmany`, within a second; an `Unreadable` stands for what cannot be read."""
+        wanted = partitions or tuple(self._places)
+        try:
+            polled: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
+                *wanted, timeout_ms=1000, max_records=max_records)
+        except UnicodeDecodeError:
+            polled = await read_around(self._consumer, self._places, max_records or self._limit, wanted)
+        for partition, records in polled.items():
+            if records:
+                self._places[partition] = records[-1].offset + 1
+        return polled
 
 
 @dataclass(slots=True)
@@ -34,16 +56,17 @@ class Unreadable:
     headers: Sequence[tuple[str, bytes | None]] = field(default=((H.UNREADABLE, b"a header name is not UTF-8"),))
 
 
-async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int],
-                      limit: int) -> dict[TopicPartition, list[Record]]:
+async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], limit: int,
+                      partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, list[Record]]:
     """Read each partition from its place, one record at a time, at most `limit` records or to its first `Unreadable`.
 
-    A partition without a place is read from what is committed, or from its beginning.
+    A partition without a place is read from what is committed, or from its beginning. `partitions`: those that the
+    failed poll was for, if not for all.
     """
     polled: dict[TopicPartition, list[Record]] = {}
-    assigned = sorted(consumer.assignment())
+    assigned = sorted(consumer.assignment() if partitions is None else partitions)
     for partition in assigned:
-        place = places.get(partition, await consumer.committed(partition))
+        place = places[partition] if partition in places else await consumer.committed(partition)
         if place is None:
             await consumer.seek_to_beginning(partition)
         else:
@@ -51,14 +74,6 @@ async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition
     for partition in assigned:
         polled[partition] = await _one_by_one(consumer, partition, limit)
     return polled
-
-
-async def read_from(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int],
-                    limit: int) -> dict[TopicPartition, list[Record]]:
-    """The same for these partitions alone, each from its place; others, which may be paused, stay where they are."""
-    for partition, place in places.items():
-        consumer.seek(partition, place)
-    return {partition: await _one_by_one(consumer, partition, limit) for partition in places}
 
 
 async def _one_by_one(consumer: AIOKafkaConsumer, partition: TopicPartition, limit: int) -> list[Record]:
