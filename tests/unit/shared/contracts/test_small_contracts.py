@@ -1,16 +1,22 @@
 """Tokens, ids, trace contexts, dead letters."""
 
+import json
 import uuid
+from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts import ids, token
+from shared.contracts import config, ids, token
 from shared.contracts.dead_letter import DeadLetter
 from shared.contracts.ids import CorrelationIds
 from shared.contracts.origin import Origin
 from shared.contracts.request import secret_headers_in
+from shared.contracts.signal import Signal
 from shared.contracts.traceparent import TraceContext
+from shared.errors import BadRecord
 from shared.names import topics
 
 
@@ -87,3 +93,43 @@ def test_dead_letter_keeps_bytes_and_hides_secrets() -> None:
 
 def test_raw_secrets_are_found_whatever_their_case() -> None:
     assert secret_headers_in({"AUTHORIZATION": b"", "x-Api-Key": b"", "accept": b""}) == ["AUTHORIZATION", "x-Api-Key"]
+
+
+def _nested(depth: int) -> Any:
+    return orjson.loads(b'{"a":' * depth + b"1" + b"}" * depth)
+
+
+@pytest.mark.parametrize(("entity", "wrong"), [
+    (config.Token(id="t", project="p", client="c", digests={}, created=1), {"digests": {"x": []}}),
+    (config.Client(project="p", name="c", time=1), {"roles": [{}]}),
+    (config.ProjectVersion(project="p", version=1, document={}, files={}, time=1), {"files": {"weir.yaml": None}}),
+    (config.Adjustment(project="p", name="a", start=1, time=1), {"raised": {"*": "1"}}),
+    (config.Adjustment(project="p", name="a", start=1, time=1), {"forgiven": {"[]": 2**63}}),
+    (config.LogLevel(name="*", level="debug", until=1, time=1), {"level": "loud"}),
+    (config.Halt(project="p", workflow="w", halted=True, time=1), {"halted": 1}),
+    (config.Halt(project="p", workflow="w", halted=True, time=1), {"time": True}),
+    (config.Pin(project="p", kind="ip", subject="s", action="block", until=1, time=1, detector="d"), {"rate": 10**15})],
+    ids=["digest", "role", "file", "text", "beyond 64 bits", "level", "number", "boolean", "rate"])
+def test_config_record_with_another_type_inside_is_passed_over(entity: config.Entity, wrong: dict[str, Any]) -> None:
+    doc = orjson.loads(config.to_value(entity))
+    assert config.from_record(entity.key, orjson.dumps(doc)) == entity
+    with pytest.raises(BadRecord):
+        config.from_record(entity.key, orjson.dumps({**doc, **wrong}))
+
+
+@pytest.mark.parametrize("wrong", [
+    {"evidence": []}, {"rate": "5"}, {"rate": 10**15}, {"version": {}}, {"reason": 5}, {"time": 2**60}, {"time": -1},
+    {"until": 2**60}, {"action": "shout"}, {"kind": "house"}], ids=str)
+def test_signal_with_another_type_inside_is_passed_over(wrong: dict[str, Any]) -> None:
+    signal = Signal(project="p", kind="ip", subject="1.2.3.4", action="throttle", until=5, time=1, detector="d")
+    doc = orjson.loads(signal.to_value())
+    assert Signal.from_record(signal.key, orjson.dumps(doc)) == signal
+    with pytest.raises(BadRecord):
+        Signal.from_record(f"p/{wrong.get('kind', 'ip')}/1.2.3.4".encode(), orjson.dumps({**doc, **wrong}))
+
+
+def test_signal_whose_evidence_is_deeper_than_can_be_written_is_passed_over() -> None:
+    signal = Signal(project="p", kind="ip", subject="1.2.3.4", action="block", until=5, time=1, detector="d")
+    deep = json.dumps({**orjson.loads(signal.to_value()), "evidence": _nested(300)}).encode()
+    with pytest.raises(BadRecord):
+        Signal.from_record(signal.key, deep)
