@@ -81,7 +81,10 @@ class Seen:
         self.failed = self.failed or span.status.code == _ERROR
         for attribute, name in _FACTS.items():
             value = said.get(attribute)
-            if value not in (None, "") and not (self.settled and name == "status") and (name, value) != _ADMITTED:
+            # whoever writes spans may call other things by our names
+            if type(value) is not (int if name == "status" else str):
+                continue
+            if value != "" and not (self.settled and name == "status") and (name, value) != _ADMITTED:
                 setattr(self, name, value)
         if span.kind == _SERVER:
             self.settled, self.start_us, self.end_us = True, start_us, end_us
@@ -141,7 +144,7 @@ class TraceStore:
         """Take in an OTLP export. Raises DecodeError."""
         for resource in ExportTraceServiceRequest.FromString(payload).resource_spans:
             said = _said(resource.resource.attributes)
-            service, instance = said.get(spans.SERVICE_NAME, ""), said.get(spans.SERVICE_INSTANCE, "")
+            service, instance = (str(said.get(name) or "") for name in (spans.SERVICE_NAME, spans.SERVICE_INSTANCE))
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     self._put(service, instance, span)
@@ -192,7 +195,7 @@ class TraceStore:
         if span.kind in (_SERVER, _CONSUMER):
             said = _said(span.attributes)
             request_id = said.get(spans.REQUEST_ID)
-            if request_id:
+            if request_id and isinstance(request_id, str):
                 seen = self._seen.get(request_id)
                 if seen is None:
                     seen = self._seen[request_id] = Seen(
@@ -204,8 +207,9 @@ class TraceStore:
 def _row(service: str, instance: str, data: bytes) -> SpanRow:
     span = Span.FromString(data)
     return SpanRow(
-        service=service, instance=instance, name=span.name, kind=_KINDS[span.kind], span_id=span.span_id.hex(),
-        parent_id=span.parent_span_id.hex(), start_us=span.start_time_unix_nano // 1000,
+        service=service, instance=instance, name=span.name,
+        kind=_KINDS[span.kind if 0 <= span.kind < len(_KINDS) else 0],
+        span_id=span.span_id.hex(), parent_id=span.parent_span_id.hex(), start_us=span.start_time_unix_nano // 1000,
         end_us=span.end_time_unix_nano // 1000, failed=span.status.code == _ERROR, message=span.status.message,
         attributes=_said(span.attributes), events=[
             {"name": event.name, "time_us": event.time_unix_nano // 1000, "attributes": _said(event.attributes)}
@@ -218,4 +222,6 @@ def _said(attributes: Any) -> dict[str, Any]:
 
 def _value(value: Any) -> Any:
     kind = value.WhichOneof("value")
-    return getattr(value, kind) if kind else None
+    found = getattr(value, kind) if kind else None
+    # lists, maps and bytes have no place in a table of words
+    return found if found is None or isinstance(found, str | bool | int | float) else str(found)

@@ -1,7 +1,13 @@
 """What the built-in trace store finds, and what it forgets."""
 
+import time
 import tracemalloc
 from typing import Any
+
+import orjson
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
 from services.control.trace_store import Search, TraceStore
 from shared.contracts.traceparent import TraceContext
@@ -122,3 +128,49 @@ def test_span_of_many_traces_is_kept_once() -> None:
     assert len(export) > 10_000
     assert kept < 20 * len(export)
     assert all((found := store.find(link.trace_id)) and found[2] for link in span.links)
+
+
+OTHERS = {"list": AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1)])), "none": AnyValue(),
+          "map": AnyValue(kvlist_value=KeyValueList()), "bytes": AnyValue(bytes_value=b"\xff"),
+          "number": AnyValue(int_value=2**62), "not a number": AnyValue(double_value=float("nan")),
+          "text": AnyValue(string_value="x"), "boolean": AnyValue(bool_value=True)}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_attributes_that_somebody_else_uses_for_something_else_stop_nobody(other: AnyValue) -> None:
+    store, trace = TraceStore(100), b"t" * 16
+    names = [spans.REQUEST_ID, spans.PROJECT, spans.OPERATION, spans.CLIENT, spans.STATUS, spans.REASON, spans.SOURCE]
+    for wrong in (*names, spans.SERVICE_NAME, spans.SERVICE_INSTANCE):
+        export = ExportTraceServiceRequest()
+        resource = export.resource_spans.add()
+        resource.resource.attributes.add(key=wrong).value.CopyFrom(other)
+        span = resource.scope_spans.add().spans.add(kind=2, trace_id=trace)  # type: ignore[arg-type]
+        span.attributes.add(key=spans.REQUEST_ID).value.string_value = "r"
+        span.attributes.add(key=wrong).value.CopyFrom(other)
+        store.add(export.SerializeToString())
+    for status in (None, 5, 502):
+        assert len(list(store.search(Search(status=status, errors=status is not None)))) <= 2
+    known = store.find(trace.hex())
+    assert known is not None
+    assert orjson.dumps(known)
+
+
+@pytest.mark.parametrize("kind", [6, 77, -1, -77])
+def test_kind_of_span_that_nobody_knows_is_shown_as_none(kind: int) -> None:
+    export = ExportTraceServiceRequest()
+    export.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16).kind = kind  # type: ignore[assignment]
+    store = TraceStore(100)
+    store.add(export.SerializeToString())
+    known = store.find((b"t" * 16).hex())
+    assert known is not None
+    assert known[1][0].kind == "unspecified"
+
+
+def test_span_with_as_many_links_as_a_record_holds_takes_no_time() -> None:
+    export = ExportTraceServiceRequest()
+    span = export.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16)
+    for number in range(30_000):
+        span.links.add(trace_id=number.to_bytes(16, "big"))
+    store, began = TraceStore(100), time.process_time()
+    store.add(export.SerializeToString())
+    assert time.process_time() - began < 2
