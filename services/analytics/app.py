@@ -18,6 +18,7 @@ import faust
 from faust import SASLCredentials, SSLCredentials
 from faust.types import TP
 
+from services.analytics.driver import CarefulApp
 from shared.kafka import connect
 from shared.kafka.record import Record
 from shared.names import topics
@@ -82,7 +83,7 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
 
 def _app(kafka: KafkaSettings, instance: str, state_dir: str) -> faust.App:
     """All that faust is told."""
-    return faust.App(
+    return CarefulApp(
         GROUP, broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka), store="memory://", datadir=f"{state_dir}/faust-{instance}",
         web_enabled=False,
