@@ -2,7 +2,7 @@
 
 In:    the polls of the stream processor.
 Out:   the same, with an `Unreadable` in the place of what cannot be read; its readers put it aside.
-Never: the end of the processor, or the loss of another record, because of a header whose name is not UTF-8.
+Never: the end of the processor, or the loss of another record, because of one that the client cannot read.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 
+from shared.kafka.faults import UNREADABLE
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
 
@@ -26,7 +27,7 @@ class CarefulThread(driver.AIOKafkaConsumerThread):
         before = _places(consumer, active_partitions)
         try:
             return await super()._fetch_records(consumer, active_partitions, *rest, **more)
-        except UnicodeDecodeError:
+        except UNREADABLE:
             found = await read_around(consumer, before, _MOST, before)
             return {place: [_whole(record) for record in records] for place, records in found.items() if records}
 

@@ -5,12 +5,15 @@ Out:   `KafkaUnavailable` (try again), `SendFailed` (this batch is lost), one se
 Never: aiokafka.errors imported anywhere else.
 """
 
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnsupportedCodecError
 
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
 
 CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
+# what the client says of a record that it will never read: a header's name is no text, or it was compressed by what is
+# not installed; the second is one of the errors above, too
+UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
 
 
 class KafkaUnavailable(WeirError):

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.clock import SystemClock
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable
+from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
@@ -180,7 +180,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         try:
             polled: dict[TopicPartition, list[Record]] = await consumer.getmany(timeout_ms=1000)
             return polled
-        except UnicodeDecodeError:
+        except UNREADABLE:
             return await read_around(consumer, self._places, self._settings.max_poll_records)
 
     async def _commit_now_and_then(self) -> None:

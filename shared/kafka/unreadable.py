@@ -5,15 +5,17 @@ Out:   the records up to the unreadable one, and an `Unreadable` in its place.
 Never: a record lost: the failed poll may have taken some from other partitions, so all are read again.
 
 Kafka allows any bytes as the name of a header; aiokafka decodes names as UTF-8 and fails the whole poll, without
-saying on which partition.
+saying on which partition. So it does where records were compressed by snappy, lz4 or zstd, which it reads with the help
+of a library that we do not have: our topics are stored uncompressed, but older ones, and those of others, may not be.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.kafka.faults import UNREADABLE
 from shared.kafka.record import Record
 from shared.names import actions
 from shared.names import headers as H
@@ -35,7 +37,7 @@ class Careful:
         try:
             polled: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
                 *wanted, timeout_ms=1000, max_records=max_records)
-        except UnicodeDecodeError:
+        except UNREADABLE:
             polled = await read_around(self._consumer, self._places, max_records or self._limit, wanted)
         for partition, records in polled.items():
             if records:
@@ -53,7 +55,7 @@ class Unreadable:
     timestamp: int = 0
     key: bytes | None = None
     value: bytes | None = None
-    headers: Sequence[tuple[str, bytes | None]] = field(default=((H.UNREADABLE, b"a header name is not UTF-8"),))
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 async def read_around(consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], limit: int,
@@ -82,11 +84,13 @@ async def _one_by_one(consumer: AIOKafkaConsumer, partition: TopicPartition, lim
     while len(records) < limit and await consumer.position(partition) < end:
         try:
             records += (await consumer.getmany(partition, timeout_ms=1000, max_records=1)).get(partition, [])
-        except UnicodeDecodeError:
+        except UNREADABLE as exc:
             offset = await consumer.position(partition)
-            log.warning("record %s/%d/%d cannot be read: a header name is not UTF-8", partition.topic,
-                        partition.partition, offset, extra={"action": actions.RECORD_DEAD})
+            why = "a header name is not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc)
+            log.warning("record %s/%d/%d cannot be read: %s", partition.topic, partition.partition, offset, why,
+                        extra={"action": actions.RECORD_DEAD})
             consumer.seek(partition, offset + 1)
-            records.append(Unreadable(partition.topic, partition.partition, offset))
+            records.append(Unreadable(partition.topic, partition.partition, offset,
+                                      headers=((H.UNREADABLE, why.encode()),)))
             break
     return records

@@ -4,6 +4,8 @@ In:    nothing.
 Out:   `TOPICS`, from which brokers, manifests, ACLs and AsyncAPI are made.
 Never: a topic name spelled anywhere else.
 
+Records are stored uncompressed, whoever has compressed them: our client reads gzip alone.
+
 Partition counts suit one machine; raising them later is safe, lowering is not possible in Kafka.
 """
 
@@ -40,8 +42,11 @@ class Topic:
     configs: Mapping[str, str] = field(default_factory=dict)
 
 
+_PLAIN = {"compression.type": "uncompressed"}
+
+
 def _delete(retention_ms: int) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
+    return {"cleanup.policy": "delete", "retention.ms": str(retention_ms), **_PLAIN}
 
 
 _ALL = ("ingress", "policy", "executor", "analytics", "control")
@@ -61,9 +66,9 @@ TOPICS: tuple[Topic, ...] = (
           partitions=4, configs={**_delete(7 * DAY_MS), "message.timestamp.type": "LogAppendTime"}),
     Topic(name=SIGNALS, value="signal, JSON", writers=("analytics", "control"),
           readers=("ingress", "policy", "analytics", "control"), partitions=1,
-          configs={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}),
+          configs={"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS), **_PLAIN}),
     Topic(name=CONFIG, value="one entity, JSON", writers=("control",), readers=_ALL,
-          partitions=1, configs={"cleanup.policy": "compact"}),
+          partitions=1, configs={"cleanup.policy": "compact", **_PLAIN}),
     Topic(name=QUERIES, value="usage query, JSON", writers=("control", "internal services"),
           readers=("analytics", "control"),
           partitions=1, configs=_delete(10 * MINUTE_MS)),

@@ -1,6 +1,5 @@
 """The stream processor reads on past a record that the Kafka client cannot read."""
 
-import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -68,11 +67,11 @@ async def test_records_behind_and_beside_it_are_handed_over_once(monkeypatch: py
         H.UNREADABLE]
 
 
-async def test_processor_uses_it(tmp_path: Path) -> None:
+async def test_processor_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = build_app(KafkaSettings(), "i", str(tmp_path), Handlers(
         count=cast(Any, None), answer=cast(Any, None), begin=cast(Any, None), failed=lambda _: None))
-    nobody = cast(Any, lambda *_: asyncio.sleep(0))
-    consumer = cast(Any, app.transport.create_consumer(
-        nobody, on_partitions_revoked=nobody, on_partitions_assigned=nobody))
-    assert isinstance(consumer, CarefulConsumer)
-    assert isinstance(consumer._thread, CarefulThread)
+    assert cast(Any, app.transport).Consumer is CarefulConsumer
+    # a whole thread has a loop of its own
+    monkeypatch.setattr(CarefulThread, "__init__", lambda _self, _consumer, **_: None)
+    made = CarefulConsumer._new_consumer_thread(cast(Any, SimpleNamespace(loop=None, beacon=None)))
+    assert type(made) is CarefulThread
