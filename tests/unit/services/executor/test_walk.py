@@ -345,7 +345,8 @@ async def test_longest_chain_of_calls_comes_to_its_end_however_deep_its_steps_st
 async def test_end_of_time_ends_calls_inside_calls_and_names_the_innermost_step() -> None:
     chain = {f"c{n}": {"steps": [{"id": "s", "call": {"workflow": f"c{n + 1}"}}, reply(n)]} for n in range(5)}
     endless = {"id": "passes", "loop": {"while": "true", "steps": [{"id": "pause", "delay": {"for": "20ms"}}]}}
-    made, scene = await perform([{"id": "s", "call": {"workflow": "c0"}}, reply(1)], left_ms=200,
+    # time enough to come to the innermost one, also where all else of a test run is in memory to be collected
+    made, scene = await perform([{"id": "s", "call": {"workflow": "c0"}}, reply(1)], left_ms=1_000,
                                 others=workflows(**chain, c5={"steps": [endless]}))
     tasks = scene.tally.tasks
     assert (type(made), made.members["step"]) == (TimedOut, "pause")
