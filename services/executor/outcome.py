@@ -17,14 +17,12 @@ from services.executor.run import run, run_now
 from services.executor.scene import Parked, Scene
 from services.executor.stream import Stream
 from services.executor.walk import LARGE_BODY
-from shared.contracts import codec
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord, error_reply
+from shared.contracts.request import read_body
 from shared.errors import (
-    BadRecord,
     Cancelled,
     ClientGone,
-    InputInvalid,
     Overloaded,
     Refused,
     TimedOut,
@@ -36,7 +34,6 @@ from shared.errors import (
 from shared.kafka.record import Record
 from shared.names import actions
 from shared.names.reasons import Reason
-from shared.project.media import is_json
 
 log = logging.getLogger(__name__)
 Outcome = tuple[ReplyRecord, Reason, str | None]
@@ -214,7 +211,7 @@ def _furnish(scene: Scene, plan: Plan) -> None:
     """What the plan says, and the request's body."""
     scene.scope["config"] = plan.config
     scene.rule, scene.workflow, scene.route = plan.tracing, plan.operation.workflow, plan.operation.path
-    scene.scope["trigger"]["body"] = _body(scene.execution)
+    scene.scope["trigger"]["body"] = read_body(scene.execution.body, scene.execution.content_type)
 
 
 def _charge(scene: Scene, error: WeirError) -> bool:
@@ -240,15 +237,3 @@ def _broken(execution: ExecutionRecord, error: BaseException) -> Outcome:
               extra={"action": actions.REQUEST_FAILED, "request_id": execution.request_id})
     failure = WorkflowFailed("an error inside the executor; its log has the request id")
     return error_reply(failure, execution.request_id), failure.reason, None
-
-
-def _body(execution: ExecutionRecord) -> Any:
-    if not execution.body:
-        return None
-    if is_json(execution.content_type):
-        try:
-            return codec.load(execution.body, "the request body")
-        except BadRecord as exc:
-            # where an operation declares no body, nobody has looked at it before
-            raise InputInvalid(str(exc)) from exc
-    return execution.body.decode(errors="replace")

@@ -30,8 +30,9 @@ from msgspec.structs import force_setattr
 from shared.contracts import codec
 from shared.contracts.ids import is_request_id
 from shared.contracts.reply_address import ReplyAddress
-from shared.errors import BadRecord
+from shared.errors import BadRecord, InputInvalid
 from shared.names import headers as H
+from shared.project.media import is_json
 
 
 class HttpFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +144,21 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """`weir-path` as path and query."""
         path, _, query = (self.path or "").partition("?")
         return path, parse_qs(query, keep_blank_values=True)
+
+
+def read_body(body: bytes, content_type: str | None) -> Any:
+    """A request's body as a workflow sees it: what its JSON says, a text, or None without any.
+
+    Raises InputInvalid: where an operation declares no body, nobody has looked at it before.
+    """
+    if not body:
+        return None
+    if is_json(content_type):
+        try:
+            return codec.load(body, "the request body")
+        except BadRecord as exc:
+            raise InputInvalid(str(exc)) from exc
+    return body.decode(errors="replace")
 
 
 def _enclosed(facts: bytes, body: bytes | None) -> RequestRecord:

@@ -8,7 +8,7 @@ Never: an amount taken.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shared.contracts import codec
+from shared.contracts.request import read_body
 from shared.decision.allowances import described
 from shared.decision.callers.identity import Identity
 from shared.decision.case import Case
@@ -23,13 +23,12 @@ from shared.decision.checks.policies import policies_let_in
 from shared.decision.checks.route import operation_is_open
 from shared.decision.checks.signals import nobody_blocks
 from shared.decision.decide import AFTER_AMOUNTS, BEFORE_AMOUNTS, Check
-from shared.errors import BadRecord, InputInvalid, Refused, WeirError
+from shared.errors import InputInvalid, Refused, WeirError
 from shared.names.headers import JSON
 from shared.project.access.budgets import Kind
 from shared.project.access.cel import Undecided
 from shared.project.access.facts import Facts
 from shared.project.access.rules import CompiledPolicy, CompiledRule
-from shared.project.media import is_json
 
 _MAX = 200
 
@@ -68,12 +67,9 @@ def after_amounts(case: Case) -> tuple[list[Finding], WeirError | None]:
 def before_work(case: Case) -> tuple[list[Finding], WeirError | None]:
     """What the executor asks before it begins: where an operation declares no body, nobody has read it before."""
     body = case.request.body
-    if not body or not is_json(case.request.content_type):
-        return [], None
     try:
-        codec.load(body, "the request body")
-    except BadRecord as exc:
-        refusal = InputInvalid(str(exc))
+        read_body(body, case.request.content_type)
+    except InputInvalid as refusal:
         return [Finding("body", "refused", f"{len(body)} bytes of {JSON}, by its type",
                         f"{refusal.status} {refusal.reason}: {refusal}")], refusal
     return [], None
