@@ -28,8 +28,7 @@ def policies_let_in(case: Case) -> AccessRejected | None:
         return None
     facts = case.facts
     for compiled in guarded.rejects:
-        # as `holds` says of one that rejects
-        if compiled.outcome(facts) is not False:
+        if compiled.holds(facts):
             policy = compiled.policy
             if policy.enforced:
                 return AccessRejected(policy.message or f"policy {policy.name!r} rejects this call",
