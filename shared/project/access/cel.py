@@ -187,12 +187,13 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     made_of = _made_of(text)
 
     def evaluate(facts: Facts) -> Any:
-        if made_of and _is_long({name: read(facts) for name, read in reads}, made_of):
-            raise Undecided(f"`{text[:100]}` makes a list of what has over {_MOST_ITEMS} items")
         try:
+            values = {name: read(facts) for name, read in reads}
+            if made_of and _is_long(values, made_of):
+                raise Undecided(f"`{text[:100]}` makes a list of what has over {_MOST_ITEMS} items")
             if reads_body and len(facts.body) > _LARGE:
                 return expression.eval(_bound(facts)).value()
-            return expression.eval(data={name: read(facts) for name, read in reads}).value()
+            return expression.eval(data=values).value()
         except RuntimeError as exc:
             raise Undecided(f"`{text[:100]}` has no value: {str(exc)[:200]}") from None
     return evaluate
