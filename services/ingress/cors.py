@@ -8,11 +8,12 @@ Never: an origin echoed that the owner has not named.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from shared.names import headers as H
 from shared.project.access.traffic import Cors
 
 ORIGIN, WANTED_METHOD = "origin", "access-control-request-method"
 _WANTED_HEADERS = "access-control-request-headers"
-_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]{1,100}")
+_NAME = re.compile(f"{H.TCHAR}{{1,100}}")
 _VARY = "vary"
 # who may read an answer is said here, and by nobody else
 _OWNED = frozenset({"access-control-allow-origin", "access-control-allow-credentials"})

@@ -8,10 +8,11 @@ Never: belief in a header of anybody who is not a trusted proxy.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from shared.names import headers as H
 from shared.project.access.facts import packed, unmapped
 from shared.project.access.networks import Networks
 
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_NAME = f"{H.TCHAR}++"
 # a port behind a name needs quotes, and is written without them all the same
 _VALUE = rf'{_NAME}(?::[0-9]{{1,5}})?|"(?:[^"\\]++|\\.)*+"'
 _PAIR, _GAP = rf"(?:{_NAME}=(?:{_VALUE}))?", r"[ \t]*+"

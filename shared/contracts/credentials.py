@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from yarl import URL
 
+from shared.names.headers import TCHAR
+
 # kind -> (members that it must have, members that it may have), beside its secret
 MEMBERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bearer": ((), ()), "basic": (("username",), ()), "api_key": ((), ("header", "query")),
@@ -30,8 +32,7 @@ def unusable(members: Mapping[str, str]) -> list[str]:
              if re.search(r"[\x00-\x1f\x7f]", value)]
     if members.get("token_url") and not _is_url(members["token_url"]):
         found.append("token_url is no URL that can be called: it begins with https:// and names a host")
-    # RFC 9110, 5.6.2
-    if members.get("header") and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", members["header"]):
+    if members.get("header") and not re.fullmatch(f"{TCHAR}+", members["header"]):
         found.append("header is no name of a header")
     if members.get("header") and members.get("query"):
         found.append("the key goes into a header or into the query: one of the two")

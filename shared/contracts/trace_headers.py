@@ -8,11 +8,12 @@ Never: an error; a look at what it means: it belongs to the caller and to those 
 import re
 
 from shared.contracts.traceparent import TraceContext
+from shared.names.headers import TCHAR
 
 MAX_STATE, MAX_STATE_MEMBERS = 512, 32
 MAX_BAGGAGE, MAX_BAGGAGE_MEMBERS = 8_192, 180
 _STATE = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]")
-_TOKEN, _OCTETS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
+_TOKEN, _OCTETS = f"{TCHAR}+", r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _BAGGAGE = re.compile(rf"{_TOKEN}\s*=\s*{_OCTETS}(\s*;\s*{_TOKEN}(\s*=\s*{_OCTETS})?)*")
 
 

@@ -89,6 +89,9 @@ SECRET_HEADERS = frozenset({
 # asks for a trace; heard when the client may (`tracing.debug` of the project)
 HTTP_TRACE = "x-weir-trace"
 
+# a character of a name (RFC 9110, 5.6.2), as a pattern
+TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+
 # HTTP headers that the edge keeps to itself (lower case): no policy, no limit and no workflow ever sees them.
 # RFC 9110, 7.6.1: these speak of the connection, not of the request
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",

@@ -10,13 +10,13 @@ Asked when a project is validated: versions in force may have been there before 
 import re
 from collections.abc import Iterator
 
+from shared.names import headers as H
 from shared.project.access.cel import BadCel, constant_condition
 from shared.project.access.comparison import text_of
 from shared.project.access.policies import Comparison, Policy, Rule
 from shared.project.places import Key, Problem, Source
 
-# RFC 9110, 5.6.2
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER = re.compile(f"{H.TCHAR}+")
 
 
 # kinds of rules that look at texts

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from shared.names.headers import TCHAR
 from shared.names.reasons import Reason
 from shared.project.base import Model, shaped
 from shared.project.durations import Duration
@@ -29,8 +30,7 @@ from shared.project.durations import Duration
 # it is read in expressions, where a dash would be a minus
 StepId = Annotated[str, shaped(r"^[a-z][a-z0-9_]*$", "small letters, digits and _, a letter first, as in get_employee",
                                64)]
-# RFC 9110, 5.6.2
-HeaderName = Annotated[str, shaped(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$", "the name of a header: letters, digits and "
+HeaderName = Annotated[str, shaped(f"^{TCHAR}{{1,200}}$", "the name of a header: letters, digits and "
                                    "dashes without spaces and colons, as in x-caller")]
 Path = tuple[str | int, ...]
 OnError = Literal["fail", "continue", "catch"]

@@ -12,9 +12,10 @@ from typing import Any
 
 from yarl import URL
 
+from shared.names.headers import TCHAR
 from shared.names.topics import NAMES
 
-_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(;[\t -~]*)?")
+_MEDIA_TYPE = re.compile(rf"{TCHAR}+/{TCHAR}+[ \t]*(;[\t -~]*)?")
 # what the store counts with
 _SMALLEST, _LARGEST = -2**63, 2**63 - 1
 
