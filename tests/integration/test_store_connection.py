@@ -13,6 +13,7 @@ from deploy.local.valkey import Valkey
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store, StoreUnavailable
 from tests.support.platform import eventually, free_ports
+from tests.support.stores import answers
 from tests.unit.services.executor.steps.test_http import certificate
 
 PASSWORD = "s3cret @:/?"
@@ -34,14 +35,7 @@ class Server:
             *self._valkey.command(), "--requirepass", PASSWORD, "--enable-debug-command", "local",
             stdout=asyncio.subprocess.DEVNULL)
         probe = self.store(patient=True)
-
-        async def answers() -> bool:
-            try:
-                await probe.ping()
-            except StoreUnavailable:
-                return False
-            return True
-        await eventually(answers)
+        await eventually(lambda: answers(probe))
         await probe.stop()
 
     def store(self, *, patient: bool = False) -> Store:

@@ -11,20 +11,22 @@ from shared.store.redis import Store, StoreUnavailable
 from tests.support.platform import eventually, free_ports
 
 
+async def answers(store: Store) -> bool:
+    """Whether it does."""
+    try:
+        await store.ping()
+    except StoreUnavailable:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Store]:
     """A client of a store that runs in a folder, and answers."""
     valkey = Valkey(folder, free_ports(1)[0])
     process = await asyncio.create_subprocess_exec(*valkey.command(), stdout=asyncio.subprocess.DEVNULL)
     made = Store(RedisSettings(url=valkey.url), patient=True)
-
-    async def answers() -> bool:
-        try:
-            await made.ping()
-        except StoreUnavailable:
-            return False
-        return True
-    await eventually(answers)
+    await eventually(lambda: answers(made))
     yield made
     await made.stop()
     process.kill()

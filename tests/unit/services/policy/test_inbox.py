@@ -193,13 +193,19 @@ async def test_store_that_fails_is_asked_again_only_after_a_rest(monkeypatch: py
     assert door.store.trips == ["limits", "limits"]
 
 
-async def test_calls_without_a_key_do_not_wait_for_a_store_that_hangs_beside_those_that_have_one(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+async def hanging(monkeypatch: pytest.MonkeyPatch) -> Door:
+    """A door whose store has failed, after one call, and does not answer any more."""
     door = Door(book(LIMITS), monkeypatch)
     door.store.away = True
     door.poll(1)
     await door.counted()
     door.store.going.clear()
+    return door
+
+
+async def test_calls_without_a_key_do_not_wait_for_a_store_that_hangs_beside_those_that_have_one(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    door = await hanging(monkeypatch)
     door.poll(1, key="k", operation="make-thing")
     for _ in range(2):
         door.poll(3)
@@ -211,12 +217,8 @@ async def test_calls_without_a_key_do_not_wait_for_a_store_that_hangs_beside_tho
 
 async def test_one_poll_asks_a_store_that_has_failed_anew_and_no_other_waits_for_it(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(book(LIMITS), monkeypatch)
-    door.store.away = True
-    door.poll(1)
-    await door.counted()
+    door = await hanging(monkeypatch)
     door.clock.now += 1_000
-    door.store.going.clear()
     for _ in range(3):
         door.poll(2)
         await asyncio.sleep(0.01)
