@@ -16,7 +16,7 @@ import orjson
 
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
-from shared.runtime.tasks import Tasks
+from shared.runtime.tasks import Tasks, heard
 from shared.store.journal import Note, begin, begun, keep, write
 from shared.store.redis import Store, StoreUnavailable
 
@@ -62,7 +62,7 @@ class Journals:
         """Done when the store has it; fails with Unavailable, Superseded."""
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # nobody waits for the last notes of an execution
-        noted.add_done_callback(_heard)
+        noted.add_done_callback(heard)
         self._waiting.append((note, noted))
         if not self._writing:
             self._writing = True
@@ -152,12 +152,6 @@ class Journal:
             await asyncio.wait(self._open)
         if self._broken is not None:
             raise self._broken
-
-
-def _heard(noted: asyncio.Future[None]) -> None:
-    """What became of a note is no news to anybody; an execution that is ended while it waits for one cancels it."""
-    if not noted.cancelled():
-        noted.exception()
 
 
 def _key(project: str, execution: str) -> str:

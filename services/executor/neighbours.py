@@ -16,7 +16,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
 from shared.kafka.outbox import Outbox
 from shared.names import topics
-from shared.runtime.tasks import Tasks
+from shared.runtime.tasks import Tasks, heard
 from shared.settings.kafka import KafkaSettings
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
@@ -65,7 +65,7 @@ class Neighbours:
         """The same for all who wait for it: whoever has no more time for that ends alone."""
         if self._opening is None or self._opening.done():
             self._opening = asyncio.ensure_future(self._listen())
-            self._opening.add_done_callback(_heard)
+            self._opening.add_done_callback(heard)
         return await asyncio.shield(self._opening)
 
     async def _listen(self) -> Caller:
@@ -77,9 +77,3 @@ class Neighbours:
         await replies.start()
         self._replies, self._caller = replies, Caller(line.outbox, pending, replies)
         return self._caller
-
-
-def _heard(opening: asyncio.Future[Caller]) -> None:
-    """Why nobody can listen is told to those who wait for it, if there still are any."""
-    if not opening.cancelled():
-        opening.exception()

@@ -23,6 +23,7 @@ from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, NoSuchPartition, OutboxFull, RecordTooLarge, SendFailed, translate
 from shared.names import actions
 from shared.names.topics import NAMES
+from shared.runtime.tasks import heard
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.series import OTHER
@@ -151,7 +152,7 @@ class Outbox:
             raise SendFailed("the outbox is not started")
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # who does not wait for the acknowledgement must not cause 'exception was never retrieved'
-        acknowledged.add_done_callback(_look_at)
+        acknowledged.add_done_callback(heard)
         batch = _Batch(self._producer.create_batch(), acknowledged)
         lane.waiting.append(batch)
         return batch
@@ -205,8 +206,3 @@ def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     for name, content in headers:
         size += _NAME_BYTES * len(name) + len(content)
     return size
-
-
-def _look_at(future: asyncio.Future[None]) -> None:
-    if not future.cancelled():
-        future.exception()

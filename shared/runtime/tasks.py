@@ -66,3 +66,9 @@ def _cancelled(task: asyncio.Task[Any]) -> None:
     if not task.cancelling():
         log.error("background task %s was cancelled, and nobody asked for that", task.get_name(),
                   extra={"action": actions.TASK_FAILED, "task": task.get_name()})
+
+
+def heard(future: asyncio.Future[Any]) -> None:
+    """Done with a future whose error is told to whoever waits for it, if anybody still does: it is not told as lost."""
+    if not future.cancelled():
+        future.exception()

@@ -28,6 +28,7 @@ from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
 from shared.contracts.token import topic_digest
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.runtime.tasks import heard
 
 _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
@@ -110,7 +111,7 @@ class Credentials:
         if not grant.token or grant.token == stale or grant.ends_ms <= self._clock.now_ms():
             if grant.asking is None or grant.asking.done():
                 grant.asking = asyncio.ensure_future(self._renew(grant, members))
-                grant.asking.add_done_callback(_heard)
+                grant.asking.add_done_callback(heard)
             try:
                 await asyncio.shield(grant.asking)
             except WeirError as error:
@@ -145,12 +146,6 @@ class Credentials:
             raise UpstreamFailed(f"the token endpoint gave no token ({response.status})", members={
                 "upstream_status": response.status, **asked_to_wait(response.headers, self._clock.now_ms())})
         return doc
-
-
-def _heard(asking: asyncio.Future[None]) -> None:
-    """Why there is no token is told to the steps that wait for it, if there still are any."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 def _life_ms(said: object) -> int:
