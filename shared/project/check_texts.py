@@ -8,13 +8,15 @@ Never: an expression that is one: `check_workflows.py` compiles those.
 import re
 from collections.abc import Iterator, Mapping
 
-from shared.project.expressions import outside_of_expressions
+from shared.project.expressions import SCOPE, outside_of_expressions
 from shared.project.steps.base import Path, StepSettings
 from shared.project.steps.control import FailSettings, ReplySettings, SwitchSettings
 from shared.project.steps.work import HttpSettings, ScriptSettings
 
-# as others write them; where something stands beside it, it may be a template that somebody else fills in
-_BRACES = re.compile(r"\s*\{\{([^{}]*)\}\}\s*")
+# as others write them; where something stands beside it, it may be a template that somebody else fills in, unless it
+# reads what only an expression of ours can
+_BRACES = re.compile(r"\s*=?\{\{([^{}]*)\}\}\s*")
+_OF_OURS = re.compile(rf"\{{\{{\s*((?:{'|'.join(SCOPE)})\.[^{{}}]*)\}}\}}")
 # settings that are taken as they stand, and what to do instead
 _AS_IT_STANDS = {
     (ScriptSettings, "code"): "a script has what it reads by its `input`, where expressions stand, and knows it as "
@@ -58,7 +60,7 @@ def _in_text(text: str) -> Iterator[str]:
     if "{%" in outside_of_expressions(text):
         yield ("an expression begins here and does not end: write {% trigger.body.name %}, with both its ends. The "
                "characters alone are what an expression gives: {% '{%' %}")
-    braces = _BRACES.fullmatch(text)
+    braces = _BRACES.fullmatch(text) or _OF_OURS.search(outside_of_expressions(text))
     if braces is not None:
         quote = "'" if '"' in text else '"'
         yield (f"this is a text as it stands; an expression is written {{% {braces[1].strip()[:100]} %}}. Where the "

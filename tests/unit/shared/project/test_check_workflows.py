@@ -174,6 +174,8 @@ def test_constant_with_which_a_step_can_only_fail_is_told_with_its_place(step: s
     ("transform: { value: { a: ['x', '{% 1 %} {% 2'] } }", 45, "begins here and does not end"),
     ("if: '{% trigger.body', transform: { value: 1 }", 14, "begins here and does not end"),
     ("transform: { value: 1 }, fallback: '{{ trigger.body }}'", 39, "an expression is written {% trigger.body %}"),
+    ("http: { url: 'http://x/{{ trigger.path.n }}' }", 22, "an expression is written {% trigger.path.n %}"),
+    ("transform: { value: '={{ $json.name }}' }", 27, "an expression is written {% $json.name %}"),
     ("http: { url: 'http://x', body: { a: ' {{x}} ' } }", 47, 'an expression give it: {% "{{x}}" %}'),
     ("if: '{{ trigger.body }}', transform: { value: 1 }", 14, "an expression is written {% trigger.body %}"),
     ("script: { code: 'return \"{% trigger.body %}\"' }", 24, "by its `input`"),
@@ -188,7 +190,8 @@ def test_text_that_was_meant_as_an_expression_is_told_with_what_to_write(step: s
 
 
 @pytest.mark.parametrize("text", [
-    "{% '{{ name }}' %}", "{% '{%' %}", "dear {{ name }},", "{{ a }}{{ b }}", "100%}", "{{}", "{% {'a': {}} %}"])
+    "{% '{{ name }}' %}", "{% '{%' %}", "dear {{ name }},", "dear {{ trigger }}", "{% '{{ trigger.body }} ' %}",
+    "{{ a }}{{ b }}", "100%}", "{{}", "{% {'a': {}} %}"])
 def test_text_for_somebody_else_is_no_problem(text: str) -> None:
     assert problems(STEP % f"http: {{ url: 'http://x', body: {json.dumps(text)} }}") == []
 
