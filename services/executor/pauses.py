@@ -9,7 +9,7 @@ import asyncio
 
 from services.executor.scene import Parked, Scene
 
-# what else was read from a partition is finished and not committed for as long as a record before it is open
+# a record that is open keeps its partition's offset down: after a crash all behind it is read again, to be passed over
 _LONGEST_MS = 300_000
 
 

@@ -1,7 +1,7 @@
 """Read request-like topics as a static member of a group, with bounded open work and exact commits.
 
 In:    topics, a handler for each poll.
-Out:   polls to the handler; commits of the highest offset below which all is finished.
+Out:   polls to the handler; commits of the highest offset below which all is finished, and what is finished above it.
 Never: a rule about the records; a bare `commit()`.
 
 The handler takes records and says later, through `finished`, which ones are done and their effects acknowledged.
@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from shared.clock import SystemClock
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable
+from shared.kafka.finished import Finished, read
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
@@ -53,6 +54,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._open = 0
         self._places: dict[TopicPartition, int] = {}
+        # how often partitions were assigned; whether what others finished of the present ones is known
+        self._assignments, self._recalled = 0, asyncio.Event()
         # where each poll began, and when its first record was written
         self._polls: dict[TopicPartition, deque[tuple[int, int]]] = {}
         self._clock = SystemClock()
@@ -158,6 +161,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         while not self._stopping:
             await self._room.wait()
             polled = await self._fetch(consumer)
+            if not self._recalled.is_set():
+                assignment = self._assignments
+                await self._recalled.wait()
+                if self._assignments != assignment:
+                    # whoever has the partitions now reads these again
+                    continue
             if self._stopping:
                 return
             records: list[Record] = []
@@ -165,13 +174,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 tracker = self._trackers.get(partition)
                 if tracker is None:
                     tracker = self._trackers[partition] = OffsetTracker()
-                self._open += tracker.fetched([record.offset for record in found])
+                self._open += tracker.fetched(found)
+                known = tracker.finished_before(found)
+                self._open -= tracker.finished(known)
                 if found:
                     self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
                     self._written_ms(partition)
                     self._places[partition] = found[-1].offset + 1
                 self._metrics.consumed.inc(partition.topic, by=len(found))
-                records.extend(found)
+                records.extend(_others(found, known) if known else found)
             if records:
                 self._look_around()
                 self.handler(records)
@@ -191,8 +202,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _commit(self) -> None:
         # a partition that comes back meanwhile has a tracker of its own, and what is committed of it may be further on
         trackers = dict(self._trackers)
-        offsets = {partition: offset for partition, tracker in trackers.items()
-                   if (offset := tracker.take_committable()) is not None}
+        offsets = {partition: place for partition, tracker in trackers.items()
+                   if (place := tracker.take_committable()) is not None}
         if not offsets or self._consumer is None:
             return
         # a second time there is less patience: by then somebody else may have the partitions
@@ -210,7 +221,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                                        "broker answers; this member may be in it no more, so it ends and joins anew"
                                        ) from exc
             self._in_doubt = answers
-            for partition, offset in offsets.items():
+            for partition, (offset, _) in offsets.items():
                 trackers[partition].put_back(offset)
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
@@ -237,10 +248,35 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._look_around()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Start counting anew."""
-        for partition in assigned:
-            self._trackers[partition] = OffsetTracker()
+        """Start counting anew, from what whoever had the partitions has finished."""
+        self._assignments += 1
+        self._recalled.clear()
+        partitions = list(assigned)
+        # records that come meanwhile are counted by nobody yet
+        finished = await self._finished_before(partitions)
+        for partition in partitions:
+            self._trackers[partition] = OffsetTracker(finished.get(partition))
         self._open = sum(tracker.open for tracker in self._trackers.values())
+        self._recalled.set()
+
+    async def _finished_before(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Finished]:
+        if self._consumer is None or not partitions:
+            return {}
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                # `committed()` of the client leaves out what stands beside the offset
+                committed = await self._consumer._coordinator.fetch_committed_offsets(partitions)
+        except CLIENT_ERRORS as exc:
+            log.warning("group %s: what was finished behind open records is not known and done again: %r",
+                        self._subscription.group, exc)
+            return {}
+        return {partition: finished for partition, place in committed.items()
+                if (finished := read(place.metadata)) is not None}
+
+
+def _others(records: Iterable[Record], known: Iterable[int]) -> list[Record]:
+    without = set(known)
+    return [record for record in records if record.offset not in without]
 
 
 def _switch(event: asyncio.Event, *, on: bool) -> None:

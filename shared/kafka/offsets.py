@@ -1,7 +1,8 @@
-"""Decide which offset of a partition may be committed.
+"""Decide which offset of a partition may be committed, and what is finished above it.
 
 In:    offsets as fetched, offsets as finished, in any order.
-Out:   the highest offset below which nothing is open, plus one; None when nothing moved.
+Out:   the highest offset below which nothing is open, plus one; what is finished behind an open one; None when nothing
+       moved.
 Never: Kafka, asyncio, a clock. `intake.py` owns those.
 
 Fetched offsets have gaps (compaction, transaction markers), so we count what we saw, not what lies between.
@@ -10,22 +11,42 @@ Fetched offsets have gaps (compaction, transaction markers), so we count what we
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from shared.kafka.finished import Finished, text_of
+from shared.kafka.record import Record
+
 
 class OffsetTracker:
     """The open offsets of one partition."""
 
-    def __init__(self) -> None:
-        """Nothing fetched yet."""
+    def __init__(self, before: Finished | None = None) -> None:
+        """Nothing fetched yet; `before`: what whoever had the partition finished above the offset where we begin."""
         self._fetched: deque[int] = deque()
         self._open: set[int] = set()
         self._committable: int | None = None
+        self._before = before
+        self._end = self._newest_ms = 0
+        # something was finished behind an open one since the last commit
+        self._behind = False
 
-    def fetched(self, offsets: Sequence[int]) -> int:
-        """Offsets of a poll, ascending; each is open until it is finished. How many were not open before."""
-        before = len(self._open)
+    def fetched(self, records: Sequence[Record]) -> int:
+        """Records of a poll, ascending; each is open until it is finished. How many were not open before."""
+        if not records:
+            return 0
+        before, offsets = len(self._open), [record.offset for record in records]
         self._fetched.extend(offsets)
         self._open.update(offsets)
+        self._end = offsets[-1] + 1
+        self._newest_ms = max(self._newest_ms, *[record.timestamp for record in records])
         return len(self._open) - before
+
+    def finished_before(self, records: Sequence[Record]) -> list[int]:
+        """Those offsets of a poll that need not be done again."""
+        known = self._before
+        if known is None or not records:
+            return []
+        if records[-1].offset >= known.end:
+            self._before = None
+        return [record.offset for record in records if known.has(record.offset, record.timestamp)]
 
     def finished(self, offsets: Iterable[int]) -> int:
         """Offsets whose work is done, effects acknowledged; one that is not open is ignored. How many were open."""
@@ -34,7 +55,9 @@ class OffsetTracker:
         still_open.difference_update(offsets)
         while fetched and fetched[0] not in still_open:
             self._committable = fetched.popleft() + 1
-        return before - len(still_open)
+        done = before - len(still_open)
+        self._behind |= done > 0 and len(fetched) > len(still_open)
+        return done
 
     @property
     def oldest(self) -> int | None:
@@ -46,10 +69,25 @@ class OffsetTracker:
         """How many fetched offsets are not finished."""
         return len(self._open)
 
-    def take_committable(self) -> int | None:
-        """The offset to commit since the last call, or None."""
+    def take_committable(self) -> tuple[int, str] | None:
+        """The offset to commit since the last call, and the text beside it; or None."""
         offset, self._committable = self._committable, None
-        return offset
+        if offset is None:
+            if not self._behind:
+                return None
+            offset = self._fetched[0]
+        self._behind = False
+        return offset, self._finished_above()
+
+    def _finished_above(self) -> str:
+        before = self._before
+        if before is None:
+            if len(self._fetched) == len(self._open):
+                return ""
+            return text_of(self._end, self._open, self._newest_ms)
+        # what this life has not come to yet stands; what it has found there may be others than those that were finished
+        ahead = (offset for offset in before.still_open if offset >= self._end)
+        return text_of(before.end, {*self._open, *ahead}, before.newest_ms)
 
     def put_back(self, offset: int) -> None:
         """This one could not be committed; what was finished since then stands."""

@@ -141,10 +141,11 @@ def errors(metrics: Metrics, what: str) -> float | None:
 class Taker:
     """An intake whose records are finished when the test says so."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, group: str, *, max_open: int = 100) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, group: str, *, instance: int = 0,
+                 max_open: int = 100) -> None:
         self.tasks, self.seen, self.metrics = Tasks(), list[Record](), Metrics()
         self.intake = Intake(kafka, self.tasks, self.metrics, Subscription(
-            group=group, instance=f"{group}-0", topics=[topic], max_open=max_open))
+            group=group, instance=f"{group}-{instance}", topics=[topic], max_open=max_open))
         self.intake.handler = self._take
 
     def _take(self, records: Sequence[Record]) -> None:
@@ -165,7 +166,7 @@ async def fill(outbox: Outbox, topic: str) -> None:
 
 @pytest.mark.usefixtures("fill")
 async def test_what_was_not_finished_is_delivered_again_and_the_rest_is_not(
-        kafka: KafkaSettings, topic: str, name: str) -> None:
+        kafka: KafkaSettings, outbox: Outbox, topic: str, name: str) -> None:
     first = Taker(kafka, topic, name)
     await first.intake.start()
     await eventually(lambda: len(first.seen) == 20)
@@ -177,9 +178,70 @@ async def test_what_was_not_finished_is_delivered_again_and_the_rest_is_not(
     await second.intake.start()
     await eventually(lambda: second.seen, within_s=8)
     took = time.monotonic() - began
-    assert [int(record.value or b"") for record in second.seen] == list(range(5, 20))
+    again = [5, *range(10, 20)]
+    assert [int(record.value or b"") for record in second.seen] == again, "what was finished behind an open one is not"
     assert took < 3, "a static member has its partitions back at once"
+    second.intake.finished(second.seen[1:3])
+    await asyncio.sleep(0.6)
+    await second.die()
+    third = Taker(kafka, topic, name)
+    await third.intake.start()
+    await eventually(lambda: third.seen, within_s=8)
+    assert [int(record.value or b"") for record in third.seen] == [5, *range(12, 20)]
+    third.intake.finished(third.seen)
+    await third.intake.stop()
+    await third.tasks.stop()
+    fourth = Taker(kafka, topic, name)
+    await fourth.intake.start()
+    await outbox.send(topic, b"20", [], partition=0)
+    await eventually(lambda: fourth.seen)
+    assert [record.value for record in fourth.seen] == [b"20"]
+    fourth.intake.finished(fourth.seen)
+    await fourth.intake.stop()
+    await fourth.tasks.stop()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_group_that_is_set_back_by_hand_does_all_again(
+        kafka: KafkaSettings, topic: str, name: str) -> None:
+    first = Taker(kafka, topic, name)
+    await first.intake.start()
+    await eventually(lambda: len(first.seen) == 20)
+    first.intake.finished(first.seen[1:])
+    await asyncio.sleep(0.6)
+    await first.die()
+    second = Taker(kafka, topic, name)
+    await second.intake.start()
+    await eventually(lambda: second.seen, within_s=8)
+    assert [record.offset for record in second.seen] == [0]
+    # as Kafka's own tool does: an offset, and nothing beside it
+    assert second.intake._consumer is not None
+    await second.intake._consumer.commit({TopicPartition(topic, 0): 0})
+    await second.die()
+    third = Taker(kafka, topic, name)
+    await third.intake.start()
+    await eventually(lambda: len(third.seen) == 20, within_s=8)
+    await third.die()
+
+
+@pytest.mark.usefixtures("fill")
+async def test_partitions_that_move_to_another_member_take_what_is_finished_along(
+        kafka: KafkaSettings, outbox: Outbox, topic: str, name: str) -> None:
+    await asyncio.gather(*{outbox.send(topic, b"%d" % number, [], partition=1) for number in range(20)})
+    first, second = Taker(kafka, topic, name), Taker(kafka, topic, name, instance=1)
+    await first.intake.start()
+    await eventually(lambda: len(first.seen) == 40)
+    still_open = [record for record in first.seen if record.offset == 3]
+    first.intake.finished([record for record in first.seen if record.offset != 3])
+    await second.intake.start()
+    await eventually(lambda: second.seen, within_s=20)
+    assert [record.offset for record in second.seen] == [3]
+    assert len(first.seen) + len(second.seen) <= 43, "the one that stays with the first is delivered again, no other"
     second.intake.finished(second.seen)
+    first.intake.finished([*still_open, *first.seen[40:]])
+    for taker in (first, second):
+        await taker.intake.stop()
+        await taker.tasks.stop()
     await second.intake.stop()
     await second.tasks.stop()
 

@@ -12,6 +12,7 @@ from shared.kafka.offsets import OffsetTracker
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
+from tests.support.fakes import FakeRecord
 
 
 class Lost:
@@ -24,6 +25,14 @@ class Lost:
         """Never returns while it is lost."""
         self.commits.append(offsets)
         await asyncio.Event().wait()
+
+    @property
+    def _coordinator(self) -> "Lost":
+        return self
+
+    async def fetch_committed_offsets(self, _: Any) -> dict[Any, Any]:
+        """Nothing is committed."""
+        return {}
 
     async def end_offsets(self, _: Any) -> dict[Any, int]:
         """Needs no coordinator."""
@@ -41,7 +50,7 @@ def member(consumer: Any) -> Intake:
     # a real one loses its coordinator once in many crashes
     intake._consumer = consumer
     tracker = intake._trackers[PLACE] = OffsetTracker()
-    tracker.fetched([4])
+    tracker.fetched([FakeRecord(offset=4)])
     tracker.finished([4])
     return intake
 
@@ -52,7 +61,7 @@ async def test_member_that_cannot_commit_though_the_broker_answers_ends() -> Non
     await intake._commit()
     with pytest.raises(KafkaUnavailable, match="joins anew"):
         await intake._commit()
-    assert consumer.commits == [{PLACE: 5}, {PLACE: 5}], "what is not committed is committed later"
+    assert consumer.commits == [{PLACE: (5, "")}, {PLACE: (5, "")}], "what is not committed is committed later"
 
 
 async def test_member_outlasts_a_broker_that_is_away() -> None:
@@ -62,11 +71,11 @@ async def test_member_outlasts_a_broker_that_is_away() -> None:
         await intake._commit()
     consumer.away = False
     await intake._commit()
-    intake._trackers[PLACE].fetched([5])
+    intake._trackers[PLACE].fetched([FakeRecord(offset=5)])
     intake._trackers[PLACE].finished([5])
     with pytest.raises(KafkaUnavailable, match="joins anew"):
         await intake._commit()
-    assert consumer.commits == [{PLACE: 5}] * 4 + [{PLACE: 6}]
+    assert consumer.commits == [{PLACE: (5, "")}] * 4 + [{PLACE: (6, "")}]
 
 
 async def test_member_with_nothing_to_commit_asks_nobody() -> None:
