@@ -16,6 +16,7 @@ _TOKEN = re.compile(r"""
   | (?P<text>[bB]?[rR][bB]?(?:\"{3}.*?\"{3} | '{3}.*?'{3} | "[^"\n]*" | '[^'\n]*')
            | [bB]?(?:\"{3}(?:\\.|[^\\])*?\"{3} | '{3}(?:\\.|[^\\])*?'{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'))
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<number>[0-9]+)
   | (?P<mark>\S)""", re.VERBOSE | re.DOTALL)
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
@@ -27,6 +28,21 @@ class Spelled(Struct, frozen=True):
     kind: str
     line: int
     column: int
+
+
+class Loop(Struct, frozen=True):
+    """A macro that does something with each item of a list, under the name `each`, in other loops `inside`.
+
+    `over`: a path to the list, or to the one that it was made from by other loops; None for what is no such path.
+    `reads`: what is read in it and was there before it, apart from lists of loops in it; `reads_one_of`: of which one
+    member is read that is computed. A path is a variable and its members.
+    """
+
+    over: list[Spelled] | None
+    each: str
+    inside: list["Loop"]
+    reads: list[list[Spelled]]
+    reads_one_of: list[list[Spelled]]
 
 
 def arguments(text: str) -> Iterator[tuple[str, Spelled]]:
@@ -68,14 +84,64 @@ def receivers(text: str, functions: Collection[str]) -> Iterator[list[Spelled] |
             yield _path_before(tokens, index - 1)
 
 
+def loops(text: str, macros: Collection[str]) -> Iterator[Loop]:
+    """All loops of an expression, the outer ones before those that are in them."""
+    tokens = _tokens(text)
+    # those that are open, and where each ends
+    around: list[tuple[int, Loop]] = []
+    for index, token in enumerate(tokens):
+        around = [(end, loop) for end, loop in around if end > index]
+        if token.text in macros and _at(tokens, index - 1) == "." and _at(tokens, index + 1) == "(":
+            end, each, first = _closing(tokens, index + 1), _at(tokens, index + 2), index - 1
+            while _called_before(tokens, first) in macros:
+                first = _opening(tokens, first - 1) - 2
+            loop = Loop(_path_before(tokens, first), each, [outer for _, outer in around], [], [])
+            for at in range(index + 3, end):
+                if _is_variable(tokens, at) and tokens[at].text != each:
+                    path, after = _path_from(tokens, at)
+                    if _at(tokens, after) != "." or _at(tokens, after + 1) not in macros:
+                        (loop.reads_one_of if _at(tokens, after) == "[" else loop.reads).append(path)
+            yield loop
+            around.append((end, loop))
+
+
+def _closing(tokens: list[Spelled], opening: int) -> int:
+    open_ = 0
+    for at in range(opening, len(tokens)):
+        open_ += (tokens[at].text in _CLOSES) - (tokens[at].text in _CLOSES.values())
+        if not open_:
+            return at
+    return len(tokens)
+
+
+def _path_from(tokens: list[Spelled], at: int) -> tuple[list[Spelled], int]:
+    """A variable and those of its members that are spelled out, and where what follows them stands."""
+    path = [tokens[at]]
+    while True:
+        if _at(tokens, at + 1) == "." and _at(tokens, at + 3) != "(" and at + 2 < len(tokens):
+            path.append(tokens[at + 2])
+            at += 2
+        elif _at(tokens, at + 1) == "[" and _at(tokens, at + 3) == "]" and tokens[at + 2].kind in ("text", "number"):
+            path.append(tokens[at + 2])
+            at += 3
+        else:
+            return path, at + 1
+
+
 def _called_before(tokens: list[Spelled], end: int) -> str:
     """The function whose call ends there; empty where none does."""
+    opening = _opening(tokens, end - 1)
+    return _at(tokens, opening - 1) if _at(tokens, opening) == "(" else ""
+
+
+def _opening(tokens: list[Spelled], closing: int) -> int:
+    """The bracket that another one closes; where none does, the place itself."""
     open_ = 0
-    for at in range(end - 1, -1, -1):
+    for at in range(closing, -1, -1):
         open_ += (tokens[at].text in _CLOSES.values()) - (tokens[at].text in _CLOSES)
         if not open_:
-            return _at(tokens, at - 1) if tokens[at].text == "(" else ""
-    return ""
+            return at
+    return -1
 
 
 def _path_before(tokens: list[Spelled], end: int) -> list[Spelled] | None:
@@ -130,12 +196,11 @@ def _at(tokens: list[Spelled], index: int) -> str:
 def variables(text: str) -> set[str]:
     """Names that may be variables: those that are not called as functions, and no members of something else."""
     tokens = _tokens(text)
-    found = set()
-    for index, token in enumerate(tokens):
-        called = index + 1 < len(tokens) and tokens[index + 1].text == "("
-        if token.kind == "word" and not called and not _is_member(tokens, index):
-            found.add(token.text)
-    return found
+    return {token.text for index, token in enumerate(tokens) if _is_variable(tokens, index)}
+
+
+def _is_variable(tokens: list[Spelled], index: int) -> bool:
+    return tokens[index].kind == "word" and _at(tokens, index + 1) != "(" and not _is_member(tokens, index)
 
 
 def _is_member(tokens: list[Spelled], index: int) -> bool:

@@ -1,6 +1,7 @@
 """What a condition in CEL is asked when it is compiled, and what only when it is new."""
 
 import json
+import time
 
 import pytest
 
@@ -72,3 +73,33 @@ def test_only_what_lists_are_made_of_counts_be_it_a_list_or_names(text: str, cou
             compile_cost(text)(facts)
     else:
         assert compile_cost(text)(facts)
+
+
+LONG = {"a": [9] * 9_000, "t": "a" * 800_000, "b": list(range(60_000)), "c": list(range(60_000)), "l": [[7] * 300] * 30,
+        "o": {f"k{number}": "v" * 300 for number in range(3_000)}, "x": [{"y": "v" * 5_000}] * 900,
+        "s": [[1, 2, 3]] * 50}
+
+
+@pytest.mark.parametrize("text", [
+    "body.a.all(x, size(body.t) > 1)", 'body.a.exists(x, body["t"].contains("b"))', "body.a.all(x, !(x in body.b))",
+    "body.a.exists_one(x, body.b != body.c)", "body.l.all(x, x.all(y, size(body.t) > 1))",
+    "body.x.exists(x, body.a.exists(y, x.y == 'w'))", "(body.l + body.l).all(x, size(body.t) > 1)",
+    "body.l.map(x, x[0]).all(x, x in body.b) && body.a.all(x, x in body.a)", "body.x.all(x, body.x[x.y] != body.x)"])
+def test_loop_that_looks_at_too_much_in_each_pass_has_no_value_at_once(text: str) -> None:
+    facts = Facts(operation="o", method="POST", now_ms=0, body=json.dumps(LONG).encode())
+    condition = compile_condition(text)
+    assert facts.document
+    began = time.process_time()
+    with pytest.raises(Undecided, match="too much in each pass"):
+        condition(facts)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("text", [
+    "body.a.all(x, x < 10)", "body.x.all(x, x.y != client && x.y != body.x[0].y + '!')",
+    "body.l.all(x, x[0] in body.l[0])",
+    "body.l.exists(x, body.l.exists(y, x[0] == y[1]))", "body.o.all(k, body.o[k] != '')", "body.b != body.c || true",
+    "body.l.map(x, x[0]).all(x, x in [7])", "body.s.all(x, x.all(y, y in x))", "body.a.all(x, x > size(roles))"])
+def test_loop_that_looks_at_little_in_each_pass_has_a_value(text: str) -> None:
+    facts = Facts(operation="o", method="POST", now_ms=0, body=json.dumps(LONG).encode())
+    assert compile_condition(text)(facts)
