@@ -44,6 +44,7 @@ class Desk:
     query_timeout_ms: int
     verify_timeout_ms: int
     max_project_bytes: int
+    keep_versions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,19 +6,24 @@ Never: Kafka, HTTP, a clock.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from services.control.differences import unified
 from services.control.faults import Conflict, NotFound
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import ProjectVersion
+from shared.contracts.config import DroppedVersion, ProjectVersion
 from shared.decision.book import GuardedProject
 from shared.errors import InputInvalid
+from shared.names import topics
 from shared.project.canary import RESERVED_PREFIX
 from shared.project.load import is_project_file, load_project
-from shared.project.model import Project
+from shared.project.model import MAX_RUN_MS, Project
 
 # problems of a version that is gone back to
 _TOLD = 3
+# a durable execution goes on with the version that it began with, and one that failed may be resumed while it is kept
+_IN_USE_MS = 2 * MAX_RUN_MS + topics.DAY_MS
+_DROPPED_AT_ONCE = 100
 
 
 def next_version(catalogue: Catalogue, name: str, files: Mapping[str, str], expected: int | None,
@@ -61,6 +66,14 @@ def rollback(catalogue: Catalogue, name: str, to: int, expected: int | None, now
     _check_compiles(old)
     return ProjectVersion(project=name, version=newest.version + 1, document=old.document, files=old.files,
                           time=now_ms, note=f"rollback to version {to}")
+
+
+def outlived(catalogue: Catalogue, name: str, keep: int, now_ms: int) -> list[DroppedVersion]:
+    """Versions that may go: `keep` newer ones are there, and nothing that began with them can go on any more."""
+    history = catalogue.history(name)
+    return [DroppedVersion(project=name, version=version.version)
+            for version, after in pairwise(history[:max(0, len(history) - keep + 1)])
+            if after.time < now_ms - _IN_USE_MS][:_DROPPED_AT_ONCE]
 
 
 def diff(catalogue: Catalogue, name: str, files: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ import orjson
 from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, Halt, Pin, ProjectVersion, Token, to_value
+from shared.contracts.config import DroppedVersion, Entity, Halt, Pin, ProjectVersion, Token, Written, to_value
 from shared.errors import BodyTooLarge, Unavailable
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
@@ -45,12 +45,12 @@ class Registry:
                 waiting.set_result(entity)
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[Callable[[Entity, str], "asyncio.Future[None]"]]:
+    async def changing(self) -> AsyncIterator[Callable[[Written, str], "asyncio.Future[None]"]]:
         """Hold the state still; yields `write(entity, what)`, to be awaited."""
         async with self._lock:
             yield lambda entity, what: asyncio.ensure_future(self._write(entity, what))
 
-    async def _write(self, entity: Entity, what: str) -> None:
+    async def _write(self, entity: Written, what: str) -> None:
         read_back: asyncio.Future[Entity] = asyncio.get_running_loop().create_future()
         self._read_back[entity.key] = read_back
         try:
@@ -69,13 +69,19 @@ class Registry:
             raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
         self.audit(what, entity.project, _subject(entity))
 
+    def drop(self, versions: Sequence[DroppedVersion]) -> None:
+        """Keep some versions of a project no longer: nobody waits for that, and what is not dropped now is later."""
+        for version in versions:
+            self._outbox.send(topics.CONFIG, None, [], key=version.key, partition=0)
+            self.audit("drop version", version.project, version.version)
+
     def audit(self, what: str, project: str, subject: str | int) -> None:
         """Say on the audit topic what was changed."""
         line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": project, "subject": subject}
         self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=project.encode())
 
 
-def _subject(entity: Entity) -> str | int:
+def _subject(entity: Written) -> str | int:
     match entity:
         case ProjectVersion():
             return entity.version

@@ -31,3 +31,5 @@ class ControlSettings(BaseSettings):
     max_letters: PositiveInt = 10_000
     # a project's files together; one version is one record
     max_project_bytes: PositiveInt = 450_000
+    # so many of the newest versions of a project; older ones go once 61 days have passed since another one followed
+    keep_versions: PositiveInt = 100

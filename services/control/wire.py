@@ -112,7 +112,7 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
                 outbox=outbox, replay=PastRequests(kafka, book, own.max_replay_records), clock=clock,
                 queries=_queries(store, clock, registry),
                 query_timeout_ms=own.query_timeout_ms, verify_timeout_ms=own.verify_timeout_ms,
-                max_project_bytes=own.max_project_bytes)
+                max_project_bytes=own.max_project_bytes, keep_versions=own.keep_versions)
 
     def take(entities: Sequence[Entity]) -> None:
         book.take(entities)

@@ -9,7 +9,19 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.contracts.config import Adjustment, Client, Credential, Entity, Halt, LogLevel, Pin, ProjectVersion, Token
+from shared.contracts.config import (
+    Adjustment,
+    Client,
+    Credential,
+    DroppedVersion,
+    Entity,
+    Halt,
+    LogLevel,
+    OldVersion,
+    Pin,
+    ProjectVersion,
+    Token,
+)
 from shared.names import actions
 
 log = logging.getLogger(__name__)
@@ -21,7 +33,8 @@ class Catalogue:
 
     def __init__(self) -> None:
         """An empty catalogue."""
-        self._versions: dict[str, dict[int, ProjectVersion]] = {}
+        # all but the newest of each project packed: they are many, and few are ever asked for
+        self._versions: dict[str, dict[int, ProjectVersion | OldVersion]] = {}
         self.clients: dict[tuple[str, str], Client] = {}
         self.credentials: dict[tuple[str, str], Credential] = {}
         self.halts: dict[tuple[str, str], Halt] = {}
@@ -32,8 +45,8 @@ class Catalogue:
 
     def put(self, entity: Entity) -> None:
         """Take one entity in; the same one twice changes nothing."""
-        if isinstance(entity, ProjectVersion):
-            self._versions.setdefault(entity.project, {})[entity.version] = entity
+        if isinstance(entity, ProjectVersion | OldVersion | DroppedVersion):
+            self._put_version(entity)
         elif isinstance(entity, Client):
             self.clients[entity.project, entity.name] = entity
         elif isinstance(entity, Credential):
@@ -52,6 +65,21 @@ class Catalogue:
             # pins are kept by those who stop callers, see decision/signals.py
             self._put_token(entity)
 
+    def _put_version(self, version: ProjectVersion | OldVersion | DroppedVersion) -> None:
+        versions = self._versions.get(version.project, {})
+        newest = versions.get(max(versions, default=0))
+        if isinstance(version, DroppedVersion):
+            # never the one in force: nothing would be left of its project
+            if newest is not None and version.version < newest.version:
+                versions.pop(version.version, None)
+            return
+        self._versions[version.project] = versions
+        if newest is not None and newest.version > version.version:
+            version = _packed(version)
+        elif newest is not None:
+            versions[newest.version] = _packed(newest)
+        versions[version.version] = version
+
     def _put_token(self, token: Token) -> None:
         self.tokens[token.id] = token
         for digest in token.digests.values():
@@ -64,7 +92,7 @@ class Catalogue:
     def newest(self, project: str) -> ProjectVersion | None:
         """The version in force."""
         versions = self._versions.get(project)
-        return versions[max(versions)] if versions else None
+        return _whole(versions[max(versions)]) if versions else None
 
     def compile_newest(self, project: str, compile_version: Callable[[ProjectVersion], T]) -> T | None:
         """The newest version that compiles; one that does not is said and forgotten, and the one before it serves.
@@ -86,10 +114,19 @@ class Catalogue:
             del self._versions[version.project][version.version]
             return None
 
-    def history(self, project: str) -> list[ProjectVersion]:
+    def history(self, project: str) -> list[ProjectVersion | OldVersion]:
         """All kept versions, oldest first."""
         return [version for _, version in sorted(self._versions.get(project, {}).items())]
 
     def version(self, project: str, number: int) -> ProjectVersion | None:
         """One kept version."""
-        return self._versions.get(project, {}).get(number)
+        found = self._versions.get(project, {}).get(number)
+        return None if found is None else _whole(found)
+
+
+def _packed(version: ProjectVersion | OldVersion) -> OldVersion:
+    return version.packed() if isinstance(version, ProjectVersion) else version
+
+
+def _whole(version: ProjectVersion | OldVersion) -> ProjectVersion:
+    return version.unpacked() if isinstance(version, OldVersion) else version

@@ -2,7 +2,8 @@
 
 In:    what the admin API was told.
 Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment`, `LogLevel`, `Pin`
-       and their keys, both ways.
+       and their keys, both ways; `OldVersion`, a version in little memory, and `DroppedVersion`, of which the record
+       was removed.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -19,6 +20,8 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
 """
 
+import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -45,6 +48,60 @@ class ProjectVersion:
     time: int
     author: str = ""
     note: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"project/{self.project}/{self.version}".encode()
+
+    @property
+    def operation_count(self) -> int:
+        """How many operations it has."""
+        return len(self.document.get("operations", ()))
+
+    @property
+    def workflow_names(self) -> Collection[str]:
+        """What its workflows are called."""
+        return tuple(self.document.get("workflows", ()))
+
+    def packed(self) -> "OldVersion":
+        """The same, for when it is not in force any more."""
+        return OldVersion(
+            project=self.project, version=self.version, time=self.time, author=self.author, note=self.note,
+            operation_count=self.operation_count, workflow_names=self.workflow_names,
+            content=zlib.compress(orjson.dumps({"document": self.document, "files": self.files}), level=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldVersion:
+    """A version that another one has followed: what lists tell of it, and the rest in a tenth of the memory."""
+
+    project: str
+    version: int
+    time: int
+    author: str
+    note: str
+    operation_count: int
+    workflow_names: Collection[str]
+    content: bytes
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"project/{self.project}/{self.version}".encode()
+
+    def unpacked(self) -> ProjectVersion:
+        """The version as it was."""
+        return ProjectVersion(project=self.project, version=self.version, time=self.time, author=self.author,
+                              note=self.note, **orjson.loads(zlib.decompress(self.content)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedVersion:
+    """A version that is kept no more: its record has no value."""
+
+    project: str
+    version: int
 
     @property
     def key(self) -> bytes:
@@ -177,18 +234,21 @@ class Pin:
 
 
 EVERY_SERVICE = "*"
-Entity = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel | Pin
-_KINDS: dict[str, type[Entity]] = {
+# more than any number of a version has
+_MOST_DIGITS = 18
+Written = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel | Pin
+Entity = Written | OldVersion | DroppedVersion
+_KINDS: dict[str, type[Written]] = {
     "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
     "allowance": Adjustment, "log-level": LogLevel, "pin": Pin}
 
 
-def to_value(entity: Entity) -> bytes:
+def to_value(entity: Written) -> bytes:
     """The record's value."""
     return orjson.dumps(entity)
 
 
-def from_record(key: bytes | None, value: bytes) -> Entity:
+def from_record(key: bytes | None, value: bytes) -> Written:
     """Read one record. Raises BadRecord."""
     kind = (key or b"").partition(b"/")[0].decode(errors="replace")
     if kind not in _KINDS:
@@ -203,3 +263,12 @@ def from_record(key: bytes | None, value: bytes) -> Entity:
     if entity.key != key:
         raise BadRecord(f"config record {key!r} holds {entity.key!r}")
     return entity
+
+
+def removed(key: bytes | None) -> DroppedVersion | None:
+    """What a record without a value says. Anything else than a version is never removed."""
+    kind, _, place = (key or b"").decode(errors="replace").partition("/")
+    project, _, number = place.rpartition("/")
+    if kind != "project" or not number.isascii() or not number.isdecimal() or len(number) > _MOST_DIGITS:
+        return None
+    return DroppedVersion(project=project, version=int(number))

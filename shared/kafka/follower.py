@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.contracts.config import Entity, from_record
+from shared.contracts.config import Entity, ProjectVersion, from_record, removed
 from shared.contracts.signal import Signal
 from shared.errors import BadRecord
 from shared.kafka.faults import CLIENT_ERRORS, translate
@@ -36,10 +36,12 @@ class TopicFollower(Generic[T]):
     """Calls `apply` with what the records hold, in the order of the topic."""
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, place: TopicPartition,
-                 read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None]) -> None:
-        """`read` raises BadRecord; `apply` must not block, it runs in the event loop."""
+                 read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None],
+                 removed: Callable[[bytes | None], T | None] = lambda _: None) -> None:
+        """`read` raises BadRecord; `removed`: what a record without a value says; `apply` must not block, it runs in
+        the event loop."""
         self._tail = Tail(settings, tasks, place.topic)
-        self._place, self._read, self._apply = place, read, apply
+        self._place, self._read, self._apply, self._removed = place, read, apply, removed
         self._consumer: AIOKafkaConsumer | None = None
         self._moved = asyncio.Condition()
         self.next_offset = 0
@@ -54,6 +56,7 @@ class TopicFollower(Generic[T]):
         found: list[T] = []
         while await consumer.position(self._place) < end:
             found += await self._poll()
+            self._thin_out(found)
         self._take(found)
         await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
@@ -91,6 +94,8 @@ class TopicFollower(Generic[T]):
         found: list[T] = []
         for record in await self._tail.poll():
             if record.value is None:
+                if (removed := self._removed(record.key)) is not None:
+                    found.append(removed)
                 continue
             try:
                 found.append(self._read(record.key, record.value))
@@ -98,6 +103,9 @@ class TopicFollower(Generic[T]):
                 log.warning("record of %s at offset %d passed over: %s", record.topic, record.offset, exc,
                             extra={"action": actions.CONFIG_UNREADABLE})
         return found
+
+    def _thin_out(self, found: list[T]) -> None:
+        """What is there at the start is held all together."""
 
     def _take(self, found: Sequence[T]) -> None:
         if found:
@@ -122,8 +130,24 @@ class ConfigFollower(TopicFollower[Entity]):
             VERBOSITY.take(found)
             apply(found)
 
-        super().__init__(settings, tasks, _CONFIG, from_record, take)
+        super().__init__(settings, tasks, _CONFIG, from_record, take, removed)
+        # where in what is held at the start the newest version of each project stands
+        self._newest: dict[str, tuple[int, int]] = {}
+        self._thinned = 0
         metrics.read(CONFIG_OFFSET, lambda: self.next_offset)
+
+    def _thin_out(self, found: list[Entity]) -> None:
+        for place, entity in enumerate(found[self._thinned:], self._thinned):
+            if isinstance(entity, ProjectVersion):
+                version, before = self._newest.get(entity.project, (0, place))
+                if entity.version < version:
+                    found[place] = entity.packed()
+                    continue
+                older = found[before]
+                if before != place and isinstance(older, ProjectVersion):
+                    found[before] = older.packed()
+                self._newest[entity.project] = entity.version, place
+        self._thinned = len(found)
 
 
 class SignalFollower(TopicFollower[Signal]):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from shared.contracts import config
-from shared.contracts.config import Client, Entity, ProjectVersion
+from shared.contracts.config import Client, DroppedVersion, Entity, OldVersion, ProjectVersion
 from shared.decision.book import PolicyBook
 from shared.kafka import follower as module
 from shared.kafka.follower import ConfigFollower
@@ -73,6 +73,21 @@ async def test_everything_written_before_is_applied_when_start_returns(
     await reader.follower.start()
     assert [entity.time for entity in reader.seen if isinstance(entity, Client)] == list(range(1500))
     assert reader.follower.next_offset == 1500
+
+
+async def test_of_a_project_with_many_versions_only_the_newest_is_held_whole(
+        reader: Reader, outbox: Outbox, config_topic: str) -> None:
+    # another control process may have written at the same time: not all stand in order
+    numbers = [1, 2, 4, 3, *range(5, 700)]
+    for number in numbers:
+        outbox.send(config_topic, config.to_value(version(number)), [], key=version(number).key)
+    await outbox.send(config_topic, None, [], key=version(2).key)
+    await reader.follower.start()
+    assert [entity.version for entity in reader.seen if isinstance(entity, ProjectVersion)] == [699]
+    assert [entity.version for entity in reader.seen if isinstance(entity, OldVersion)] == numbers[:-1]
+    assert reader.seen[-1] == DroppedVersion(project="shop", version=2)
+    assert reader.book is not None
+    assert reader.book.project("shop") is not None
 
 
 async def test_empty_topic_is_read_to_its_end_at_once(reader: Reader, config_topic: str) -> None:

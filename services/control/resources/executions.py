@@ -116,7 +116,7 @@ async def _set(call: Call, *, halted: bool, reason: str) -> Result:
     catalogue = desk.registry.catalogue
     # durable executions go on with the version with which they began: a workflow that a later one dropped still runs
     known = (project, workflow) in catalogue.halts or any(
-        workflow in version.document.get("workflows", ()) for version in catalogue.history(project))
+        workflow in version.workflow_names for version in catalogue.history(project))
     if not known:
         raise NotFound(f"project {project!r} has no workflow {workflow!r}, in none of its versions")
     made = Halt(project=project, workflow=workflow, halted=halted, reason=reason, time=desk.clock.now_ms())

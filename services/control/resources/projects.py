@@ -8,9 +8,9 @@ Never: a change without a look at the version that the caller expects.
 from pydantic import Field, ValidationError
 
 from services.control import changes
-from services.control.api import Body, Call, Result, Route, whole
+from services.control.api import Body, Call, Desk, Result, Route, whole
 from services.control.faults import Conflict, NotFound
-from shared.contracts.config import ProjectVersion
+from shared.contracts.config import OldVersion, ProjectVersion
 from shared.errors import BodyTooLarge
 from shared.project.model import Project
 from shared.project.openapi import openapi
@@ -59,6 +59,7 @@ async def apply(call: Call) -> Result:
         version = ProjectVersion(project=name, version=version.version, document=version.document,
                                  files=version.files, time=version.time, author=body.author, note=body.note)
         await write(version, "apply")
+        _drop_outlived(desk, name)
     return Result({**_brief(version), "changed": True}, 201)
 
 
@@ -90,6 +91,7 @@ async def roll_back(call: Call) -> Result:
         version = changes.rollback(desk.registry.catalogue, name, call.body.to, call.body.expected_version,
                                    desk.clock.now_ms())
         await write(version, "rollback")
+        _drop_outlived(desk, name)
     return Result(_brief(version), 201)
 
 
@@ -110,6 +112,11 @@ async def document(call: Call) -> Result:
     return Result(openapi(project, f"/{newest.project}"))
 
 
+def _drop_outlived(desk: Desk, name: str) -> None:
+    registry = desk.registry
+    registry.drop(changes.outlived(registry.catalogue, name, desk.keep_versions, desk.clock.now_ms()))
+
+
 def known_project(call: Call) -> str:
     """The project in the address. Raises NotFound: an empty listing of a name that is mistyped says too much."""
     return _newest(call, call.path["project"]).project
@@ -122,9 +129,9 @@ def _newest(call: Call, name: str) -> ProjectVersion:
     return found
 
 
-def _brief(version: ProjectVersion) -> dict[str, object]:
+def _brief(version: ProjectVersion | OldVersion) -> dict[str, object]:
     return {"project": version.project, "version": version.version, "time": version.time, "author": version.author,
-            "note": version.note, "operations": len(version.document.get("operations", ()))}
+            "note": version.note, "operations": version.operation_count}
 
 
 def _whole(version: ProjectVersion) -> dict[str, object]:

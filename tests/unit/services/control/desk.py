@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from services.control.api import Call, Desk
 from services.control.registry import Registry
-from shared.contracts.config import ProjectVersion, from_record
+from shared.contracts.config import ProjectVersion, from_record, removed
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.names import topics
@@ -22,15 +22,16 @@ class Desks:
         self.clock, self.book = StoppedClock(NOW), PolicyBook(Vault(seal=SEAL))
         self.registry = Registry(cast(Any, self), self.clock)
         self.desk = cast(Desk, SimpleNamespace(registry=self.registry, book=self.book, clock=self.clock, store=None,
-                                               max_project_bytes=450_000))
+                                               max_project_bytes=450_000, keep_versions=2))
 
-    def send(self, topic: str, value: bytes, _: Any, key: bytes, partition: int = 0) -> "asyncio.Future[None]":
+    def send(self, topic: str, value: bytes | None, _: Any, key: bytes, partition: int = 0) -> "asyncio.Future[None]":
         """As the outbox: it is acknowledged, and read back a moment later."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         done.set_result(None)
         if topic == topics.CONFIG:
-            entity = from_record(key, value)
+            entity = removed(key) if value is None else from_record(key, value)
+            assert entity is not None
             loop.call_soon(lambda: (self.book.take([entity]), self.registry.take([entity])))
         return done
 

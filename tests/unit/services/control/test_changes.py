@@ -63,6 +63,20 @@ def test_rollback_is_a_new_version_with_old_content() -> None:
         changes.rollback(catalogue, "shop", 9, None, 9)
 
 
+def test_version_goes_once_enough_newer_ones_are_there_and_nothing_can_run_with_it() -> None:
+    catalogue, day = Catalogue(), topics.DAY_MS
+    for number, at in enumerate([0, 1, 2, 50, 70, 71], 1):
+        catalogue.put(ProjectVersion(project="shop", version=number, files={}, document={}, time=at * day))
+
+    def gone(keep: int, today: int) -> list[int]:
+        return [dropped.version for dropped in changes.outlived(catalogue, "shop", keep, today * day)]
+
+    # 1 and 2 were followed on day 1 and 2, 3 on day 50
+    assert [gone(3, today) for today in (61, 62, 63, 64, 112, 400)] == [[], [], [1], [1, 2], [1, 2, 3], [1, 2, 3]]
+    assert [gone(keep, 400) for keep in (1, 2, 5, 6, 100)] == [[1, 2, 3, 4, 5], [1, 2, 3, 4], [1], [], []]
+    assert changes.outlived(catalogue, "other", 1, 400 * day) == []
+
+
 def test_rollback_to_what_no_service_could_compile_is_refused() -> None:
     catalogue = Catalogue()
     files = {**FILES, "workflows/stock.yaml": "steps:\n  - {id: a, gone_connector: {x: 1}}\n"}

@@ -9,7 +9,7 @@ import pytest
 from shared.contracts import config
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.codec import MAX_NAME, header_map
-from shared.contracts.config import Client, ProjectVersion, Token
+from shared.contracts.config import Client, DroppedVersion, OldVersion, ProjectVersion, Token
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord
@@ -38,6 +38,37 @@ def test_newest_version_that_compiles_is_in_force() -> None:
                         for number in (4, 1, 3, 2)))
     assert known.compile_newest("p", version_of) == 2
     assert [version.version for version in known.history("p")] == [1, 2]
+
+
+def test_older_version_is_as_it_was_in_little_memory_in_whatever_order_they_come() -> None:
+    document = {"operations": [{"name": f"o{number}"} for number in range(300)], "workflows": {"w": {"ü": None}}}
+    old = replace(VERSION, document=document, files={"weir.yaml": "ü" * 9}, time=7, author="a", note="n")
+    for numbers in ((1, 2), (2, 1)):
+        known = catalogue(*(replace(old, version=number) for number in numbers))
+        kept, newest = known.history("p")
+        assert isinstance(kept, OldVersion)
+        assert len(kept.content) < len(config.to_value(old)) / 5
+        assert (kept.operation_count, kept.workflow_names, kept.time, kept.author, kept.note) == (
+            300, ("w",), 7, "a", "n") == (
+            newest.operation_count, newest.workflow_names, newest.time, newest.author, newest.note)
+        assert known.version("p", 1) == old
+        assert known.newest("p") is newest
+
+
+def test_version_that_is_dropped_is_gone_and_the_one_in_force_stays() -> None:
+    known = catalogue(VERSION, replace(VERSION, version=2))
+    for dropped in (DroppedVersion(project="p", version=1), DroppedVersion(project="p", version=2),
+                    DroppedVersion(project="p", version=9), DroppedVersion(project="q", version=1)):
+        known.put(dropped)
+    assert [version.version for version in known.history("p")] == [2]
+    assert known.projects() == ["p"]
+
+
+@pytest.mark.parametrize(("key", "version"), [
+    (b"project/shop/7", 7), (b"project/shop", None), (b"project/shop/x", None), (b"project/shop/-1", None), (b"", None),
+    (None, None), (b"token/shop/7", None), (b"project/shop/" + b"9" * 5_000, None), ("project/shop/٣".encode(), None)])
+def test_record_without_a_value_drops_what_its_key_says(key: bytes | None, version: int | None) -> None:
+    assert config.removed(key) == (version and DroppedVersion(project="shop", version=version))
 
 
 def test_project_without_any_version_that_compiles_is_not_in_force() -> None:
