@@ -17,7 +17,7 @@ import orjson
 from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import DroppedVersion, Entity, Halt, Pin, ProjectVersion, Token, Written, to_value
+from shared.contracts.config import Dropped, DroppedVersion, Entity, Halt, Pin, ProjectVersion, Token, Written, to_value
 from shared.errors import BodyTooLarge, Unavailable
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
@@ -69,11 +69,14 @@ class Registry:
             raise Conflict("another control process has written this at the same moment; nothing of yours was kept")
         self.audit(what, entity.project, _subject(entity))
 
-    def drop(self, versions: Sequence[DroppedVersion]) -> None:
-        """Keep some versions of a project no longer: nobody waits for that, and what is not dropped now is later."""
-        for version in versions:
-            self._outbox.send(topics.CONFIG, None, [], key=version.key, partition=0)
-            self.audit("drop version", version.project, version.version)
+    def drop(self, project: str, outlived: Sequence[Dropped]) -> None:
+        """Keep something of a project no longer: nobody waits for that, and what is not dropped now is later."""
+        for dropped in outlived:
+            self._outbox.send(topics.CONFIG, None, [], key=dropped.key, partition=0)
+            if isinstance(dropped, DroppedVersion):
+                self.audit("drop version", project, dropped.version)
+            else:
+                self.audit("drop token", project, dropped.id)
 
     def audit(self, what: str, project: str, subject: str | int) -> None:
         """Say on the audit topic what was changed."""

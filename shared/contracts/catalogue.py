@@ -13,6 +13,7 @@ from shared.contracts.config import (
     Adjustment,
     Client,
     Credential,
+    DroppedToken,
     DroppedVersion,
     Entity,
     Halt,
@@ -80,10 +81,14 @@ class Catalogue:
             versions[newest.version] = _packed(newest)
         versions[version.version] = version
 
-    def _put_token(self, token: Token) -> None:
-        self.tokens[token.id] = token
-        for digest in token.digests.values():
-            self.tokens_by_digest[digest] = token
+    def _put_token(self, token: Token | DroppedToken) -> None:
+        before = self.tokens.pop(token.id, None)
+        for digest in () if before is None else before.digests.values():
+            self.tokens_by_digest.pop(digest, None)
+        if isinstance(token, Token):
+            self.tokens[token.id] = token
+            for digest in token.digests.values():
+                self.tokens_by_digest[digest] = token
 
     def projects(self) -> list[str]:
         """Names of all projects, sorted."""

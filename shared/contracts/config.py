@@ -2,8 +2,8 @@
 
 In:    what the admin API was told.
 Out:   `ProjectVersion`, `Client`, `Token`, `Credential`, `Halt`, `Adjustment`, `LogLevel`, `Pin`
-       and their keys, both ways; `OldVersion`, a version in little memory, and `DroppedVersion`, of which the record
-       was removed.
+       and their keys, both ways; `OldVersion`, a version in little memory; `DroppedVersion`, `DroppedToken`, of which
+       the record was removed.
 Never: a raw secret; a change to an entity in place: a new value under the same key replaces the old one.
 
 | key | value |
@@ -143,6 +143,18 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedToken:
+    """A token of which nobody is told any more that it was revoked, or that it has expired."""
+
+    id: str
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"token/{self.id}".encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """A proof for an outside system; `sealed` under the cluster's key, empty when it is removed."""
 
@@ -237,7 +249,8 @@ EVERY_SERVICE = "*"
 # more than any number of a version has
 _MOST_DIGITS = 18
 Written = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel | Pin
-Entity = Written | OldVersion | DroppedVersion
+Dropped = DroppedVersion | DroppedToken
+Entity = Written | OldVersion | Dropped
 _KINDS: dict[str, type[Written]] = {
     "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
     "allowance": Adjustment, "log-level": LogLevel, "pin": Pin}
@@ -265,9 +278,11 @@ def from_record(key: bytes | None, value: bytes) -> Written:
     return entity
 
 
-def removed(key: bytes | None) -> DroppedVersion | None:
-    """What a record without a value says. Anything else than a version is never removed."""
+def removed(key: bytes | None) -> Dropped | None:
+    """What a record without a value says. Nothing else than versions and tokens is ever removed."""
     kind, _, place = (key or b"").decode(errors="replace").partition("/")
+    if kind == "token":
+        return DroppedToken(id=place)
     project, _, number = place.rpartition("/")
     if kind != "project" or not number.isascii() or not number.isdecimal() or len(number) > _MOST_DIGITS:
         return None

@@ -15,12 +15,13 @@ from services.control.api import Body, Call, Result, Route
 from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts import token as tokens
-from shared.contracts.config import Client, Token
+from shared.contracts.config import Client, DroppedToken, Token
 from shared.names import topics
 from shared.project.base import Name, RoleName
 from shared.store.last_used import last_used
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
+_ENDED_MS = 30 * topics.DAY_MS
 
 
 class NewClient(Body):
@@ -64,6 +65,7 @@ async def create_token(call: Call) -> Result:
     made, shown = _new_token(call)
     async with call.desk.registry.changing() as write:
         await write(made, "create token")
+        _drop_outlived(call, made)
     return Result(shown, 201)
 
 
@@ -80,6 +82,7 @@ async def rotate_token(call: Call) -> Result:
         await write(made, "create token")
         for token in others:
             await write(replace(token, expires=ends_ms), "rotate token")
+        _drop_outlived(call, made)
     return Result(shown, 201)
 
 
@@ -117,6 +120,16 @@ def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
                   expires=None if life_s is None else now_ms + life_s * 1000,
                   digests={topic: tokens.stored_digest(digest) for topic, digest in digests.items()})
     return token, {**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}
+
+
+def _drop_outlived(call: Call, made: Token) -> None:
+    """Of a client that gets another token, those that ended so long ago that whoever still shows one may be told that
+    there is none: clients that rotate daily would leave all services more of them with each day."""
+    registry, before_ms = call.desk.registry, call.desk.clock.now_ms() - _ENDED_MS
+    registry.drop(made.project, [
+        DroppedToken(id=token.id) for token in registry.catalogue.tokens.values()
+        if (token.project, token.client) == (made.project, made.client)
+        and min(token.expires or before_ms, token.revoked or before_ms) < before_ms])
 
 
 def _known_clients(call: Call, project: str) -> dict[str, Client]:

@@ -114,7 +114,7 @@ async def document(call: Call) -> Result:
 
 def _drop_outlived(desk: Desk, name: str) -> None:
     registry = desk.registry
-    registry.drop(changes.outlived(registry.catalogue, name, desk.keep_versions, desk.clock.now_ms()))
+    registry.drop(name, changes.outlived(registry.catalogue, name, desk.keep_versions, desk.clock.now_ms()))
 
 
 def known_project(call: Call) -> str:

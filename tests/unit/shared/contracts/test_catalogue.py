@@ -66,9 +66,18 @@ def test_version_that_is_dropped_is_gone_and_the_one_in_force_stays() -> None:
 
 @pytest.mark.parametrize(("key", "version"), [
     (b"project/shop/7", 7), (b"project/shop", None), (b"project/shop/x", None), (b"project/shop/-1", None), (b"", None),
-    (None, None), (b"token/shop/7", None), (b"project/shop/" + b"9" * 5_000, None), ("project/shop/٣".encode(), None)])
+    (None, None), (b"client/shop/7", None), (b"project/shop/" + b"9" * 5_000, None), ("project/shop/٣".encode(), None)])
 def test_record_without_a_value_drops_what_its_key_says(key: bytes | None, version: int | None) -> None:
     assert config.removed(key) == (version and DroppedVersion(project="shop", version=version))
+
+
+def test_token_that_is_dropped_is_known_by_nothing() -> None:
+    known = Catalogue()
+    known.put(TOKEN)
+    for dropped in (config.removed(b"token/other"), config.removed(TOKEN.key)):
+        assert dropped is not None
+        known.put(dropped)
+    assert (known.tokens, known.tokens_by_digest) == ({}, {})
 
 
 def test_project_without_any_version_that_compiles_is_not_in_force() -> None:
