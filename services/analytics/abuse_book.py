@@ -50,10 +50,7 @@ class AbuseBook:
         """Take in what the config topic says."""
         for entity in entities:
             self._catalogue.put(entity)
-        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            watched = self._catalogue.compile_newest(name, Watched.of)
-            if watched is not None:
-                self._watched[name] = watched
+        self._catalogue.renew(self._watched, entities, Watched.of)
 
     def of(self, project: str) -> Watched:
         """A project's settings, or those of no project."""

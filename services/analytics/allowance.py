@@ -15,7 +15,7 @@ import orjson
 from services.analytics.fold import Folded
 from services.analytics.ledger import Addition
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Adjustment, Entity, ProjectVersion
+from shared.contracts.config import Adjustment, DroppedVersion, Entity, OldVersion, ProjectVersion
 from shared.contracts.signal import Signal
 from shared.contracts.usage import UsageEvent
 from shared.decision.allowances import CompiledAllowance, Grant, compile_allowances
@@ -43,21 +43,21 @@ class Spending:
     def __init__(self) -> None:
         """None yet."""
         self._catalogue = Catalogue()
+        self._in_force: dict[str, tuple[CompiledAllowance, ...]] = {}
+        # of those projects that have any
         self._allowances: dict[str, tuple[CompiledAllowance, ...]] = {}
 
     def take(self, entities: Sequence[Entity]) -> set[str]:
         """Configuration, as it comes. Returns the projects whose allowances may have changed."""
         changed = set()
         for entity in entities:
-            if isinstance(entity, ProjectVersion | Adjustment):
+            if isinstance(entity, ProjectVersion | OldVersion | DroppedVersion | Adjustment):
                 self._catalogue.put(entity)
+            if isinstance(entity, ProjectVersion | Adjustment):
                 changed.add(entity.project)
-        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            found = self._catalogue.compile_newest(
-                name, lambda version: compile_allowances(Project.model_validate(version.document)))
-            self._allowances.pop(name, None)
-            if found:
-                self._allowances[name] = found
+        self._catalogue.renew(self._in_force, entities,
+                              lambda version: compile_allowances(Project.model_validate(version.document)))
+        self._allowances = {name: found for name, found in self._in_force.items() if found}
         return changed
 
     def additions(self, events: Sequence[UsageEvent]) -> list[Addition]:

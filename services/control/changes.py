@@ -62,10 +62,29 @@ def rollback(catalogue: Catalogue, name: str, to: int, expected: int | None, now
     newest, old = catalogue.newest(name), catalogue.version(name, to)
     if newest is None or old is None:
         raise NotFound(f"project {name!r} has no version {to}")
+    if old.removes:
+        raise NotFound(f"by version {to} project {name!r} was removed; go back to one before it")
     _check_expected(newest, expected)
     _check_compiles(old)
     return ProjectVersion(project=name, version=newest.version + 1, document=old.document, files=old.files,
                           time=now_ms, note=f"rollback to version {to}")
+
+
+def removal(catalogue: Catalogue, name: str, expected: int | None, now_ms: int) -> ProjectVersion:
+    """A version that takes the project out of force. Raises NotFound, Conflict."""
+    newest = catalogue.newest(name)
+    if newest is None or newest.removes:
+        raise gone(name, newest)
+    _check_expected(newest, expected)
+    return ProjectVersion(project=name, version=newest.version + 1, document={}, files={}, time=now_ms, note="removed")
+
+
+def gone(name: str, newest: ProjectVersion | None) -> NotFound:
+    """What is said of a project that is not in force."""
+    if newest is None:
+        return NotFound(f"there is no project {name!r}; `weir apply` makes one")
+    return NotFound(f"project {name!r} was removed, by its version {newest.version}; `weir versions {name}` lists what "
+                    "was there, `weir rollback` or `weir apply` brings it back")
 
 
 def outlived(catalogue: Catalogue, name: str, keep: int, now_ms: int) -> list[DroppedVersion]:

@@ -40,8 +40,8 @@ class Shelf:
                 self._credential(entity)
             elif isinstance(entity, Halt):
                 self._halt(entity)
-        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            self._catalogue.compile_newest(name, self._compile)
+        # executions of a project that was removed go on to their end, so its plans stay
+        self._catalogue.renew({}, entities, self._compile)
 
     async def plan(self, project: str, version: int, operation: str) -> Plan:
         """The plan that policy meant. Raises Unavailable when this version does not arrive in time, or cannot be read

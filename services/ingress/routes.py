@@ -99,10 +99,7 @@ class EdgeRoutes:
         """Take in what the config topic says."""
         for entity in entities:
             self._catalogue.put(entity)
-        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            served = self._catalogue.compile_newest(name, Served.of)
-            if served is not None:
-                self._served[name] = served
+        self._catalogue.renew(self._served, entities, Served.of)
 
     def served(self, project: str) -> Served | None:
         """A project in force."""

@@ -6,7 +6,7 @@ Never: compiled things; each service compiles what it needs from what `put` says
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TypeVar
 
 from shared.contracts.config import (
@@ -99,15 +99,21 @@ class Catalogue:
         versions = self._versions.get(project)
         return _whole(versions[max(versions)]) if versions else None
 
-    def compile_newest(self, project: str, compile_version: Callable[[ProjectVersion], T]) -> T | None:
-        """The newest version that compiles; one that does not is said and forgotten, and the one before it serves.
+    def renew(self, in_force: MutableMapping[str, T], entities: Sequence[Entity],
+              compile_version: Callable[[ProjectVersion], T]) -> None:
+        """Bring what is in force, by project, to where it is after these entities; projects that were removed are not.
 
-        A version that a later release has written must not keep a service of this release from starting.
+        A version that a later release has written must not keep a service of this release from starting: the newest
+        version that compiles is in force, one that does not is said and forgotten, and the one before it serves.
         """
-        while (newest := self.newest(project)) is not None:
-            if (compiled := self.compile(newest, compile_version)) is not None:
-                return compiled
-        return None
+        for project in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
+            while (newest := self.newest(project)) is not None:
+                if newest.removes:
+                    in_force.pop(project, None)
+                    break
+                if (compiled := self.compile(newest, compile_version)) is not None:
+                    in_force[project] = compiled
+                    break
 
     def compile(self, version: ProjectVersion, compile_version: Callable[[ProjectVersion], T]) -> T | None:
         """One kept version; None where it does not compile: that is said, and the version forgotten."""

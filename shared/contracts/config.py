@@ -17,7 +17,8 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `pin/<project>/<kind>/<subject>` | the fields of a signal; `action` is empty when it is lifted |
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
-A project's version in force is its highest one; one record holds the whole version, so it is there or it is not.
+A project's version in force is its highest one; one record holds the whole version, so it is there or it is not. One
+whose document is empty removes the project, and what came before can be gone back to.
 """
 
 import zlib
@@ -39,7 +40,10 @@ Rate = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectVersion:
-    """`document` is the canonical project model as JSON; `files` are the owner's files, for export and diff."""
+    """`document` is the canonical project model as JSON; `files` are the owner's files, for export and diff.
+
+    An empty document is none: the project was removed.
+    """
 
     project: str
     version: int
@@ -53,6 +57,11 @@ class ProjectVersion:
     def key(self) -> bytes:
         """The record's key."""
         return f"project/{self.project}/{self.version}".encode()
+
+    @property
+    def removes(self) -> bool:
+        """Whether the project is in force no more."""
+        return not self.document
 
     @property
     def operation_count(self) -> int:

@@ -124,10 +124,7 @@ class PolicyBook:
         self.signals.take_pins(entities)
         for entity in entities:
             self._catalogue.put(entity)
-        for name in {entity.project for entity in entities if isinstance(entity, ProjectVersion)}:
-            compiled = self._catalogue.compile_newest(name, GuardedProject.of)
-            if compiled is not None:
-                self._projects[name] = compiled
+        self._catalogue.renew(self._projects, entities, GuardedProject.of)
 
     def project(self, name: str) -> GuardedProject | None:
         """The project's version in force."""

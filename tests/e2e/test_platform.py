@@ -170,6 +170,22 @@ def test_versions_are_applied_whole_checked_and_rolled_back(
     assert [row["version"] for row in listed] == [1, 2, 3]
 
 
+async def test_project_that_is_removed_answers_nobody_within_a_second_and_comes_back(
+        platform: Platform, http: ClientSession, project: str) -> None:
+    url = f"{platform.ingress}/{project}/info"
+    await eventually(lambda: is_status(http, url, None, 200))
+    assert "rollback" in platform.weir("remove", project).stdout
+    await eventually(lambda: is_status(http, url, None, 404), within_s=1, every_s=0.02)
+    assert project not in platform.weir("projects").stdout
+    again = platform.weir("remove", project, check=False)
+    assert (again.returncode, "was removed, by its version 2" in again.stderr) == (1, True)
+    for command in (("openapi", project), ("access", "matrix", "--project", project)):
+        assert platform.weir(*command, check=False).returncode == 1
+    assert platform.weir("token", "list", project).returncode == 0
+    platform.weir("rollback", project, "1")
+    await eventually(lambda: is_status(http, url, None, 200), within_s=1, every_s=0.02)
+
+
 async def test_admin_api_needs_its_token_and_describes_itself(platform: Platform, http: ClientSession) -> None:
     async with http.get(f"{platform.control}/v1/projects") as answer:
         assert answer.status == 401

@@ -18,7 +18,7 @@ from services.console.cli.failure import Failure
 COMMANDS = {
     "local": ("up", "scale", "down", "status", "doctor"),
     "example": ("example",),
-    "projects": ("validate", "apply", "diff", "versions", "rollback", "export", "projects"),
+    "projects": ("validate", "apply", "diff", "versions", "rollback", "remove", "export", "projects"),
     "access": ("client", "token"),
     "credentials": ("credential",),
     "executions": ("executions", "workflow"),

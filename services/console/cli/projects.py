@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command()(diff)
     app.command()(versions)
     app.command()(rollback)
+    app.command()(remove)
     app.command()(export)
     app.command(name="projects")(list_projects)
 
@@ -115,6 +116,16 @@ def rollback(project: ProjectName, to: Annotated[int, typer.Argument(help="Versi
         output.document(answer)
     else:
         output.say(f"{project}: version {answer['version']} is in force, with the content of version {to}")
+
+
+def remove(project: ProjectName, expected_version: Expected = None, as_json: AsJson = False) -> None:
+    """Take a project out of force: its operations are gone, what runs goes on; `rollback` brings it back."""
+    answer = admin.ask("DELETE", ("projects", project), query={"expected_version": expected_version})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"{project} is in force no more, by version {answer['version']}; "
+                   f"`weir rollback {project} {answer['version'] - 1}` brings it back")
 
 
 def export(project: ProjectName, folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],

@@ -11,7 +11,7 @@ from services.control import changes
 from services.control.api import Body, Call, Desk, Result, Route, whole
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import OldVersion, ProjectVersion
-from shared.errors import BodyTooLarge
+from shared.errors import BodyTooLarge, InputInvalid
 from shared.project.model import Project
 from shared.project.openapi import openapi
 
@@ -41,7 +41,8 @@ class Files(Body):
 async def list_projects(call: Call) -> Result:
     """All projects with their versions in force."""
     catalogue = call.desk.registry.catalogue
-    return Result([_brief(_newest(call, name)) for name in catalogue.projects()])
+    newest = [catalogue.newest(name) for name in catalogue.projects()]
+    return Result([_brief(version) for version in newest if version is not None and not version.removes])
 
 
 async def apply(call: Call) -> Result:
@@ -55,7 +56,7 @@ async def apply(call: Call) -> Result:
         version = changes.next_version(desk.registry.catalogue, name, body.files, body.expected_version,
                                        desk.clock.now_ms())
         if version is None:
-            return Result({**_brief(_newest(call, name)), "changed": False})
+            return Result({**_brief(_in_force(call)), "changed": False})
         version = ProjectVersion(project=name, version=version.version, document=version.document,
                                  files=version.files, time=version.time, author=body.author, note=body.note)
         await write(version, "apply")
@@ -65,13 +66,12 @@ async def apply(call: Call) -> Result:
 
 async def show(call: Call) -> Result:
     """The version in force."""
-    return Result(_whole(_newest(call, call.path["project"])))
+    return Result(_whole(_in_force(call)))
 
 
 async def versions(call: Call) -> Result:
     """All kept versions, oldest first."""
-    _newest(call, call.path["project"])
-    return Result([_brief(version) for version in call.desk.registry.catalogue.history(call.path["project"])])
+    return Result([_brief(version) for version in call.desk.registry.catalogue.history(known_project(call))])
 
 
 async def version(call: Call) -> Result:
@@ -95,6 +95,19 @@ async def roll_back(call: Call) -> Result:
     return Result(_brief(version), 201)
 
 
+async def remove(call: Call) -> Result:
+    """Take a project out of force."""
+    desk, name = call.desk, call.path["project"]
+    expected = call.query.get("expected_version")
+    number = None if expected is None else whole(expected)
+    if expected is not None and number is None:
+        raise InputInvalid(f"expected_version is a whole number, not {expected[:40]!r}")
+    async with desk.registry.changing() as write:
+        version = changes.removal(desk.registry.catalogue, name, number, desk.clock.now_ms())
+        await write(version, "remove project")
+    return Result(_brief(version))
+
+
 async def diff(call: Call) -> Result:
     """What would change."""
     return Result({"diff": changes.diff(call.desk.registry.catalogue, call.path["project"], call.body.files)})
@@ -102,7 +115,7 @@ async def diff(call: Call) -> Result:
 
 async def document(call: Call) -> Result:
     """The project's OpenAPI description."""
-    newest = _newest(call, call.path["project"])
+    newest = _in_force(call)
     try:
         project = Project.model_validate(newest.document)
     except ValidationError as exc:
@@ -118,14 +131,21 @@ def _drop_outlived(desk: Desk, name: str) -> None:
 
 
 def known_project(call: Call) -> str:
-    """The project in the address. Raises NotFound: an empty listing of a name that is mistyped says too much."""
-    return _newest(call, call.path["project"]).project
+    """The project in the address. Raises NotFound: an empty listing of a name that is mistyped says too much.
+
+    One that was removed is known: what it had is still there to be looked at.
+    """
+    name = call.path["project"]
+    if call.desk.registry.catalogue.newest(name) is None:
+        raise changes.gone(name, None)
+    return name
 
 
-def _newest(call: Call, name: str) -> ProjectVersion:
+def _in_force(call: Call) -> ProjectVersion:
+    name = call.path["project"]
     found = call.desk.registry.catalogue.newest(name)
-    if found is None:
-        raise NotFound(f"there is no project {name!r}; `weir apply` makes one")
+    if found is None or found.removes:
+        raise changes.gone(name, found)
     return found
 
 
@@ -141,6 +161,8 @@ def _whole(version: ProjectVersion) -> dict[str, object]:
 ROUTES = (
     Route(method="GET", path="/projects", summary="List projects", handler=list_projects),
     Route(method="GET", path="/projects/{project}", summary="Show the version in force", handler=show),
+    Route(method="DELETE", path="/projects/{project}", summary="Take a project out of force", handler=remove,
+          query={"expected_version": "the version that has to be in force"}),
     Route(method="GET", path="/projects/{project}/versions", summary="List versions", handler=versions),
     Route(method="POST", path="/projects/{project}/versions", summary="Apply a new version", handler=apply, body=Apply,
           status=201),

@@ -63,6 +63,24 @@ def test_rollback_is_a_new_version_with_old_content() -> None:
         changes.rollback(catalogue, "shop", 9, None, 9)
 
 
+def test_project_that_is_removed_can_be_gone_back_to_and_applied() -> None:
+    catalogue = Catalogue()
+    applied(catalogue, FILES)
+    with pytest.raises(Conflict):
+        changes.removal(catalogue, "shop", 7, 9)
+    removed = changes.removal(catalogue, "shop", 1, 9)
+    assert (removed.version, removed.removes, removed.note) == (2, True, "removed")
+    catalogue.put(removed)
+    for name, says in (("shop", "was removed, by its version 2"), ("other", "there is no project")):
+        with pytest.raises(NotFound, match=says):
+            changes.removal(catalogue, name, None, 9)
+    with pytest.raises(NotFound, match="go back to one before it"):
+        changes.rollback(catalogue, "shop", 2, None, 9)
+    assert changes.rollback(catalogue, "shop", 1, 2, 9).files == FILES
+    assert "+name: shop" in changes.diff(catalogue, "shop", FILES)
+    assert applied(catalogue, FILES, 2) == 3
+
+
 def test_version_goes_once_enough_newer_ones_are_there_and_nothing_can_run_with_it() -> None:
     catalogue, day = Catalogue(), topics.DAY_MS
     for number, at in enumerate([0, 1, 2, 50, 70, 71], 1):

@@ -15,7 +15,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord
 from shared.errors import BadRecord
 
-VERSION = ProjectVersion(project="p", version=1, document={}, files={}, time=0)
+VERSION = ProjectVersion(project="p", version=1, document={"name": "p"}, files={}, time=0)
 TOKEN = Token(id="t", project="p", client="c", digests={"a": "b"}, created=0)
 
 
@@ -32,11 +32,17 @@ def catalogue(*versions: ProjectVersion) -> Catalogue:
     return made
 
 
+def renewed(known: Catalogue, **before: int) -> dict[str, int]:
+    """Versions in force after all that is known of p."""
+    known.renew(before, [VERSION], version_of)
+    return before
+
+
 def test_newest_version_that_compiles_is_in_force() -> None:
     broken = {"broken": True}
-    known = catalogue(*(replace(VERSION, version=number, document=broken if number in (3, 4) else {})
+    known = catalogue(*(replace(VERSION, version=number, document=broken if number in (3, 4) else {"good": True})
                         for number in (4, 1, 3, 2)))
-    assert known.compile_newest("p", version_of) == 2
+    assert renewed(known) == {"p": 2}
     assert [version.version for version in known.history("p")] == [1, 2]
 
 
@@ -82,10 +88,17 @@ def test_token_that_is_dropped_is_known_by_nothing() -> None:
 
 def test_project_without_any_version_that_compiles_is_not_in_force() -> None:
     known = catalogue(replace(VERSION, document={"broken": True}))
-    assert known.compile_newest("p", version_of) is None
-    assert known.compile_newest("q", version_of) is None
+    assert renewed(known) == {}
     known.put(replace(VERSION, version=2))
-    assert known.compile_newest("p", version_of) == 2
+    assert renewed(known) == {"p": 2}
+
+
+def test_project_that_is_removed_is_in_force_no_more_and_can_be_gone_back_to() -> None:
+    known = catalogue(VERSION, replace(VERSION, version=2, document={}))
+    assert renewed(known, p=1, q=1) == {"q": 1}
+    assert renewed(known) == {}
+    known.put(replace(VERSION, version=3))
+    assert renewed(known, q=1) == {"p": 3, "q": 1}
 
 
 def test_revoked_token_replaces_the_valid_one() -> None:
