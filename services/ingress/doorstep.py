@@ -176,7 +176,7 @@ class Connection(connections.Connection):
         """Refuse at once, or let aiohttp read."""
         if self._in_step and data:
             if self._heads and self._quiet and not self.writing_paused:
-                refusal = None if self._close or self._force_close else self._refusal(data)
+                refusal = None if self.ends else self._refusal(data)
                 if refusal is not None and self.transport is not None:
                     self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                     self.transport.write(refusal)

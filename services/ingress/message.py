@@ -68,15 +68,16 @@ _GOES_ON, _CLOSED = Sent(keep_alive=True), Sent(keep_alive=False)
 
 async def send(request: web.BaseRequest, answer: Answer, now_s: int) -> web.StreamResponse:
     """Write to the caller, if it is still there. Raises ValueError for a header that no message may have."""
-    unread, transport = _leaves_unread(request, answer.status), request.transport
-    goes_on = request.keep_alive and not unread
+    unread, transport, connection = _leaves_unread(request, answer.status), request.transport, request.protocol
+    ends = unread or (isinstance(connection, Connection) and connection.ends)
+    goes_on = request.keep_alive and not ends
     made = message(request, answer, now_s, keep_alive=goes_on)
     if transport is None or transport.is_closing():
         return _CLOSED
     transport.write(made)
-    if isinstance(request.protocol, Connection):
-        request.protocol.answered(unread=unread)
-    if request.protocol.writing_paused:
+    if isinstance(connection, Connection):
+        connection.answered(unread=unread)
+    if connection.writing_paused:
         # whoever reads slowly gets no further answer made before it has read this one
         await _read(request, transport)
     return _GOES_ON if goes_on else _CLOSED

@@ -10,7 +10,8 @@ import logging
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from shared.clock import SystemClock
@@ -28,12 +29,56 @@ _NO_HTTP = ("this is no HTTP/1.1 message that can be read: look at the request l
             "`Name: value` on a line, without a blank before the colon and without control characters, and no second "
             "Host, Content-Type, Content-Length or User-Agent; and at the body, which has to have the length, the "
             "chunks and the coding that the headers tell")
+# how a body in chunks ends that has no trailers (RFC 9112, 7.1)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class Connection(web.RequestHandler):
-    """One caller's connection."""
+    """One caller's connection.
 
-    __slots__ = ()
+    The library gives the last trailer of a body in chunks to the next request, as its first header: behind a proxy that
+    may be somebody else's. So the connection ends with the answer to such a body, unless all that came ends as one
+    without trailers does.
+    """
+
+    __slots__ = ("_chunks", "_tail")
+
+    def __init__(self, manager: web.Server, **aiohttps: Any) -> None:
+        """Nobody is connected."""
+        super().__init__(manager, **aiohttps)
+        # the newest body, while it is one in chunks and has not ended, and the last bytes that came
+        self._chunks: StreamReader | None = None
+        self._tail = b""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends with the answer that is under way."""
+        return self._close or self._force_close
+
+    def data_received(self, data: bytes) -> None:
+        """Let the library read, and nothing behind what it may mistake."""
+        known = self._request_count
+        super().data_received(data)
+        if self._request_count != known or self._chunks is not None:
+            self._watch_chunks(data, self._request_count - known)
+        if self._upgraded:
+            # nobody here takes another protocol up, and what follows is read where nobody watches
+            self._close = True
+
+    def _watch_chunks(self, data: bytes, come: int) -> None:
+        for message, payload in [*self._messages][len(self._messages) - come:]:
+            if self._chunks is not None:
+                self._close = True
+                if not isinstance(message, RawRequestMessage) and not self._chunks.is_eof():
+                    # the library does not tell whoever waits for the rest of the body
+                    self._chunks.set_exception(message.exc)
+            self._chunks = payload if isinstance(message, RawRequestMessage) and message.chunked else None
+        if self._chunks is not None:
+            self._tail = (self._tail + data)[-len(_LAST_CHUNK):]
+            if self._chunks.is_eof():
+                # what is held back until there is room has not been looked at
+                self._close = self._close or self._tail != _LAST_CHUNK or self._buffer_paused
+                self._chunks = None
 
     def refused(self, error: MessageUnreadable) -> None:
         """What came could not be read; for whoever counts."""

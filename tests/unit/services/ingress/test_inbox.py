@@ -131,6 +131,16 @@ async def test_body_is_not_waited_for_for_ever_though_a_little_of_it_comes_each_
     assert edge.outbox.sent == []
 
 
+async def test_body_with_trailers_is_the_last_of_its_connection_and_its_answer_says_so(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=200, body=b"1")
+    answer = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert b"\r\nConnection: close\r\n" in answer
+
+
 async def test_caller_that_reads_nothing_of_its_answer_keeps_no_connection(
         edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(message, "_STILL_S", 0.05)

@@ -49,6 +49,8 @@ async def handle(request: web.BaseRequest) -> web.StreamResponse:
         raise RuntimeError(f"Bearer {SECRET}")
     if request.path == "/late":
         raise TimeoutError
+    if request.path == "/seen":
+        return web.Response(text=f"seen: {request.headers.getall('X-Seen', [])}")
     return web.Response(body=b"" if request.path == "/lazy" else await request.read())
 
 
@@ -97,6 +99,53 @@ async def test_what_cannot_be_read_is_a_problem_and_its_words_are_nowhere(
     for anywhere in (lines.getvalue(), body.decode(), str(headers)):
         assert SECRET not in anywhere
         assert "Traceback" not in anywhere
+
+
+CHUNKED = ASKED % (b"/", b"Transfer-Encoding: chunked")
+NEXT = ASKED % (b"/seen", b"Content-Length: 0")
+TRAILER = b"0\r\nX-Seen: %s\r\n\r\n" % SECRET.encode()
+
+
+@pytest.mark.parametrize("parts", [
+    [CHUNKED + b"2\r\n{}\r\n" + TRAILER, NEXT], [CHUNKED + TRAILER + NEXT], [CHUNKED, TRAILER + NEXT],
+    [CHUNKED + b"0\r\nX-Seen: 1", b"0\r\n\r\n", NEXT],
+    # the last part of all that has come looks like the end of a body without trailers, and is that of another one
+    [CHUNKED + TRAILER + CHUNKED.replace(b"POST / ", b"POST /seen ") + b"0\r\n\r\n"],
+    [CHUNKED.replace(b"Host", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost") + TRAILER + NEXT],
+    [NEXT.replace(b"Host", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost") + CHUNKED + TRAILER + NEXT],
+    [(NEXT + CHUNKED + b"0\r\n\r\n") * 15 + CHUNKED + TRAILER + NEXT + CHUNKED + b"0\r\n\r\n"]],
+    ids=["then", "at once", "in the end", "split", "behind another body", "upgrade", "behind an upgrade", "many"])
+async def test_trailer_of_a_body_is_never_a_header_of_the_next_request(port: int, parts: list[bytes]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    heard = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.count(b"seen: ") == heard.count(b"seen: []")
+
+
+@pytest.mark.parametrize("parts", [
+    [CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"], [CHUNKED, b"0\r\n\r\n"], [CHUNKED + b"2\r\n{}\r\n0", b"\r\n\r\n"]])
+async def test_connection_goes_on_behind_a_body_without_trailers(port: int, parts: list[bytes]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in [*parts, NEXT]:
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    await asyncio.wait_for(reader.readuntil(b"seen: []"), 5)
+    writer.close()
+
+
+async def test_chunk_that_cannot_be_read_is_told_at_once_though_its_head_came_before(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in (CHUNKED + b"2\r\n{}\r\n", b"zz\r\n"):
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    heard = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"X-Request-Id: ") == 1
 
 
 async def test_body_that_nobody_has_read_is_not_told_either(port: int, lines: io.StringIO) -> None:
