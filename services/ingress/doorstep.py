@@ -131,12 +131,12 @@ def plain(data: bytes) -> Plain | None:
 class Connection(connections.Connection):
     """One caller's connection."""
 
-    __slots__ = ("_arrival", "_count", "_heads", "_in_step", "_under_way", "remote")
+    __slots__ = ("_arrival", "_count", "_heads", "_in_step", "_server", "_under_way", "remote")
 
     def __init__(self, server: "Server", heads: Heads, count: Count, **aiohttps: Any) -> None:
         """Nobody is connected."""
         super().__init__(server, **aiohttps)
-        self._heads, self._count = heads, count
+        self._server, self._heads, self._count = server, heads, count
         # what came last, if its head is short; whether each arrival was one message
         self._arrival, self._in_step, self._under_way, self.remote = b"", True, 0, b""
 
@@ -145,6 +145,17 @@ class Connection(connections.Connection):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0] if isinstance(peer, tuple) else peer).encode()[:_REMOTE]
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends with the answer that is under way."""
+        return super().ends or self._server.winding_up
+
+    def wind_up(self) -> None:
+        """End, if nothing is under way. One over which nothing has come yet hears it with its first answer: whoever has
+        just opened it does not try again elsewhere by itself."""
+        if self._request_count and self._quiet:
+            self.force_close()
 
     def refused(self, error: MessageUnreadable) -> None:
         """What came could not be read."""
@@ -201,7 +212,15 @@ class Server(web.Server):
         """Inside the running loop. `count`: what is told of each message that could not be read."""
         super().__init__(handler)  # type: ignore[arg-type]  # an answer of any kind
         self._heads, self._count = heads, count
+        self.winding_up = False
 
     def __call__(self) -> Connection:
         """A connection for a new caller."""
         return Connection(self, self._heads, self._count, loop=self._loop, access_log=None)
+
+    def wind_up(self) -> None:
+        """Each connection ends with the answer that is under way on it, at once where there is none."""
+        self.winding_up = True
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.wind_up()

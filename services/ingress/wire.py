@@ -62,18 +62,27 @@ class HttpServer:
         """Port 0 lets the system choose."""
         self._door, self._heads, self._endings, self._pending = door, heads, endings, pending
         self._host, self._port, self._drain_s = service.bind_host, port, service.drain_ms / 1000
+        self._server: Server | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._runner = web.ServerRunner(Server(self._door.handle, self._heads, self._endings.unread))
+        self._server = Server(self._door.handle, self._heads, self._endings.unread)
+        self._runner = web.ServerRunner(self._server)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
 
     async def stop(self) -> None:
-        """Refuse new calls, let those under way end, tell the others that they will not, close."""
+        """Take no new connections, refuse new calls, let those under way end, tell the others that they will not,
+        close."""
         self._door.draining = True
         self._heads.forget()
+        if self._runner is not None and self._server is not None:
+            for site in self._runner.sites:
+                await site.stop()
+            # what has come by now is read
+            await asyncio.sleep(0)
+            self._server.wind_up()
         try:
             async with asyncio.timeout(self._drain_s * _PATIENCE):
                 await self._pending.empty()

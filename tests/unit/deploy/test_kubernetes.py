@@ -68,6 +68,13 @@ def test_sink_runs_once_under_its_own_principal_and_is_explained(name: str) -> N
             assert f"--from-literal={secret['key']}=" in text.partition(f"generic {secret['name']} ")[2]
 
 
+def before_stop_s(name: str) -> int:
+    """How long it goes on before it is told to stop."""
+    command = container(name).get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])
+    assert command[0] == "sleep"
+    return int(command[1])
+
+
 def named_variables() -> Iterator[str]:
     yield from SETTINGS
     for name in SETS:
@@ -85,7 +92,11 @@ def test_pod_keeps_its_name_and_is_its_own_principal(name: str) -> None:
     assert told["WEIR_KAFKA_SASL_USERNAME"]["value"] == f"weir-{name}"
     # what is drained has to be over before the pod is killed
     grace_s = SETS[name]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    assert grace_s * 1000 > int(SETTINGS["WEIR_DRAIN_MS"])
+    assert (grace_s - before_stop_s(name)) * 1000 > int(SETTINGS["WEIR_DRAIN_MS"])
+
+
+def test_edge_takes_connections_until_nobody_is_sent_to_it_any_more() -> None:
+    assert before_stop_s("ingress") == 5
 
 
 @pytest.mark.parametrize(("name", "topic"), [

@@ -81,10 +81,15 @@ class Edge:
     async def _run(self, *said: Any) -> None:
         self.said.append(said)
 
+    async def listen(self) -> None:
+        """Take calls."""
+        await self.http.start()
+        assert self.http._runner is not None
+        self.address = self.http._runner.addresses[0][:2]
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A caller's connection."""
-        assert self.http._runner is not None
-        return await asyncio.open_connection(*self.http._runner.addresses[0][:2])
+        return await asyncio.open_connection(*self.address)
 
     def reply(self, number: int = -1, **answer: Any) -> None:
         """What was published is answered."""
@@ -96,7 +101,7 @@ class Edge:
 @pytest.fixture
 async def edge() -> AsyncIterator[Edge]:
     made = Edge(body_ms=200)
-    await made.http.start()
+    await made.listen()
     yield made
     await made.http.stop()
 
@@ -201,6 +206,29 @@ async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> Non
     live = dict(edge.outbox.sent[1].headers)["weir-request-id"].decode()
     assert edge.said == [("cancel", [], ["say", "client-gone", live])]
     assert (edge.gate._inside, len(edge.pending)) == (0, 0)
+
+
+async def test_edge_that_stops_leaves_new_calls_to_others(edge: Edge) -> None:
+    call = HEAD + b"Content-Length: 0\r\n\r\n"
+    idle, busy, new = [await edge.connect() for _ in range(3)]
+    for number, (_, writer) in enumerate((idle, busy)):
+        writer.write(call)
+        await eventually(lambda number=number: len(edge.outbox.sent) > number, every_s=0.005)
+        if writer is idle[1]:
+            edge.reply(status=200, body=b"1")
+            await idle[0].readuntil(b"\r\n\r\n1")
+    stopping = asyncio.create_task(edge.http.stop())
+    assert await asyncio.wait_for(idle[0].read(), 0.5) == b"", "its next call is for another instance"
+    with pytest.raises(ConnectionRefusedError):
+        await edge.connect()
+    new[1].write(call)
+    told = await asyncio.wait_for(new[0].read(), 0.5)
+    edge.reply(status=200, body=b"1")
+    answered = await asyncio.wait_for(busy[0].read(), 0.5)
+    await stopping
+    for (_, writer), answer, status in ((new, told, b"503"), (busy, answered, b"200"), (idle, None, None)):
+        writer.close()
+        assert answer is None or (answer.split()[1], b"\r\nConnection: close\r\n" in answer) == (status, True)
 
 
 async def test_nothing_is_done_for_a_caller_that_has_gone_while_it_stood_in_line(edge: Edge) -> None:
