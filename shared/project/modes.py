@@ -18,6 +18,10 @@ RESULTS = Operation(name="weir-execution", method="GET", path=EXECUTIONS + "{id}
 OWN_PATHS = "/-/"
 # the work of a caller that has stopped to wait goes on for so long at the most, where nothing else is said
 _LINGER_MS = 300_000
+# with its parameters; a comma inside of quotes separates nothing, and quotes that nobody closes go to the end
+_PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.?)*+(?:"|$))++')
+# no value and an empty one are the same (RFC 7240, 2)
+_ASYNC = re.compile(r'respond-async(?:\s*=\s*"")?')
 _WAIT = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?")
 
 
@@ -50,11 +54,11 @@ def answering(operation: Operation, prefer: str | None, *, edge: bool) -> Answer
         return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
     at_once, kept = operation.mode != "request_response", operation.mode == "validate"
     applied, waits = "", False
-    for preference in prefer.lower().split(",") if prefer else ():
+    for preference in _PREFERENCE.findall(prefer.lower()) if prefer else ():
         name = preference.partition(";")[0].strip()
         wait = _WAIT.fullmatch(name)
-        if name == "respond-async":
-            at_once, kept, applied = True, True, name
+        if _ASYNC.fullmatch(name):
+            at_once, kept, applied = True, True, "respond-async"
         elif wait is not None and not at_once and not waits:
             # of one that is named more than once the first counts (RFC 7240, 2)
             waits = True
