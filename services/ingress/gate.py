@@ -29,6 +29,8 @@ LEAST = 64
 # answers come in trains: what one window holds says little
 _WINDOWS = 5
 _WINDOW_US, _HASTE_US, _LOOK_S = 200_000, 1_000_000, 0.1
+# what is longer ago says nothing of now
+_STALE_US = 2 * _WINDOWS * _WINDOW_US
 # from what arrives on a connection to the task that asks for a place
 _TURNS = 4
 # by which part the line gets longer at each look, when few are refused, and when many are
@@ -38,12 +40,13 @@ _AGAIN = {"Retry-After": "1"}
 
 @dataclass(slots=True)
 class Window:
-    """Answers of a span of time; sums of microseconds."""
+    """Answers of a span of time; sums of microseconds. `inside`: how many calls were under way at the most."""
 
     began_us: int
     answers: int = 0
     queued_us: int = 0
     worked_us: int = 0
+    inside: int = 0
 
 
 def places(window: Window, now_us: int, before: int, target_us: int, most: int, *, wanted: bool) -> int:
@@ -53,6 +56,9 @@ def places(window: Window, now_us: int, before: int, target_us: int, most: int, 
     # as many as are answered in the time that each may take: the rate of answers x that time
     fitting = (target_us * window.answers + window.worked_us) // (now_us - window.began_us)
     if window.queued_us > target_us * window.answers:
+        if window.inside <= LEAST and window.answers <= LEAST:
+            # so few are no rate that a cluster is held to, and make no queue by being too many
+            return before
         return min(most, max(LEAST, fitting))
     grown = before + before // 4 + 16
     # with a line every place is taken, so more of them than fit would only make a queue
@@ -61,7 +67,7 @@ def places(window: Window, now_us: int, before: int, target_us: int, most: int, 
 
 def _together(windows: Sequence[Window]) -> Window:
     return Window(windows[0].began_us, sum(one.answers for one in windows), sum(one.queued_us for one in windows),
-                  sum(one.worked_us for one in windows))
+                  sum(one.worked_us for one in windows), max(one.inside for one in windows))
 
 
 class _Waiting(NamedTuple):
@@ -126,6 +132,8 @@ class Gate:
     async def enter(self) -> None:
         """Take a place, which `leave` gives back. Raises Overloaded."""
         if self._open():
+            if not self._inside:
+                self._begin_anew()
             self._inside += 1
             return
         refusal = self.refusal()
@@ -160,14 +168,24 @@ class Gate:
         worked_us = timing.get("policy", 0) + timing.get("executor", 0)
         queued_us = timing.get("policy-queue", 0) + timing.get("executor-queue", 0)
         window.answers += 1
+        window.inside = max(window.inside, self._inside)
         window.queued_us += max(0, min(took_us - worked_us, queued_us))
         window.worked_us += worked_us
         if now_us - window.began_us >= _WINDOW_US:
             self._windows.append(window)
+            while self._windows[0].began_us < now_us - _STALE_US and len(self._windows) > 1:
+                self._windows.popleft()
             self._places = places(_together(self._windows), now_us, self._places, self._target_us, self._most,
                                   wanted=bool(self._line))
             self._window = Window(now_us)
             self._let_in(hurried=self._hurried())
+
+    def _begin_anew(self) -> None:
+        """Nothing is under way, and little was answered for a while: that tells of the callers alone."""
+        now_us = self._clock.elapsed_us()
+        if now_us - self._window.began_us >= _STALE_US:
+            self._window, self._places = Window(now_us), self._most
+            self._windows.clear()
 
     def _forget_expected(self, turns: int) -> None:
         if turns:

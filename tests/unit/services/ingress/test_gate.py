@@ -124,11 +124,34 @@ async def test_a_burst_after_silence_is_let_in() -> None:
     assert len(cluster.took_ms) >= 2_900
 
 
+@pytest.mark.parametrize("callers", [1, 20])
+async def test_a_queue_that_few_calls_have_met_keeps_nobody_out(callers: int) -> None:
+    cluster = served(per_ms=1, work_ms=2_000)
+    await closed_loop(cluster, callers, 5_000)
+    # nobody reads their records for a while
+    cluster._due = -500
+    await closed_loop(cluster, callers, 5_000)
+    assert max(cluster.took_ms) >= 2_400
+    assert cluster.gate.places == MOST
+
+
+async def test_an_overload_that_was_long_ago_keeps_nobody_out() -> None:
+    cluster = served(per_ms=1)
+    await closed_loop(cluster, MOST // 2, 1_000)
+    for _ in range(MOST):
+        await cluster.pass_ms()
+    assert cluster.gate.places < MOST
+    cluster._clock.now += 600_000
+    await closed_loop(cluster, 1, 50)
+    assert cluster.gate.places == MOST
+
+
 def full(patience_ms: int = 60_000, most: int = LEAST + 3) -> tuple[Gate, StoppedClock]:
     """A gate with `LEAST` places, all taken."""
     clock = StoppedClock()
     gate = Gate(clock, most=most, target_ms=TARGET_MS, patience_ms=patience_ms)
-    gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
+    for _ in range(LEAST):
+        gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
     clock.now += 1_000
     gate.told(10 * TARGET_MS * 1000, {"policy-queue": 10 * TARGET_MS * 1000})
     return gate, clock
