@@ -5,6 +5,7 @@ Out:   `/<project>/openapi.json`, `/<project>/reference`, `/-/viewer/<file>`.
 Never: a content delivery network; an answer to a path that an operation of the project has.
 """
 
+from html import escape
 from importlib import resources
 
 import orjson
@@ -56,7 +57,7 @@ class Pages:
             return None
         if rest == "openapi.json":
             return web.Response(body=self._document(project), content_type=JSON)
-        page = self._page.replace("{title}", served.project.title or project)
+        page = self._page.replace("{title}", escape(served.project.title or project))
         return web.Response(text=page, content_type="text/html")
 
     def _document(self, project: str) -> bytes:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 import orjson
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import ClientConnectionResetError, HttpVersion11, web
 
 from services.ingress.answer import Answer, of_reply, shaped
 from services.ingress.routes import Target
@@ -54,6 +54,9 @@ class EventStream:
         begun = {} if first is None else of_reply(first, self.request_id).headers
         made = shaped(Answer(200, {**begun, **headers, **_OWN_HEADERS}, b""), target, self.request.headers)
         response = web.StreamResponse(headers=made.headers)
+        if self.request.version < HttpVersion11:
+            # the end of the connection alone tells that there is no more, also to those who would keep it
+            response.force_close()
         try:
             await response.prepare(self.request)
             part: ReplyRecord | None = first

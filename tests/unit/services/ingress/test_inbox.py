@@ -39,9 +39,10 @@ from shared.telemetry.tracing import Tracing
 from tests.support.fakes import FakeOutbox
 from tests.support.platform import eventually
 
-DOCUMENT = {"name": "p", "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}, "operations": [
+DOCUMENT = {"name": "p", "title": "</title>P&Q", "operations": [
     {"name": "make", "method": "POST", "path": "/a", "workflow": "w"},
-    {"name": "hear", "method": "GET", "path": "/live", "workflow": "w", "mode": "events"}]}
+    {"name": "hear", "method": "GET", "path": "/live", "workflow": "w", "mode": "events"}],
+    "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}}
 HEAD = b"POST /p/a HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -206,6 +207,24 @@ async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> Non
     live = dict(edge.outbox.sent[1].headers)["weir-request-id"].decode()
     assert edge.said == [("cancel", [], ["say", "client-gone", live])]
     assert (edge.gate._inside, len(edge.pending)) == (0, 0)
+
+
+async def test_stream_to_a_caller_that_knows_no_chunks_ends_with_its_connection(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    writer.write(b"GET /p/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=200, body=b"1", sequence=0, event="end", last=True)
+    heard = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert heard.endswith(b"data: 1\n\n")
+
+
+async def test_title_of_a_project_is_a_text_in_its_reference(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    writer.write(b"GET /p/reference HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    page = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert b"<title>&lt;/title&gt;P&amp;Q</title>" in page
 
 
 async def test_edge_that_stops_leaves_new_calls_to_others(edge: Edge) -> None:
