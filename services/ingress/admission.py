@@ -6,9 +6,7 @@ Never: a question about the caller; policy asks those.
 """
 
 from shared.errors import BodyTooLarge, MediaTypeUnsupported, Unavailable
-
-# what aiohttp takes off a body; it gives every other coding on as it came
-_DECODED = ("gzip", "deflate")
+from shared.runtime.connections import DECODED
 
 
 def check_open(*, draining: bool) -> None:
@@ -25,7 +23,6 @@ def check_size(size: int, limit: int) -> None:
 
 def check_coding(coding: str | None) -> None:
     """Raises MediaTypeUnsupported for a body that nobody here can decode (RFC 9110, 8.4)."""
-    if coding is not None and coding.strip().lower() not in {"identity", *_DECODED}:
-        taken = ", ".join(_DECODED)
-        raise MediaTypeUnsupported(f"the body has the coding {coding[:80]!r}; send it as it is, or one of {taken}",
-                                   headers={"Accept-Encoding": taken})
+    if coding is not None and coding.strip().lower() not in {"identity", *DECODED.split(", ")}:
+        raise MediaTypeUnsupported(f"the body has the coding {coding[:80]!r}; send it as it is, or one of {DECODED}",
+                                   headers={"Accept-Encoding": DECODED})

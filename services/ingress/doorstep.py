@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from shared.errors import MessageUnreadable
+from shared.errors import Refused
 from shared.names import headers as H
 from shared.runtime import connections
 
@@ -43,7 +43,7 @@ _UNUSUAL = re.compile(
 _FIELDS = re.compile(rb"^(content-length|origin|x-forwarded-for):([^\r]*)\r$", re.IGNORECASE | re.MULTILINE)
 
 Again = Callable[[], bytes | None]
-Count = Callable[[MessageUnreadable], None]
+Count = Callable[[Refused], None]
 
 
 class Plain(NamedTuple):
@@ -157,7 +157,7 @@ class Connection(connections.Connection):
         if self._request_count and self._quiet:
             self.force_close()
 
-    def refused(self, error: MessageUnreadable) -> None:
+    def refused(self, error: Refused) -> None:
         """What came could not be read."""
         self._count(error)
 

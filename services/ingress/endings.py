@@ -15,7 +15,7 @@ from services.ingress.visit import Visit
 from shared.client.caller import NotAcknowledged
 from shared.clock import Clock
 from shared.contracts.usage import Kind
-from shared.errors import MessageUnreadable, Refused, TimedOut, WeirError
+from shared.errors import Refused, TimedOut, WeirError
 from shared.telemetry.access import AccessLog, Ending
 from shared.telemetry.metrics import Metrics
 
@@ -48,7 +48,7 @@ class Endings(Struct, frozen=True, kw_only=True):
         self.metrics.requests.inc(*visit.labels, reason)
         visit.error = (reason, str(error))
 
-    def unread(self, error: MessageUnreadable) -> None:
+    def unread(self, error: Refused) -> None:
         """What came could not be read, so it leads nowhere."""
         self.metrics.requests.inc("", "", str(error.reason))
         self.metrics.answers.inc("", "", str(error.status))

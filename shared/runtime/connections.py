@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
 
 from shared.clock import SystemClock
 from shared.contracts import ids
-from shared.errors import MessageUnreadable, WeirError, problem
+from shared.errors import MediaTypeUnsupported, MessageUnreadable, Refused, WeirError, problem
 from shared.names import actions
 from shared.names.headers import HTTP_REQUEST_ID, PROBLEM_JSON, SERVER
 
@@ -29,6 +29,8 @@ _NO_HTTP = ("this is no HTTP/1.1 message that can be read: look at the request l
             "`Name: value` on a line, without a blank before the colon and without control characters, and no second "
             "Host, Content-Type, Content-Length or User-Agent; and at the body, which has to have the length, the "
             "chunks and the coding that the headers tell")
+# what the library takes off a body
+DECODED = "gzip, deflate"
 # how a body in chunks ends that has no trailers (RFC 9112, 7.1)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
@@ -80,7 +82,7 @@ class Connection(web.RequestHandler):
                 self._close = self._close or self._tail != _LAST_CHUNK or self._buffer_paused
                 self._chunks = None
 
-    def refused(self, error: MessageUnreadable) -> None:
+    def refused(self, error: Refused) -> None:
         """What came could not be read; for whoever counts."""
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
@@ -100,7 +102,8 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun, and another one cannot follow in it")
         answer = web.Response(status=error.status, body=orjson.dumps(problem(error, request_id)),
-                              headers={HTTP_REQUEST_ID: request_id, "Server": SERVER}, content_type=PROBLEM_JSON)
+                              headers={**error.headers, HTTP_REQUEST_ID: request_id, "Server": SERVER},
+                              content_type=PROBLEM_JSON)
         answer.force_close()
         return answer
 
@@ -134,6 +137,11 @@ class AppRunner(web.AppRunner):
         return Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)
 
 
-def unreadable(exc: BaseException) -> MessageUnreadable:
+def unreadable(exc: BaseException) -> Refused:
     """What a caller is told of it."""
+    if isinstance(exc, ContentEncodingError):
+        # of a coding that is missing here the library says so before it gives the request on; of others it does not
+        return MediaTypeUnsupported(f"the body has a coding that is not known here; send it as it is, or one of "
+                                    f"{DECODED}",
+                                    headers={"Accept-Encoding": DECODED})
     return MessageUnreadable(_TOO_LONG if isinstance(exc, LineTooLong) else _NO_HTTP)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingress.doorstep import Connection, Heads, Plain, Server, is_whole, plain
-from shared.errors import MessageUnreadable
+from shared.errors import Refused
 from tests.unit.services.ingress.test_message import Wire, settled
 
 ASKED = b"POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -25,7 +25,7 @@ class Step:
     def __init__(self) -> None:
         self.heads, self.refusal, self.read, self.asked = Heads(), NO, list[str](), 0
         self.busy: asyncio.Event | None = None
-        self.unread = list[MessageUnreadable]()
+        self.unread = list[Refused]()
         self.server = Server(self.handle, self.heads, self.unread.append)
         self.opened = list[Connection]()
 

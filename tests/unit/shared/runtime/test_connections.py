@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import web
 
-from shared.errors import MessageUnreadable
+from shared.errors import Refused
 from shared.names import actions
 from shared.runtime.connections import AppRunner, Connection, Server
 from shared.runtime.health import Health, HealthServer
@@ -148,6 +148,14 @@ async def test_chunk_that_cannot_be_read_is_told_at_once_though_its_head_came_be
     assert heard.count(b"X-Request-Id: ") == 1
 
 
+@pytest.mark.parametrize("coding", [b"br", b"zstd"])
+async def test_coding_that_nobody_here_knows_is_told_with_those_that_are(port: int, coding: bytes) -> None:
+    status, headers, body = await say(
+        port, ASKED % (b"/", b"Content-Encoding: %s\r\nContent-Length: 2" % coding) + b"{}")
+    assert (status.split(" ")[1], headers["Accept-Encoding"]) == ("415", "gzip, deflate")
+    assert json.loads(body)["code"] == "media-type-unsupported"
+
+
 async def test_body_that_nobody_has_read_is_not_told_either(port: int, lines: io.StringIO) -> None:
     status, *_ = await say(port, UNREADABLE["coding"].replace(b"POST / ", b"POST /lazy "))
     assert status.endswith("200 OK")
@@ -167,12 +175,12 @@ async def test_error_of_our_own_is_told_with_where_it_was(
 
 
 async def test_each_is_counted_once(lines: io.StringIO) -> None:
-    counted = list[MessageUnreadable]()
+    counted = list[Refused]()
 
     class Counting(Connection):
         __slots__ = ()
 
-        def refused(self, error: MessageUnreadable) -> None:
+        def refused(self, error: Refused) -> None:
             counted.append(error)
 
     class Counter(Server):
