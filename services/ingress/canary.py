@@ -5,6 +5,7 @@ Out:   None when a real request went through policy and executor a moment ago, o
 Never: usage: the canary project is not counted.
 """
 
+import asyncio
 import logging
 
 from shared.client.caller import Caller
@@ -21,18 +22,27 @@ _GOOD_FOR_MS = 1_000
 
 
 class Canary:
-    """A probe that asks at most once a second."""
+    """A probe that asks at most once a second, and never twice at a time: whoever asks it meanwhile hears the same."""
 
     def __init__(self, caller: Caller, clock: Clock) -> None:
         """Nothing is known yet."""
         self._caller, self._clock = caller, clock
-        self._good_until_ms = 0
+        self._good_until_ms = self._asked = 0
+        self._reason: str | None = None
+        self._turn = asyncio.Lock()
 
     async def __call__(self) -> str | None:
         """None, or why the cluster cannot answer."""
-        now_ms = self._clock.now_ms()
-        if now_ms < self._good_until_ms:
+        if self._clock.now_ms() < self._good_until_ms:
             return None
+        asked = self._asked
+        async with self._turn:
+            if asked == self._asked:
+                self._reason = await self._ask(self._clock.now_ms())
+                self._asked += 1
+            return self._reason
+
+    async def _ask(self, now_ms: int) -> str | None:
         request = RequestRecord(request_id=ids.request_id(now_ms), project=CANARY.name,
                                 operation=CANARY.operations[0].name, deadline_ms=now_ms + _TIMEOUT_MS)
         try:
