@@ -11,7 +11,7 @@ from importlib import resources
 import orjson
 from aiohttp import web
 
-from services.ingress.routes import EdgeRoutes
+from services.ingress.routes import EdgeRoutes, Served
 from shared.names.headers import JSON
 from shared.project.modes import OWN_PATHS
 from shared.project.openapi import openapi
@@ -39,7 +39,8 @@ class Pages:
         version = next(entry for entry in folder.iterdir() if entry.name.startswith("swagger-ui-"))
         self._files = {name: version.joinpath(name).read_bytes() for name in _FILES}
         self._page = resources.files(__package__).joinpath("reference.html").read_text()
-        self._documents: dict[tuple[str, int], bytes] = {}
+        # of each project the newest that was asked for
+        self._documents: dict[str, tuple[Served, bytes]] = {}
 
     def answer(self, path: str) -> web.Response | None:
         """The document at a path, or None when it is none."""
@@ -56,14 +57,12 @@ class Pages:
         if served is None or isinstance(served.routes.match("GET", "/" + rest), Match):
             return None
         if rest == "openapi.json":
-            return web.Response(body=self._document(project), content_type=JSON)
+            return web.Response(body=self._document(project, served), content_type=JSON)
         page = self._page.replace("{title}", escape(served.project.title or project))
         return web.Response(text=page, content_type="text/html")
 
-    def _document(self, project: str) -> bytes:
-        served = self._routes.served(project)
-        assert served is not None
-        key = (project, served.version)
-        if key not in self._documents:
-            self._documents[key] = orjson.dumps(openapi(served.project, f"/{project}"))
-        return self._documents[key]
+    def _document(self, project: str, served: Served) -> bytes:
+        made = self._documents.get(project)
+        if made is None or made[0] is not served:
+            made = self._documents[project] = served, orjson.dumps(openapi(served.project, f"/{project}"))
+        return made[1]

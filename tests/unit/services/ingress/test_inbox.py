@@ -227,6 +227,18 @@ async def test_title_of_a_project_is_a_text_in_its_reference(edge: Edge) -> None
     assert b"<title>&lt;/title&gt;P&amp;Q</title>" in page
 
 
+def test_description_of_a_version_that_was_replaced_is_kept_no_longer() -> None:
+    routes = EdgeRoutes()
+    pages = Pages(routes)
+    for version in range(1, 4):
+        document = {**DOCUMENT, "version": f"{version}.0.0"}
+        routes.take([ProjectVersion(project="p", version=version, document=document, files={}, time=0)])
+        for _ in range(2):
+            page: Any = pages.answer("/p/openapi.json")
+            assert json.loads(page.body)["info"]["version"] == f"{version}.0.0"
+    assert len(pages._documents) == 1
+
+
 async def test_edge_that_stops_leaves_new_calls_to_others(edge: Edge) -> None:
     call = HEAD + b"Content-Length: 0\r\n\r\n"
     idle, busy, new = [await edge.connect() for _ in range(3)]
