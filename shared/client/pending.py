@@ -23,8 +23,10 @@ from shared.telemetry.metrics import Metrics
 
 _STOPPED = "this instance has stopped"
 _OWN_LATE, _FOREIGN = "late", "foreign"
-# of an answer that nobody has read yet: parts; bytes, and those where all answers together have very many
-_MAX_PARTS, _MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 1_000, 32_000_000, 1_000_000, 128_000_000
+# of an answer that nobody has read yet: bytes, and those where all answers together have very many
+_MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 32_000_000, 1_000_000, 128_000_000
+# what a part takes beside its body
+_PART_BYTES = 1_000
 # so long it rests when waits end one after another
 _REST_S = 0.005
 # of those that stopped waiting and would still like to know
@@ -53,22 +55,27 @@ class Parts:
 
     async def next(self, within_s: float) -> ReplyRecord:
         """The next part. Raises TimeoutError, or the error that ends the answer."""
-        found = await asyncio.wait_for(self._found.get(), within_s)
+        if self._found.empty():
+            found = await asyncio.wait_for(self._found.get(), within_s)
+        else:
+            # a wait with a time would take several turns of the event loop, and parts may come faster than that
+            await asyncio.sleep(0)
+            found = self._found.get_nowait()
         if isinstance(found, WeirError):
             raise found
-        self._hold(-len(found.body))
+        self._hold(-_size(found))
         return found
 
     def take(self, part: ReplyRecord) -> None:
         """A part has come."""
         if part.sequence not in (None, self._expected):
             self.fail(StreamBroken("the events do not follow each other: the work was begun again after a crash"))
-        elif not self._has_room(len(part.body)):
-            self.fail(StreamBroken(f"{self._found.qsize()} events of {self._held} bytes wait for a caller that reads "
-                                   "too slowly"))
+        elif not self._has_room(_size(part)):
+            self.fail(StreamBroken(f"{self._found.qsize()} events, which take {self._held} bytes, wait for a caller "
+                                   "that reads too slowly"))
         else:
             self._expected += 1
-            self._hold(len(part.body))
+            self._hold(_size(part))
             self._found.put_nowait(part)
             if part.sequence is None or part.last:
                 self._end()
@@ -84,7 +91,7 @@ class Parts:
 
     def _has_room(self, size: int) -> bool:
         most = _MAX_BYTES if self._backlog.held < _MANY_BYTES else _MAX_OF_MANY
-        return self._found.qsize() < _MAX_PARTS and (not self._held or self._held + size <= most)
+        return not self._held or self._held + size <= most
 
     def _hold(self, more: int) -> None:
         self._held += more
@@ -93,6 +100,10 @@ class Parts:
     def _end(self) -> None:
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def _size(part: ReplyRecord) -> int:
+    return _PART_BYTES + len(part.body)
 
 
 W = TypeVar("W", asyncio.Future[ReplyRecord], Parts)

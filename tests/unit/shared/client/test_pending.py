@@ -126,8 +126,8 @@ async def read(parts: Parts) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(("size", "arrive"), [(1, 1_000), (900_000, 35), (40_000_000, 1)])
-async def test_events_that_nobody_reads_are_bounded_in_number_and_size(size: int, arrive: int) -> None:
+@pytest.mark.parametrize(("size", "arrive"), [(1, 31_968), (900_000, 35), (40_000_000, 1)])
+async def test_events_that_nobody_reads_are_bounded(size: int, arrive: int) -> None:
     pending = Pending(10, Metrics())
     correlation_id, parts = pending.add_parts()
     taken = [pending.resolve(correlation_id, part(sequence, size)) for sequence in range(arrive + 2)]
