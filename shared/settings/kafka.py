@@ -15,7 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class KafkaSettings(BaseSettings):
     """Environment: WEIR_KAFKA_<FIELD>."""
 
-    model_config = SettingsConfigDict(env_prefix="WEIR_KAFKA_", frozen=True, extra="ignore")
+    # what is told of a mistake that several settings make together would be all of them
+    model_config = SettingsConfigDict(env_prefix="WEIR_KAFKA_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     bootstrap: str = "127.0.0.1:9092"
     # how the broker's listener speaks; the local broker speaks plaintext on this machine alone

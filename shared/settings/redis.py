@@ -5,6 +5,8 @@ Out:   `RedisSettings`.
 Never: clients.
 """
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -12,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class RedisSettings(BaseSettings):
     """Environment: WEIR_REDIS_<FIELD>. The URL may hold a password, so it is never shown."""
 
-    model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
     # host:port of Redis Sentinels, which know where the primary is; the host and port of the URL are then not read
@@ -23,6 +25,17 @@ class RedisSettings(BaseSettings):
     timeout_ms: PositiveInt = 50
     # counters of usage may wait longer than a caller
     patient_timeout_ms: PositiveInt = 5_000
+
+    @field_validator("url")
+    @classmethod
+    def _has_a_port(cls, given: str) -> str:
+        try:
+            _ = urlsplit(given).port
+        except ValueError:
+            # Python's own words tell what it took for the port, a part of the password as a rule
+            raise ValueError("it is no URL with a port: what is a sign in its password has to be percent-encoded (/ as "
+                             "%2F, # as %23, ? as %3F)") from None
+        return given
 
     @field_validator("sentinels")
     @classmethod
