@@ -16,8 +16,8 @@ from shared.contracts.sealed import Seal
 class ClusterKey(BaseSettings):
     """Environment: WEIR_<FIELD>. 32 random bytes as base64url; ingress, policy, executor and control share it.
 
-    Several by commas: the first one seals, all open. So a new one is put before the old one, everywhere, and the old
-    one is taken away when nothing is sealed under it any more.
+    Several by commas: the first one seals, all open. So a new one is put behind the old one, everywhere, then before
+    it, everywhere, and the old one is taken away when nothing is sealed under it any more.
     """
 
     model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")

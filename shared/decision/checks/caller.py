@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from shared.contracts.sealed import SealBroken
 from shared.decision.callers.certificate import by_certificate
-from shared.decision.callers.identity import CHALLENGE, Identity, graver, invalid
+from shared.decision.callers.identity import CHALLENGE, Identity, graver
 from shared.decision.callers.jwt import by_jwt
 from shared.decision.callers.signature import by_signature
 from shared.decision.callers.token import by_token
@@ -51,5 +51,7 @@ def _unseal(case: Case) -> Refused | None:
     try:
         case.sealed = case.book.vault.seal.open(sealed, case.request.request_id or "")
     except SealBroken:
-        return invalid("the credentials were sealed for another request, or under another key")
+        # whoever calls has no part in it: the edge seals, and nobody else writes where it does
+        return Unavailable("the credentials cannot be opened here: they were sealed under a cluster key that policy "
+                           "does not have (WEIR_CLUSTER_KEY), or for another request", headers={"Retry-After": "2"})
     return None

@@ -125,7 +125,8 @@ def test_proof_that_cannot_be_looked_at_yet_is_not_called_wrong_because_another_
 @pytest.mark.parametrize(("call", "vault", "why"), [
     (message(), {"secrets": {}}, "the secret TILL to verify this message with is not set (WEIR_SECRET_TILL)"),
     (message(), {"seal": None}, "the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)"),
-    (message(), {"seal": Seal("B" * 43)}, "the credentials were sealed for another request, or under another key"),
+    (message(), {"seal": Seal("B" * 43)}, "the credentials cannot be opened here: they were sealed under a cluster key "
+     "that policy does not have (WEIR_CLUSTER_KEY), or for another request"),
     ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {}},
      f"the keys of the token's issuer are not there yet; try again shortly ({URL})"),
     ({"sealed": {"jwt": ISSUER.token(NOW)}}, {"key_sets": {URL: OTHER.key_set}},
@@ -187,9 +188,21 @@ def test_sealed_credentials_open_for_their_own_request_alone() -> None:
     looked = case(known(), token=None, sealed={"jwt": ISSUER.token(NOW)}, request_id="mine")
     stolen = case(known(), token=None, request_id="yours")
     stolen.request = structs.replace(stolen.request, sealed=looked.request.sealed)
-    assert decide(stolen).reason is Reason.CREDENTIALS_INVALID
+    assert decide(stolen).reason is Reason.UNAVAILABLE
     assert decide(looked).reason is Reason.OK
     assert by({"jwt": "a.b.c"}, known(seal=None))[0].reason is Reason.UNAVAILABLE
+
+
+def test_cluster_key_is_replaced_in_two_rounds_and_what_nobody_can_open_is_not_its_callers_fault() -> None:
+    old, new = "A" * 43, "B" * 43
+    # as the services of the edge and of policy have it, one of them restarted before the other
+    for edge, policy, reason in ((old, f"{old},{new}", Reason.OK), (f"{old},{new}", old, Reason.OK),
+                                 (f"{new},{old}", f"{old},{new}", Reason.OK), (f"{new},{old}", new, Reason.OK),
+                                 (f"{new},{old}", old, Reason.UNAVAILABLE)):
+        looked = case(known(seal=Seal(policy)), token=None, request_id="r")
+        sealed = Seal(edge).close({"jwt": ISSUER.token(NOW)}, "r")
+        looked.request = structs.replace(looked.request, sealed=sealed)
+        assert decide(looked).reason is reason
 
 
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=99), max_size=3), st.text(max_size=40))
