@@ -26,6 +26,8 @@ _KEYS = {"RS256": ("RSA", (None,)), "ES256": ("EC", ("P-256",)), "EdDSA": ("OKP"
          "Ed25519": ("OKP", ("Ed25519",))}
 # more are forgotten all together
 _MAX_VERIFIED = 10_000
+# keys that one token is tried with: far more than issuers have in use at a time, and a few milliseconds for a bad one
+_MOST_TRIED = 20
 # far more than issuers nest, and less than what rules and limits could not write as a text
 _MAX_DEPTH = 100
 
@@ -123,6 +125,9 @@ def _is_for(key: Key, algorithm: str) -> bool:
 def _verified_by_one_of(keys: Sequence[Key], token: str, algorithm: str) -> Mapping[str, Any]:
     if not keys:
         raise LookupError("no key fits")
+    if len(keys) > _MOST_TRIED:
+        raise ValueError(f"its issuer publishes {len(keys)} keys that it may be signed with; name one (`kid`) that is "
+                         f"published once: no more than {_MOST_TRIED} are tried")
     registry = _REGISTRIES[algorithm]
     with warnings.catch_warnings():
         # RFC 9864 has given EdDSA another name; issuers still write the old one

@@ -84,7 +84,8 @@ class KeySets:
         self._asked_us[url] = self._clock.elapsed_us()
         self._vault.fetching.add(url)
         try:
-            keys = _key_set(await self._fetch(url))
+            # a large one takes a second, in which nobody else would be answered
+            keys = await asyncio.to_thread(_key_set, await self._fetch(url))
         except (OSError, ClientError, TimeoutError, ValueError, TypeError, KeyError, JoseError) as exc:
             log.warning("keys at %s cannot be had: %s: %s", url, type(exc).__name__, exc,
                         extra={"action": actions.KEYS_AWAY})

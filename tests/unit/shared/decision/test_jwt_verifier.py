@@ -77,3 +77,15 @@ def test_key_that_is_for_something_else_hides_no_key_that_fits(algorithm: str, u
         for text in (token, without_kid):
             assert accepted(JwtVerifier(), text, KeySet.import_key_set({"keys": keys}))
             assert not accepted(JwtVerifier(), text, KeySet.import_key_set({"keys": [unfit.as_dict(private=False)]}))
+
+
+@pytest.mark.parametrize(("others", "taken"), [(19, True), (20, False)])
+def test_token_that_names_no_key_is_not_tried_with_very_many(others: int, taken: bool) -> None:
+    other = OTHER.published["keys"][1]
+    published = [*({**other, "kid": str(number)} for number in range(others)), *ISSUER.published["keys"]]
+    keys = KeySet.import_key_set({"keys": published})
+    assert accepted(JwtVerifier(), ISSUER.token(NOW), keys)
+    assert accepted(JwtVerifier(), ISSUER.token(NOW, header={"kid": None}), keys) is taken
+    if not taken:
+        with pytest.raises(ValueError, match="21 keys"):
+            JwtVerifier().claims(ISSUER.token(NOW, header={"kid": None}), SCHEME, keys)

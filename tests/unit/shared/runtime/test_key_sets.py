@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from shared.decision.vault import Vault
+from shared.runtime import key_sets
 from shared.runtime.key_sets import KeySets
 from shared.runtime.tasks import Tasks
 from tests.support.fakes import StoppedClock
@@ -228,6 +230,13 @@ async def test_keys_that_are_wanted_again_while_they_are_fetched_are_kept() -> N
         publisher.answers.set()
         await key_sets.refresh(publisher.url)
         assert (list(vault.key_sets), publisher.asked) == ([publisher.url], 1)
+
+
+async def test_large_key_set_holds_up_nobody_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, where = key_sets._key_set, []
+    monkeypatch.setattr(key_sets, "_key_set", lambda document: (where.append(get_ident()), read(document))[1])
+    assert await loaded(published())
+    assert get_ident() not in where
 
 
 async def test_all_who_miss_a_key_at_once_share_one_answer() -> None:
