@@ -12,11 +12,13 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote_plus
 
+from aiohttp import ClientConnectorError, ClientError
 from yarl import URL
 
 from services.executor.outside.client import OutsideClient, Request, Response
@@ -28,8 +30,11 @@ from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
 from shared.contracts.token import topic_digest
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
+from shared.names import actions
+from shared.runtime.addresses import AddressRefused
 from shared.runtime.tasks import heard
 
+log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
 _EARLY_MS = 30_000
@@ -138,6 +143,13 @@ class Credentials:
                 response = await self._http.exchange(request, 0, _MAX_TOKEN_BYTES)
         except TimeoutError:
             raise TimedOut(f"the token endpoint did not answer within {_TOKEN_TIMEOUT_S:g} s") from None
+        except (ClientError, OSError) as exc:
+            if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+                raise
+            log.warning("the token endpoint at %s: %s", request.url.origin(),
+                        exc if isinstance(exc, ClientConnectorError) else type(exc).__name__,
+                        extra={"action": actions.UPSTREAM_FAILED})
+            raise UpstreamFailed(f"the token endpoint could not be reached ({type(exc).__name__})") from None
         try:
             doc = json_of(response.body, response.charset)
         except ValueError:

@@ -19,7 +19,7 @@ from services.executor.retries import retry_after_ms
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
-from shared.errors import TimedOut
+from shared.errors import TimedOut, UpstreamFailed
 from tests.unit.services.executor.test_walk import body_of, error_of, reply
 
 KEY = secrets.token_urlsafe(32)
@@ -133,6 +133,18 @@ async def test_token_endpoint_that_hangs_is_named_with_its_own_time(outside: Out
     error = await error_of(call(outside), reply(), sealed=oauth2(outside))
     assert isinstance(error, TimedOut)
     assert str(error) == "the token endpoint did not answer within 0.05 s"
+
+
+async def test_token_endpoint_that_is_away_is_not_taken_for_the_system_behind_it(
+        outside: Outside, caplog: pytest.LogCaptureFixture) -> None:
+    away = sealed("oauth2", token_url="http://127.0.0.1:1/token?of=weir", client_id="weir", client_secret="s3cret")
+    error = await error_of(call(outside), reply(), sealed=away)
+    assert isinstance(error, UpstreamFailed)
+    assert str(error) == "the token endpoint could not be reached (ClientConnectorError)"
+    [said] = [record.message for record in caplog.records]
+    assert said.startswith("the token endpoint at http://127.0.0.1:1: Cannot connect")
+    private = sealed("oauth2", token_url="https://10.0.0.1/token", client_id="weir", client_secret="s")
+    assert (await error_of(call(outside), reply(), sealed=private)).members["error"] == "address-refused"
 
 
 async def test_token_that_comes_later_than_a_step_waits_is_there_for_its_next_try(outside: Outside) -> None:
