@@ -30,7 +30,7 @@ from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import SIGNALS
 from shared.runtime.health import Health, HealthServer
-from shared.runtime.key_sets import KeySets
+from shared.runtime.key_sets import FirstKeys, KeySets
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
@@ -84,4 +84,4 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         HealthServer(health, service.bind_host, service.health_port), store, last_used, key_sets, outbox, side_outbox,
         envelopes,
         *exporters(tracing, side_outbox, tasks, metrics, traces), signals,
-        config, intake, watchdog))
+        config, FirstKeys(key_sets), intake, watchdog))

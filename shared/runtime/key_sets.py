@@ -39,6 +39,8 @@ class KeySets:
         self._vault, self._clock, self._tasks, self._every_s, self._rest_s = vault, clock, tasks, every_s, rest_s
         self._asked_us: dict[str, int] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
+        # of addresses that were never asked before
+        self._first: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._http: ClientSession | None = None
 
@@ -65,7 +67,9 @@ class KeySets:
         for url in wanted - self._asked_us.keys():
             # from now on, for it may be on its way already, since before it was forgotten
             self._asked_us[url] = self._clock.elapsed_us()
-            self._tasks.spawn(self.refresh(url), "key set")
+            first = self._tasks.spawn(self.refresh(url), "key set")
+            self._first.add(first)
+            first.add_done_callback(self._first.discard)
 
     def worth_asking(self, url: str) -> bool:
         """Whether its issuer has not been asked just now."""
@@ -79,6 +83,11 @@ class KeySets:
             loading.add_done_callback(lambda _: self._loading.pop(url))
         # whoever gives up does not end it for the others
         await asyncio.shield(loading)
+
+    async def fetched(self) -> None:
+        """Return once every address that is wanted has been asked for the first time, and has answered or failed."""
+        while self._first:
+            await asyncio.wait(self._first)
 
     async def _load(self, url: str) -> None:
         self._asked_us[url] = self._clock.elapsed_us()
@@ -112,6 +121,26 @@ class KeySets:
             await asyncio.sleep(self._every_s)
             # side by side: an issuer that does not answer holds up nobody else's keys
             await asyncio.gather(*(self.refresh(url) for url in self._asked_us))
+
+
+class FirstKeys:
+    """A part that has started once the key sets are there that are wanted by then, or will not be there soon.
+
+    Whoever takes calls before gives good tokens a 503.
+    """
+
+    def __init__(self, key_sets: KeySets, patience_s: float = 1.0) -> None:
+        """`patience_s`: an issuer that does not answer keeps the calls of all others waiting, but not for longer."""
+        self._key_sets, self._patience_s = key_sets, patience_s
+
+    async def start(self) -> None:
+        """Wait for them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                await self._key_sets.fetched()
+
+    async def stop(self) -> None:
+        """Nothing."""
 
 
 def _key_set(document: Any) -> KeySet:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from shared.decision.vault import Vault
 from shared.runtime import key_sets
-from shared.runtime.key_sets import KeySets
+from shared.runtime.key_sets import FirstKeys, KeySets
 from shared.runtime.tasks import Tasks
 from tests.support.fakes import StoppedClock
 from tests.support.issuer import Issuer
@@ -201,6 +201,19 @@ async def test_many_issuers_that_do_not_answer_leave_room_for_the_others() -> No
         await silent.called(100)
         key_sets.want([*many, publisher.url])
         await publisher.called(1)
+        silent.answers.set()
+
+
+async def test_no_call_is_taken_before_the_keys_are_there_that_come_soon() -> None:
+    vault = Vault()
+    async with publishing(*[b" "] * 9, published()) as slow, publishing() as silent, feeding(vault) as key_sets:
+        silent.answers.clear()
+        key_sets.want([slow.url])
+        await FirstKeys(key_sets, patience_s=5).start()
+        assert ids(vault, slow.url) == kids(ISSUER)
+        key_sets.want([slow.url, silent.url])
+        async with asyncio.timeout(5):
+            await FirstKeys(key_sets, patience_s=0.05).start()
         silent.answers.set()
 
 
