@@ -37,7 +37,19 @@ def by_signature(case: Case) -> Identity | Refused | None:
                                              f"(WEIR_SECRET_{scheme.secret})")
         if any(_is_signed(signed, signatures, secret) for secret in secrets):
             return _in_time(case, scheme, message_id, int(timestamp) * 1000)
+        if not all(map(_is_secret, secrets)):
+            missing = missing or Unavailable(f"the secret {scheme.secret} to verify this message with is no {_PREFIX} "
+                                             f"and base64 (WEIR_SECRET_{scheme.secret}; several with spaces between)")
     return missing or invalid("no signature of this message fits")
+
+
+def _is_secret(secret: str) -> bool:
+    """Whether it means the same key to whoever reads it."""
+    text = secret.removeprefix(_PREFIX).rstrip("=")
+    try:
+        return bool(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _is_signed(signed: bytes, signatures: str, secret: str) -> bool:

@@ -103,6 +103,15 @@ def test_signature_cannot_be_verified_without_its_secret() -> None:
     assert "WEIR_SECRET_TILL" in str(decision.refusal)
 
 
+@pytest.mark.parametrize("secret", ["my-secret", "=", f"{NEXT},{SECRET}", f"{SECRET} plain", "whsec_abcde"])
+def test_secret_that_is_none_is_not_told_as_a_signature_that_does_not_fit(secret: str) -> None:
+    call = message("whsec_" + base64.b64encode(b"another one").decode())
+    decision, _ = by(call.pop("sealed"), known(secrets={"TILL": secret}), **call)
+    assert decision.reason is Reason.UNAVAILABLE
+    assert "WEIR_SECRET_TILL" in str(decision.refusal)
+    assert secret not in str(decision.refusal)
+
+
 def test_secret_that_is_missing_is_missed_by_its_own_client_alone() -> None:
     till, depot = {"client": "till", "secret": "TILL"}, {"client": "depot", "secret": "DEPOT"}
     for schemes in ([depot, till], [till, depot]):
