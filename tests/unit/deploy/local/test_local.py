@@ -8,7 +8,9 @@ import pytest
 from deploy.local import child, cluster, jars, ports
 from deploy.local.cluster import LocalSettings, parse_scale
 from deploy.local.faults import LocalFault, PortTaken
+from deploy.local.secrets import cluster_key
 from deploy.local.state import ClusterState, ProcessState, myself
+from shared.contracts.sealed import Seal
 
 
 def test_lock_names_every_jar_once_with_its_digest() -> None:
@@ -76,6 +78,19 @@ def test_outside_broker_and_store_are_used_and_none_is_started(tmp_path: Path) -
     environments = [service.env for service in made.services if service.name.startswith("policy")]
     assert [one["WEIR_INSTANCE"] for one in environments] == ["policy-0", "policy-1"]
     assert all(one["WEIR_KAFKA_BOOTSTRAP"] == "kafka:9092" for one in environments)
+
+
+def test_cluster_key_is_made_once_and_readable_by_its_owner_alone_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    made = cluster_key(folder)
+    assert cluster_key(folder) == made
+    assert (folder / "cluster-key").stat().st_mode & 0o777 == 0o600
+    # a disk that was full when it was to be written
+    (folder / "cluster-key").write_text("")
+    again = cluster_key(folder)
+    assert Seal(again)
+    assert again != made
+    assert cluster_key(folder) == again
 
 
 def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
