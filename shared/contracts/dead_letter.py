@@ -98,7 +98,9 @@ def is_note(headers: codec.HeaderMap) -> bool:
 
 def original(pairs: Sequence[tuple[str, bytes | None]]) -> Headers:
     """The headers that the dead record had, but for its secrets."""
-    return [(key, value or b"") for key, value in pairs if key not in _OF_THE_LETTER and value != REMOVED]
+    # of one that had no room in its letter they come from the record itself, secrets and all
+    return [(key, value or b"") for key, value in pairs
+            if key not in _OF_THE_LETTER and key.lower() not in H.SECRET_HEADERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
