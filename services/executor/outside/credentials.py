@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
 # a token is fetched anew so long before it ends
 _EARLY_MS = 30_000
+# between two tries to fetch the next one while the one before is good
+_REST_MS = 1_000
 _UNSAID_LIFE_MS = 300_000
 # a token that is said to live longer is fetched anew after it; a number of any size is one in JSON
 _LONGEST_LIFE_S = 365 * 86_400
@@ -47,9 +49,10 @@ _TOKEN_TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class _Grant:
-    """An access token, and who waits for the next one."""
+    """An access token, from when on the next one is fetched, and who waits for it."""
 
     token: str = field(default="", repr=False)
+    renew_ms: int = 0
     ends_ms: int = 0
     asking: asyncio.Future[None] | None = None
 
@@ -113,12 +116,16 @@ class Credentials:
 
     async def _token(self, grant: _Grant, members: Mapping[str, str], *, stale: str) -> str:
         """One that is fetched comes to its end, and is there for the next call, though a step waits no more for it."""
-        if not grant.token or grant.token == stale or grant.ends_ms <= self._clock.now_ms():
-            if grant.asking is None or grant.asking.done():
-                grant.asking = asyncio.ensure_future(self._renew(grant, members))
-                grant.asking.add_done_callback(heard)
+        now_ms = self._clock.now_ms()
+        good = grant.token != stale and now_ms < grant.ends_ms
+        asking = None if grant.asking is None or grant.asking.done() else grant.asking
+        if asking is None and (not good or grant.renew_ms <= now_ms):
+            grant.renew_ms = now_ms + _REST_MS
+            asking = grant.asking = asyncio.ensure_future(self._renew(grant, members))
+            asking.add_done_callback(heard)
+        if asking is not None and not good:
             try:
-                await asyncio.shield(grant.asking)
+                await asyncio.shield(asking)
             except WeirError as error:
                 # each step that waited writes its own name into it
                 raise copy(error) from None
@@ -129,7 +136,7 @@ class Credentials:
         doc = await self._ask(members)
         grant.token = str(doc["access_token"])
         life_ms = _life_ms(doc.get("expires_in"))
-        grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2)
+        grant.renew_ms, grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2), now_ms + life_ms
 
     async def _ask(self, members: Mapping[str, str]) -> dict[str, object]:
         form = {"grant_type": "client_credentials", **({"scope": members["scope"]} if members.get("scope") else {})}

@@ -13,13 +13,19 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from services.executor.outside import credentials
+from services.executor.outside.client import OutsideClient, Request
+from services.executor.outside.credentials import Credentials
 from services.executor.retries import retry_after_ms
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import TimedOut, UpstreamFailed
+from shared.runtime.addresses import Addresses
+from tests.support.fakes import StoppedClock
+from tests.support.platform import eventually
 from tests.unit.services.executor.test_walk import body_of, error_of, reply
 
 KEY = secrets.token_urlsafe(32)
@@ -179,6 +185,38 @@ async def test_life_of_a_token_may_be_any_number(outside: Outside, expires_in: f
     outside.expires_in = expires_in
     await body_of(call(outside, step_id="one"), call(outside), reply(1), sealed=oauth2(outside))
     assert outside.tokens == fetched
+
+
+async def test_token_that_is_good_still_is_used_while_the_next_one_cannot_be_had(outside: Outside) -> None:
+    clock, http = StoppedClock(), OutsideClient(Addresses(["127.0.0.0/8"]), connections=9, per_host=9)
+    seal, [made] = oauth2(outside)
+    known = Credentials(seal, http, clock)
+    known.take(made)
+    request = Request(method="GET", url=URL(f"{outside.url}/echo"), headers={})
+
+    async def bearer() -> str:
+        async with asyncio.timeout(2):
+            answer = await known.send("p", "crm", request, 0, 999)
+        return str(json.loads(answer.body)["headers"]["authorization"])
+
+    async def next_one() -> bool:
+        return await bearer() == "Bearer t3"
+    assert await bearer() == "Bearer t1"
+    clock.now += 271_000
+    outside.token_status = 503
+    assert await bearer() == "Bearer t1"
+    await eventually(lambda: outside.tokens == 2)
+    assert [await bearer() for _ in range(9)] == ["Bearer t1"] * 9
+    assert outside.tokens == 2, "its endpoint has a rest"
+    clock.now += 2_000
+    outside.token_status, outside.token_pause_s = 200, 0.2
+    assert await bearer() == "Bearer t1", "nobody waits for the next one"
+    await eventually(next_one)
+    clock.now += 301_000
+    outside.token_status = 503
+    with pytest.raises(UpstreamFailed, match="gave no token"):
+        await bearer()
+    await http.stop()
 
 
 async def test_oauth2_token_that_has_ended_or_is_refused_is_fetched_anew(outside: Outside) -> None:
