@@ -23,6 +23,9 @@ from shared.errors import BadRecord
 from shared.kafka.record import Record
 from shared.names import topics
 
+# calls that wait for keys while those are fetched already: a part of those that may be open, for an issuer may hang
+_MOST_EXPECTING = 200
+
 
 class Bench:
     """Handles every record of this instance, poll by poll."""
@@ -32,6 +35,7 @@ class Bench:
         self._parts, self._rulings = parts, Rulings(parts)
         self._waiting: list[Hearing] = []
         self._asking = False
+        self._expecting = 0
 
     def handle(self, records: Sequence[Record]) -> None:
         """Decide all records of a poll; they are finished when every effect is acknowledged."""
@@ -66,8 +70,17 @@ class Bench:
             await self._ask_the_store(hearings)
         self._asking = False
 
+    def _may_wait_for(self, url: str) -> bool:
+        """Whether keys are worth waiting for that are missing: nobody has asked for them just now, or somebody is
+        asking and not very many wait."""
+        return self._parts.key_sets.worth_asking(url) or (
+            url in self._parts.book.vault.fetching and self._expecting < _MOST_EXPECTING)
+
     async def _with_keys(self, record: Record, url: str) -> None:
-        await self._parts.key_sets.refresh(url)
+        try:
+            await self._parts.key_sets.refresh(url)
+        finally:
+            self._expecting -= 1
         self.handle([record])
 
     async def _ask_the_store(self, hearings: Sequence[Hearing]) -> None:
@@ -126,7 +139,8 @@ class Bench:
         if decision is None and (case.demands or case.claim is not None):
             waiting.append(hearing)
             return None
-        if case.wanted_keys and parts.key_sets.worth_asking(case.wanted_keys):
+        if case.wanted_keys and self._may_wait_for(case.wanted_keys):
+            self._expecting += 1
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")
             return None
         return self._rulings.close(hearing, decision or settle(case))

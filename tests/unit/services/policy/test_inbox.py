@@ -238,17 +238,18 @@ async def test_keys_that_are_missing_are_fetched_once_and_the_calls_wait_for_the
     assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 50}, 1)
 
 
-async def test_token_with_a_new_key_is_not_called_wrong_while_that_key_is_on_its_way(
+async def test_token_with_a_new_key_waits_for_it_and_is_not_called_wrong_where_too_many_do(
         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "_MOST_EXPECTING", 5)
     door = Door(known({"jwt": [SCHEME]}, key_sets={URL: OTHER.key_set}), monkeypatch)
     door.key_sets.going.clear()
     call: dict[str, Any] = {"token": None, "sealed": {"jwt": ISSUER.token(NOW)}}
     door.poll(2, **call)
     async with asyncio.timeout(2):
         await door.key_sets.asked.wait()
-    door.poll(3, **call)
+    door.poll(4, **call)
     door.key_sets.going.set()
-    assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 2, Reason.UNAVAILABLE: 3}, 1)
+    assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 5, Reason.UNAVAILABLE: 1}, 1)
     door.poll(1, token=None, sealed={"jwt": OTHER.token(NOW, iss=ISSUER.name)})
     assert (await door.counted())[Reason.CREDENTIALS_INVALID] == 1
 
