@@ -160,6 +160,9 @@ def _key_set(document: Any) -> KeySet:
 
 
 def _whole_file(path: Path) -> bytes | None:
+    if path.exists() and not path.is_file():
+        # a pipe that nobody writes to would keep a thread for ever, and all calls that wait for its keys
+        raise ValueError("this is no file")
     with path.open("rb") as file:
         raw = file.read(_MAX_BYTES + 1)
     return raw if len(raw) <= _MAX_BYTES else None

@@ -1,6 +1,7 @@
 """Key sets are loaded whole, however they arrive, and hold what their issuer publishes now."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +140,19 @@ async def test_key_set_is_read_from_a_file_up_to_the_bound(tmp_path: Path) -> No
         file.write_bytes(published(OTHER, padded_to=1_000_001))
         await key_sets.refresh(url)
         assert ids(vault, url) == kids(ISSUER)
+
+
+async def test_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "keys"
+    os.mkfifo(pipe)
+    async with feeding(Vault()) as key_sets:
+        reading = asyncio.ensure_future(key_sets.refresh(pipe.as_uri()))
+        done, _ = await asyncio.wait([reading], timeout=2)
+        if not done:
+            # whoever waits for it has its end
+            pipe.write_bytes(b"")
+            await reading
+        assert done
 
 
 async def test_key_that_is_published_no_more_is_forgotten() -> None:
