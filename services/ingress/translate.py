@@ -13,7 +13,7 @@ from msgspec import Struct
 from services.ingress.routes import Target
 from shared.contracts.request import HttpFacts, RequestRecord, joined
 from shared.contracts.sealed import Seal
-from shared.contracts.token import looks_right, malformed, together, topic_digest
+from shared.contracts.token import PREFIX, is_in, looks_right, malformed, together, topic_digest
 from shared.contracts.trace_headers import baggage, tracestate
 from shared.contracts.traceparent import TraceContext
 from shared.errors import Unavailable
@@ -101,6 +101,9 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
     if target.api_key is not None:
         key_header = target.api_key.header
         query.pop(target.api_key.query or "", None)
+    if PREFIX in parts.query:
+        # of a caller that has put it where no operation looks for it
+        query = {name: values for name, values in query.items() if not any(map(is_in, values))}
     return RequestRecord(
         request_id=request_id, project=target.project, operation=target.operation.name,
         params=dict(target.params) if target.params else {},
@@ -112,5 +115,5 @@ def to_record(parts: HttpParts, target: Target, request_id: str, deadline_ms: in
         tracestate=tracestate(headers.get(H.TRACESTATE), headers.get(H.TRACEPARENT)),
         http=HttpFacts(method=parts.method, path=parts.path, query=query, certificate=parts.certificate,
                        headers={key: value for key, value in headers.items()
-                                if key not in H.UNSEEN_HEADERS and key != key_header},
+                                if key not in H.UNSEEN_HEADERS and key != key_header and not is_in(value)},
                        client_ip=parts.client_ip))

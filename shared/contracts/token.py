@@ -12,6 +12,7 @@ What is stored is a SHA-256 of that digest: who reads the config topic cannot ca
 
 import base64
 import hashlib
+import re
 import secrets
 from binascii import b2a_base64
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ _MOST = 3
 _BODY_CHARS = 43
 _CHECK_CHARS = 6
 _CHARS = len(PREFIX) + _BODY_CHARS + _CHECK_CHARS
+_LIKE_ONE = re.compile(rf"{PREFIX}[\w-]{{{_BODY_CHARS + _CHECK_CHARS}}}", re.ASCII)
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -41,6 +43,11 @@ def looks_right(token: str) -> bool:
         return False
     # what typing errors spoil is no secret
     return _check(token[:-_CHECK_CHARS]) == token[-_CHECK_CHARS:]
+
+
+def is_in(text: str) -> bool:
+    """Whether a token of ours stands anywhere in it: a caller has put it in a wrong place."""
+    return PREFIX in text and any(map(looks_right, _LIKE_ONE.findall(text)))
 
 
 def _check(body: str) -> str:

@@ -5,7 +5,7 @@ Out:   the client; 401.
 Never: a raw token: what reaches policy is a digest that is good for one topic only.
 """
 
-from shared.contracts.token import each, is_malformed
+from shared.contracts.token import each, is_malformed, looks_right
 from shared.decision.callers.identity import Identity, expired, invalid
 from shared.decision.case import Case
 from shared.errors import Refused
@@ -23,6 +23,9 @@ def by_token(case: Case) -> Identity | Refused | None:
 
 
 def _by(case: Case, digest: str) -> Identity | Refused:
+    if looks_right(digest):
+        return invalid("this is a token itself, where its digest has to stand (`weir token create` prints both): send "
+                       "that of a new one, and revoke this one, for it stood in a topic")
     owner = case.book.owner(digest)
     if owner is None or owner[0].project != case.request.project:
         return invalid("the token is mistyped: its checksum does not fit" if is_malformed(digest)

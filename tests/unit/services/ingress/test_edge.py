@@ -1,6 +1,7 @@
 """HTTP in and out, without HTTP: translation, answers, admission."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,18 @@ def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
     told = b"".join(value for _, value in record.to_headers())
     assert bearer.encode() not in told
     assert key.encode() not in told
+
+
+@pytest.mark.parametrize("place", ["{}", "Token {}", "https://app.example/?key={}&more=1", "weir_1 {}", "a{}"])
+def test_token_in_a_wrong_place_is_in_no_record(place: str) -> None:
+    for target in (TARGET, BOTH):
+        sent = parts([("X-Token", place.format(GOOD)), ("X-Kind", f"weir_ {GOOD[:-1]}"), ("Accept", "x")])
+        sent.query = urlencode({"KEY": place.format(GOOD), "a": "weir_1"})
+        record = translate.to_record(sent, target, "r", 1, TRACE, None)
+        assert record.http is not None
+        assert set(record.http.headers) == {"x-kind", "accept"}
+        assert record.http.query == {"a": ["weir_1"]}
+        assert GOOD.encode() not in b"".join(value for _, value in record.to_headers())
 
 
 def test_query_and_path_travel_as_they_came() -> None:

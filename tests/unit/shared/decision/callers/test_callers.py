@@ -16,7 +16,7 @@ from shared.decision.vault import Vault
 from shared.names import topics
 from shared.names.reasons import Reason
 from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
-from tests.support.calls import DIGEST, NOW, OPERATIONS, SEAL, book, case
+from tests.support.calls import DIGEST, NOW, OPERATIONS, SEAL, TEXT, book, case
 from tests.support.issuer import signed
 
 
@@ -175,6 +175,13 @@ def test_any_kind_that_succeeds_is_enough() -> None:
     assert (decision.reason, looked.client) == (Reason.OK, "c")
     decision, looked = by({"jwt": ISSUER.token(NOW)}, token="0" * 64)
     assert (decision.reason, looked.client) == (Reason.OK, "shop")
+
+
+def test_token_in_the_place_of_its_digest_is_told_to_be_one() -> None:
+    decision, _ = by(None, token=TEXT)
+    assert decision.reason is Reason.CREDENTIALS_INVALID
+    assert "a token itself" in str(decision.refusal)
+    assert TEXT not in str(decision.refusal)
 
 
 def test_call_without_a_proof_is_told_which_kinds_there_are() -> None:
