@@ -23,7 +23,7 @@ from yarl import URL
 
 from services.executor.outside.client import OutsideClient, Request, Response
 from services.executor.outside.reading import json_of
-from services.executor.retries import asked_to_wait
+from services.executor.retries import asked_to_wait, retry_after_ms
 from shared.clock import Clock
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
@@ -133,7 +133,11 @@ class Credentials:
 
     async def _renew(self, grant: _Grant, members: Mapping[str, str]) -> None:
         now_ms = self._clock.now_ms()
-        doc = await self._ask(members)
+        try:
+            doc = await self._ask(members)
+        except WeirError as error:
+            grant.renew_ms = now_ms + max(_REST_MS, retry_after_ms(error))
+            raise
         grant.token = str(doc["access_token"])
         life_ms = _life_ms(doc.get("expires_in"))
         grant.renew_ms, grant.ends_ms = now_ms + max(life_ms - _EARLY_MS, life_ms // 2), now_ms + life_ms
