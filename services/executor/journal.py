@@ -99,6 +99,11 @@ class Journal:
         self._since_s: float | None = None
 
     @property
+    def key(self) -> str:
+        """Its place in the store."""
+        return self._key
+
+    @property
     def worked_ms(self) -> float:
         """Since the first note of this walk: before that it has only found what was noted."""
         return 0.0 if self._since_s is None else (asyncio.get_running_loop().time() - self._since_s) * 1_000

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from shared.errors import WeirError
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
-from tests.support.platform import Platform
+from tests.support.platform import Platform, eventually
 from tests.unit.services.executor.test_run import nowhere, perform
 
 
@@ -102,12 +102,29 @@ async def test_value_that_is_too_large_and_store_that_is_away(store: Store, key:
 async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: Store, key: str) -> None:
     steps = [act(key, "increment"), {"id": "answer", "reply": {}}]
     for _ in range(2):
-        # the journal is lost each time, as if the executor had died before it could write
-        await store.command("DEL", "weir:journal:p:r")
         await perform(steps, workflow={"durable": True}, store=store, journals=Journals(store, Tasks()))
+        # as if the executor had died before it could note what the step gave
+        assert await store.command("HDEL", "weir:journal:p:r", f"{steps[0]['id']}/") == 1
     await store.command("DEL", "weir:journal:p:r")
     assert await outputs(store, act(key, "get")) == [1]
-    await store.command("DEL", f"weir:storage-done:p:r/{steps[0]['id']}")
+
+
+async def test_what_was_stored_is_remembered_no_longer_than_the_journal_of_its_execution(
+        store: Store, key: str) -> None:
+    async def longest_ms() -> int:
+        kept = await store.command("KEYS", f"weir:*{key}*")
+        return max([await store.command("PTTL", place) for place in kept])
+    steps = [{"id": "more", "storage": {"key": "n", "action": "increment", "ttl": "30s"}},
+             {"id": "all", "storage": {"key": "n"}}, {"id": "answer", "reply": {}}]
+    await perform(steps, workflow={"durable": True}, store=store, journals=Journals(store, Tasks()), request_id=key,
+                  left_ms=30 * 86_400_000)
+    # what is read has no effect, and may be large
+    assert await store.command("HMGET", f"weir:journal:p:{key}", "more/done", "all/done") == [b"1", None]
+    await eventually(lambda: _is(longest_ms, 3_600_000))
+
+
+async def _is(ask: Callable[[], Awaitable[int]], most: int) -> bool:
+    return 0 < await ask() <= most
 
 
 async def test_many_callers_share_a_connection(platform: Platform) -> None:

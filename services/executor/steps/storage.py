@@ -42,11 +42,12 @@ class StorageStep:
                 raise WorkflowFailed(f"a {what} of {size} bytes is too large to be stored; {bounds.max_bytes} are "
                                      "allowed (WEIR_EXECUTOR_STORAGE_MAX_BYTES)", kind="stored-too-large")
         ttl_ms = settings.ttl_ms or (scene.left_ms() + _GRACE_MS if settings.scope == "run" else 0)
-        effect = "" if scene.effect_key is None else f"weir:storage-done:{scene.execution.project}:{scene.effect_key}"
+        # what it did lasts as long as the notes of its execution, which are shortened once that is over
+        journal = "" if scene.journal is None else scene.journal.key
         try:
             answer = await scene.surroundings.store.run("storage", [], [
-                place, settings.action, value, ttl_ms, bounds.max_items, effect,
-                scene.left_ms() + _GRACE_MS, scene.surroundings.max_output_bytes])
+                place, settings.action, value, ttl_ms, bounds.max_items, scene.surroundings.max_output_bytes,
+                journal, f"{scene.path}done", scene.left_ms() + _GRACE_MS])
         except StoreUnavailable as exc:
             raise _told(exc, bounds.max_items) from exc
         return orjson.loads(answer)

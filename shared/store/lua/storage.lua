@@ -1,10 +1,11 @@
 -- One value of a workflow, whatever is done with it.
--- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, key of the effect or '', ms to remember it,
--- most bytes that are read.
--- Returns JSON. An effect that is remembered is not done again: its result is.
-local key, action, value, ttl, most, effect, remember, readable = unpack(ARGV)
-if effect ~= '' then
-  local before = redis.call('GET', effect)
+-- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, most bytes that are read; the journal of
+-- the execution or '', the name of the effect in it, ms until the journal is forgotten, where it has no end yet.
+-- Returns JSON. An effect that the journal remembers is not done again: its result is. What is only read has none.
+local key, action, value, ttl, most, readable, journal, effect, remember = unpack(ARGV)
+local remembered = journal ~= '' and action ~= 'get'
+if remembered then
+  local before = redis.call('HGET', journal, effect)
   if before then return before end
 end
 local kind = redis.call('TYPE', key).ok
@@ -45,5 +46,8 @@ elseif action == 'delete' then
   result = redis.call('DEL', key) == 1 and 'true' or 'false'
 end
 if tonumber(ttl) > 0 and action ~= 'get' then redis.call('PEXPIRE', key, ttl) end
-if effect ~= '' then redis.call('SET', effect, result, 'PX', remember) end
+if remembered then
+  redis.call('HSET', journal, effect, result)
+  if redis.call('PTTL', journal) < 0 then redis.call('PEXPIRE', journal, remember) end
+end
 return result
