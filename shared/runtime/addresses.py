@@ -41,6 +41,9 @@ class Addresses:
         return not found.is_global or found.is_multicast or _CARRIERS.holds(address)
 
     def check_literal(self, host: str) -> None:
-        """A host that is written as an address is not resolved, so it is checked here. Raises AddressRefused."""
-        if packed(host) is not None and self.refuses(host):
+        """A host that is written as an address is not resolved, so it is checked here. Raises AddressRefused.
+
+        Nor is one in brackets resolved by us that is no address (IPvFuture, RFC 3986, 3.2.2): it may be a name.
+        """
+        if (":" in host or packed(host) is not None) and self.refuses(host):
             raise AddressRefused(host)

@@ -8,7 +8,7 @@ Never: a name looked up twice: what was checked is what is connected to; an answ
 import asyncio
 import socket
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import StreamReader, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -26,7 +26,7 @@ def connector(addresses: Addresses, *, limit: int = 100, per_host: int = 0) -> T
     """Made inside the running loop. Hosts that are written as addresses are not resolved: `check_literal` first."""
     made = TCPConnector(limit=limit, limit_per_host=per_host, resolver=GuardedResolver(addresses))
     # aiohttp has no other way to say what looks after a connection
-    made._factory = partial[ResponseHandler](_Exchange, loop=asyncio.get_running_loop())
+    made._factory = cast("partial[ResponseHandler]", partial(_Exchange, loop=asyncio.get_running_loop()))
     return made
 
 

@@ -1,6 +1,7 @@
 """Private addresses are not called, however they are written and wherever they come from."""
 
 import socket
+from contextlib import nullcontext
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -30,6 +31,14 @@ def test_listed_networks_may_be_called() -> None:
         False, False, False, True]
     with pytest.raises(BadNetwork):
         Addresses(["10.0.0.0/33"])
+
+
+@pytest.mark.parametrize(("host", "refused"), [
+    ("8.8.8.8", False), ("2606:4700::1111", False), ("127.0.0.1", True), ("::1", True), ("fe80::1%eth0", True),
+    ("outside.example", False), ("v1.fe80::a", True), ("v1.x:y.outside.example", True)])
+def test_host_that_no_guarded_resolver_looks_up_is_refused_unless_it_may_be_called(host: str, refused: bool) -> None:
+    with pytest.raises(AddressRefused) if refused else nullcontext():
+        Addresses([]).check_literal(host)
 
 
 class Fixed(AbstractResolver):
