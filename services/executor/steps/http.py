@@ -14,7 +14,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWriter
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientPayloadError,
+    ClientResponseError,
+    InvalidURL,
+    MultipartWriter,
+)
 from aiohttp.hdrs import CONTENT_TYPE
 from yarl import URL
 
@@ -132,7 +141,21 @@ def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
         # a header with a line break, a redirect to nowhere
         return WorkflowFailed(f"the request of an http step cannot be sent: its URL, the URL of a redirect or a "
                               f"header is malformed ({type(exc).__name__})")
-    return UpstreamFailed(f"the outside system could not be reached ({type(exc).__name__})")
+    return UpstreamFailed(f"{_why(exc)} ({type(exc).__name__})")
+
+
+def _why(exc: Exception) -> str:
+    """What has gone wrong; whoever reads it wants to know whether the call may have been done all the same."""
+    if isinstance(exc, ClientHttpProxyError):
+        return f"the proxy answered {exc.status}, so the outside system was not asked"
+    if isinstance(exc, ClientResponseError):
+        return ("the outside system answered what cannot be read: no HTTP, too many headers, or a content-encoding "
+                "that was not asked for")
+    if isinstance(exc, ClientPayloadError):
+        return "the answer of the outside system is cut off, or not coded as it says"
+    if isinstance(exc, ClientConnectionError) and not isinstance(exc, ClientConnectorError):
+        return "the outside system closed the connection before it answered; it may have done what it was asked for"
+    return "the outside system could not be reached"
 
 
 def _headers(wanted: dict[str, Any]) -> dict[str, str]:

@@ -261,6 +261,25 @@ def test_nobody_waits_who_was_not_asked_to() -> None:
     assert asked_to_wait({"date": "7"}, 60_000) == {}
 
 
+@pytest.mark.parametrize(("answer", "says"), [
+    (b"", "closed the connection before it answered; it may have done"), (b"220 mail ready\r\n", "cannot be read"),
+    (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nx", "cannot be read"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "is cut off"),
+    (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnonsense", "not coded as it says"),
+    (b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", "the proxy answered 407")])
+async def test_system_that_was_asked_is_not_said_to_be_out_of_reach(answer: bytes, says: str) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        through_it = {"url": "https://outside.example/", "proxy": url} if b"407" in answer else {"url": url}
+        error = await error_of(call(**through_it, method="POST"), reply())
+    assert (kind_of(error), says in str(error)) == ("upstream-failed", True), error
+    assert "could not be reached" in str(await error_of(call("http://127.0.0.1:1/"), reply()))
+
+
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
     error = await error_of(call(f"{base}/echo", headers={"x-a": "a\r\nb: c"}), reply())
     assert (error.status, error.members["step"]) == (500, "call")
