@@ -14,7 +14,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from services.executor.scene import Scene
 from services.executor.steps.base import Compiler, propagated
 from shared.errors import WorkflowFailed
-from shared.kafka.faults import RecordTooLarge, SendFailed
+from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
+from shared.kafka.outbox import Outbox
 from shared.names import headers as H
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.values import is_own_topic
@@ -49,10 +50,9 @@ class PublishStep:
         raw_key = None if key is None else as_text(key).encode()
         outbox = scene.surroundings.outbox
         try:
-            partition = None
-            if raw_key is not None:
-                partitions = await outbox.partitions(self._topic)
-                partition = int(_partition_of(raw_key, partitions, partitions))
+            # also without a key: a record for a topic that is not there would look as if the broker did not answer
+            partitions = await self._partitions(outbox)
+            partition = None if raw_key is None else int(_partition_of(raw_key, partitions, partitions))
             acknowledged = outbox.send(self._topic, value.encode() if isinstance(value, str) else orjson.dumps(value),
                               [(name, one.encode()) for name, one in headers.items()], key=raw_key,
                                        partition=partition)
@@ -61,9 +61,17 @@ class PublishStep:
             await asyncio.shield(acknowledged)
         except RecordTooLarge as exc:
             raise WorkflowFailed(str(exc), kind="record-too-large") from exc
-        except SendFailed as exc:
+        except (KafkaUnavailable, SendFailed) as exc:
             raise WorkflowFailed(f"the broker did not take the record: {exc}", kind="publish-failed",
                                  status=503) from exc
+
+    async def _partitions(self, outbox: Outbox) -> list[int]:
+        try:
+            return await outbox.partitions(self._topic)
+        except SendFailed as exc:
+            raise WorkflowFailed(f"topic {self._topic!r} is not there, or not for the executor to write to: whoever "
+                                 f"looks after Kafka creates it ({type(exc.__cause__).__name__})",
+                                 kind="publish-failed", status=503) from exc
 
 
 def may_publish(topic: str, allowed: Sequence[str]) -> bool:
