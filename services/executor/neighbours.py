@@ -14,6 +14,8 @@ from shared.client.replies import ReplyReader
 from shared.client.slot import Slot
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
+from shared.errors import Unavailable
+from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.runtime.tasks import Tasks, heard
@@ -74,6 +76,10 @@ class Neighbours:
         slot = Slot(line.store, line.tasks, topic=topics.REPLIES, owner=line.owner)
         replies = ReplyReader(line.kafka, line.tasks, pending, topic=topics.REPLIES, outbox=line.outbox,
                               choose=slot.take)
-        await replies.start()
+        try:
+            await replies.start()
+        except (KafkaUnavailable, SendFailed) as exc:
+            raise Unavailable(f"nothing was published, for there is no place to hear the answer at: {exc}",
+                              headers={"Retry-After": "2"}) from exc
         self._replies, self._caller = replies, Caller(line.outbox, pending, replies)
         return self._caller

@@ -9,12 +9,13 @@ import pytest
 
 from services.executor.journal import Journals
 from services.executor.neighbours import Neighbours
-from services.executor.retries import kind_of, retry_after_ms
+from services.executor.retries import kind_of, retry_after_ms, status_of
 from services.executor.steps import operation
 from shared.client.replies import ReplyReader
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import RequestRecord
 from shared.errors import IdempotencyRunning, TimedOut, Unavailable, WeirError
+from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.names.headers import HTTP_REPLAYED
 from shared.runtime.tasks import Tasks
 from tests.unit.services.executor.test_journal import Kept
@@ -134,3 +135,16 @@ async def test_step_does_not_wait_longer_than_it_says_for_a_place_to_listen_at(m
     with pytest.raises(Unavailable):
         await neighbours.ask(request, 20)
     assert begun == 1
+
+
+@pytest.mark.parametrize("why", [KafkaUnavailable("no broker"), SendFailed("no topic"), Unavailable("no lease")])
+async def test_workflow_gets_over_a_call_that_finds_no_place_to_listen_at(
+        why: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start(_: ReplyReader) -> None:
+        raise why
+    monkeypatch.setattr(ReplyReader, "start", start)
+    error, _ = await perform([CALL, ANSWER])
+    assert (kind_of(error), status_of(error)) == ("upstream-failed", 503)
+    assert "other/o could not be called" in str(error)
+    made, _ = await perform([{**CALL, "fallback": 1}, ANSWER])
+    assert made.body == b'{"next":1}'
