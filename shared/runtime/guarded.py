@@ -10,7 +10,7 @@ import socket
 from functools import partial
 from typing import Any, cast
 
-from aiohttp import StreamReader, TCPConnector
+from aiohttp import ClientPayloadError, StreamReader, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
@@ -53,6 +53,12 @@ class _Exchange(ResponseHandler):
             return
         self._answered = not is_interim
         super().feed_data(data, size)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """A body that ends with its connection ends so only where that was closed (RFC 9112, 8)."""
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(ClientPayloadError("the connection was reset in the middle of the body"))
+        super().connection_lost(exc)
 
     def _end(self) -> None:
         self.force_close()

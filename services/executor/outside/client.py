@@ -12,7 +12,7 @@ from ssl import SSLContext
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
-from services.executor.outside.reading import headers_of, text_of_header
+from services.executor.outside.reading import decoded, headers_of, text_of_header
 from shared.errors import UpstreamFailed
 from shared.runtime import guarded
 from shared.runtime.addresses import Addresses
@@ -78,7 +78,7 @@ class OutsideClient:
         self._addresses = addresses
         self._session = ClientSession(
             connector=guarded.connector(addresses, limit=connections, per_host=per_host),
-            cookie_jar=DummyCookieJar(), auto_decompress=True)
+            cookie_jar=DummyCookieJar(), auto_decompress=False)
 
     async def start(self) -> None:
         """Nothing: connections open when they are needed."""
@@ -88,7 +88,8 @@ class OutsideClient:
         await self._session.close()
 
     async def exchange(self, request: Request, redirects: int, max_bytes: int) -> Response:
-        """Raises what aiohttp raises, AddressRefused, UpstreamFailed: response-too-large."""
+        """Raises what aiohttp raises, AddressRefused, UpstreamFailed: response-too-large, redirect-refused, or without
+        a name for what is cut off or coded in a way that nobody asked for."""
         while True:
             self._addresses.check_literal(request.url.host or "")
             if request.proxy is not None:
@@ -107,7 +108,15 @@ class OutsideClient:
 
 
 async def _bounded(response: ClientResponse, limit: int) -> bytes:
-    raw = await whole(response.content, limit)
+    coding = ",".join(response.headers.getall("content-encoding", ()))
+    # what cannot be made smaller becomes a little larger
+    raw = await whole(response.content, limit + (limit // 200 + 1_000 if coding else 0))
+    if raw is not None and coding:
+        try:
+            raw = decoded(raw, coding, limit)
+        except ValueError as exc:
+            raise UpstreamFailed(f"the answer of the outside system ({response.status}) {exc}", members={
+                "upstream_status": response.status} if response.status >= 400 else {}) from None
     if raw is None:
         # it would be as large the next time: its kind is none of those that are tried again without a word
         raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)",

@@ -149,10 +149,9 @@ def _why(exc: Exception) -> str:
     if isinstance(exc, ClientHttpProxyError):
         return f"the proxy answered {exc.status}, so the outside system was not asked"
     if isinstance(exc, ClientResponseError):
-        return ("the outside system answered what cannot be read: no HTTP, too many headers, or a content-encoding "
-                "that was not asked for")
+        return "the outside system answered what cannot be read: no HTTP, or too many headers"
     if isinstance(exc, ClientPayloadError):
-        return "the answer of the outside system is cut off, or not coded as it says"
+        return "the answer of the outside system is cut off"
     if isinstance(exc, ClientConnectionError) and not isinstance(exc, ClientConnectorError):
         return "the outside system closed the connection before it answered; it may have done what it was asked for"
     return "the outside system could not be reached"

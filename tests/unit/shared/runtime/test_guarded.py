@@ -1,11 +1,13 @@
 """Connections to systems that nobody vouches for."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
-from aiohttp import ClientResponseError, ClientSession
+from aiohttp import ClientPayloadError, ClientResponseError, ClientSession
 
 from shared.runtime.addresses import Addresses
 from shared.runtime.guarded import connector
@@ -65,3 +67,20 @@ async def test_answers_before_the_answer_are_read_but_not_without_end(interim: i
             return
         with pytest.raises(ClientResponseError, match="more than 500 answers"):
             await session.post(url)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_body_that_ends_with_its_connection_is_whole_unless_that_was_reset(reset: bool) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nid;name\n1;ro")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        if reset:
+            writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    async with speaks(cut) as (session, url):
+        with pytest.raises(ClientPayloadError) if reset else nullcontext():
+            async with session.post(url) as response:
+                assert await response.read() == b"id;name\n1;ro"

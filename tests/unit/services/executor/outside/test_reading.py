@@ -1,12 +1,14 @@
 """What outside systems say, as values."""
 
 import codecs
+import gzip
 import time
+import zlib
 from typing import Any
 
 import pytest
 
-from services.executor.outside.reading import headers_of, json_of, text_of
+from services.executor.outside.reading import decoded, headers_of, json_of, text_of
 
 
 def test_header_that_is_no_utf_8_is_latin_1() -> None:
@@ -49,3 +51,39 @@ def test_what_is_no_json_in_its_charset_either_is_none() -> None:
     for charset in ("utf-8", "iso-8859-1", "shift_jis"):
         with pytest.raises(ValueError, match=r"line 1|decode"):
             json_of(b'{"a":"\xe9"', charset)
+
+
+WHOLE = b"id;name\n" * 100
+GZIP, DEFLATE = gzip.compress(WHOLE), zlib.compress(WHOLE)
+
+
+@pytest.mark.parametrize(("raw", "coding"), [
+    (WHOLE, ""), (WHOLE, "identity"), (WHOLE, "UTF-8"), (GZIP, "gzip"), (GZIP, "X-GZIP"), (DEFLATE, "deflate"),
+    (DEFLATE[2:-4], "deflate"), (gzip.compress(DEFLATE), "deflate, gzip"), (GZIP + b"\0\0", "gzip"),
+    (gzip.compress(WHOLE[:9]) + gzip.compress(WHOLE[9:]), "gzip")])
+def test_body_is_read_without_its_coding(raw: bytes, coding: str) -> None:
+    assert decoded(raw, coding, len(WHOLE)) == WHOLE
+    assert decoded(b"", coding, 0) == b""
+    if raw != WHOLE:
+        assert decoded(raw, coding, len(WHOLE) - 1) is None
+
+
+@pytest.mark.parametrize(("raw", "coding", "says"), [
+    *((GZIP[:end], "gzip", "is cut off") for end in (1, 12, len(GZIP) - 9, len(GZIP) - 1)),
+    (DEFLATE[:-1], "deflate", "is cut off"), (gzip.compress(b"") + GZIP[:-1], "gzip", "is cut off"),
+    (WHOLE, "gzip", "not coded as it says"), (GZIP + b"<html>", "gzip", "not coded as it says"),
+    (GZIP[:-8] + bytes(8), "gzip", "not coded as it says"), (WHOLE, "br", "was not asked for"),
+    (WHOLE, "gzip, gzip, gzip, gzip", "not coded"), (gzip.compress(b"") * 101, "gzip", "members")])
+def test_part_of_a_body_is_not_taken_for_the_whole(raw: bytes, coding: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        decoded(raw, coding, 100_000)
+
+
+def test_body_that_is_coded_to_be_large_takes_no_more_than_it_may() -> None:
+    bomb = gzip.compress(bytes(100_000_000))
+    begin = time.perf_counter()
+    assert decoded(bomb, "gzip", 900_000) is None
+    assert decoded(gzip.compress(bomb), "gzip, gzip", 900_000) is None
+    with pytest.raises(ValueError, match="members"):
+        decoded(gzip.compress(b"") * 45_000, "gzip", 900_000)
+    assert time.perf_counter() - begin < 1

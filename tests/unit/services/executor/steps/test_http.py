@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -263,9 +264,11 @@ def test_nobody_waits_who_was_not_asked_to() -> None:
 
 @pytest.mark.parametrize(("answer", "says"), [
     (b"", "closed the connection before it answered; it may have done"), (b"220 mail ready\r\n", "cannot be read"),
-    (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nx", "cannot be read"),
+    (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nx", "(200) is coded as br, which was not asked for"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "is cut off"),
     (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnonsense", "not coded as it says"),
+    (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"id;name\n" * 99, mtime=0)[:-20],
+     "(200) is cut off"),
     (b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", "the proxy answered 407")])
 async def test_system_that_was_asked_is_not_said_to_be_out_of_reach(answer: bytes, says: str) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
