@@ -172,7 +172,8 @@ def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
     body = wanted["body"]
     if body is None:
         return "", None
-    return ("text/plain", body.encode()) if isinstance(body, str) else (JSON, orjson.dumps(body))
+    # without a word many take a text for Latin-1, or for ASCII (RFC 2046, 4.1.2)
+    return ("text/plain; charset=utf-8", body.encode()) if isinstance(body, str) else (JSON, orjson.dumps(body))
 
 
 async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:

@@ -106,6 +106,18 @@ async def test_body_of_each_kind(base: str, settings: Json, kind: str, body: str
     assert (made["type"], made["body"]) == (kind, body)
 
 
+async def test_text_says_how_it_is_written() -> None:
+    async def hear(request: web.Request) -> web.Response:
+        heard.extend([request.headers["content-type"], await request.read()])
+        return web.Response()
+    heard: list[Any] = []
+    application = web.Application()
+    application.router.add_post("/", hear)
+    async with TestServer(application) as server:
+        await body_of(call(str(server.make_url("/")), method="POST", body="café"), reply(1))
+    assert heard == ["text/plain; charset=utf-8", "café".encode()]
+
+
 async def test_query_takes_lists_and_leaves_out_null(base: str) -> None:
     made = await echoed(f"{base}/echo?a=0", query={"a": [1, 2], "b": None, "c": "{% trigger.n %}", "d": True})
     assert made["query"] == [["a", "0"], ["a", "1"], ["a", "2"], ["c", "7"], ["d", "true"]]
