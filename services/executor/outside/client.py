@@ -9,13 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ssl import SSLContext
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientHttpProxyError,
+    ClientPayloadError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+)
 from yarl import URL
 
 from services.executor.outside.reading import decoded, headers_of, text_of_header
 from shared.errors import UpstreamFailed
 from shared.runtime import guarded
-from shared.runtime.addresses import Addresses
+from shared.runtime.addresses import Addresses, AddressRefused
 from shared.runtime.bodies import whole
 
 _NO_TIMEOUT = ClientTimeout(total=None)
@@ -122,3 +132,28 @@ async def _bounded(response: ClientResponse, limit: int) -> bytes:
         raise UpstreamFailed(f"the response is larger than {limit} bytes (WEIR_EXECUTOR_MAX_RESPONSE_BYTES)",
                              members={"error": "response-too-large", "upstream_status": response.status})
     return raw
+
+
+def is_private(exc: Exception) -> bool:
+    """Whether `exchange` raised it for a private address."""
+    return isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused)
+
+
+def why(exc: Exception, whom: str) -> str:
+    """What `exchange` has met, without a word of the request. Whoever reads it wants to know whether the call may have
+    been done all the same."""
+    what = f"{whom} could not be reached"
+    if isinstance(exc, ClientHttpProxyError):
+        what = f"the proxy answered {exc.status}, so {whom} was not asked"
+    elif isinstance(exc, ClientResponseError):
+        what = f"{whom} answered what cannot be read: no HTTP, or too many headers"
+    elif isinstance(exc, ClientPayloadError):
+        what = f"the answer of {whom} is cut off"
+    elif isinstance(exc, ClientConnectionError) and not isinstance(exc, ClientConnectorError):
+        what = f"{whom} closed the connection before it answered; it may have done what it was asked for"
+    return f"{what} ({type(exc).__name__})"
+
+
+def shown_url(url: URL) -> str:
+    """A URL without what may be a secret in it."""
+    return str(url.with_user(None).with_query(None).with_fragment(None))

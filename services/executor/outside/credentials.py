@@ -18,10 +18,10 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote_plus
 
-from aiohttp import ClientConnectorError, ClientError
+from aiohttp import ClientError
 from yarl import URL
 
-from services.executor.outside.client import OutsideClient, Request, Response
+from services.executor.outside.client import OutsideClient, Request, Response, is_private, shown_url, why
 from services.executor.outside.reading import json_of
 from services.executor.retries import asked_to_wait, retry_after_ms
 from shared.clock import Clock
@@ -31,7 +31,6 @@ from shared.contracts.sealed import Seal, SealBroken
 from shared.contracts.token import topic_digest
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions
-from shared.runtime.addresses import AddressRefused
 from shared.runtime.tasks import heard
 
 log = logging.getLogger(__name__)
@@ -155,12 +154,11 @@ class Credentials:
         except TimeoutError:
             raise TimedOut(f"the token endpoint did not answer within {_TOKEN_TIMEOUT_S:g} s") from None
         except (ClientError, OSError) as exc:
-            if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+            if is_private(exc):
                 raise
-            log.warning("the token endpoint at %s: %s", request.url.origin(),
-                        exc if isinstance(exc, ClientConnectorError) else type(exc).__name__,
-                        extra={"action": actions.UPSTREAM_FAILED})
-            raise UpstreamFailed(f"the token endpoint could not be reached ({type(exc).__name__})") from None
+            log.warning("POST %s: %s", shown_url(request.url), type(exc).__name__, extra={
+                "action": actions.UPSTREAM_FAILED})
+            raise UpstreamFailed(why(exc, "the token endpoint")) from None
         try:
             doc = json_of(response.body, response.charset)
         except ValueError:

@@ -14,20 +14,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import (
-    ClientConnectionError,
-    ClientConnectorError,
-    ClientError,
-    ClientHttpProxyError,
-    ClientPayloadError,
-    ClientResponseError,
-    InvalidURL,
-    MultipartWriter,
-)
+from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWriter
 from aiohttp.hdrs import CONTENT_TYPE
 from yarl import URL
 
-from services.executor.outside.client import Request, Response
+from services.executor.outside.client import Request, Response, is_private, shown_url, why
 from services.executor.outside.reading import json_of, text_of
 from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
@@ -39,7 +30,6 @@ from shared.project.expressions import as_text, compile_value
 from shared.project.media import is_json
 from shared.project.steps.values import BadValue, bytes_of, url_of
 from shared.project.steps.work import HttpSettings, is_expected
-from shared.runtime.addresses import AddressRefused
 from shared.telemetry.span import Attributes, Kind
 from shared.telemetry.tracing import context_of
 
@@ -70,7 +60,7 @@ class HttpStep:
         url = _url(wanted["url"], wanted["query"])
         timeout_s = min(self._settings.timeout_ms, scene.left_ms()) / 1000
         attributes: Attributes | None = {
-            spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: _shown(url),
+            spans.HTTP_METHOD: self._settings.method, spans.URL_FULL: shown_url(url),
             spans.SERVER_ADDRESS: url.host or "", spans.SERVER_PORT: url.port or 0} if scene.trace.sampled else None
         with scene.surroundings.tracing.span(self._settings.method, scene.trace, Kind.CLIENT, attributes) as span:
             content_type, payload = (_payload(wanted) if wanted["multipart"] is None
@@ -131,8 +121,8 @@ class HttpStep:
 def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
     """An error as the owner may read it: an address, a query or a header in the client's text may be a secret."""
     extra = {"action": actions.UPSTREAM_FAILED, "request_id": scene.execution.request_id}
-    shown = f"{request.method} {_shown(request.url)}"
-    if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
+    shown = f"{request.method} {shown_url(request.url)}"
+    if is_private(exc):
         log.warning("%s: the address is private", shown, extra=extra)
         return WorkflowFailed("an outside call leads to a private address; those that may be called are listed in "
                               "WEIR_EXECUTOR_ALLOW_NETWORKS", kind="address-refused")
@@ -141,20 +131,7 @@ def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
         # a header with a line break, a redirect to nowhere
         return WorkflowFailed(f"the request of an http step cannot be sent: its URL, the URL of a redirect or a "
                               f"header is malformed ({type(exc).__name__})")
-    return UpstreamFailed(f"{_why(exc)} ({type(exc).__name__})")
-
-
-def _why(exc: Exception) -> str:
-    """What has gone wrong; whoever reads it wants to know whether the call may have been done all the same."""
-    if isinstance(exc, ClientHttpProxyError):
-        return f"the proxy answered {exc.status}, so the outside system was not asked"
-    if isinstance(exc, ClientResponseError):
-        return "the outside system answered what cannot be read: no HTTP, or too many headers"
-    if isinstance(exc, ClientPayloadError):
-        return "the answer of the outside system is cut off"
-    if isinstance(exc, ClientConnectionError) and not isinstance(exc, ClientConnectorError):
-        return "the outside system closed the connection before it answered; it may have done what it was asked for"
-    return "the outside system could not be reached"
+    return UpstreamFailed(why(exc, "the outside system"))
 
 
 def _headers(wanted: dict[str, Any]) -> dict[str, str]:
@@ -213,11 +190,6 @@ def _pairs(values: Any) -> Iterator[tuple[str, str]]:
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 yield name, as_text(one)
-
-
-def _shown(url: URL) -> str:
-    """A URL without what may be a secret in it."""
-    return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
 def _url(text: Any, query: Any) -> URL:

@@ -18,7 +18,7 @@ from yarl import URL
 from services.executor.outside import credentials
 from services.executor.outside.client import OutsideClient, Request
 from services.executor.outside.credentials import Credentials
-from services.executor.retries import retry_after_ms
+from services.executor.retries import kind_of, retry_after_ms
 from shared.contracts.config import Credential
 from shared.contracts.credentials import place_of
 from shared.contracts.sealed import Seal, SealBroken
@@ -65,7 +65,13 @@ async def outside() -> AsyncIterator[Outside]:
 
     async def away(request: web.Request) -> web.Response:
         return web.Response(status=307, headers={"Location": request.query["to"]})
+
+    async def hang_up(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
     application = web.Application()
+    application.router.add_post("/hang-up", hang_up)
     application.router.add_route("*", "/echo", echo)
     application.router.add_route("*", "/away", away)
     application.router.add_post("/token", token)
@@ -141,16 +147,20 @@ async def test_token_endpoint_that_hangs_is_named_with_its_own_time(outside: Out
     assert str(error) == "the token endpoint did not answer within 0.05 s"
 
 
-async def test_token_endpoint_that_is_away_is_not_taken_for_the_system_behind_it(
-        outside: Outside, caplog: pytest.LogCaptureFixture) -> None:
-    away = sealed("oauth2", token_url="http://127.0.0.1:1/token?of=weir", client_id="weir", client_secret="s3cret")
-    error = await error_of(call(outside), reply(), sealed=away)
-    assert isinstance(error, UpstreamFailed)
-    assert str(error) == "the token endpoint could not be reached (ClientConnectorError)"
-    [said] = [record.message for record in caplog.records]
-    assert said.startswith("the token endpoint at http://127.0.0.1:1: Cannot connect")
-    private = sealed("oauth2", token_url="https://10.0.0.1/token", client_id="weir", client_secret="s")
-    assert (await error_of(call(outside), reply(), sealed=private)).members["error"] == "address-refused"
+@pytest.mark.parametrize(("token_url", "says"), [
+    ("http://127.0.0.1:1/token", "the token endpoint could not be reached"),
+    ("{}/hang-up", "the token endpoint closed the connection before it answered")])
+async def test_token_endpoint_that_cannot_be_asked_is_not_taken_for_the_outside_system(
+        outside: Outside, token_url: str, says: str) -> None:
+    credential = sealed("oauth2", token_url=token_url.format(outside.url), client_id="c", client_secret="s")
+    error = await error_of(call(outside), reply(), sealed=credential)
+    assert (kind_of(error), says in str(error), outside.tokens) == ("upstream-failed", True, 0), error
+
+
+async def test_token_endpoint_at_a_private_address_is_refused(outside: Outside) -> None:
+    error = await error_of(call(outside), reply(), sealed=sealed(
+        "oauth2", token_url="http://10.0.0.1/token", client_id="c", client_secret="s"))
+    assert kind_of(error) == "address-refused"
 
 
 async def test_token_that_comes_later_than_a_step_waits_is_there_for_its_next_try(outside: Outside) -> None:
