@@ -34,6 +34,8 @@ def unusable(members: Mapping[str, str]) -> list[str]:
         found.append("token_url is no URL that can be called: it begins with https:// and names a host")
     if members.get("header") and not re.fullmatch(f"{TCHAR}+", members["header"]):
         found.append("header is no name of a header")
+    if members.get("header", "").lower() in ("content-length", "transfer-encoding"):
+        found.append("header says where a body ends, which follows from the body and is not sent")
     if members.get("header") and members.get("query"):
         found.append("the key goes into a header or into the query: one of the two")
     if ":" in members.get("username", ""):

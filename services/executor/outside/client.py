@@ -31,6 +31,8 @@ from shared.runtime.bodies import whole
 _NO_TIMEOUT = ClientTimeout(total=None)
 # what another host than the one that was meant may see
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent", "traceparent"})
+# where a body ends is told by whoever sends it: what follows would be the next request on a connection that others use
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -104,7 +106,8 @@ class OutsideClient:
             self._addresses.check_literal(request.url.host or "")
             if request.proxy is not None:
                 self._addresses.check_literal(URL(request.proxy).host or "")
-            async with self._session.request(request.method, request.url, headers=request.headers, data=request.body,
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
+            async with self._session.request(request.method, request.url, headers=headers, data=request.body,
                                              timeout=_NO_TIMEOUT, allow_redirects=False, proxy=request.proxy,
                                              ssl=request.tls or True) as response:
                 location = response.headers.get("location")

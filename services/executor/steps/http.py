@@ -35,8 +35,6 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
-# where a body ends is told by whoever sends it: what follows would be the next request on a connection that others use
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
 # one of them makes a file of an object; any other object is a value, as in a form
 _FILE = frozenset({"filename", "text", "base64"})
 
@@ -136,8 +134,7 @@ def _told(scene: Scene, request: Request, exc: Exception) -> WeirError:
 
 def _headers(wanted: dict[str, Any]) -> dict[str, str]:
     """By their names in lower case; null is none."""
-    headers = {name.lower(): as_text(value) for name, value in wanted.items() if value is not None}
-    return {name: value for name, value in headers.items() if name not in _FRAMING}
+    return {name.lower(): as_text(value) for name, value in wanted.items() if value is not None}
 
 
 def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:

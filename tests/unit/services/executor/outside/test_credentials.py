@@ -20,7 +20,7 @@ from services.executor.outside.client import OutsideClient, Request
 from services.executor.outside.credentials import Credentials
 from services.executor.retries import kind_of, retry_after_ms
 from shared.contracts.config import Credential
-from shared.contracts.credentials import place_of
+from shared.contracts.credentials import place_of, unusable
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import TimedOut, UpstreamFailed
 from shared.runtime.addresses import Addresses
@@ -102,6 +102,15 @@ async def test_bearer_basic_and_api_keys(outside: Outside) -> None:
     assert (await seen(outside, sealed("api_key", value="k", header="X-Maps")))["headers"]["x-maps"] == "k"
     assert (await seen(outside, sealed("api_key", value="k", query="key"), query={"a": 1}))["query"] == {
         "a": "1", "key": "k"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("transfer-encoding", "chunked"), ("Content-Length", "3")])
+async def test_where_a_body_ends_is_not_for_a_credential_to_say(outside: Outside, name: str, value: str) -> None:
+    body = "0\r\n\r\nGET / HTTP/1.1"
+    made = await seen(outside, sealed("api_key", value=value, header=name), body=body)
+    assert (made["body"], made["headers"]["content-length"]) == (body, "19")
+    assert "transfer-encoding" not in made["headers"]
+    assert "says where a body ends" in str(unusable({"value": value, "header": name}))
 
 
 async def test_hmac_is_a_signature_by_standard_webhooks(outside: Outside) -> None:
