@@ -29,6 +29,8 @@ _NULL = ("null", "")
 _NO_PROMISE = """Promise.prototype.toJSON = () => {
   throw new TypeError("it gives a Promise, for which nobody waits: there is no I/O, so leave out `async` and `then`")
 }"""
+# what the engine says of something thrown that cannot be made a text, as a symbol
+_UNTOLD = "(Failed obtaining QuickJS error string. Concurrency issue?)"
 _FRAME, _LINE = "\n    at ", re.compile(r"<input>:(\d+)")
 
 
@@ -91,6 +93,8 @@ def _most_used() -> float:
 
 def _told(text: str, lines: int) -> str:
     """What went wrong, and in which of the script's own lines: the engine has one before and one after them."""
+    if text.startswith(_UNTOLD):
+        return "it throws something that is no text"
     what, _, stack = text.removesuffix("\nundefined").partition(_FRAME)
     inside = next((line for line in map(int, _LINE.findall(stack)) if 2 <= line <= lines + 1), None)
     return " ".join(what.split())[:_MAX_MESSAGE] + ("" if inside is None else f", in line {inside - 1} of the script")

@@ -47,6 +47,8 @@ async def test_script_that_goes_wrong_has_an_error_of_its_own(code: str, kind: s
 @pytest.mark.parametrize(("code", "says"), [
     ("const a = input.a\nreturn a.b.c", "TypeError: cannot read property 'c' of undefined, in line 2 of the script"),
     ("return [1].map(\n  x => x.y.z)", "TypeError: cannot read property 'z' of undefined, in line 2 of the script"),
+    ("throw Symbol('x')", "it throws something that is no text"),
+    ("throw {toString() { throw 1 }}", "it throws something that is no text"),
     ("throw 'sold out'", "sold out"), ("return 1n", "TypeError: BigInt are forbidden in JSON.stringify")])
 async def test_error_of_a_script_says_in_which_of_its_lines(code: str, says: str) -> None:
     assert str(await error_of(script(code, {"a": {}}), reply())) == f"the script failed: {says}"
