@@ -15,6 +15,8 @@ from yarl import URL
 from shared.names.headers import TCHAR
 from shared.names.topics import NAMES
 
+# of a URL, what stands before its path: a host has 253 characters at the most, and a longer one takes long to be read
+_AUTHORITY, _LONGEST_AUTHORITY = re.compile("[^/?#]*"), 10_000
 _MEDIA_TYPE = re.compile(rf"{TCHAR}+/{TCHAR}+[ \t]*(;[\t -~]*)?")
 # what the store counts with
 _SMALLEST, _LARGEST = -2**63, 2**63 - 1
@@ -27,6 +29,9 @@ class BadValue(ValueError):
 def url_of(text: str) -> URL:
     """The absolute URL that an http step calls. Raises BadValue."""
     try:
+        authority = _AUTHORITY.match(text.partition("://")[2])
+        if authority is not None and len(authority[0]) > _LONGEST_AUTHORITY:
+            raise ValueError("no host is so long")
         url = URL(text)
         url.origin()
     except (ValueError, TypeError) as exc:

@@ -5,6 +5,7 @@ import base64
 import gzip
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -186,6 +187,13 @@ async def test_private_address_is_refused_however_it_is_written(url: str) -> Non
     error = await error_of(call(url), reply(), allow=())
     assert error.members["error"] == "address-refused", error
     assert "127" not in str(error)
+
+
+async def test_host_that_no_name_server_would_take_holds_up_nobody() -> None:
+    began = time.process_time()
+    error = await error_of(call("http://{% trigger.host %}/"), reply(), trigger={"host": "ü." * 300_000})
+    assert time.process_time() - began < 0.8
+    assert (error.status, "is not absolute" in str(error)) == (500, True)
 
 
 @pytest.mark.parametrize("url", ["http://127.1:1/", "http://2130706433:1/", "http://0x7f000001:1/"])
