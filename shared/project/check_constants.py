@@ -17,6 +17,7 @@ from shared.project.steps.values import (
     BadValue,
     bytes_of,
     check_loop_over,
+    check_proxy,
     is_own_topic,
     media_type_of,
     unix_ms_of,
@@ -53,6 +54,7 @@ def _of(settings: StepSettings, longest_ms: int | None) -> Found:
 
 def _http(settings: HttpSettings) -> Found:
     yield from _told(("url",), settings.url, url_of)
+    yield from _told(("proxy",), settings.proxy, check_proxy)
     yield from _told(("binary",), settings.binary, partial(bytes_of, where="binary"))
     for name, parts in (settings.multipart or {}).items():
         for part in parts if isinstance(parts, list) else [parts]:

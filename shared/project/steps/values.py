@@ -42,6 +42,15 @@ def url_of(text: str) -> URL:
     return url
 
 
+def check_proxy(text: str) -> None:
+    """Raises BadValue."""
+    try:
+        url_of(text)
+    except BadValue:
+        raise BadValue("the proxy of an http step is a URL that begins with http:// or https:// and names a host, as "
+                       "in http://proxy.example:3128") from None
+
+
 def bytes_of(text: str, where: str) -> bytes:
     """What base64 says; `where`: the setting that has it. Raises BadValue."""
     try:

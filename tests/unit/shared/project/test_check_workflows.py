@@ -95,6 +95,7 @@ def test_steps_of_branches_are_read_where_they_have_ended(workflow: str) -> None
     ("steps:\n  - { id: get-a, stop: }\n" + ANSWER, "shape", (2, 7), "a letter first, as in get_employee"),
     (PARALLEL.replace("one:", "One:") % "{ id: x, delay: { for: 1s } }", "shape", (5, 9), "a letter first"),
     ("steps:\n  - { id: h, http: { url: 'http://x', proxy: 'proxy:3128' } }\n" + ANSWER, "shape", (2, 39), "http://"),
+    ("steps:\n  - { id: h, http: { url: 'http://x', proxy: 'http://:3128' } }\n" + ANSWER, "shape", (2, 39), "a host"),
     ("steps:\n  - { id: p, publish: { topic: 'a {% 1 %}', value: 1 } }\n" + ANSWER, "shape", (2, 25), "no expression"),
     ("steps:\n  - { id: e, emit: { event: 'a b', data: 1 } }\n" + ANSWER, "shape", (2, 22), "any of _ . : -"),
     ("steps:\n  - { id: j, script: { code: 'return (' } }\n" + ANSWER, "script", (2, 24), "SyntaxError"),
