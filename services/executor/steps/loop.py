@@ -103,12 +103,13 @@ class LoopStep:
 
     async def _run(self, inner: Scene) -> Any:
         leap = await self._steps.walk(inner)
+        if leap is None or isinstance(leap, Continued):
+            # whoever else has a turn gets it between two passes
+            await asyncio.sleep(0)
         if isinstance(leap, Continued):
             return _NOTHING
         if leap is not None:
             return leap
-        # whoever else has a turn gets it between two passes
-        await asyncio.sleep(0)
         return inner.last if self._collect is None else rendered(self._collect, inner, "collect")
 
     def _passes(self, scene: Scene) -> Iterator[Pass]:

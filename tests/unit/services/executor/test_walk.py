@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -149,22 +151,35 @@ async def test_task_bound_is_not_to_be_caught() -> None:
     assert isinstance(made, TasksSpent)
 
 
+@asynccontextmanager
+async def others() -> AsyncIterator[list[None]]:
+    """What else runs here: gets longer with each turn that it has."""
+    had: list[None] = []
+
+    async def turns() -> None:
+        while True:
+            await asyncio.sleep(0)
+            had.append(None)
+    beside = asyncio.create_task(turns())
+    await asyncio.sleep(0)
+    yield had
+    beside.cancel()
+
+
 @pytest.mark.parametrize(("size", "turns"), [(100_000, 0), (100_001, 9)])
 async def test_others_have_a_turn_between_two_steps_over_a_large_body(size: int, turns: int) -> None:
     """Each of them can take as long as a turn."""
-    had = 0
-
-    async def others() -> None:
-        nonlocal had
-        while True:
-            await asyncio.sleep(0)
-            had += 1
-    beside = asyncio.create_task(others())
-    await asyncio.sleep(0)
-    await perform([*(value(f"s{index}", index) for index in range(8)), reply("{% steps.s7 %}")], body=b"x" * size)
-    beside.cancel()
+    async with others() as had:
+        await perform([*(value(f"s{index}", index) for index in range(8)), reply("{% steps.s7 %}")], body=b"x" * size)
     # one more where a loop of the test itself has one
-    assert turns <= had <= turns + 5
+    assert turns <= len(had) <= turns + 5
+
+
+@pytest.mark.parametrize("last", [{"continue": {}}, {"transform": {"value": 1}}])
+async def test_others_have_a_turn_between_two_passes_however_they_end(last: Json) -> None:
+    async with others() as had:
+        await body_of({"id": "l", "loop": {"over": [1] * 50, "steps": [{"id": "s", **last}]}}, reply())
+    assert len(had) >= 50
 
 
 async def test_parallel_branches_run_at_the_same_time() -> None:
