@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from services.executor.journal import Superseded
+from services.executor.outputs import check_size
 from services.executor.scene import Scene
 from services.executor.seen import rendered
 from services.executor.steps.base import Callee, Compiler, Leap, Replied
@@ -33,7 +34,9 @@ class CallStep:
         self._callee = compiler.callee(settings.workflow)
 
     async def run(self, scene: Scene) -> Any:
-        """Its result. Raises WorkflowFailed: call-too-deep, input-invalid, output-invalid, call-failed."""
+        """Its result. Raises WorkflowFailed: call-too-deep, input-invalid, output-invalid, output-too-large,
+        call-failed.
+        """
         if scene.calls >= scene.surroundings.max_call_depth:
             raise WorkflowFailed(f"{scene.calls} calls stand behind this one already, each made by the workflow of the "
                                  "one before (WEIR_EXECUTOR_MAX_CALL_DEPTH)", kind="call-too-deep")
@@ -61,6 +64,7 @@ class CallStep:
         if misfits := callee.misfits_out(leap.body):
             raise WorkflowFailed(f"the output of workflow {callee.name!r} does not fit: {misfits}",
                                  kind="output-invalid")
+        check_size(leap.body, there.surroundings.max_output_bytes)
         return leap.body
 
     async def _quietly(self, callee: Callee, there: Scene) -> None:
