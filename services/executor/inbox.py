@@ -81,9 +81,12 @@ class Stage:
                 or (execution.keep_ms and not execution.answer_by_ms))
         plan = None if trace.sampled or told else self._outcomes.at_once(execution)
         if plan is None:
-            self._parts.tasks.spawn(self._admitted(record, execution, trace), execution.request_id)
+            self._in_a_task(record, execution, trace)
             return None
         return self._perform_now(record, execution, trace, plan)
+
+    def _in_a_task(self, record: Record, execution: ExecutionRecord, trace: TraceContext) -> None:
+        self._parts.tasks.spawn(self._admitted(record, execution, trace), execution.request_id)
 
     def _perform_now(self, record: Record, execution: ExecutionRecord, trace: TraceContext,
                      plan: Plan) -> Effects | None:
@@ -91,6 +94,9 @@ class Stage:
         started_us = self._clock.elapsed_us()
         scene, queue_us = self._begin(record, execution, trace)
         outcome = self._outcomes.now(plan, scene)
+        if outcome is None:
+            self._in_a_task(record, execution, trace)
+            return None
         timing = self._measured(scene, queue_us, started_us)
         if self._parts.progress.is_silent(scene):
             return self._closing.now(record, scene, outcome, timing)

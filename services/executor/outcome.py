@@ -16,7 +16,7 @@ from services.executor.plan import Plan
 from services.executor.run import run, run_now
 from services.executor.scene import Parked, Scene
 from services.executor.stream import Stream
-from services.executor.walk import LARGE_BODY
+from services.executor.walk import LARGE_BODY, TooLong
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import read_body
@@ -66,12 +66,12 @@ class Outcomes:
         body is not large."""
         plan = self._parts.shelf.known(execution.project, execution.version, execution.operation)
         if (plan is None or not plan.at_once or execution.spent or len(execution.body) > LARGE_BODY
-                or not self._has_room(execution.project, 1)):
+                or not self._has_room(execution.project, 1) or plan.steps.takes_long()):
             return None
         return plan
 
-    def now(self, plan: Plan, scene: Scene) -> Outcome:
-        """As `of`, at once."""
+    def now(self, plan: Plan, scene: Scene) -> Outcome | None:
+        """As `of`, at once; None where it takes too long for that, and has to begin anew."""
         execution, parts = scene.execution, self._parts
         try:
             parts.surroundings.endings.begins(execution.request_id)
@@ -79,6 +79,8 @@ class Outcomes:
             _furnish(scene, plan)
             parts.surroundings.endings.enters(execution.project, plan.operation.workflow)
             return run_now(plan, scene, parts.settings.max_reply_bytes), Reason.OK, None
+        except TooLong:
+            return None
         except WeirError as error:
             _charge(scene, error)
             return _failed(execution, error)

@@ -35,6 +35,8 @@ from shared.telemetry.tracing import Tracing
 
 # when each step of a walk began: its id, microseconds of the clock that never goes back
 Laps = list[tuple[str, int]]
+# outputs and errors of steps, tasks, how many laps
+Mark = tuple[dict[str, Any], dict[str, Any], int, int]
 
 
 class Parked(Exception):  # nothing is wrong: the execution goes on later
@@ -169,6 +171,21 @@ class Scene(Struct, kw_only=True):
     def begin_anew(self, scope: dict[str, Any]) -> None:
         """As if nothing had run; a journal says what had."""
         self.scope, self.last, self.journal, self.tally.tasks = scope, None, None, 1
+
+    def mark(self) -> Mark:
+        """What is known here, and counted."""
+        scope, tally = self.scope, self.tally
+        return dict(scope["steps"]), dict(scope["errors"]), tally.tasks, len(self.laps or ())
+
+    def back_to(self, mark: Mark) -> None:
+        """As if what ran since had not."""
+        steps, errors, self.tally.tasks, laps = mark
+        for name, before in (("steps", steps), ("errors", errors)):
+            # others share them
+            self.scope[name].clear()
+            self.scope[name].update(before)
+        if self.laps is not None:
+            del self.laps[laps:]
 
     def left_ms(self) -> int:
         """Milliseconds to the deadline. Raises TimedOut when there are none: no side effect may start then."""

@@ -30,6 +30,16 @@ from shared.telemetry.span import Span
 log = logging.getLogger(__name__)
 # bytes of a body over which one step can take as long as a turn of everybody else (`inbox.py`)
 LARGE_BODY = 100_000
+# steps that are done at once may take so long together before whoever else has a turn gets it, others so long
+_LONG_MS, _TURN_US = 100, 10_000
+# so often a list of steps that took longer is walked over with turns for others, before it is tried at once again
+_SLOW_WALKS = 100
+
+
+class TooLong(Exception):  # nothing is wrong: there is nothing outside that could be done twice
+    """Steps that are done at once take long: they are walked over anew, with turns for others between them."""
+
+    harmless = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +74,20 @@ class Steps:
         self._steps = tuple(steps)
         self._plain = tuple((step, step.now) for step in steps if step.now is not None)
         self.at_once = len(self._plain) == len(self._steps)
+        self._slow_walks = 0
+
+    def takes_long(self) -> bool:
+        """Whether a walk over steps that are done at once should give turns to others; counts the walks that do."""
+        self._slow_walks -= self._slow_walks > 0
+        return self._slow_walks > 0
 
     def now(self, scene: Scene, laps: Laps | None = None) -> Leap | None:
-        """As `walk`, where all are done at once: unsampled, without a journal. `laps`: where their beginnings go."""
+        """As `walk`, where all are done at once: unsampled, without a journal. `laps`: where their beginnings go.
+
+        Raises TooLong.
+        """
         tally, clock, deadline_ms = scene.tally, scene.surroundings.clock, scene.execution.deadline_ms
+        long_ms = clock.now_ms() + _LONG_MS
         for step, work in self._plain:
             tally.at = step.id
             if laps is not None:
@@ -75,12 +95,18 @@ class Steps:
             try:
                 if step.condition is not None and not step.condition.holds(scene.scope):
                     continue
-                if clock.now_ms() >= deadline_ms:
+                now_ms = clock.now_ms()
+                if now_ms >= deadline_ms:
                     scene.left_ms()
+                if now_ms > long_ms:
+                    raise TooLong
                 tally.count()
                 outcome = _at_once(step, work, scene)
             except WeirError as error:
                 _name(step, error)
+                raise
+            except TooLong:
+                self._slow_walks = _SLOW_WALKS
                 raise
             except Exception as exc:
                 raise _broken_around(step, scene, exc) from None
@@ -89,18 +115,33 @@ class Steps:
             scene.scope["steps"][step.id] = scene.last = outcome
         return None
 
+    def _quickly(self, scene: Scene, *, large: bool) -> tuple[Leap | None] | None:
+        """As `now`; None where there has to be a turn for others between two steps, or a note or a span of each."""
+        if not self.at_once or scene.journal is not None or scene.trace.sampled or large or self.takes_long():
+            return None
+        before = scene.mark()
+        try:
+            return (self.now(scene, scene.laps),)
+        except TooLong:
+            scene.back_to(before)
+            return None
+
     async def walk(self, scene: Scene) -> Leap | None:
         """Run them in order, to the end or to a leap. Raises what a step raises and nobody handles."""
         large = len(scene.execution.body) > LARGE_BODY
-        if self.at_once and scene.journal is None and not scene.trace.sampled and not large:
-            return self.now(scene, scene.laps)
+        quickly = self._quickly(scene, large=large)
+        if quickly is not None:
+            return quickly[0]
+        clock = scene.surroundings.clock
+        turn_us = clock.elapsed_us()
         for step in self._steps:
-            if large:
+            if large or clock.elapsed_us() - turn_us > _TURN_US:
                 # whoever else has a turn gets it between two steps
                 await asyncio.sleep(0)
+                turn_us = clock.elapsed_us()
             scene.tally.at = step.id
             if scene.laps is not None:
-                scene.laps.append((step.id, scene.surroundings.clock.elapsed_us()))
+                scene.laps.append((step.id, clock.elapsed_us()))
             try:
                 if step.condition is not None and not _wanted(step, step.condition, scene):
                     continue
@@ -132,6 +173,8 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
         if not step.holds and not isinstance(outcome, Leap):
             check_size(outcome, scene.surroundings.max_output_bytes)
         return outcome
+    except TooLong:
+        raise
     except Exception as exc:
         error = exc if isinstance(exc, WeirError) else _broken(step, scene, exc)
         error.members = {"step": step.id, "attempt": 1, **error.members}

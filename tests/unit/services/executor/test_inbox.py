@@ -18,10 +18,11 @@ from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
 from services.executor.parts import ExecutorParts
 from services.executor.progress import Progress
-from services.executor.scene import Parked, StorageBounds, Surroundings
+from services.executor.scene import Parked, Scene, StorageBounds, Surroundings
 from services.executor.scripts import Scripts
 from services.executor.settings import ExecutorSettings
 from services.executor.shelf import Shelf
+from services.executor.steps.transform import TransformStep
 from services.executor.traces import ExecutorTraces
 from shared.contracts.codec import header_map
 from shared.contracts.config import Halt, ProjectVersion
@@ -152,6 +153,35 @@ async def test_execution_that_waits_for_nothing_is_answered_before_the_door_clos
     # an answer each, for this outbox sends no batches, and one envelope
     assert len(effects) == 4
     assert [(event.id, event.tasks, event.status) for event in bed.events()] == [(f"r{n}", 5, 200) for n in range(3)]
+
+
+async def test_execution_that_takes_long_for_one_that_is_done_at_once_gives_turns_to_others(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    bed, plain, long_ms = Bed(), TransformStep.now, 60
+
+    def now(self: TransformStep, scene: Scene) -> Any:
+        bed.clock.now += long_ms
+        return plain(self, scene)
+    monkeypatch.setattr(TransformStep, "now", now)
+    bed.shelf.take([ProjectVersion(project="p", version=2, files={}, time=0, document={
+        "name": "p", "workflows": {"w": {"name": "w", "steps": [
+            *({"id": f"s{index}", "transform": {"value": index}} for index in range(4)),
+            {"id": "answer", "reply": {"body": "{% steps %}"}}]}},
+        "operations": [{"name": "long", "method": "POST", "path": "/long", "workflow": "w"}]})])
+    bed.stage.handle([bed.record(0, "long", version=2)])
+    # it goes on in a task, from its beginning
+    assert bed.replies() == []
+    await bed.settled(1)
+    assert [orjson.loads(one.body) for one in bed.replies()] == [{f"s{index}": index for index in range(4)}]
+    assert [event.tasks for event in bed.events()] == [6]
+    # and the next one at once, for it may have been an accident, only after some more
+    long_ms = 0
+    for number in range(1, 101):
+        bed.stage.handle([bed.record(number, "long", version=2)])
+        await bed.settled(number + 1)
+    before = len(bed.replies())
+    bed.stage.handle([bed.record(101, "long", version=2)])
+    assert len(bed.replies()) == before + 1
 
 
 @pytest.fixture

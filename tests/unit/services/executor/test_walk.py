@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from services.executor.retries import pause_ms
+from services.executor.retries import kind_of, pause_ms
+from services.executor.scene import Scene
+from services.executor.steps.transform import TransformStep
 from shared.errors import TasksSpent, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.project.calls import MAX_CALL_DEPTH
 from shared.project.check_calls import check_calls
@@ -173,6 +175,35 @@ async def test_others_have_a_turn_between_two_steps_over_a_large_body(size: int,
         await perform([*(value(f"s{index}", index) for index in range(8)), reply("{% steps.s7 %}")], body=b"x" * size)
     # one more where a loop of the test itself has one
     assert turns <= len(had) <= turns + 5
+
+
+@pytest.mark.parametrize("list_of", [
+    lambda steps: [*steps, reply("{% steps.s7 %}")],
+    lambda steps: [{"id": "once", "loop": {"over": [1], "steps": [value("pass", 1)]}}, *steps, reply("{% steps.s7 %}")],
+    lambda steps: [{"id": "once", "loop": {"over": [1], "steps": [value("pass", 1)]}},
+                   {"id": "way", "branch": {"if": "true", "then": steps}}, reply("{% steps.s7 %}")]],
+    ids=["all", "after another", "inside another"])
+async def test_others_have_a_turn_between_steps_that_take_long_together(
+        list_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TransformStep.now
+
+    def now(self: TransformStep, scene: Scene) -> Any:
+        time.sleep(0.03)
+        return plain(self, scene)
+    steps = list_of([value(f"s{index}", index, **({"fallback": "{% $error('x') %}"} if index else {}))
+                     for index in range(8)])
+    _, quick = await perform(steps)
+    monkeypatch.setattr(TransformStep, "now", now)
+    async with others() as had:
+        made, slow = await perform(steps)
+    assert (made.body, slow.tally.tasks, slow.scope["steps"]) == (b"7", quick.tally.tasks, quick.scope["steps"])
+    assert len(had) >= 6
+
+
+async def test_what_a_called_workflow_gives_is_bounded_as_that_of_any_step() -> None:
+    other = {"name": "other", "steps": [reply("x" * 5_000_000)]}
+    error = await error_of({"id": "c", "call": {"workflow": "other"}}, reply(1), others={"other": other})
+    assert (kind_of(error), error.members["step"]) == ("output-too-large", "c")
 
 
 @pytest.mark.parametrize("last", [{"continue": {}}, {"transform": {"value": 1}}])
