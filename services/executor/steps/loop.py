@@ -7,6 +7,7 @@ Never: an endless loop: passes are bounded.
 
 import asyncio
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from services.executor.outputs import check_sum, size_of
@@ -42,7 +43,8 @@ class LoopStep:
     async def run(self, scene: Scene) -> list[Any] | Leap:
         """What was collected. Raises WorkflowFailed for what cannot be looped over, or too many passes."""
         if self._settings.concurrency > 1:
-            return await self._at_once(scene, list(self._passes(scene)))
+            # one more than there may be: a caller's array may have many more
+            return await self._at_once(scene, list(islice(self._passes(scene), self._settings.max_passes + 1)))
         found: list[Any] = []
         size, limit = 0, scene.surroundings.max_output_bytes
         for index, one in enumerate(self._passes(scene)):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -175,6 +176,18 @@ async def test_others_have_a_turn_between_two_steps_over_a_large_body(size: int,
         await perform([*(value(f"s{index}", index) for index in range(8)), reply("{% steps.s7 %}")], body=b"x" * size)
     # one more where a loop of the test itself has one
     assert turns <= len(had) <= turns + 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_loop_over_more_than_it_may_takes_no_room_for_all_of_it(concurrency: int) -> None:
+    loop = {"id": "l", "loop": {"over": "{% trigger.all %}", "max_passes": 3, "concurrency": concurrency,
+                                "steps": [value("pass", 1)]}}
+    everything = [1] * 200_000
+    tracemalloc.start()
+    error = await error_of(loop, reply(1), trigger={"all": everything})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (kind_of(error), peak < 20_000_000) == ("too-many-passes", True), peak
 
 
 @pytest.mark.parametrize("list_of", [
