@@ -26,7 +26,9 @@ _HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control":
 _KEY_HOLDERS = ("ingress", "policy", "executor", "control")
 _MOST_INSTANCES = 20
 _LOOPBACK = '["127.0.0.0/8", "::1/128"]'
-STUB = Path("examples/employee-directory/stub_hr.py")
+# beside the code, wherever a command is called
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+STUB = EXAMPLES / "employee-directory" / "stub_hr.py"
 
 
 class LocalSettings(BaseSettings):

@@ -13,13 +13,12 @@ from typing import Annotated
 
 import typer
 
-from deploy.local.cluster import LocalSettings
+from deploy.local.cluster import EXAMPLES, LocalSettings
 from services.console.cli import admin, output
 from services.console.cli.failure import Failure
 from services.console.cli.projects import read_folder
 from shared.project.load import load_project
 
-EXAMPLES = Path("examples")
 _CALLS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 Name = Annotated[str, typer.Argument(help="Name of a folder below examples/.")]
 
@@ -35,7 +34,7 @@ def example(name: Name) -> None:
     stub = folder / "stub.py"
     if not stub.exists():
         known = ", ".join(sorted(path.parent.name for path in EXAMPLES.glob("*/stub.py")))
-        raise Failure(f"there is no example {name!r} below {EXAMPLES.resolve()}; there are {known or 'none'}")
+        raise Failure(f"there is no example {name!r} below {EXAMPLES}; there are {known or 'none'}")
     files = read_folder(folder)
     project = load_project(files).project
     if project is None:

@@ -9,15 +9,15 @@ import asyncio
 import os
 from pathlib import Path
 
-from deploy.local.cluster import ClusterPlan
+from deploy.local.cluster import EXAMPLES, ClusterPlan
 from services.console.cli import admin
 from services.console.cli.projects import read_folder
 from shared.kafka.topics import ensure_topics
 from shared.names.topics import MINUTE_MS, REQUESTS_INTERNAL, Topic
 from shared.settings.kafka import KafkaSettings
 
-EXAMPLE = Path("examples/employee-directory")
 _PROJECT, _CLIENT = "employee-directory", "intranet"
+EXAMPLE = EXAMPLES / _PROJECT
 _REPLIES = Topic(name="replies.demo", value="reply body, raw", writers=("policy", "executor"), readers=("kcat",),
                  partitions=1, configs={"cleanup.policy": "delete", "retention.ms": str(10 * MINUTE_MS)})
 

@@ -50,6 +50,8 @@ def up(detach: Annotated[bool, typer.Option("--detach", help="Return once the cl
        sizes: Annotated[str, typer.Option("--scale", help=SIZES)] = "", example: Example = True) -> None:
     """Bring the cluster up; Ctrl-C or `weir down` takes it down."""
     settings, wanted = cluster.LocalSettings(), cluster.parse_scale(sizes)
+    if example and not first_steps.EXAMPLE.is_dir():
+        raise Failure(f"the example is not at {first_steps.EXAMPLE}; `weir up --no-example` starts without it")
     if detach:
         _detach(settings.state_dir, sizes, example=example)
         return

@@ -10,6 +10,10 @@ from deploy.local.cluster import LocalSettings, parse_scale
 from deploy.local.faults import LocalFault, PortTaken
 from deploy.local.secrets import cluster_key
 from deploy.local.state import ClusterState, ProcessState, myself
+from services.console.cli import local
+from services.console.cli.failure import Failure
+from services.console.cli.first_steps import EXAMPLE
+from services.console.cli.projects import read_folder
 from shared.contracts.sealed import Seal
 
 
@@ -98,3 +102,17 @@ def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
     made = cluster.plan(LocalSettings(state_dir=tmp_path), [], scale, example=True)
     health = [service.port for service in made.services]
     assert len(set(health)) == len(health)
+
+
+def test_example_is_found_wherever_the_command_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_folder(EXAMPLE)
+    assert cluster.STUB.exists()
+
+
+def test_cluster_is_not_started_for_an_example_that_is_not_there(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local.first_steps, "EXAMPLE", tmp_path / "none")
+    monkeypatch.setattr(local, "_detach", lambda *_, **__: pytest.fail("it was begun"))
+    with pytest.raises(Failure, match="weir up --no-example"):
+        local.up(detach=True)
