@@ -5,10 +5,17 @@ Out:   `AnalyticsSettings`.
 Never: detectors' thresholds; those are a project's own.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import AfterValidator, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.project.webhook import secure
+from shared.settings.kinds import Network
+
+
+def _address(url: str) -> str:
+    return secure(url) if url else url
 
 
 class AnalyticsSettings(BaseSettings):
@@ -29,9 +36,9 @@ class AnalyticsSettings(BaseSettings):
     stray_action: Literal["observe", "throttle", "block"] = "observe"
     # an address that hears of the signals of all projects, and the variable WEIR_SECRET_<...> that its messages are
     # signed with; the webhook of a project stands in its access.yaml
-    signals_webhook: str = ""
+    signals_webhook: Annotated[str, AfterValidator(_address)] = ""
     signals_secret: str = "SIGNALS"
     # private networks where webhooks may be
-    allow_networks: tuple[str, ...] = ()
+    allow_networks: tuple[Network, ...] = ()
     # how far a producer's clock may be ahead of the broker's
     max_ahead_ms: PositiveInt = 600_000

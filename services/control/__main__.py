@@ -3,13 +3,11 @@
 from services.control import wire
 from services.control.settings import ControlSettings
 from shared.runtime.service import run_service
-from shared.settings.service import ServiceSettings
 
 
 def main() -> int:
     """Run one control process until a signal; the exit code says whether it drained."""
-    service, own = ServiceSettings(), ControlSettings()
-    return run_service("control", service, lambda: wire.build(service, own))
+    return run_service("control", ControlSettings, wire.build)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ Out:   `ControlSettings`.
 Never: settings of a project.
 """
 
-from pydantic import NonNegativeInt, PositiveInt, SecretStr
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings.kinds import Port
 
 
 class ControlSettings(BaseSettings):
@@ -14,7 +16,7 @@ class ControlSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_CONTROL_", frozen=True, extra="ignore")
 
-    port: NonNegativeInt = 8081
+    port: Port = 8081
     # without one, a token is made once and kept in <state dir>/admin-token
     admin_token: SecretStr | None = None
     query_timeout_ms: PositiveInt = 5_000

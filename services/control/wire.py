@@ -57,6 +57,7 @@ from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
 from shared.settings.usage import QuerySettings
+from shared.settings.wrong import WrongSetting
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
 from shared.usage.counters import Counters
@@ -93,7 +94,11 @@ async def build(service: ServiceSettings, own: ControlSettings) -> Service:
     """Build the service inside the running loop."""
     kafka, clock, metrics, tasks = KafkaSettings(), SystemClock(), Metrics.of("control", service), Tasks()
     configured = own.admin_token.get_secret_value() if own.admin_token is not None else None
-    token = admin_token(configured, Path(service.state_dir))
+    try:
+        token = admin_token(configured, Path(service.state_dir))
+    except OSError as exc:
+        raise WrongSetting(f"WEIR_STATE_DIR: the admin token cannot be kept in {service.state_dir} ({exc.strerror}); "
+                           "name a folder that can be written, or set WEIR_CONTROL_ADMIN_TOKEN") from None
     store = Store(RedisSettings(), metrics, patient=True)
     outbox = Outbox(kafka.model_copy(update={"send_timeout_ms": min(kafka.send_timeout_ms, _WAIT_MS)}), metrics)
     registry, trace_store = Registry(outbox, clock), TraceStore(own.max_traces, own.max_trace_bytes)

@@ -9,6 +9,7 @@ from pydantic import PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.project.calls import MAX_CALL_DEPTH
+from shared.settings.kinds import Network
 
 
 class ExecutorSettings(BaseSettings):
@@ -46,6 +47,6 @@ class ExecutorSettings(BaseSettings):
     # connections to one outside host
     http_connections: PositiveInt = 200
     # private networks that http steps may call; none without a word
-    allow_networks: tuple[str, ...] = ()
+    allow_networks: tuple[Network, ...] = ()
     # a version that policy knows and this process has not read yet arrives within this time
     version_wait_ms: PositiveInt = 2_000

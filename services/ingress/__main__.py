@@ -3,13 +3,11 @@
 from services.ingress import wire
 from services.ingress.settings import IngressSettings
 from shared.runtime.service import run_service
-from shared.settings.service import ServiceSettings
 
 
 def main() -> int:
     """Run one ingress process until a signal; the exit code says whether it drained."""
-    service, own = ServiceSettings(), IngressSettings()
-    return run_service("ingress", service, lambda: wire.build(service, own))
+    return run_service("ingress", IngressSettings, wire.build)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, NonNegativeInt, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.project.access.networks import network_of
-
-
-def _network(text: str) -> str:
-    return str(network_of(text))
+from shared.settings.kinds import Network, Port
 
 
 class IngressSettings(BaseSettings):
@@ -22,7 +18,7 @@ class IngressSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_INGRESS_", frozen=True, extra="ignore")
 
-    port: NonNegativeInt = 8080
+    port: Port = 8080
     # past this a caller is told at once, before anything is published
     max_in_flight: PositiveInt = 2_048
     # answers that have waited for longer than this in the cluster's queues make calls wait before them, at the edge
@@ -33,7 +29,7 @@ class IngressSettings(BaseSettings):
     # a body that is not there after so long is not waited for any longer, however much of it has come
     body_ms: PositiveInt = 60_000
     # networks whose word on the caller's address is believed: load balancers, reverse proxies
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     # the one header that those proxies write; another one would be the caller's own
     forwarded_by: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     # header in which a trusted proxy tells the subject of the client certificate that it has verified

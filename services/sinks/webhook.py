@@ -18,6 +18,7 @@ from shared.clock import Clock
 from shared.contracts import webhook
 from shared.errors import Unavailable
 from shared.names import actions
+from shared.settings.wrong import WrongSetting
 
 log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
@@ -34,11 +35,11 @@ def keys_of(secrets: str) -> list[bytes]:
     try:
         found = webhook.keys_of(secrets)
     except ValueError as exc:
-        raise ValueError(f"WEIR_SINK_SECRET: {exc}") from None
+        raise WrongSetting(f"WEIR_SINK_SECRET: {exc}") from None
     if any(not 24 <= len(key) <= 64 for key in found):
-        raise ValueError("WEIR_SINK_SECRET: a secret is whsec_ and 24 to 64 bytes in base64")
+        raise WrongSetting("WEIR_SINK_SECRET: a secret is whsec_ and 24 to 64 bytes in base64")
     if not found:
-        raise ValueError("WEIR_SINK_SECRET is not set; the receiver verifies each batch by it")
+        raise WrongSetting("WEIR_SINK_SECRET is not set; the receiver verifies each batch by it")
     return found
 
 
@@ -55,7 +56,7 @@ class Webhook:
     def __init__(self, settings: SinkSettings, clock: Clock) -> None:
         """Raises ValueError for an address or a secret that cannot be."""
         if not settings.url.startswith(("http://", "https://")):
-            raise ValueError(f"WEIR_SINK_URL is {settings.url[:80]!r}, not a URL of http or https")
+            raise WrongSetting(f"WEIR_SINK_URL is {settings.url[:80]!r}, not a URL of http or https")
         self._keys = keys_of(settings.secret.get_secret_value() if settings.secret is not None else "")
         self._settings, self._clock = settings, clock
         self._http: ClientSession | None = None

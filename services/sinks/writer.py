@@ -18,6 +18,7 @@ from shared.clock import Clock
 from shared.kafka.span import SpanReader
 from shared.names import actions
 from shared.runtime.tasks import Tasks
+from shared.settings.wrong import WrongSetting
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,9 @@ class Writer:
 
     def __init__(self, settings: SinkSettings, reader: SpanReader, clock: Clock, tasks: Tasks,
                  metrics: Metrics) -> None:
-        """Raises ValueError without a folder, RuntimeError without the library."""
+        """Raises WrongSetting without a folder, RuntimeError without the library."""
         if settings.folder is None:
-            raise ValueError("WEIR_SINK_FOLDER is not set")
+            raise WrongSetting("WEIR_SINK_FOLDER is not set; it names the folder that the files go to")
         parquet.arrow()
         self._settings, self._reader, self._clock = settings, reader, clock
         self._tasks, self._metrics = tasks, metrics

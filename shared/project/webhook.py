@@ -16,7 +16,8 @@ from shared.project.base import SecretName
 _SECURE = re.compile(r"https://[^\s/?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(?=[/?#]|$)")
 
 
-def _secure(url: str) -> str:
+def secure(url: str) -> str:
+    """The address, where what is sent there cannot be read on the way. Raises ValueError."""
     if _SECURE.match(url):
         return url
     raise ValueError("a webhook is called over https://; over plain http only on this machine")
@@ -25,5 +26,5 @@ def _secure(url: str) -> str:
 class Webhook(Sparse):
     """Who is told of signals, by Standard Webhooks. `secret`: the variable WEIR_SECRET_<secret> of analytics."""
 
-    url: Annotated[str, StringConstraints(max_length=1000), AfterValidator(_secure)]
+    url: Annotated[str, StringConstraints(max_length=1000), AfterValidator(secure)]
     secret: SecretName

@@ -8,11 +8,12 @@ Never: what the parts are.
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import uvloop
 
@@ -22,11 +23,13 @@ from shared.runtime.health import Health
 from shared.runtime.pulse import Pulse
 from shared.runtime.tasks import Tasks
 from shared.settings.service import ServiceSettings
+from shared.settings.wrong import told
 from shared.telemetry import logs
 from shared.telemetry.verbosity import VERBOSITY
 
 # new objects before the collector looks for cycles; a request leaves none behind
 _COLLECT_AFTER = 20_000
+Own = TypeVar("Own")
 log = logging.getLogger(__name__)
 
 
@@ -49,11 +52,30 @@ class Service:
     tasks: Tasks
 
 
-def run_service(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> int:
-    """Run one process until a signal or a failed task; the exit code says whether it drained."""
+def run_service(name: str, kind: type[Own], build: Callable[[ServiceSettings, Own], Awaitable[Service]]) -> int:
+    """Run one process until a signal or a failed task; the exit code says whether it drained.
+
+    `kind`: the service's own settings, which `build` gets beside those of every service.
+    """
+    try:
+        settings, own = ServiceSettings(), kind()
+    except ValueError as exc:
+        logs.configure(name, "", "INFO")
+        return _not_begun(name, exc)
     logs.configure(name, settings.instance, settings.log_level)
     VERBOSITY.belongs_to(name, settings.log_level)
-    return uvloop.run(_live(name, settings, build))
+    return uvloop.run(_live(name, settings, lambda: build(settings, own)))
+
+
+def _not_begun(name: str, error: Exception) -> int:
+    """What somebody can mend is said without the way through the code that led there."""
+    said = told(error, os.environ)
+    if said is None:
+        log.error("%s cannot start: %s", name, error, exc_info=error, extra={"action": actions.SERVICE_FAILED})
+    else:
+        log.error("%s cannot start: %s", name, said.replace("\n", "; "), extra={"action": actions.SERVICE_FAILED})
+    sys.stderr.flush()
+    return 1
 
 
 async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> int:
@@ -62,7 +84,10 @@ async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaita
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log.info("%s is starting", name, extra={"action": actions.SERVICE_STARTING})
-    service = await build()
+    try:
+        service = await build()
+    except Exception as exc:
+        return _not_begun(name, exc)
     metrics = service.health.metrics
     metrics.read(LOG_LINES, lambda: logs.told)
     pulse = Pulse(service.tasks, metrics, settings.hang_ms / 1000)

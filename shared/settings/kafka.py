@@ -5,10 +5,9 @@ Out:   `KafkaSettings`.
 Never: clients.
 """
 
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, SecretStr, model_validator
+from pydantic import Field, FilePath, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,10 +24,10 @@ class KafkaSettings(BaseSettings):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     # the authority that signed the broker's certificate; the system's own ones without it
-    ssl_ca_file: Path | None = None
+    ssl_ca_file: FilePath | None = None
     # who we are, where the broker asks for a certificate
-    ssl_cert_file: Path | None = None
-    ssl_key_file: Path | None = None
+    ssl_cert_file: FilePath | None = None
+    ssl_key_file: FilePath | None = None
     # copies of each topic that is made here; of three or more, all but one have to have a record before it counts
     replication: PositiveInt = 1
     # topic -> partitions, where the list of topics has too few: a topic feeds as many instances as it has partitions

@@ -28,13 +28,14 @@ class RedisSettings(BaseSettings):
 
     @field_validator("url")
     @classmethod
-    def _has_a_port(cls, given: str) -> str:
+    def _has_a_scheme(cls, given: str) -> str:
+        if not given.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("has to begin with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0")
         try:
             _ = urlsplit(given).port
         except ValueError:
-            # Python's own words tell what it took for the port, a part of the password as a rule
-            raise ValueError("it is no URL with a port: what is a sign in its password has to be percent-encoded (/ as "
-                             "%2F, # as %23, ? as %3F)") from None
+            # what is said of it would hold a part of a password
+            raise ValueError("has no number for its port; what is special in a password is percent-encoded") from None
         return given
 
     @field_validator("sentinels")

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.sealed import Seal
+from shared.settings.wrong import WrongSetting
 
 
 class ClusterKey(BaseSettings):
@@ -28,8 +29,14 @@ class ClusterKey(BaseSettings):
     cluster_key_file: Path | None = None
 
     def seal(self) -> Seal | None:
-        """What the key closes and opens with. Raises ValueError for a key of another form, OSError without the file."""
+        """What the key closes and opens with. Raises WrongSetting for a key of another form, or without the file."""
         key = "" if self.cluster_key is None else self.cluster_key.get_secret_value()
-        if not key and self.cluster_key_file is not None:
-            key = self.cluster_key_file.read_text().strip()
-        return Seal(key) if key else None
+        try:
+            if not key and self.cluster_key_file is not None:
+                key = self.cluster_key_file.read_text().strip()
+            return Seal(key) if key else None
+        except OSError as exc:
+            raise WrongSetting(f"WEIR_CLUSTER_KEY_FILE: {self.cluster_key_file} cannot be read "
+                               f"({exc.strerror})") from None
+        except ValueError as exc:
+            raise WrongSetting(str(exc)) from None

@@ -5,10 +5,20 @@ Out:   `ServiceSettings`.
 Never: settings of one hop; those stand in the hop's own `settings.py`.
 """
 
+import logging
 import socket
+from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings.kinds import Port
+
+
+def _level(text: str) -> str:
+    if text.upper() not in logging.getLevelNamesMapping():
+        raise ValueError("has to be debug, info, warning or error")
+    return text.upper()
 
 
 class ServiceSettings(BaseSettings):
@@ -18,10 +28,10 @@ class ServiceSettings(BaseSettings):
 
     instance: str = Field(default_factory=lambda: f"{socket.gethostname()}-0", min_length=1, max_length=200)
     bind_host: str = "127.0.0.1"
-    health_port: NonNegativeInt = 0
+    health_port: Port = 0
     state_dir: str = ".weir"
     drain_ms: PositiveInt = 10_000
-    log_level: str = "INFO"
+    log_level: Annotated[str, AfterValidator(_level)] = "INFO"
     # whether usage events say where a call came from; without it abuse by address is not found
     usage_addresses: bool = True
     # false: no counts and times per request, so that what they cost can be measured

@@ -5,6 +5,7 @@ Out:   an exit code.
 Never: a command's work; the other files of this folder have it.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -57,7 +58,7 @@ def main() -> None:
         raise SystemExit(exc.exit_code) from None
     except ValueError as exc:
         # loaded here alone: most commands need nothing of it
-        told = import_module("services.console.cli.wrong_settings").told(exc)
+        told = import_module("shared.settings.wrong").told(exc, os.environ)
         if told is None:
             raise
         print(f"weir: {told}", file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ import pytest
 
 from shared.contracts.sealed import Seal
 from shared.settings.secrets import ClusterKey
+from shared.settings.wrong import WrongSetting
 
 SECRETS = {"jwt": "a.b.c"}
 
@@ -53,5 +54,5 @@ def test_what_the_environment_says_itself_goes_before_the_file(environment: pyte
 
 def test_file_that_is_not_there_is_no_key_that_is_not_wanted(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment.setenv("WEIR_CLUSTER_KEY_FILE", str(tmp_path / "none"))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(WrongSetting, match="WEIR_CLUSTER_KEY_FILE"):
         ClusterKey().seal()
