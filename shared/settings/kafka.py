@@ -7,7 +7,7 @@ Never: clients.
 
 from typing import Literal, Self
 
-from pydantic import Field, FilePath, PositiveInt, SecretStr, model_validator
+from pydantic import Field, FilePath, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -52,6 +52,16 @@ class KafkaSettings(BaseSettings):
     # broker: an event that is lost after its answer would be told anew, and otherwise, once the deadline is over
     send_timeout_ms: PositiveInt = 60_000
     outbox_max_records: PositiveInt = 50_000
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _has_ports(cls, given: str) -> str:
+        for one in given.split(","):
+            host, colon, port = one.strip().rpartition(":")
+            if (colon and not port.isdecimal()) or not (host if colon else port):
+                raise ValueError(f"{one.strip()!r}: expected host:port, several by commas, as in "
+                                 "kafka-0:9092,kafka-1:9092")
+        return given
 
     @model_validator(mode="after")
     def _has_what_it_takes(self) -> Self:

@@ -43,6 +43,7 @@ def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> p
     (AnalyticsSettings, "WEIR_ANALYTICS_SIGNALS_WEBHOOK", "http://alerts.example.com",
      "WEIR_ANALYTICS_SIGNALS_WEBHOOK: a webhook is called over https://"),
     # these are read where the service is built
+    (ControlSettings, "WEIR_KAFKA_BOOTSTRAP", "a:9092,b:c", "WEIR_KAFKA_BOOTSTRAP: 'b:c': expected host:port"),
     (ControlSettings, "WEIR_KAFKA_PARTITIONS", "8", "WEIR_KAFKA_PARTITIONS: has to be a mapping"),
     (ControlSettings, "WEIR_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SASL_SSL needs WEIR_KAFKA_SASL_USERNAME and"),
     (ControlSettings, "WEIR_REDIS_URL", "127.0.0.1:6379", "WEIR_REDIS_URL: has to begin with redis://"),
