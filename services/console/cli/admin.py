@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from services.console.cli.failure import Failure
 
@@ -31,14 +31,27 @@ def state_dir() -> Path:
 
 def control_url() -> str:
     """Where control answers."""
-    port = os.environ.get("WEIR_CONTROL_PORT") or "8081"
-    return (os.environ.get("WEIR_CONTROL_URL") or f"http://127.0.0.1:{port}").rstrip("/")
+    return _address("WEIR_CONTROL_URL", "WEIR_CONTROL_PORT", "8081")
 
 
 def ingress_url() -> str:
     """Where the API answers."""
-    port = os.environ.get("WEIR_INGRESS_PORT") or "8080"
-    return (os.environ.get("WEIR_INGRESS_URL") or f"http://127.0.0.1:{port}").rstrip("/")
+    return _address("WEIR_INGRESS_URL", "WEIR_INGRESS_PORT", "8080")
+
+
+def _address(variable: str, of_port: str, usual: str) -> str:
+    """Raises Failure for what is none."""
+    port = os.environ.get(of_port) or usual
+    url = (os.environ.get(variable) or f"http://127.0.0.1:{port}").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Failure(f"{url!r} is no address to call; {variable} is one of http or https, as in "
+                      f"http://127.0.0.1:{usual}, and {of_port} a number")
+    return url
 
 
 def ask(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
@@ -76,6 +89,7 @@ def send(method: str, url: str, token: str | None, body: Any = None,
          timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], bytes]:
     """One HTTP call: status, headers, body. Raises Failure when nobody answers."""
     data = None if body is None else json.dumps(body).encode()
+    base = url.split("/v1")[0]
     headers = {"Content-Type": "application/json"} if data is not None else {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -87,8 +101,11 @@ def send(method: str, url: str, token: str | None, body: Any = None,
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as exc:
         return exc.code, dict(exc.headers), exc.read()
+    except TimeoutError:
+        # whoever does not take the call at all is told as an URLError
+        raise Failure(f"no answer from {base} within {timeout_s:g} s; what was asked for may be under way") from None
     except (OSError, ValueError, HTTPException) as exc:
-        raise Failure(f"nobody answers at {url.split('/v1')[0]} ({getattr(exc, 'reason', exc)}); "
+        raise Failure(f"nobody answers at {base} ({getattr(exc, 'reason', exc)}); "
                       "is the cluster up? `weir status` shows it, `weir up` starts it") from None
 
 
@@ -115,6 +132,13 @@ def _token() -> str:
         except OSError as exc:
             raise Failure(f"no admin token at {path} ({exc.strerror}); start the cluster with `weir up`, or set "
                           "WEIR_STATE_DIR or WEIR_CONTROL_ADMIN_TOKEN") from None
-    if not token or not all("!" <= one <= "~" for one in token):
-        raise Failure(f"what stands in {place} is no admin token: it is one word of letters, digits and signs of ASCII")
+    if not token:
+        raise Failure(f"{place} is empty; no admin token stands there")
+    return one_word(token, place, "admin token")
+
+
+def one_word(token: str, place: str, what: str) -> str:
+    """A token that can be sent. Raises Failure, which does not tell it."""
+    if not all("!" <= one <= "~" for one in token):
+        raise Failure(f"what stands in {place} is no {what}: it is one word of letters, digits and signs of ASCII")
     return token

@@ -39,4 +39,4 @@ def moment(text: str, option: str, now_ms: int) -> int:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is neither a duration (24h) nor a date (2026-11-01, 2026-11-01T08:00)",
                                  param_hint=option) from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))

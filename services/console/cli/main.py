@@ -5,10 +5,12 @@ Out:   an exit code.
 Never: a command's work; the other files of this folder have it.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from io import TextIOWrapper
 
 import typer
 
@@ -51,6 +53,10 @@ def application(words: Iterable[str] = ()) -> typer.Typer:
 
 def main() -> None:
     """Run the command; whatever a person can mend is one sentence on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # a terminal that has no character for a bar of a trace shows another one
+            stream.reconfigure(errors="replace")
     try:
         application(sys.argv[1:])()
     except (Failure, LocalFault) as exc:
@@ -65,6 +71,11 @@ def main() -> None:
         raise SystemExit(Failure.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"weir: the output cannot be written: {exc.strerror}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(Failure.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Never: a change.
 """
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -14,9 +16,12 @@ import typer
 
 from services.console.cli import admin, output
 from services.console.cli.failure import Failure
+from shared.project.durations import to_ms
 
 # what stands for itself in a path, and what stands for a parameter
 _OF_A_PATH = "/%:@!$&'()*+,;=~{}"
+_PARAMETER = re.compile(r"\{([^{}]+)\}")
+_USUAL_TIMEOUT, _SPARE_S = "30s", 5.0
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 
 
@@ -40,13 +45,27 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
     for name in list(params):
         if f"{{{name}}}" in path:
             path = path.replace(f"{{{name}}}", quote(params.pop(name), safe=""))
+    missing = _PARAMETER.findall(path)
+    if missing:
+        raise Failure(f"the path {found[0]['path']} needs {' and '.join(f'--param {name}=...' for name in missing)}")
     query = f"?{urlencode(params)}" if params else ""
     status, headers, raw = admin.send(found[0]["method"], f"{admin.ingress_url()}/{project}{path}{query}",
-                                      token or _demo_token(), _body(body))
+                                      _token(token), _body(body), _patience_s(found[0]))
     output.say(f"{status}  X-Request-Id: {headers.get('X-Request-Id', '-')}")
     output.say(raw.decode(errors="replace"))
     if status >= 400:
         raise typer.Exit(1)
+
+
+def _patience_s(operation: Mapping[str, Any]) -> float:
+    """As long as the edge takes to answer, and somewhat more."""
+    longest = [to_ms(operation.get(name, _USUAL_TIMEOUT)) for name in ("timeout", "run_timeout")]
+    return (max(longest) if operation.get("mode") == "events" else longest[0]) / 1000 + _SPARE_S
+
+
+def _token(given: str | None) -> str | None:
+    token = (given or "").strip()
+    return admin.one_word(token, "--token, or in WEIR_TOKEN,", "token") if token else _demo_token()
 
 
 def _pair(text: str) -> tuple[str, str]:

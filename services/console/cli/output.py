@@ -18,6 +18,8 @@ from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WIDE = 240
+# what JSON says by escapes can be written anywhere
+_UNICODE = (sys.stdout.encoding or "").lower().startswith("utf")
 console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 
 
@@ -33,7 +35,7 @@ def styled(pieces: Sequence[tuple[str, str]]) -> None:
 
 def document(doc: Any) -> None:
     """JSON, indented."""
-    typer.echo(json.dumps(doc, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(doc, indent=2, ensure_ascii=not _UNICODE))
 
 
 def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -1,6 +1,8 @@
 """The command line loads the file of a command, and finds every command."""
 
+import errno
 from importlib import import_module
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,23 @@ def test_error_that_is_about_no_setting_stays_what_it_is(monkeypatch: pytest.Mon
     monkeypatch.setattr(main, "application", broken)
     with pytest.raises(ValueError, match="of a programmer"):
         main.main()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_terminal_that_lacks_a_character_shows_another_one(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(written, encoding=encoding))
+    monkeypatch.setattr(main, "application", lambda _: lambda: print("█ ░"))
+    main.main()
+    main.sys.stdout.flush()
+    assert written.getvalue() == b"? ?\n"
+
+
+def test_disk_that_is_full_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(main, "application", lambda _: full)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert (ended.value.code, capsys.readouterr().err) == (
+        1, "weir: the output cannot be written: No space left on device\n")
