@@ -5,6 +5,7 @@ Out:   problems with their places, versions, differences.
 Never: a cluster for `validate`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from services.console.cli import admin, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from shared.project.cost import cost_of
-from shared.project.load import is_project_file, load_project
+from shared.project.load import WORKFLOWS, is_project_file, load_project
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the project.")]
 Expected = Annotated[int | None, typer.Option(help="Refuse unless this version is in force.")]
@@ -38,10 +39,29 @@ def read_folder(folder: Path) -> dict[str, str]:
     try:
         if not folder.is_dir():
             raise Failure(f"{folder} is not a folder; name the folder that holds the project's weir.yaml")
-        return {name: _text(path) for path in sorted(folder.rglob("*.yaml"))
-                if is_project_file(name := path.relative_to(folder).as_posix())}
+        names = sorted(_names(folder))
+        for name in names:
+            if (meant := _meant(name)) not in names:
+                # a project without its access.yaml would be open to more than its owner has written
+                raise Failure(f"{folder / name} would not be read: call it {meant}, as the files of a project are")
+        return {name: _text(folder / name) for name in names if is_project_file(name)}
     except OSError as exc:
         raise Failure(f"{folder}, or a file below it, cannot be read: {exc}") from None
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """What lies where the files of a project do. Raises OSError for a folder that is closed to us."""
+    yield from (path.name for path in folder.iterdir())
+    if (workflows := folder / WORKFLOWS).is_dir():
+        yield from (f"{WORKFLOWS}{path.name}" for path in workflows.iterdir())
+
+
+def _meant(name: str) -> str:
+    """The name of a file of a project that another name stands for; else the name itself."""
+    meant = name if name.startswith(WORKFLOWS) else name.lower()
+    if meant.lower().endswith(".yml"):
+        meant = f"{meant[:-4]}.yaml"
+    return meant if is_project_file(meant) else name
 
 
 def _text(path: Path) -> str:
