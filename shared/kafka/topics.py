@@ -8,6 +8,8 @@ Runs by itself, too: `python -m shared.kafka.topics`.
 """
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -18,6 +20,7 @@ from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, SendFailed, translate
 from shared.names.topics import TOPICS, Topic
 from shared.settings.kafka import KafkaSettings
+from shared.settings.wrong import told
 
 _TOPIC_EXISTS = 36
 _PAUSE_S = 0.2
@@ -68,5 +71,18 @@ async def _ensure(kafka: KafkaSettings, topics: list[Topic]) -> list[str]:
         await admin.close()
 
 
+def main() -> int:
+    """Make them; what somebody can mend is one sentence on standard error."""
+    try:
+        asyncio.run(ensure_topics(KafkaSettings()))
+    except (WeirError, ValueError) as exc:
+        said = str(exc) if isinstance(exc, WeirError) else told(exc, os.environ)
+        if said is None:
+            raise
+        print(f"topics: {said}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(ensure_topics(KafkaSettings()))
+    raise SystemExit(main())
