@@ -32,6 +32,12 @@ def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
+def _responses(route: Route) -> dict[str, Any]:
+    content: dict[str, Any] = {media: {} for media in route.medias}
+    done = {str(route.status): {"description": "Done", "content": content}}
+    return done | ({"200": {"description": route.unchanged, "content": content}} if route.unchanged else {})
+
+
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
                   for name in re.findall(r"\{(\w+)\}", route.path)]
@@ -39,8 +45,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
                    for name, text in route.query.items()]
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__, "summary": route.summary, "parameters": parameters,
-        "responses": {str(route.status): {"description": "Done", "content": {"application/json": {}}},
-                      "default": _PROBLEM}}
+        "responses": {**_responses(route), "default": _PROBLEM}}
     if route.body is not None:
         schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

@@ -7,9 +7,9 @@ Never: a route that the document does not have.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from services.control.letter_box import LetterBox, LetterFollower
 from services.control.past_requests import PastRequests
@@ -67,6 +67,16 @@ class Result:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def _number(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError("has to be a whole number, not true or false")
+    return given
+
+
+# Python takes `true` for 1
+Whole = Annotated[int, BeforeValidator(_number)]
+
+
 class Body(BaseModel):
     """What a route takes. A member that it does not know is refused: a life time under a wrong name would be none."""
 
@@ -78,7 +88,10 @@ Handler = Callable[[Call], Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One operation of the admin API. `path` is below `/v1`; `query`: name -> description."""
+    """One operation of the admin API. `path` is below `/v1`; `query`: name -> description.
+
+    `unchanged`: what 200 says, beside `status`, where nothing had to be done; `medias`: of what comes back.
+    """
 
     method: str
     path: str
@@ -87,6 +100,8 @@ class Route:
     body: type[Body] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+    unchanged: str = ""
+    medias: tuple[str, ...] = (JSON,)
 
 
 def whole(text: str) -> int | None:

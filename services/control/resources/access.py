@@ -12,7 +12,7 @@ import orjson
 from msgspec import structs
 from pydantic import Field, field_validator, model_validator
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, Whole
 from services.control.changes import loaded
 from services.control.faults import NotFound
 from shared.contracts.request import HttpFacts, RequestRecord, joined
@@ -50,7 +50,7 @@ class Question(Body):
     roles: list[str] | None = None
     claims: dict[str, Any] = Field(default_factory=dict)
     body: Any = None
-    time: int | None = Field(default=None, ge=0, le=_LAST_MS)
+    time: Whole | None = Field(default=None, ge=0, le=_LAST_MS)
 
     @field_validator("ip")
     @classmethod
@@ -79,7 +79,7 @@ class Draft(Body):
     """A draft of the project's files, and since when traffic is run through it (unix ms)."""
 
     files: dict[str, str]
-    since: Annotated[int, Field(ge=0, le=_LAST_MS)]
+    since: Annotated[Whole, Field(ge=0, le=_LAST_MS)]
 
 
 async def explain(call: Call) -> Result:

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, Whole
 from services.control.faults import NotFound
 from services.control.forecast import spent_at
+from services.control.resources.clients import check_client
 from shared.contracts.config import Adjustment, to_value
 from shared.decision.allowances import EACH, CompiledAllowance
 from shared.errors import InputInvalid
@@ -38,7 +39,7 @@ class Whose(Body):
 class Raise(Whose):
     """How many tasks more may be spent until the period ends; fewer, if the number is negative."""
 
-    by: Annotated[int, Field(ge=-10**12, le=10**12)]
+    by: Annotated[Whole, Field(ge=-10**12, le=10**12)]
 
 
 async def show_allowance(call: Call) -> Result:
@@ -56,7 +57,7 @@ async def show_allowance(call: Call) -> Result:
 async def raise_allowance(call: Call) -> Result:
     """Let more be spent in this period; in force within a second."""
     one = _named(call)
-    subject = _subject(one, call.body)
+    subject = _subject(call, one)
     async with call.desk.registry.changing() as write:
         known = _adjustment(call, one)
         raised = {**known.raised, subject or EACH: known.raised.get(subject or EACH, 0) + call.body.by}
@@ -67,7 +68,7 @@ async def raise_allowance(call: Call) -> Result:
 async def reset_allowance(call: Call) -> Result:
     """Forget what has been spent in this period; in force within a second."""
     one = _named(call)
-    subject = _subject(one, call.body)
+    subject = _subject(call, one)
     async with call.desk.registry.changing() as write:
         known = _adjustment(call, one)
         amounts = await spent(call.desk.store, one.key(known.start))
@@ -89,16 +90,18 @@ def _named(call: Call) -> CompiledAllowance:
     if call.body.name is None and len(known) == 1:
         return next(iter(known.values()))
     found = known.get(call.body.name or "")
+    if not known:
+        raise NotFound(f"project {call.path['project']!r} has no allowance; `allowance` in its weir.yaml makes one")
     if found is None:
         raise NotFound(f"project {call.path['project']!r} has no allowance {call.body.name!r}; `allowance` in its "
-                       f"weir.yaml has {', '.join(known) or 'none'}" if call.body.name is not None or not known
+                       f"weir.yaml has {', '.join(known)}" if call.body.name is not None
                        else f"say which allowance: {', '.join(known)}")
     return found
 
 
-def _subject(one: CompiledAllowance, whose: Whose) -> str | None:
+def _subject(call: Call, one: CompiledAllowance) -> str | None:
     """None stands for each of them."""
-    allowance = one.allowance
+    allowance, whose, project = one.allowance, call.body, call.path["project"]
     given = {side for side in ("client", "operation") if getattr(whose, side) is not None}
     if given - set(allowance.sides):
         raise InputInvalid(f"allowance {allowance.label!r} is not kept by {' and '.join(sorted(given))}: "
@@ -107,6 +110,11 @@ def _subject(one: CompiledAllowance, whose: Whose) -> str | None:
         raise InputInvalid(f"allowance {allowance.label!r} is kept by {' and '.join(allowance.sides)}: name both")
     if allowance.sides and not given:
         return None
+    if whose.client:
+        check_client(call, project, whose.client)
+    guarded = call.desk.book.project(project)
+    if whose.operation and guarded is not None and whose.operation not in guarded.operations:
+        raise NotFound(f"project {project!r} has no operation {whose.operation!r}")
     return one.subject(whose.client or "", whose.operation or "")
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, Whole
 from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts import token as tokens
@@ -34,13 +34,13 @@ class NewClient(Body):
 class NewToken(Body):
     """How long the token lives; without a number until it is revoked."""
 
-    expires_in_s: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+    expires_in_s: Annotated[Whole, Field(ge=1, le=10 * 365 * 86_400)] | None = None
 
 
 class Rotation(NewToken):
     """The new token's life time, and how long the old ones go on."""
 
-    overlap_s: Annotated[int, Field(ge=0, le=90 * 86_400)] = 86_400
+    overlap_s: Annotated[Whole, Field(ge=0, le=90 * 86_400)] = 86_400
 
 
 async def create_client(call: Call) -> Result:
@@ -106,6 +106,13 @@ async def revoke_token(call: Call) -> Result:
             token = replace(token, revoked=desk.clock.now_ms())
             await write(token, "revoke token")
     return Result(_token(token))
+
+
+def check_client(call: Call, project: str, name: str) -> None:
+    """A name that is mistyped would be nobody's. Raises NotFound; an issuer of JWTs may name whom it likes."""
+    guarded, known = call.desk.book.project(project), call.desk.book.clients(project)
+    if guarded is not None and name not in known and not guarded.authentication.jwt:
+        raise NotFound(f"project {project!r} has no client {name!r}; it has {', '.join(sorted(known)) or 'none'}")
 
 
 def _new_token(call: Call) -> tuple[Token, dict[str, object]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aiokafka import TopicPartition
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, whole
+from services.control.api import Body, Call, Result, Route, Whole, whole
 from services.control.faults import Conflict, NotFound
 from services.control.letter_box import PLACE, WAITING, Letter
 from shared.contracts import ids
@@ -26,13 +26,14 @@ from shared.names import topics
 # what its reader takes again; signals and configuration have their own ways
 _REPLAYABLE = (*topics.REQUESTS, topics.EXECUTIONS, topics.USAGE, topics.QUERIES)
 _MOST, _USUAL = 1_000, 100
+_STATES = (WAITING, "replayed", "dropped", "all")
 
 
 class HowToReplay(Body):
     """`timeout_s`: what the request gets as its new deadline; `answer` false: nobody waits for it any more; `again`:
     although it was replayed or dropped before."""
 
-    timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 60
+    timeout_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
     answer: bool = True
     again: bool = False
 
@@ -44,6 +45,8 @@ async def list_letters(call: Call) -> Result:
     limit = whole(given)
     if limit is None or not 1 <= limit <= _MOST:
         raise InputInvalid(f"limit is a number from 1 to {_MOST}, not {given[:20]!r}")
+    if query.get("state", WAITING) not in _STATES:
+        raise InputInvalid(f"state is one of {', '.join(_STATES)}, not {query['state'][:20]!r}")
     found = [doc for letter in call.desk.letters.all() if _fits(doc := letter.to_doc(), query)]
     return Result({"letters": found[:limit], "total": len(found)})
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, Whole
 from shared.contracts.config import EVERY_SERVICE, LogLevel
 from shared.errors import InputInvalid
 
@@ -22,7 +22,7 @@ class NewLevel(Body):
     """`for_s`: after that the service tells what its settings say again; 0 ends a change at once."""
 
     level: Literal["debug", "info", "warning", "error"]
-    for_s: Annotated[int, Field(ge=0, le=_LONGEST_S)] = 900
+    for_s: Annotated[Whole, Field(ge=0, le=_LONGEST_S)] = 900
 
 
 async def list_levels(call: Call) -> Result:

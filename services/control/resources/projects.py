@@ -8,7 +8,7 @@ Never: a change without a look at the version that the caller expects.
 from pydantic import Field, ValidationError
 
 from services.control import changes
-from services.control.api import Body, Call, Desk, Result, Route, whole
+from services.control.api import Body, Call, Desk, Result, Route, Whole, whole
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import OldVersion, ProjectVersion
 from shared.errors import BodyTooLarge, InputInvalid
@@ -20,7 +20,7 @@ class Apply(Body):
     """A project's files, and the version that the caller believes to be in force (0: none)."""
 
     files: dict[str, str]
-    expected_version: int | None = None
+    expected_version: Whole | None = None
     author: str = Field(default="", max_length=200)
     note: str = Field(default="", max_length=1000)
 
@@ -28,8 +28,8 @@ class Apply(Body):
 class Rollback(Body):
     """Which version to go back to."""
 
-    to: int = Field(ge=1)
-    expected_version: int | None = None
+    to: Whole = Field(ge=1)
+    expected_version: Whole | None = None
 
 
 class Files(Body):
@@ -165,7 +165,7 @@ ROUTES = (
           query={"expected_version": "the version that has to be in force"}),
     Route(method="GET", path="/projects/{project}/versions", summary="List versions", handler=versions),
     Route(method="POST", path="/projects/{project}/versions", summary="Apply a new version", handler=apply, body=Apply,
-          status=201),
+          status=201, unchanged="These files are in force already"),
     Route(method="GET", path="/projects/{project}/versions/{version}", summary="Show one version", handler=version),
     Route(method="POST", path="/projects/{project}/rollback", summary="Go back to an old version", handler=roll_back,
           body=Rollback, status=201),

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from services.control.api import Body, Call, Result, Route
+from services.control.api import Body, Call, Result, Route, Whole
 from services.control.faults import NotFound
+from services.control.resources.clients import check_client
+from services.control.resources.projects import known_project
 from shared.contracts.config import Pin
 from shared.contracts.signal import EVERYWHERE, FOREVER, MANUAL, Kind, Signal
 from shared.decision.signals import is_network
@@ -31,9 +33,9 @@ class NewSignal(Body):
     kind: Kind
     subject: Annotated[str, Field(min_length=1, max_length=200)]
     action: Literal["observe", "throttle", "block"] = "block"
-    for_s: Annotated[int, Field(ge=1, le=_LONGEST_S)] = 3600
+    for_s: Annotated[Whole, Field(ge=1, le=_LONGEST_S)] = 3600
     pin: bool = False
-    rate: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    rate: Annotated[Whole, Field(ge=1, le=1_000_000)] = 10
     reason: Annotated[str, Field(max_length=300)] = ""
 
     @model_validator(mode="after")
@@ -45,7 +47,7 @@ class NewSignal(Body):
 
 async def list_signals(call: Call) -> Result:
     """Those in force, oldest first."""
-    project = call.path["project"]
+    project = call.path["project"] if call.path["project"] == EVERYWHERE else known_project(call)
     return Result([_shown(signal) for signal in call.desk.book.signals.all(call.desk.clock.now_ms())
                    if signal.project in (project, EVERYWHERE)])
 
@@ -60,6 +62,7 @@ async def make_signal(call: Call) -> Result:
     project, wanted, now_ms = call.path["project"], call.body, call.desk.clock.now_ms()
     if project != EVERYWHERE and call.desk.book.project(project) is None:
         raise NotFound(f"there is no project {project!r}; `*` means all")
+    _check_subject(call, project, wanted)
     signal = Signal(project=project, kind=wanted.kind, subject=wanted.subject, action=wanted.action,
                     until=FOREVER if wanted.pin else now_ms + wanted.for_s * 1000, time=now_ms, detector=MANUAL,
                     reason=wanted.reason, rate=wanted.rate if wanted.action == "throttle" else 0)
@@ -73,6 +76,16 @@ async def make_signal(call: Call) -> Result:
         call.desk.registry.audit(what, project, signal.subject)
     await _send(call, signal)
     return Result(_shown(signal), 201)
+
+
+def _check_subject(call: Call, project: str, wanted: NewSignal) -> None:
+    """Whoever mistypes a name would believe that somebody is kept out. Raises NotFound."""
+    if wanted.kind == "client":
+        check_client(call, project, wanted.subject)
+    elif wanted.kind == "token":
+        token = call.desk.registry.catalogue.tokens.get(wanted.subject)
+        if token is None or project not in (EVERYWHERE, token.project):
+            raise NotFound(f"there is no token {wanted.subject!r} here; `weir token list` shows their ids")
 
 
 async def pin_signal(call: Call) -> Result:

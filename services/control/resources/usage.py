@@ -11,16 +11,28 @@ from typing import Any
 import orjson
 
 from services.control.api import Call, Result, Route, whole
+from services.control.resources.projects import known_project
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, TimedOut, Unavailable
 from shared.names import topics
+from shared.names.headers import JSON
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 _CSV = "text/csv"
 
 
 async def usage(call: Call) -> Result:
-    """Requests, tasks, bytes and times, of one project or of all."""
+    """Requests, tasks, bytes and times of one project."""
+    known_project(call)
+    return await _usage(call)
+
+
+async def usage_of_all(call: Call) -> Result:
+    """The same over all projects."""
+    return await _usage(call)
+
+
+async def _usage(call: Call) -> Result:
     form = call.query.get("format", "json")
     if form not in ("json", "csv"):
         raise InputInvalid(f"format is json or csv, not {form[:40]!r}")
@@ -37,27 +49,36 @@ async def usage(call: Call) -> Result:
     return Result(orjson.Fragment(answer))
 
 
-async def usage_of_all(call: Call) -> Result:
-    """The same over all projects."""
-    return await usage(call)
-
-
 async def verify(call: Call) -> Result:
     """The counters beside a recount of the topic."""
-    query = _query(call, _HOUR_MS, {"ask": "verify"})
-    return Result(await _ask(call, query))
+    known_project(call)
+    return await _verify(call)
 
 
 async def verify_all(call: Call) -> Result:
     """The same over all projects."""
-    return await verify(call)
+    return await _verify(call)
+
+
+async def _verify(call: Call) -> Result:
+    return Result(await _ask(call, _query(call, _HOUR_MS, {"ask": "verify"})))
 
 
 def _query(call: Call, back_ms: int, members: dict[str, Any]) -> UsageQuery:
     until_ms = _number(call, "until", call.desk.clock.now_ms() + 60_000)
+    since_ms = _number(call, "since", max(0, until_ms - back_ms))
+    if since_ms > until_ms:
+        raise InputInvalid("since is after until: the range would end before it begins")
+    for name, known in (("by", DIMENSIONS), ("per", GRANULARITIES), ("order", MEASURES)):
+        given = members.get(name) or ()
+        for one in [given] if isinstance(given, str) else given:
+            if one not in known:
+                raise InputInvalid(f"{name} is of {', '.join(known)}, not {one[:40]!r}")
+    top = members.get("top", 1)
+    if not 1 <= top <= MAX_ROWS:
+        raise InputInvalid(f"top is a number from 1 to {MAX_ROWS}, not {top}")
     return UsageQuery.from_json(orjson.dumps({
-        "project": call.path.get("project"), "since_ms": _number(call, "since", max(0, until_ms - back_ms)),
-        "until_ms": until_ms, **members}))
+        "project": call.path.get("project"), "since_ms": since_ms, "until_ms": until_ms, **members}))
 
 
 async def _read(call: Call, query: UsageQuery) -> bytes:
@@ -107,8 +128,9 @@ _USAGE: dict[str, str] = {
 
 ROUTES = (
     Route(method="GET", path="/usage", summary="Usage of all projects", handler=usage_of_all,
-          query={**_USAGE, "project": "Only these projects"}),
-    Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query=_USAGE),
+          query={**_USAGE, "project": "Only these projects"}, medias=(JSON, _CSV)),
+    Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query=_USAGE,
+          medias=(JSON, _CSV)),
     Route(method="GET", path="/usage/verify", summary="Counters beside a recount of the topic, all projects",
           handler=verify_all, query=_RANGE),
     Route(method="GET", path="/projects/{project}/usage/verify",

@@ -21,8 +21,9 @@ class Desks:
     def __init__(self) -> None:
         self.clock, self.book = StoppedClock(NOW), PolicyBook(Vault(seal=SEAL))
         self.registry = Registry(cast(Any, self), self.clock)
-        self.desk = cast(Desk, SimpleNamespace(registry=self.registry, book=self.book, clock=self.clock, store=None,
-                                               max_project_bytes=450_000, keep_versions=2))
+        self.desk = cast(Desk, SimpleNamespace(
+            outbox=self, registry=self.registry, book=self.book, clock=self.clock, store=None,
+            max_project_bytes=450_000, keep_versions=2))
 
     def send(self, topic: str, value: bytes | None, _: Any, key: bytes, partition: int = 0) -> "asyncio.Future[None]":
         """As the outbox: it is acknowledged, and read back a moment later."""

@@ -125,6 +125,13 @@ def test_admin_document_is_valid_and_has_every_route() -> None:
     document = admin_openapi(ROUTES)
     validate(document)
     assert {f"/v1{route.path}" for route in ROUTES} == set(document["paths"])
+    # what a client made from it meets: files that are in force already, a table
+    assert set(document["paths"]["/v1/projects/{project}/versions"]["post"]["responses"]) == {"200", "201", "default"}
+    for path in ("/v1/usage", "/v1/projects/{project}/usage"):
+        assert set(document["paths"][path]["get"]["responses"]["200"]["content"]) == {"application/json", "text/csv"}
+    # a number stays one in what clients are made from
+    to = document["components"]["schemas"]["Rollback"]["properties"]["to"]
+    assert (to["type"], to["minimum"]) == ("integer", 1)
 
 
 def test_topics_document_has_every_topic_and_only_real_headers() -> None:

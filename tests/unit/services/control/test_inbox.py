@@ -11,9 +11,10 @@ import pytest
 from services.control.api import Body, Call, Desk, Result, Route
 from services.control.inbox import AdminDoor, _body
 from services.control.resources.access import Question
+from services.control.resources.allowance import Raise
 from services.control.resources.clients import NewClient, NewToken
 from services.control.resources.credentials import NewCredential
-from services.control.resources.projects import Apply
+from services.control.resources.projects import Apply, Rollback
 from services.control.resources.signals import NewSignal
 from services.control.wire import AdminServer
 from shared.errors import InputInvalid
@@ -76,6 +77,11 @@ async def say(port: int, message: bytes) -> bytes:
     (NewSignal, b'{"kind": "ip", "subject": "10.0.0.0/8"}', "", "'10.0.0.0/8' is no address, and no IPv6 network of 64 "
      "bits (2001:db8:0:7::/64)"),
     (NewSignal, b'{"kind": "x", "subject": "y"}', "/kind", "has to be 'client', 'ip' or 'token'"),
+    (NewSignal, b'{"kind": "ip", "subject": "192.0.2.1", "for_s": true}', "/for_s",
+     "has to be a whole number, not true or false"),
+    (NewToken, b'{"expires_in_s": true}', "/expires_in_s", "has to be a whole number, not true or false"),
+    (Rollback, b'{"to": true}', "/to", "has to be a whole number, not true or false"),
+    (Raise, b'{"by": true}', "/by", "has to be a whole number, not true or false"),
     (Apply, b'{"files": {"workflows/a~b.yaml": 1}}', "/files/workflows~1a~0b.yaml",
      "has to be a text; in quotes it is one")])
 def test_body_that_does_not_fit_is_told_in_words_at_its_place(
