@@ -8,11 +8,14 @@ Never: bytes held in memory; a letter that is forgotten because somebody has rep
 import asyncio
 import logging
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.control.faults import Conflict
 from shared.contracts.codec import header_map
 from shared.contracts.dead_letter import DeadLetter, LetterNote, is_note
 from shared.contracts.execution import ExecutionRecord
@@ -72,6 +75,7 @@ class LetterBox:
         """Empty."""
         self._most = most
         self._letters: OrderedDict[int, Letter] = OrderedDict()
+        self._busy: set[int] = set()
 
     def take(self, record: Record) -> None:
         """Take in a record of the topic. Raises BadRecord."""
@@ -88,6 +92,17 @@ class LetterBox:
         letter = self._letters.get(note.letter)
         if letter is not None and note not in letter.notes:
             letter.notes.append(note)
+
+    @contextmanager
+    def alone(self, letter: Letter) -> Iterator[None]:
+        """Nobody else sends it meanwhile: two who replay it at once would have its work done twice. Raises Conflict."""
+        if letter.id in self._busy:
+            raise Conflict(f"letter {letter.id} is being replayed at this moment; look at it, then try again")
+        self._busy.add(letter.id)
+        try:
+            yield
+        finally:
+            self._busy.discard(letter.id)
 
     def find(self, letter_id: int) -> Letter | None:
         """One letter."""

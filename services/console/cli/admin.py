@@ -24,6 +24,10 @@ Parts = tuple[str | int, ...]
 _BYTES = "surrogateescape"
 
 
+class Refused(Failure):
+    """Control has said no to this; something else may go."""
+
+
 def state_dir() -> Path:
     """Where the local cluster keeps its state."""
     return Path(os.environ.get("WEIR_STATE_DIR", ".weir"))
@@ -72,7 +76,7 @@ def answer(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEO
         raise Failure(f"what answers at {control_url()} is not control ({status}); WEIR_CONTROL_URL or "
                       "WEIR_CONTROL_PORT says where it is") from None
     if status >= 400:
-        raise Failure(explain(found, status))
+        raise (Refused if status < 500 else Failure)(explain(found, status))
     return found, headers
 
 

@@ -7,6 +7,7 @@ Never: all letters at once without a word: --all says it.
 
 import base64
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ Project = Annotated[str | None, typer.Option(help="Of one project.")]
 Service = Annotated[str | None, typer.Option(help="Of the service that could not use them.")]
 Topic = Annotated[str | None, typer.Option(help="Of one topic.")]
 Error = Annotated[str | None, typer.Option(help="Those whose error holds this text.")]
-_SHOWN, _WIDTH = 2_000, 16
+_SHOWN, _WIDTH, _MOST = 2_000, 16, 1_000
 
 
 def register(app: typer.Typer) -> None:
@@ -83,17 +84,15 @@ def replay(letters: Ids = None, every: All = False, project: Project = None, ser
            as_json: AsJson = False) -> None:
     """Send records again, on the topics that they came from, with their request ids."""
     body = {"timeout_s": arguments.seconds(timeout, "--timeout"), "answer": answer, "again": again}
-    done = [admin.ask("POST", ("dead-letters", one, "replay"), body)
-            for one in _chosen(letters, every, project=project, service=service, topic=topic, error=error)]
-    _tell(done, as_json=as_json)
+    _each(_chosen(letters, every, project=project, service=service, topic=topic, error=error),
+          lambda one: admin.ask("POST", ("dead-letters", one, "replay"), body), as_json=as_json)
 
 
 def drop(letters: Ids = None, every: All = False, project: Project = None, service: Service = None,
          topic: Topic = None, error: Error = None, as_json: AsJson = False) -> None:
     """Put letters aside; their bytes stay as long as the topic keeps them."""
-    done = [admin.ask("DELETE", ("dead-letters", one))
-            for one in _chosen(letters, every, project=project, service=service, topic=topic, error=error)]
-    _tell(done, as_json=as_json)
+    _each(_chosen(letters, every, project=project, service=service, topic=topic, error=error),
+          lambda one: admin.ask("DELETE", ("dead-letters", one)), as_json=as_json)
 
 
 def _chosen(letters: list[int] | None, every: bool, **filters: str | None) -> list[int]:
@@ -102,8 +101,25 @@ def _chosen(letters: list[int] | None, every: bool, **filters: str | None) -> li
         raise Failure("say which letters: their ids, or --all (with --project, --service, --topic, --error)")
     if letters:
         return letters
-    found = [int(letter["id"]) for letter in _ask(1_000, state="waiting", **filters)["letters"]]
-    return sorted(found)
+    answer = _ask(_MOST, state="waiting", **filters)
+    if answer["total"] > _MOST:
+        typer.echo(f"{answer['total']} wait; these are the newest {_MOST}, the same command again takes more", err=True)
+    return sorted(int(letter["id"]) for letter in answer["letters"])
+
+
+def _each(letters: list[int], act: Callable[[int], Any], *, as_json: bool) -> None:
+    """One that is refused keeps no other from being done; what was done is told in any case. Raises Failure."""
+    done, refused = [], []
+    try:
+        for one in letters:
+            try:
+                done.append(act(one))
+            except admin.Refused as exc:
+                refused.append(f"letter {one}: {exc}")
+    finally:
+        _tell(done, letters, as_json=as_json)
+    if refused:
+        raise Failure("\n".join(refused))
 
 
 def _ask(limit: int, **filters: str | None) -> Any:
@@ -111,13 +127,13 @@ def _ask(limit: int, **filters: str | None) -> Any:
                      query={"limit": limit, **{name: text or None for name, text in filters.items()}})
 
 
-def _tell(done: list[Any], *, as_json: bool) -> None:
+def _tell(done: list[Any], letters: list[int], *, as_json: bool) -> None:
     if as_json:
         output.document(done)
         return
     for letter in done:
         output.say(f"letter {letter['id']} {letter['state']}, request id {letter['request_id'] or '-'}")
-    if not done:
+    if not letters:
         output.say("no letter waits")
 
 

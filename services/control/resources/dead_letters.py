@@ -72,7 +72,12 @@ async def show_letter(call: Call) -> Result:
 
 async def replay_letter(call: Call) -> Result:
     """Send the record again, on the topic that it came from."""
-    letter, how = _found(call), call.body
+    letter = _found(call)
+    with call.desk.letters.alone(letter):
+        return await _replayed(call, letter, call.body)
+
+
+async def _replayed(call: Call, letter: Letter, how: HowToReplay) -> Result:
     _check_state(letter, again=how.again)
     topic = letter.origin.topic
     if topic not in _REPLAYABLE:
@@ -94,9 +99,10 @@ async def replay_letter(call: Call) -> Result:
 async def drop_letter(call: Call) -> Result:
     """Put the letter aside; its bytes stay as long as the topic keeps them."""
     letter = _found(call)
-    _check_state(letter, again=False)
-    await _note(call, letter, LetterNote(letter=letter.id, outcome="dropped", time_ms=call.desk.clock.now_ms(),
-                                         request_id=letter.request_id))
+    with call.desk.letters.alone(letter):
+        _check_state(letter, again=False)
+        await _note(call, letter, LetterNote(letter=letter.id, outcome="dropped", time_ms=call.desk.clock.now_ms(),
+                                             request_id=letter.request_id))
     return Result(letter.to_doc())
 
 

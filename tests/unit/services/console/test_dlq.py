@@ -1,0 +1,42 @@
+"""Many dead letters at once: what is refused keeps nobody from the others, and what was done is told."""
+
+from typing import Any
+
+import pytest
+
+from services.console.cli import admin, dlq
+from services.console.cli.failure import Failure
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, fails: dict[int, Failure], total: int = 3) -> list[int]:
+    done: list[int] = []
+
+    def ask(method: str, parts: admin.Parts, *_: Any, **__: Any) -> Any:
+        if len(parts) == 1:
+            return {"letters": [{"id": 3}, {"id": 2}, {"id": 1}], "total": total}
+        number = int(parts[1])
+        if number in fails:
+            raise fails[number]
+        done.append(number)
+        return {"id": number, "state": "replayed" if method == "POST" else "dropped", "request_id": None}
+    monkeypatch.setattr(admin, "ask", ask)
+    return done
+
+
+def test_letter_that_cannot_be_replayed_keeps_no_other_from_it(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    done = asked(monkeypatch, {1: admin.Refused("records of weir.signals are not replayed")}, total=1_200)
+    with pytest.raises(Failure, match=r"^letter 1: records of weir\.signals are not replayed$"):
+        dlq.replay(every=True)
+    told = capsys.readouterr()
+    assert done == [2, 3]
+    assert told.out.splitlines() == ["letter 2 replayed, request id -", "letter 3 replayed, request id -"]
+    assert told.err == "1200 wait; these are the newest 1000, the same command again takes more\n"
+
+
+def test_what_was_done_before_control_went_away_is_told(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    done = asked(monkeypatch, {2: Failure("nobody answers")})
+    with pytest.raises(Failure, match="nobody answers"):
+        dlq.drop(every=True)
+    assert (done, capsys.readouterr().out) == ([1], "letter 1 dropped, request id -\n")
