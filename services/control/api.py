@@ -49,12 +49,14 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request to the admin API; `body` is an instance of the route's model."""
+    """One request to the admin API; `body` is an instance of the route's model; `gone`: whether nobody waits for the
+    answer any more."""
 
     desk: Desk
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
+    gone: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

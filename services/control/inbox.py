@@ -87,7 +87,8 @@ class AdminDoor:
         async def handle(request: web.Request) -> web.Response:
             body = None if route.body is None else _body(route.body, await request.read())
             result: Result = await route.handler(
-                Call(desk=self._desk, path=request.match_info, query=request.query, body=body))
+                Call(desk=self._desk, path=request.match_info, query=request.query, body=body,
+                     gone=lambda: request.transport is None or request.transport.is_closing()))
             text = orjson.dumps(result.body) if result.media == JSON else str(result.body).encode()
             return web.Response(status=result.status, body=text, content_type=result.media, charset=_charset(result),
                                 headers=result.headers)

@@ -7,7 +7,7 @@ until all others are as far; the loop held for long: control answers others mean
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -39,20 +39,24 @@ class PastRequests:
         self._kafka, self._book, self._max = kafka, book, max_records
         self._lock = asyncio.Lock()
 
-    async def run(self, draft: GuardedProject, since_ms: int) -> dict[str, Any]:
-        """Decide all requests to the draft's project since then. Raises Unavailable."""
+    async def run(self, draft: GuardedProject, since_ms: int,
+                  gone: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Decide all requests to the draft's project since then. Raises Unavailable, also when `gone` says that nobody
+        waits for it: it may take minutes, and whoever comes next waits for those."""
         replay = Replay(self._book, self._book.with_project(draft))
         async with self._lock:
+            _check(gone)
             consumer = await connect.lone_consumer(self._kafka, *_TOPICS)
             try:
-                read, unread = await self._read(consumer, replay, draft.name, since_ms)
+                read, unread = await self._read(consumer, replay, draft.name, since_ms, gone)
             except CLIENT_ERRORS as exc:
                 raise Unavailable(f"the request topics cannot be read: {exc!r}") from exc
             finally:
                 await consumer.stop()
         return {**replay.to_doc(), "records_read": read, "cut": unread, "since": since_ms}
 
-    async def _read(self, consumer: AIOKafkaConsumer, replay: Replay, project: str, since_ms: int) -> tuple[int, bool]:
+    async def _read(self, consumer: AIOKafkaConsumer, replay: Replay, project: str, since_ms: int,
+                    gone: Callable[[], bool]) -> tuple[int, bool]:
         places = list(consumer.assignment())
         ends = await consumer.end_offsets(places)
         starts = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
@@ -67,6 +71,7 @@ class PastRequests:
         order, read = ByTime(left, len(left) * self._kafka.max_poll_records), 0
         careful = Careful(consumer, self._kafka.max_poll_records, left)
         while order and read < self._max:
+            _check(gone)
             await _read_on(consumer, careful, order, ends)
             ready = list(islice(order.ready(), self._max - read))
             read += len(ready)
@@ -85,6 +90,11 @@ class PastRequests:
             except BadRecord:
                 # policy has put it aside as well
                 continue
+
+
+def _check(gone: Callable[[], bool]) -> None:
+    if gone():
+        raise Unavailable("whoever asked for the replay has gone")
 
 
 async def _read_on(consumer: AIOKafkaConsumer, careful: Careful, order: ByTime,

@@ -175,7 +175,7 @@ async def show_matrix(call: Call) -> Result:
 async def replay(call: Call) -> Result:
     """What a draft would change about past requests."""
     draft = GuardedProject.compile(loaded(_guarded(call).name, call.body.files), 0)
-    return Result(await call.desk.replay.run(draft, call.body.since))
+    return Result(await call.desk.replay.run(draft, call.body.since, call.gone))
 
 
 ROUTES = (

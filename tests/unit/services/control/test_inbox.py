@@ -46,6 +46,31 @@ async def test_token_of_any_bytes_is_refused(token: bytes) -> None:
     assert told.split(b"\r\n")[0].endswith(b" 401 Unauthorized")
 
 
+async def test_work_hears_that_its_caller_has_gone() -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(call: Call) -> Result:
+        began.set()
+        for _ in range(500):
+            if call.gone():
+                ended.set()
+                break
+            await asyncio.sleep(0.01)
+        return Result({})
+    door = AdminDoor(cast(Desk, SimpleNamespace(clock=StoppedClock(NOW))), Health("control", Metrics()),
+                     [Route(method="POST", path="/x", summary="x", handler=work)], "t")
+    server = AdminServer(door.application, "127.0.0.1", 0)
+    await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", server._runner.addresses[0][1])
+    writer.write(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nContent-Length: 0\r\n\r\n")
+    await asyncio.wait_for(began.wait(), 5)
+    await asyncio.sleep(0.05)
+    assert not ended.is_set()
+    writer.close()
+    await asyncio.wait_for(ended.wait(), 5)
+    await server.stop()
+
+
 async def answered(message: bytes) -> bytes:
     """What a door says to a request, without its first lines."""
     desk = cast(Desk, SimpleNamespace(clock=StoppedClock(NOW)))

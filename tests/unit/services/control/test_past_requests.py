@@ -1,5 +1,6 @@
 """Past requests are decided in the order of their times, wherever they stand and however polls cut them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from services.control import past_requests
 from services.control.past_requests import PastRequests
 from services.control.resources.access import Draft
 from shared.contracts import ids
+from shared.errors import Unavailable
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 from tests.support.calls import NOW, book, case
@@ -117,6 +119,25 @@ async def test_record_that_the_client_cannot_read_ends_no_replay(monkeypatch: py
     times = {ONE: EVERY_4S[::3], OTHER: EVERY_4S[1::3], INSIDE: EVERY_4S[2::3]}
     told = await replayed(monkeypatch, times, {ONE: 100, OTHER: 7, INSIDE: 500})
     assert (told["requests"], told["records_read"], told["cut"]) == (957, 960, False)
+
+
+async def test_replay_that_nobody_waits_for_ends_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = iter([False, False, True])
+    stopped = asyncio.Event()
+
+    async def stop(_: Consumer) -> None:
+        stopped.set()
+    monkeypatch.setattr(Consumer, "stop", stop)
+
+    async def consumer(*_: object) -> Consumer:
+        return Consumer({ONE: EVERY_4S}, {ONE: 10})
+    monkeypatch.setattr(past_requests.connect, "lone_consumer", consumer)
+    replays, draft = PastRequests(KafkaSettings(), LIVE, 10_000), LIVE.project("p")
+    assert draft is not None
+    with pytest.raises(Unavailable, match="has gone"):
+        await replays.run(draft, NOW, lambda: next(looked))
+    assert stopped.is_set()
+    assert (await replays.run(draft, NOW))["requests"] == len(EVERY_4S)
 
 
 @pytest.mark.parametrize("since", [-1, 10**19, NOW * 1000])
