@@ -49,7 +49,7 @@ class Catalogue:
         if isinstance(entity, ProjectVersion | OldVersion | DroppedVersion):
             self._put_version(entity)
         elif isinstance(entity, Client):
-            self.clients[entity.project, entity.name] = entity
+            self._put_client(entity)
         elif isinstance(entity, Credential):
             self.credentials.pop((entity.project, entity.name), None)
             if entity.sealed:
@@ -65,6 +65,11 @@ class Catalogue:
         elif not isinstance(entity, Pin):
             # pins are kept by those who stop callers, see decision/signals.py
             self._put_token(entity)
+
+    def _put_client(self, client: Client) -> None:
+        self.clients.pop((client.project, client.name), None)
+        if not client.removed:
+            self.clients[client.project, client.name] = client
 
     def _put_version(self, version: ProjectVersion | OldVersion | DroppedVersion) -> None:
         versions = self._versions.get(version.project, {})

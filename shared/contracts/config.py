@@ -9,7 +9,7 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | key | value |
 | --- | --- |
 | `project/<name>/<version>` | {version, document, files, author, time, note} |
-| `client/<project>/<name>` | {project, name, roles, time} |
+| `client/<project>/<name>` | {project, name, roles, time}; and `removed`, true, when it is there no more |
 | `credential/<project>/<name>` | {project, name, kind, sealed, time} |
 | `halt/<project>/<workflow>` | {project, workflow, halted, reason, time} |
 | `log-level/<service>` | {name, level, until, time, project} |
@@ -120,12 +120,13 @@ class DroppedVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A named caller of one project."""
+    """A named caller of one project, made one by one; `removed`: it is there no more."""
 
     project: str
     name: str
     time: int
     roles: list[str] = field(default_factory=list)
+    removed: bool = False
 
     @property
     def key(self) -> bytes:
@@ -267,6 +268,10 @@ _KINDS: dict[str, type[Written]] = {
 
 def to_value(entity: Written) -> bytes:
     """The record's value."""
+    if isinstance(entity, Client) and not entity.removed:
+        # releases that know no removed ones go on reading the others
+        return orjson.dumps({"project": entity.project, "name": entity.name, "time": entity.time,
+                             "roles": entity.roles})
     return orjson.dumps(entity)
 
 

@@ -172,6 +172,8 @@ SAMPLES: dict[str, Any] = {
     "config-project": config.ProjectVersion(
         project="shop", version=3, document={"name": "shop", "operations": []}, files={"weir.yaml": "name: shop # ü\n"},
         time=1_700_000_000_000, author="ada", note="first"),
+    "config-client-removed": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000,
+                                           removed=True),
     "config-client": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000),
     "config-token": config.Token(id="t-1", project="shop", client="till", digests={"weir.requests.edge": "cd" * 32},
                                  created=1_700_000_000_000, expires=1_800_000_000_000, revoked=None),

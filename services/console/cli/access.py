@@ -20,6 +20,8 @@ def register(app: typer.Typer) -> None:
     """Add the groups."""
     client = typer.Typer(no_args_is_help=True, help="Clients of a project.")
     client.command(name="create")(create_client)
+    client.command(name="change")(change_client)
+    client.command(name="remove")(remove_client)
     client.command(name="list")(list_clients)
     app.add_typer(client, name="client")
     token = typer.Typer(no_args_is_help=True, help="Tokens of clients.")
@@ -41,9 +43,31 @@ def create_client(project: ProjectName, name: ClientName,
         output.say(f"client {name} of {project} is there; `weir token create {project} {name}` gives it a token")
 
 
+def change_client(project: ProjectName, name: ClientName,
+                  role: Annotated[list[str] | None, typer.Option(
+                      help="A role, instead of those that it has; several times; none without it.")] = None,
+                  as_json: AsJson = False) -> None:
+    """Give a client that was made by the command other roles; in force within a second."""
+    answer = admin.ask("PUT", ("projects", project, "clients", name), {"roles": role or []})
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"client {name} of {project} has {', '.join(answer['roles']) or 'no roles'}")
+
+
+def remove_client(project: ProjectName, name: ClientName, as_json: AsJson = False) -> None:
+    """Remove a client that was made by the command, and end its tokens; in force within a second."""
+    answer = admin.ask("DELETE", ("projects", project, "clients", name))
+    if as_json:
+        output.document(answer)
+    else:
+        output.say(f"client {name} of {project}, as the command has made it, is removed")
+
+
 def list_clients(project: ProjectName, as_json: AsJson = False) -> None:
     """List the clients of a project."""
-    output.rows(admin.ask("GET", ("projects", project, "clients")), ("name", "roles", "time"), as_json=as_json)
+    output.rows(admin.ask("GET", ("projects", project, "clients")), ("name", "roles", "made_by", "time"),
+                as_json=as_json)
 
 
 def create_token(project: ProjectName, client: ClientName,

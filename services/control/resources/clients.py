@@ -31,6 +31,12 @@ class NewClient(Body):
     roles: list[RoleName] = Field(default_factory=list)
 
 
+class Roles(Body):
+    """What a client may be from now on, all of it."""
+
+    roles: list[RoleName]
+
+
 class NewToken(Body):
     """How long the token lives; without a number until it is revoked."""
 
@@ -51,13 +57,38 @@ async def create_client(call: Call) -> Result:
             raise Conflict(f"project {project!r} has a client {call.body.name!r} already")
         client = Client(project=project, name=call.body.name, roles=call.body.roles, time=desk.clock.now_ms())
         await write(client, "create client")
-    return Result(_client(client), 201)
+    return Result(_client(client, declared=False), 201)
 
 
 async def list_clients(call: Call) -> Result:
     """All clients of a project."""
     project = known_project(call)
-    return Result([_client(client) for _, client in sorted(_known_clients(call, project).items())])
+    return Result([_client(client, declared=(project, name) not in call.desk.registry.catalogue.clients)
+                   for name, client in sorted(_known_clients(call, project).items())])
+
+
+async def change_client(call: Call) -> Result:
+    """Give a client that was made one by one other roles; in force within a second."""
+    desk = call.desk
+    async with desk.registry.changing() as write:
+        client = replace(_made(call), roles=call.body.roles, time=desk.clock.now_ms())
+        await write(client, "change client")
+    return Result(_client(client, declared=False))
+
+
+async def remove_client(call: Call) -> Result:
+    """Take away a client that was made one by one; its tokens end, unless the project's files declare it, too."""
+    desk, project = call.desk, known_project(call)
+    now_ms = desk.clock.now_ms()
+    async with desk.registry.changing() as write:
+        client = _made(call)
+        if client.name not in _declared(call, project):
+            # whoever is called the same later is somebody else
+            for token in [token for token in desk.registry.catalogue.tokens.values()
+                          if (token.project, token.client) == (project, client.name) and token.revoked is None]:
+                await write(replace(token, revoked=now_ms), "revoke token")
+        await write(replace(client, removed=True, time=now_ms), "remove client")
+    return Result(_client(client, declared=False))
 
 
 async def create_token(call: Call) -> Result:
@@ -139,18 +170,33 @@ def _drop_outlived(call: Call, made: Token) -> None:
         and min(token.expires or before_ms, token.revoked or before_ms) < before_ms])
 
 
+def _made(call: Call) -> Client:
+    """The client in the address, if it was made one by one. Raises NotFound, Conflict."""
+    project, name = known_project(call), call.path["client"]
+    made = call.desk.registry.catalogue.clients.get((project, name))
+    if made is None and name in _declared(call, project):
+        raise Conflict(f"client {name!r} stands in the access.yaml of {project!r}; change it there, and `weir apply`")
+    if made is None:
+        raise NotFound(f"project {project!r} has no client {name!r}; `weir client list` shows them")
+    return made
+
+
 def _known_clients(call: Call, project: str) -> dict[str, Client]:
     """Clients that the project's files declare, and those made one by one."""
-    catalogue = call.desk.registry.catalogue
-    newest = catalogue.newest(project)
+    return _declared(call, project) | {
+        name: client for (owner, name), client in call.desk.registry.catalogue.clients.items() if owner == project}
+
+
+def _declared(call: Call, project: str) -> dict[str, Client]:
+    newest = call.desk.registry.catalogue.newest(project)
     documents = newest.document.get("clients", ()) if newest is not None else ()
-    declared = {raw["name"]: Client(project=project, name=raw["name"], roles=list(raw.get("roles", ())),
-                                    time=newest.time if newest is not None else 0) for raw in documents}
-    return declared | {name: client for (owner, name), client in catalogue.clients.items() if owner == project}
+    return {raw["name"]: Client(project=project, name=raw["name"], roles=list(raw.get("roles", ())),
+                                time=newest.time if newest is not None else 0) for raw in documents}
 
 
-def _client(client: Client) -> dict[str, object]:
-    return {"project": client.project, "name": client.name, "roles": client.roles, "time": client.time}
+def _client(client: Client, *, declared: bool) -> dict[str, object]:
+    return {"project": client.project, "name": client.name, "roles": client.roles,
+            "made_by": "access.yaml" if declared else "command", "time": client.time}
 
 
 def _token(token: Token) -> dict[str, object]:
@@ -162,6 +208,10 @@ ROUTES = (
     Route(method="GET", path="/projects/{project}/clients", summary="List clients", handler=list_clients),
     Route(method="POST", path="/projects/{project}/clients", summary="Make a client", handler=create_client,
           body=NewClient, status=201),
+    Route(method="PUT", path="/projects/{project}/clients/{client}", summary="Give a client other roles",
+          handler=change_client, body=Roles),
+    Route(method="DELETE", path="/projects/{project}/clients/{client}", summary="Remove a client, and end its tokens",
+          handler=remove_client),
     Route(method="GET", path="/projects/{project}/tokens", summary="List tokens, without their secrets",
           handler=list_tokens),
     Route(method="POST", path="/projects/{project}/clients/{client}/tokens", summary="Make a token",

@@ -1,16 +1,26 @@
-"""Tokens of clients: what is left of them when several people change them at once."""
+"""Clients and their tokens: what is left of them when several people change them at once, or they are removed."""
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
+
+from services.control.faults import Conflict, NotFound
 from services.control.resources.clients import (
     NewClient,
     NewToken,
+    Roles,
     Rotation,
+    change_client,
     create_client,
     create_token,
+    list_clients,
+    remove_client,
     revoke_token,
     rotate_token,
 )
+from shared.contracts.token import topic_digest
+from shared.names import topics
 from shared.names.topics import DAY_MS
 from tests.unit.services.control.desk import Desks
 
@@ -50,3 +60,51 @@ async def test_client_that_rotates_daily_keeps_the_tokens_of_the_last_days() -> 
     await create_token(desks.call(NewToken(), client="c"))
     await asyncio.sleep(0)
     assert set(catalogue.tokens) & {*kept, *made} == {kept[1]}
+
+
+async def listed(desks: Desks) -> dict[str, tuple[list[str], str]]:
+    found = (await list_clients(desks.call())).body
+    return {one["name"]: (one["roles"], one["made_by"]) for one in found}
+
+
+async def shows(desks: Desks, client: str) -> Callable[[], tuple[str, set[str]] | None]:
+    """Who shows a new token of a client, whenever it is asked."""
+    shown = (await create_token(desks.call(NewToken(), client=client))).body["token"]
+
+    def now() -> tuple[str, set[str]] | None:
+        owner = desks.book.owner(topic_digest(shown, topics.REQUESTS_EDGE))
+        assert owner is not None
+        token, identity = owner
+        return None if identity is None or token.revoked else (identity.client, set(identity.roles))
+    return now
+
+
+async def test_client_that_was_made_by_the_command_is_changed_and_removed() -> None:
+    desks = Desks()
+    desks.put(1, {})
+    await create_client(desks.call(NewClient(name="c", roles=["admin"])))
+    who = await shows(desks, "c")
+    assert who() == ("c", {"admin"})
+    await change_client(desks.call(Roles(roles=["reader"]), client="c"))
+    assert (who(), await listed(desks)) == (("c", {"reader"}), {"c": (["reader"], "command")})
+    await remove_client(desks.call(client="c"))
+    assert (who(), await listed(desks)) == (None, {})
+    # somebody else who is called the same
+    await create_client(desks.call(NewClient(name="c", roles=["admin"])))
+    assert who() is None
+
+
+async def test_removed_client_that_the_files_declare_is_as_they_say() -> None:
+    desks = Desks()
+    desks.put(1, {})
+    await create_client(desks.call(NewClient(name="c", roles=["admin"])))
+    who = await shows(desks, "c")
+    desks.put(2, {"access.yaml": "roles: [reader]\nclients: [{ name: c, roles: [reader] }]\n"})
+    assert (who(), await listed(desks)) == (("c", {"admin"}), {"c": (["admin"], "command")})
+    await remove_client(desks.call(client="c"))
+    assert (who(), await listed(desks)) == (("c", {"reader"}), {"c": (["reader"], "access.yaml")})
+    for act in (remove_client, change_client):
+        with pytest.raises(Conflict, match=r"stands in the access\.yaml of 'p'"):
+            await act(desks.call(Roles(roles=[]), client="c"))
+        with pytest.raises(NotFound, match="has no client 'd'"):
+            await act(desks.call(Roles(roles=[]), client="d"))
