@@ -97,7 +97,8 @@ class Supervisor:
         try:
             await ensure_topics(KafkaSettings(bootstrap=plan.bootstrap), timeout_s=_READY_S)
         except WeirError as exc:
-            raise DidNotStart(f"no topics could be made: {exc}{self._words('kafka')}") from exc
+            words = self._words("kafka") if plan.broker is not None else ""
+            raise DidNotStart(f"no topics could be made: {exc}{words}") from exc
         self._say(f"starting {', '.join(service.name for service in plan.services)}")
         await self._bring_up(plan.services)
 

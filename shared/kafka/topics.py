@@ -8,6 +8,7 @@ Runs by itself, too: `python -m shared.kafka.topics`.
 """
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -72,7 +73,8 @@ async def _ensure(kafka: KafkaSettings, topics: list[Topic]) -> list[str]:
 
 
 def main() -> int:
-    """Make them; what somebody can mend is one sentence on standard error."""
+    """Make them; what somebody can mend is one sentence on standard error, and what libraries log is not."""
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         asyncio.run(ensure_topics(KafkaSettings()))
     except (WeirError, ValueError) as exc:

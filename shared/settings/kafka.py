@@ -5,9 +5,10 @@ Out:   `KafkaSettings`.
 Never: clients.
 """
 
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, FilePath, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,10 +25,10 @@ class KafkaSettings(BaseSettings):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     # the authority that signed the broker's certificate; the system's own ones without it
-    ssl_ca_file: FilePath | None = None
+    ssl_ca_file: Path | None = None
     # who we are, where the broker asks for a certificate
-    ssl_cert_file: FilePath | None = None
-    ssl_key_file: FilePath | None = None
+    ssl_cert_file: Path | None = None
+    ssl_key_file: Path | None = None
     # copies of each topic that is made here; of three or more, all but one have to have a record before it counts
     replication: PositiveInt = 1
     # topic -> partitions, where the list of topics has too few: a topic feeds as many instances as it has partitions
@@ -67,4 +68,8 @@ class KafkaSettings(BaseSettings):
     def _has_what_it_takes(self) -> Self:
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
             raise ValueError(f"{self.security_protocol} needs WEIR_KAFKA_SASL_USERNAME and WEIR_KAFKA_SASL_PASSWORD")
+        for name in ("ssl_ca_file", "ssl_cert_file", "ssl_key_file") if self.security_protocol.endswith("SSL") else ():
+            file = getattr(self, name)
+            if file is not None and not file.is_file():
+                raise ValueError(f"WEIR_KAFKA_{name.upper()}: there is no file {file}")
         return self

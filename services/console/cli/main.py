@@ -6,6 +6,7 @@ Never: a command's work; the other files of this folder have it.
 """
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -57,6 +58,8 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             # a terminal that has no character for a bar of a trace shows another one
             stream.reconfigure(errors="replace")
+    # what libraries log, some thirty lines a second while a broker is away, is said at the end in one sentence
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         application(sys.argv[1:])()
     except (Failure, LocalFault) as exc:

@@ -112,8 +112,8 @@ def parquet(folder: Annotated[Path, typer.Argument(help="Where the files go.")],
 
 def bootstrap() -> str:
     """The broker of WEIR_KAFKA_BOOTSTRAP, or this machine's."""
-    port = os.environ.get("WEIR_KAFKA_PORT", "9092")
-    return os.environ.get("WEIR_KAFKA_BOOTSTRAP", f"127.0.0.1:{port}")
+    port = os.environ.get("WEIR_KAFKA_PORT") or "9092"
+    return os.environ.get("WEIR_KAFKA_BOOTSTRAP") or f"127.0.0.1:{port}"
 
 
 def _run(name: str, where: list[str] | None, settings: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.console.cli import admin, main
+from services.console.cli import admin, main, stream
 from services.console.cli.failure import Failure
 
 NAME = "a b/é?x=1#y%"
@@ -130,6 +130,8 @@ def test_end_of_the_line_of_a_file_is_none_of_the_admin_token(monkeypatch: pytes
 
 
 def test_settings_that_are_empty_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WEIR_CONTROL_URL", "WEIR_CONTROL_PORT", "WEIR_INGRESS_URL", "WEIR_INGRESS_PORT"):
+    for name in ("WEIR_CONTROL_URL", "WEIR_CONTROL_PORT", "WEIR_INGRESS_URL", "WEIR_INGRESS_PORT",
+                 "WEIR_KAFKA_BOOTSTRAP", "WEIR_KAFKA_PORT"):
         monkeypatch.setenv(name, "")
+    assert stream.bootstrap() == "127.0.0.1:9092"
     assert (admin.control_url(), admin.ingress_url()) == ("http://127.0.0.1:8081", "http://127.0.0.1:8080")

@@ -1,6 +1,8 @@
 """The command line loads the file of a command, and finds every command."""
 
 import errno
+import subprocess
+import sys
 from importlib import import_module
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -75,3 +77,12 @@ def test_disk_that_is_full_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys
         main.main()
     assert (ended.value.code, capsys.readouterr().err) == (
         1, "weir: the output cannot be written: No space left on device\n")
+
+
+def test_what_libraries_log_stands_in_nobodys_way() -> None:
+    code = ("import logging\nfrom services.console.cli import main\n"
+            "def fails(*_):\n    logging.getLogger('aiokafka').error('again')\n    raise main.Failure('once')\n"
+            "main.application = lambda _: fails\nmain.main()\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "weir: once\n")

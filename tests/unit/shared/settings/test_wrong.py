@@ -46,6 +46,7 @@ def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> p
     (ControlSettings, "WEIR_KAFKA_BOOTSTRAP", "a:9092,b:c", "WEIR_KAFKA_BOOTSTRAP: 'b:c': expected host:port"),
     (ControlSettings, "WEIR_KAFKA_PARTITIONS", "8", "WEIR_KAFKA_PARTITIONS: has to be a mapping"),
     (ControlSettings, "WEIR_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SASL_SSL needs WEIR_KAFKA_SASL_USERNAME and"),
+    (ControlSettings, "WEIR_KAFKA_SSL_CA_FILE", "/none/here", "WEIR_KAFKA_SSL_CA_FILE: there is no file /none/here"),
     (ControlSettings, "WEIR_REDIS_URL", "127.0.0.1:6379", "WEIR_REDIS_URL: has to begin with redis://"),
     (ControlSettings, "WEIR_CLUSTER_KEY", "short", "the cluster key (WEIR_CLUSTER_KEY) is 32 random bytes"),
     (ControlSettings, "WEIR_CLUSTER_KEY_FILE", "/none/here", "WEIR_CLUSTER_KEY_FILE: /none/here cannot be read"),
@@ -54,6 +55,10 @@ def test_service_says_in_one_line_which_setting_keeps_it_from_starting(
         kind: type, name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch,
         told: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv(name, value)
+    if "SSL_CA" in name:
+        # with another protocol nobody reads it
+        KafkaSettings()
+        monkeypatch.setenv("WEIR_KAFKA_SECURITY_PROTOCOL", "SSL")
     assert run_service("control", kind, built) == 1
     [line] = told.records
     assert line.getMessage().startswith(f"control cannot start: {says}")
