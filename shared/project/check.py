@@ -94,6 +94,10 @@ def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterat
         if ("{" in segment or "}" in segment) and not _SEGMENT.fullmatch(segment):
             yield source.problem((*path, "path"), "path",
                                  f"segment {segment!r}: a parameter is a whole segment, {{name}}")
+        if segment.startswith(":") or segment == "*":
+            # other routers' parameters; here they would be nothing but the characters
+            yield source.problem((*path, "path"), "path", f"segment {segment!r}: a parameter is written "
+                                 f"{{{segment[1:] or 'name'}}}, and stands for one segment")
     named = operation.path.count("{")
     if named != len(operation.path_parameters):
         yield source.problem((*path, "path"), "path", "a parameter's name stands twice in the path")

@@ -22,7 +22,18 @@ def to_ms(value: object) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
+def shown(ms: int) -> str:
+    """As an owner would write it."""
+    unit = next(unit for unit, size in reversed(_UNITS_MS.items()) if ms % size == 0)
+    return f"{ms // _UNITS_MS[unit]}{unit}"
+
+
+class Milliseconds(int):
+    """Of a duration that somebody has written: what is said of it is said in such words."""
+
+
 Duration = Annotated[
-    int, BeforeValidator(to_ms), PlainSerializer(lambda ms: f"{ms}ms", return_type=str),
+    int, BeforeValidator(lambda value: Milliseconds(to_ms(value))),
+    PlainSerializer(lambda ms: f"{ms}ms", return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^{_FORM.pattern}$",
                     "description": "A number with a unit: 500ms, 30s, 5m"})]

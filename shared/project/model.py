@@ -8,21 +8,21 @@ Never: positions in files (`load.py`), rules that look at more than one object (
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from shared.project.access.abuse import Abuse
 from shared.project.access.authentication import Authentication, Kind
 from shared.project.access.policies import Network, Policy
 from shared.project.access.traffic import Bounds, Cors, HeaderPolicy
 from shared.project.allowance import Allowances
-from shared.project.base import Model, Name, RoleName
+from shared.project.base import Model, Name, RoleName, shaped
 from shared.project.durations import Duration
 from shared.project.steps.base import Step
 from shared.project.steps.control import Status
 from shared.project.steps.work import Method
 from shared.project.tracing import Traced, TracedProject, TraceRule, trace_rule
 
-Path = Annotated[str, StringConstraints(pattern=r"^/", max_length=500)]
+Path = Annotated[str, shaped(r"^/", "a path that begins with /, as /orders/{id}", 500)]
 Schema = dict[str, Any] | bool
 
 MAX_TIMEOUT_MS = 300_000

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from shared.project.base import MEANINGS
+from shared.project.durations import Milliseconds, shown
 from shared.project.steps.base import Step
 
 Loc = tuple[str | int, ...]
@@ -23,6 +24,7 @@ _KINDS = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a mapping
           "int_from_float": "a whole number", "bool_type": "true or false", "bool_parsing": "true or false"}
 # what pydantic puts behind the place of what may be of several kinds
 _BRANCHES = frozenset({"bool", "int", "float", "str", "dict[str,any]"})
+_BOUNDS = {"less_than_equal": ("le", "at the most"), "greater_than_equal": ("ge", "at the least")}
 _SIZES = frozenset({"byte_size", "byte_size_unit"})
 # tests with one value, and their like with several
 _SEVERAL = {"is": "in", "is_not": "not_in"}
@@ -97,6 +99,9 @@ def _said(error: Any, kind: type[BaseModel]) -> str:
     if what in ("too_long", "string_too_long"):
         parts = "items" if what == "too_long" else "characters"
         return f"has too many {parts}; there may be {context['max_length']}"
+    if what in _BOUNDS and isinstance(given, Milliseconds):
+        name, words = _BOUNDS[what]
+        return f"has to be {shown(context[name])} {words}"
     if what in _SIZES:
         return "a size is a number of bytes, or has a unit: 500, 8KB, 1MB"
     return str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "has to be", 1)

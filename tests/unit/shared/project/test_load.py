@@ -54,6 +54,10 @@ CASES = [
     (OPERATIONS, "path: /payroll", "path: /info", "duplicate", place(OPERATIONS, "path: /payroll")),
     (OPERATIONS, "workflow: payroll", "workflow: pyaroll", "dangling", place(OPERATIONS, "workflow: payroll")),
     (OPERATIONS, "path: /employees/{id}", "path: /employees/x{id}", "path", place(OPERATIONS, "path: /emp")),
+    # as other routers write parameters; /payroll:close is a path like any other
+    (OPERATIONS, "path: /payroll", "path: /payroll/:id", "path", place(OPERATIONS, "path: /payroll")),
+    (OPERATIONS, "path: /payroll", "path: /payroll/*", "path", place(OPERATIONS, "path: /payroll")),
+    (OPERATIONS, "path: /payroll", "path: payroll", "shape", place(OPERATIONS, "path: /payroll")),
     (OPERATIONS, "path: /employees/{id}", "path: /employees/{nr}", "dangling", place(OPERATIONS, "id: {")),
     (OPERATIONS, "type: integer, min", "type: int, min", "schema", place(OPERATIONS, "type: integer, min")),
     (OPERATIONS, "not_found:\n        status: 404\n", "not_found:\n", "shape", place(OPERATIONS, "not_found:")),

@@ -55,6 +55,8 @@ MISTAKES = [
     (POLICY % ("accept", "limits: [{limit: 5, per: day, cost: 1.5}]"),
      "policies.0.limits.0.cost: has to be a text or a whole number"),
     ("bounds: [{body: 5 parsecs}]\n", "bounds.0.body: a size is a number of bytes, or has a unit: 500, 8KB, 1MB"),
+    ("abuse: {path_scan: {within: 2h}}\n", "abuse.path_scan.within: has to be 1h at the most"),
+    ("abuse: {path_scan: {within: 1500ms}}\n", "abuse.path_scan.within: has to be 30s at the least"),
     ("abuse: {path_scan: {paths: 0}}\n", "abuse.path_scan.paths: has to be greater than or equal to 2"),
     ("networks: [10.0.0.0/8]\n", "networks: has to be a mapping"),
     ("cors: [{origins: []}]\n", "cors.0.origins: may not be empty")]
