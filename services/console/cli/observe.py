@@ -22,6 +22,7 @@ from shared.project.durations import to_ms
 _OF_A_PATH = "/%:@!$&'()*+,;=~{}"
 _PARAMETER = re.compile(r"\{([^{}]+)\}")
 _USUAL_TIMEOUT, _SPARE_S = "30s", 5.0
+_DEMO = "employee-directory"
 ProjectName = Annotated[str, typer.Argument(help="Name of the project.")]
 
 
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Name of the operation.")],
          param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; path or query.")] = None,
          body: Annotated[str | None, typer.Option(help="JSON, or @file.")] = None,
-         token: Annotated[str | None, typer.Option(envvar="WEIR_TOKEN", help="Default: the demo token.")] = None,
+         token: Annotated[str | None, typer.Option(envvar="WEIR_TOKEN", help="Default: that of an example.")] = None,
          ) -> None:
     """Call an operation over HTTP and print its answer."""
     found = [one for one in admin.ask("GET", ("projects", project))["document"]["operations"]
@@ -50,7 +51,7 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
         raise Failure(f"the path {found[0]['path']} needs {' and '.join(f'--param {name}=...' for name in missing)}")
     query = f"?{urlencode(params)}" if params else ""
     status, headers, raw = admin.send(found[0]["method"], f"{admin.ingress_url()}/{project}{path}{query}",
-                                      _token(token), _body(body), _patience_s(found[0]))
+                                      _token(token, project), _body(body), _patience_s(found[0]))
     output.say(f"{status}  X-Request-Id: {headers.get('X-Request-Id', '-')}")
     output.say(raw.decode(errors="replace"))
     if status >= 400:
@@ -63,9 +64,9 @@ def _patience_s(operation: Mapping[str, Any]) -> float:
     return (max(longest) if operation.get("mode") == "events" else longest[0]) / 1000 + _SPARE_S
 
 
-def _token(given: str | None) -> str | None:
+def _token(given: str | None, project: str) -> str | None:
     token = (given or "").strip()
-    return admin.one_word(token, "--token, or in WEIR_TOKEN,", "token") if token else _demo_token()
+    return admin.one_word(token, "--token, or in WEIR_TOKEN,", "token") if token else _kept_token(project)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -84,6 +85,7 @@ def _body(text: str | None) -> Any:
         raise Failure(f"--body is not JSON: {exc}") from None
 
 
-def _demo_token() -> str | None:
-    path = admin.state_dir() / "demo-token"
+def _kept_token(project: str) -> str | None:
+    """What the start, or `weir example`, has made for an example. Of another project it would be a wrong one."""
+    path = admin.state_dir() / ("demo-token" if project == _DEMO else f"{project}-token")
     return path.read_text().strip() if path.exists() else None

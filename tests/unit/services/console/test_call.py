@@ -1,6 +1,7 @@
 """Calling an operation from the command line."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,17 @@ def test_end_of_a_line_is_none_of_the_token_and_no_other_one_is_told(sent: list[
     with pytest.raises(Failure, match="WEIR_TOKEN, is no token") as failure:
         observe.call("p", "read", ["id=1"], None, f"{TOKEN}\nx")
     assert TOKEN not in str(failure.value)
+
+
+@pytest.mark.parametrize(("project", "file", "token"), [
+    ("employee-directory", "demo-token", "d"), ("inventory", "inventory-token", "i"), ("mine", "demo-token", None)])
+def test_token_that_is_not_given_is_that_of_the_example_and_nothing_elsewhere(
+        project: str, file: str, token: str | None, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path) -> None:
+    monkeypatch.setenv("WEIR_STATE_DIR", str(tmp_path))
+    (tmp_path / file).write_text(f"{token}\n")
+    observe.call(project, "read", ["id=1"], None, None)
+    assert sent[0][2] == token
 
 
 def test_what_answers_too_late_is_not_said_to_be_away() -> None:
