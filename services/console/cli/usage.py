@@ -61,6 +61,8 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
          rounds: Annotated[int, typer.Option("--rounds", help="With --live: so many looks; 0 has no end.")] = 0,
          as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False, as_json: AsJson = False) -> None:
     """Show what has been used (the default command)."""
+    if as_csv and compare:
+        raise typer.BadParameter("CSV has no room for the range before; take --json", param_hint="--compare")
     by = by if by is not None else "project" if project is None else "operation,client,status"
     wanted = {"by": by, "top": str(top), "order": order, "compare": "true" if compare else "false",
               **({"per": per} if per else {}), **_where(where)}
@@ -124,13 +126,13 @@ def _table(answer: Any, names: list[str]) -> Any:
                                                      else (name,))]
     if len(rows) > 1 and "time" not in names:
         rows.append(_changed({**answer["total"], "before": answer["before"], names[0]: "all"}))
-    return output.table(rows, names)
+    return output.table(rows, [name.removesuffix("_us") for name in names])
 
 
 def _changed(row: dict[str, Any]) -> dict[str, Any]:
     before = row.get("before") or {}
     shown = {**row, **{f"{name}_before": before.get(name) for name in ("requests", "tasks")}}
-    return {name: f"{value / 1000:.1f} ms" if name.endswith("_us") and value is not None else value
+    return {name.removesuffix("_us"): f"{value / 1000:.1f} ms" if name.endswith("_us") and value is not None else value
             for name, value in shown.items()}
 
 

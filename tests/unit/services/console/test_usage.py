@@ -1,0 +1,25 @@
+"""Usage as a table says its units, and CSV leaves nothing out without a word."""
+
+from typing import Any
+
+import pytest
+import typer
+
+from services.console.cli import admin, usage
+from shared.contracts.query import MEASURES, QUANTILES
+
+ROW: dict[str, Any] = {"client": "till", "before": None, **dict.fromkeys(MEASURES, 1),
+                       **dict.fromkeys(QUANTILES, 1_500)}
+
+
+def test_times_are_in_the_unit_that_they_are_shown_with(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(admin, "ask", lambda *_, **__: {"rows": [ROW], "total": ROW, "before": None})
+    usage.show("p", by="client")
+    told = capsys.readouterr().out
+    assert ("p50 " in told, "1.5 ms" in told, " us" in told) == (True, True, False)
+
+
+def test_csv_of_a_comparison_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="take --json"):
+        usage.show("p", compare=True, as_csv=True)
