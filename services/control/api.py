@@ -18,6 +18,7 @@ from services.control.trace_store import TraceStore
 from shared.client.caller import Caller
 from shared.clock import Clock
 from shared.decision.book import PolicyBook
+from shared.errors import InputInvalid
 from shared.kafka.outbox import Outbox
 from shared.names.headers import JSON
 from shared.store.redis import Store
@@ -104,6 +105,17 @@ class Route:
     status: int = 200
     unchanged: str = ""
     medias: tuple[str, ...] = (JSON,)
+
+
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def truth(call: Call, name: str) -> bool:
+    """What is said in an address, false where nothing is. Raises InputInvalid."""
+    given = call.query.get(name, "false")
+    if given.lower() not in _TRUTH:
+        raise InputInvalid(f"{name} is true or false, not {given[:40]!r}")
+    return _TRUTH[given.lower()]
 
 
 def whole(text: str) -> int | None:

@@ -7,11 +7,14 @@ Never: a rule; the resources have them.
 
 import hmac
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import MultiMapping
 from pydantic import ValidationError
 
 from services.control.admin_openapi import admin_openapi
@@ -85,6 +88,7 @@ class AdminDoor:
 
     def _handler(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.Response:
+            _check_query(route, request.query)
             body = None if route.body is None else _body(route.body, await request.read())
             result: Result = await route.handler(
                 Call(desk=self._desk, path=request.match_info, query=request.query, body=body,
@@ -107,6 +111,20 @@ class AdminDoor:
         request_id = ids.request_id(self._desk.clock.now_ms())
         return web.Response(status=error.status, body=orjson.dumps(problem(error, request_id)),
                             headers={**error.headers, HTTP_REQUEST_ID: request_id}, content_type=PROBLEM_JSON)
+
+
+def _check_query(route: Route, query: MultiMapping[str]) -> None:
+    """Whoever mistypes a filter would be told of everything. Raises InputInvalid."""
+    names = Counter(name for name, _ in query.items())
+    for name, times in names.items():
+        if name not in route.query:
+            close = get_close_matches(name, route.query, 1)
+            meant = f", perhaps {close[0]!r} is meant" if close else ""
+            known = f"; here may stand {', '.join(route.query)}" if route.query else "; nothing may stand there"
+            raise InputInvalid(f"unknown {name[:40]!r} in the query of the address{meant}{known}")
+        if times > 1:
+            raise InputInvalid(f"{name} stands in the query of the address {times} times, and counts once; several "
+                               "values are separated by commas")
 
 
 def _charset(result: Result) -> str | None:

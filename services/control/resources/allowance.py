@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole
+from services.control.api import Body, Call, Result, Route, Whole, truth
 from services.control.faults import NotFound
 from services.control.forecast import spent_at
 from services.control.resources.clients import check_client
@@ -48,7 +48,7 @@ async def show_allowance(call: Call) -> Result:
     rows: list[dict[str, Any]] = []
     for one in _allowances(call):
         period = one.calendar.at(now_ms)
-        if call.query.get("last") == "true":
+        if truth(call, "last"):
             period = one.calendar.at(period[0] - 1)
         rows += await _rows(call, one, period, now_ms)
     return Result(sorted(rows, key=lambda row: -row["percent"]))

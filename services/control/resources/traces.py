@@ -8,7 +8,7 @@ Never: more than the built-in store holds.
 from dataclasses import asdict
 from itertools import islice
 
-from services.control.api import Call, Result, Route, whole
+from services.control.api import Call, Result, Route, truth, whole
 from services.control.faults import NotFound
 from services.control.trace_store import Search, Seen
 from shared.errors import InputInvalid
@@ -37,7 +37,7 @@ async def search(call: Call) -> Result:
     until = query.get("until")
     wanted = Search(
         project=query.get("project"), operation=query.get("operation"), client=query.get("client"),
-        status=_status(query.get("status")), errors=query.get("errors", "") in ("true", "1"),
+        status=_status(query.get("status")), errors=truth(call, "errors"),
         min_us=_number(call, "min_ms", 0) * 1000, since_ms=_number(call, "since", 0),
         until_ms=None if until is None else _number(call, "until", 0))
     limit = min(_MOST, _number(call, "limit", _LIMIT))

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.control.api import Call, Result, Route, whole
+from services.control.api import Call, Result, Route, truth, whole
 from services.control.resources.projects import known_project
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, TimedOut, Unavailable
@@ -41,7 +41,7 @@ async def _usage(call: Call) -> Result:
         "where": {name: _names(call.query[name]) for name in DIMENSIONS if name in call.query},
         "per": call.query.get("per"), "order": call.query.get("order", "requests"),
         "top": _number(call, "top", 1_000), "skip": _number(call, "skip", 0),
-        "compare": call.query.get("compare", "false") == "true"})
+        "compare": truth(call, "compare")})
     answer = await _read(call, query)
     if form == "csv":
         rows = orjson.loads(answer)["rows"]
@@ -120,7 +120,7 @@ _RANGE = {"since": "Unix milliseconds, inclusive; default: one day (of a verific
 _USAGE: dict[str, str] = {
     **_RANGE, "by": f"Dimensions to keep apart, by commas: {', '.join(DIMENSIONS)}",
     **{name: f"Only where the {name} is one of these, by commas; `*` and `?` stand for any characters"
-       for name in DIMENSIONS if name != "project"},
+       for name in DIMENSIONS},
     "per": f"A row for each bucket of time: {', '.join(GRANULARITIES)} (UTC)",
     "top": f"So many groups at most, up to {MAX_ROWS}", "skip": "Leave out the first ones",
     "order": f"By which measure, most first: {', '.join(MEASURES)}",
@@ -128,7 +128,7 @@ _USAGE: dict[str, str] = {
 
 ROUTES = (
     Route(method="GET", path="/usage", summary="Usage of all projects", handler=usage_of_all,
-          query={**_USAGE, "project": "Only these projects"}, medias=(JSON, _CSV)),
+          query=_USAGE, medias=(JSON, _CSV)),
     Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query=_USAGE,
           medias=(JSON, _CSV)),
     Route(method="GET", path="/usage/verify", summary="Counters beside a recount of the topic, all projects",

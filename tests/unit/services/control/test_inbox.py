@@ -8,7 +8,7 @@ from typing import cast
 import orjson
 import pytest
 
-from services.control.api import Body, Call, Desk, Result, Route
+from services.control.api import Body, Call, Desk, Result, Route, truth
 from services.control.inbox import AdminDoor, _body
 from services.control.resources.access import Question
 from services.control.resources.allowance import Raise
@@ -69,6 +69,26 @@ async def test_work_hears_that_its_caller_has_gone() -> None:
     writer.close()
     await asyncio.wait_for(ended.wait(), 5)
     await server.stop()
+
+
+@pytest.mark.parametrize(("query", "says"), [
+    ("clinet=till", "unknown 'clinet' in the query of the address, perhaps 'client' is meant; here may stand client, "),
+    ("by=a&client=b&by=c", "by stands in the query of the address 2 times, and counts once"),
+    ("errors=yes", "errors is true or false, not 'yes'"), ("errors=1&by=a", ""), ("errors=False", "")])
+async def test_filter_that_would_be_passed_over_is_told(query: str, says: str) -> None:
+    async def find(call: Call) -> Result:
+        return Result({"errors": truth(call, "errors")})
+    door = AdminDoor(cast(Desk, SimpleNamespace(clock=StoppedClock(NOW))), Health("control", Metrics()), [
+        Route(method="GET", path="/x", summary="x", handler=find,
+              query={"client": "x", "by": "x", "errors": "x"})], "t")
+    server = AdminServer(door.application, "127.0.0.1", 0)
+    await server.start()
+    told = await say(server._runner.addresses[0][1], f"GET /v1/x?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                     "Authorization: Bearer t\r\n\r\n".encode())
+    await server.stop()
+    head, body = told.split(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0].split()[1] == (b"400" if says else b"200")
+    assert orjson.loads(body).get("detail", "").startswith(says)
 
 
 async def answered(message: bytes) -> bytes:
