@@ -18,12 +18,12 @@ from shared.clock import Clock
 from shared.contracts import webhook
 from shared.errors import Unavailable
 from shared.names import actions
+from shared.runtime.webhooks import told, why
 from shared.settings.wrong import WrongSetting
 
 log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
 _GONE = 410
-_SHOWN = 200
 
 
 class WebhookGone(Unavailable):
@@ -44,9 +44,10 @@ def keys_of(secrets: str) -> list[bytes]:
 
 
 def pause_s(tried: int, asked: str | None, longest: float, chance: float) -> float:
-    """How long to wait after so many tries: twice as long each time, less a part by chance; as the webhook asks."""
-    if asked is not None and asked.isdigit():
-        return min(float(asked), longest)
+    """How long to wait after so many tries: twice as long each time, less a part by chance; as the webhook asks, but
+    not without a pause."""
+    if asked is not None and asked.isascii() and asked.isdecimal():
+        return min(max(float(asked), _FIRST_PAUSE_S), longest)
     return float(min(_FIRST_PAUSE_S * 2.0 ** min(tried - 1, 30), longest) * (1 - chance / 4))
 
 
@@ -76,7 +77,7 @@ class Webhook:
         """Return once the webhook has taken it. Raises WebhookGone."""
         tried = 0
         while True:
-            status, asked, why = await self._try(webhook.signed(
+            status, asked, said = await self._try(webhook.signed(
                 self._keys, message_id, self._clock.now_ms() // 1000, body), body)
             if 200 <= status < 300:
                 self.trouble = None
@@ -85,7 +86,7 @@ class Webhook:
                 raise WebhookGone("the webhook answers 410: it is no more. What it has not taken waits on the topic; "
                                   "start the sink again when it has an address")
             tried += 1
-            self.trouble = f"try {tried}: {why}"
+            self.trouble = f"try {tried}: {said}"
             wait = pause_s(tried, asked, self._settings.max_pause_s, random.random())
             log.warning("the webhook has not taken message %s, %s; again in %.1f s", message_id, self.trouble, wait,
                         extra={"action": actions.SINK_WAITS})
@@ -97,7 +98,6 @@ class Webhook:
         try:
             async with self._http.post(self._settings.url, data=body, allow_redirects=False, headers={
                     **headers, "Content-Type": MEDIA, "User-Agent": "weir-sink"}) as answer:
-                text = (await answer.content.read(_SHOWN)).decode(errors="replace")
-                return answer.status, answer.headers.get("Retry-After"), f"answer {answer.status} {text}".strip()
-        except (ClientError, TimeoutError, OSError) as exc:
-            return 0, None, f"{type(exc).__name__}: {exc}"
+                return answer.status, answer.headers.get("Retry-After"), f"answer {await told(answer)}"
+        except (ClientError, TimeoutError, OSError, ValueError) as exc:
+            return 0, None, why(exc, self._settings.url)

@@ -8,7 +8,7 @@ Never: a second try: whoever sends knows what is still worth saying. A redirect 
 
 from collections.abc import Mapping
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
 from shared.clock import Clock
@@ -19,6 +19,30 @@ from shared.runtime.addresses import Addresses, AddressRefused
 
 _TIMEOUT_S = 10
 _SHOWN = 200
+
+
+async def told(answer: ClientResponse) -> str:
+    """The status, and how the body of what is no success begins. The status counts, whatever becomes of the body."""
+    if 200 <= answer.status < 300:
+        return str(answer.status)
+    try:
+        text = (await answer.content.read(_SHOWN)).decode(errors="replace")
+    except (ClientError, TimeoutError, OSError):
+        text = ""
+    return f"{answer.status} {text}".strip()
+
+
+def why(error: Exception, url: str) -> str:
+    """What has gone wrong, without what may be secret in an address: aiohttp repeats it whole."""
+    try:
+        written = URL(url)
+        shown = str(written.with_user(None).with_query(None).with_fragment(None))
+    except ValueError:
+        return type(error).__name__
+    text = str(error)
+    for spelling in (url, str(written), str(written.with_user(None)), str(written.with_user(None).with_fragment(None))):
+        text = text.replace(spelling, shown)
+    return f"{type(error).__name__}: {text}"
 
 
 class NotTaken(Unavailable):
@@ -52,13 +76,12 @@ class Webhooks:
             self._addresses.check_literal(URL(url).host or "")
             async with self._http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 if not 200 <= answer.status < 300:
-                    shown = (await answer.content.read(_SHOWN)).decode(errors="replace")
-                    raise NotTaken(f"the webhook answers {answer.status}: {shown}")
+                    raise NotTaken(f"the webhook answers {await told(answer)}")
         except (ClientError, TimeoutError, OSError, ValueError) as exc:
             if isinstance(exc, AddressRefused) or isinstance(exc.__cause__, AddressRefused):
                 raise NotTaken("the webhook's address is a private one, and not in a network of "
                                "WEIR_ANALYTICS_ALLOW_NETWORKS") from exc
-            raise NotTaken(f"the webhook does not answer: {type(exc).__name__}: {exc}") from exc
+            raise NotTaken(f"the webhook does not answer: {why(exc, url)}") from exc
 
     def _keys(self, secret: str) -> list[bytes]:
         try:

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from shared.clock import SystemClock
 from shared.runtime import guarded
 from shared.runtime.addresses import Addresses
-from shared.runtime.webhooks import NotTaken, Webhooks
+from shared.runtime.webhooks import NotTaken, Webhooks, why
 from tests.support.hook import Hook, listening
 
 KEY = b"k" * 32
@@ -69,3 +69,11 @@ async def test_webhook_at_a_listed_network_is_called() -> None:
     async with listening(Hook(KEY)) as hook:
         await post(hook.url, "127.0.0.1/32")
         assert len(hook.taken) == 1
+
+
+@pytest.mark.parametrize(("url", "text", "told"), [
+    ("http://me:sesame@h/a?key=sesame#f", "no http://h/a?key=sesame", "ValueError: no http://h/a"),
+    ("http://me:sesame@h/a?key=sesame", "no http://me:sesame@h/a?key=sesame", "ValueError: no http://h/a"),
+    ("http://127.0.0.1:99999/?key=sesame", "no http://127.0.0.1:99999/?key=sesame", "ValueError")])
+def test_what_may_be_secret_in_an_address_is_not_told(url: str, text: str, told: str) -> None:
+    assert why(ValueError(text), url) == told
