@@ -5,13 +5,16 @@ Out:   whether an envelope is the next one; places to go back to.
 Never: an envelope counted while one before it was not.
 
 A stream processor may drop what it has fetched while partitions move, and go on behind it. Offsets of the usage topic
-have no gaps, so the next envelope is always known, and what was dropped is read again.
+have no gaps but where a transaction of a producer ended, or where the topic has forgotten what nobody had read; so the
+next envelope is known, and what was dropped is read again. Where it does not come, the topic is asked what comes first.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
+from shared.errors import WeirError
 from shared.names import actions
 from shared.runtime.tasks import Tasks
 
@@ -19,6 +22,16 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 Seek = Callable[[int, int], Awaitable[None]]
 Positions = Callable[[], Awaitable[Mapping[int, int]]]
+
+
+class Ahead(NamedTuple):
+    """`first`: the first envelope from a place on, or the partition's end; `start`: the first offset that it has."""
+
+    first: int
+    start: int
+
+
+Look = Callable[[int, int], Awaitable[Ahead]]
 
 
 class Places:
@@ -45,13 +58,18 @@ class Places:
         self.next[partition] = offset + 1
         return True
 
+    def skip(self, partition: int, offset: int, first: int) -> None:
+        """There is nothing from `offset` to `first`."""
+        if self.next.get(partition) == offset:
+            self.next[partition] = first
+
 
 class Rewinder:
     """Looks now and then whether the processor has gone on without handing over what it read."""
 
-    def __init__(self, places: Places, tasks: Tasks, waits: Callable[[], bool]) -> None:
-        """`waits`: whether nothing is taken for now."""
-        self._places, self._tasks, self._waits = places, tasks, waits
+    def __init__(self, places: Places, tasks: Tasks, waits: Callable[[], bool], look: Look) -> None:
+        """`waits`: whether nothing is taken for now. `look`: what the topic has of a partition from an offset on."""
+        self._places, self._tasks, self._waits, self._ahead_of = places, tasks, waits, look
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, positions: Positions, seek: Seek) -> None:
@@ -74,8 +92,24 @@ class Rewinder:
                      if ahead.get(partition, expected) > expected}
             for partition, expected in still.items():
                 if before.get(partition) == expected:
-                    log.warning("partition %d of the usage topic: envelopes from %d to %d were read and not handed "
-                                "over; they are read again", partition, expected, ahead[partition],
-                                extra={"action": actions.STREAM_REWOUND})
-                    await seek(partition, expected)
+                    await self._go_back(partition, expected, ahead[partition], seek)
             before = still
+
+    async def _go_back(self, partition: int, expected: int, ahead: int, seek: Seek) -> None:
+        try:
+            found = await self._ahead_of(partition, expected)
+        except WeirError as exc:
+            log.warning("partition %d of the usage topic stands at %d: %s", partition, expected, exc,
+                        extra={"action": actions.KAFKA_RETRY})
+            return
+        if self._places.next.get(partition) != expected:
+            # it has come meanwhile, or is another process's now
+            return
+        if found.start > expected:
+            log.error("partition %d of the usage topic: %d envelopes were gone before they were counted", partition,
+                      found.start - expected, extra={"action": actions.STREAM_LOST})
+        self._places.skip(partition, expected, found.first)
+        if found.first < ahead:
+            log.warning("partition %d of the usage topic: envelopes from %d to %d were read and not handed over; they "
+                        "are read again", partition, found.first, ahead, extra={"action": actions.STREAM_REWOUND})
+            await seek(partition, found.first)

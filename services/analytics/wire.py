@@ -18,6 +18,7 @@ from services.analytics.follow import Rewinder
 from services.analytics.herald import Herald, HeraldParts
 from services.analytics.inbox import AnalyticsParts, Counter
 from services.analytics.ledger import Ledger
+from services.analytics.lookout import Lookout
 from services.analytics.processor import Processor
 from services.analytics.recall import Recall
 from services.analytics.screen import Projects, Screen
@@ -111,7 +112,8 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
         listeners=[thresholds.listen, watch.see, UsageTraces(tracing)]))
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
         count=counter.count, answer=_desk(ground, known, screen).answer, begin=counter.begin, failed=tasks.fail))
-    processor = Processor(app, counter.places, Rewinder(counter.places, tasks, lambda: counter.full))
+    rewinder = Rewinder(counter.places, tasks, lambda: counter.full, Lookout(kafka).look)
+    processor = Processor(app, counter.places, rewinder)
     watchdog = Watchdog(kafka, tasks, metrics, (
         processor.watched(lambda: counter.full), follower.watched, signals.watched))
     health = Health("analytics", metrics)

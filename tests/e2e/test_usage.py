@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import ClientSession
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.clock import SystemClock
 from shared.contracts.query import MEASURES, UsageQuery
@@ -174,6 +174,21 @@ async def test_bad_envelopes_are_put_aside_and_counting_goes_on(
     errors = await eventually(lambda: letters_of(kafka, producer.name, len(bad)))
     for says in bad:
         assert any(says in error for error in errors), (says, errors)
+
+
+async def test_envelopes_that_are_written_in_transactions_are_counted_and_so_is_what_comes_after(
+        platform: Platform, project: str, name: str, kafka: KafkaSettings) -> None:
+    """The end of a transaction takes an offset on the topic."""
+    sender = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=name)
+    await sender.start()
+    try:
+        for number in range(3):
+            value, headers = Envelope(producer=name, sequence=number, events=calls(project, 1, number)).to_record()
+            async with sender.transaction():
+                await sender.send_and_wait(topics.USAGE, value, headers=headers, partition=0)
+    finally:
+        await sender.stop()
+    await settled(platform, project, 3)
 
 
 async def letters_of(kafka: KafkaSettings, producer: str, wanted: int) -> list[str] | None:
