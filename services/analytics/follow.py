@@ -24,6 +24,10 @@ Seek = Callable[[int, int], Awaitable[None]]
 Positions = Callable[[], Awaitable[Mapping[int, int]]]
 
 
+class TopicReplaced(RuntimeError):
+    """The usage topic ends before what was counted of it; only a restart from its beginning makes it good."""
+
+
 class Ahead(NamedTuple):
     """`first`: the first envelope from a place on, or the partition's end; `start`: the first offset that it has."""
 
@@ -73,7 +77,7 @@ class Rewinder:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, positions: Positions, seek: Seek) -> None:
-        """Look from now on. `positions`: what the processor would fetch next."""
+        """Look from now on. `positions`: what the processor would fetch next. Ends the service by TopicReplaced."""
         self._task = self._tasks.spawn(self._watch(positions, seek), "rewind")
 
     async def end(self) -> None:
@@ -89,7 +93,7 @@ class Rewinder:
                 continue
             ahead = await positions()
             still = {partition: expected for partition, expected in self._places.next.items()
-                     if ahead.get(partition, expected) > expected}
+                     if ahead.get(partition, expected) != expected}
             for partition, expected in still.items():
                 if before.get(partition) == expected:
                     await self._go_back(partition, expected, ahead[partition], seek)
@@ -105,6 +109,9 @@ class Rewinder:
         if self._places.next.get(partition) != expected:
             # it has come meanwhile, or is another process's now
             return
+        if found.first < expected:
+            raise TopicReplaced(f"partition {partition} of the usage topic ends at {found.first}, and {expected} have "
+                                "been counted: it is another topic, and this process begins anew with it")
         if found.start > expected:
             log.error("partition %d of the usage topic: %d envelopes were gone before they were counted", partition,
                       found.start - expected, extra={"action": actions.STREAM_LOST})

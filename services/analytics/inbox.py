@@ -72,10 +72,16 @@ class Counter:
         """Whether envelopes wait until the store has taken others."""
         return not self._room.is_set()
 
-    async def begin(self, first: Mapping[int, int]) -> Mapping[int, int]:
-        """After a rebalance the store's offsets are the truth again: where each partition goes on. Raises
-        StoreUnavailable."""
+    async def begin(self, first: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
+        """After a rebalance the store's offsets are the truth again, as long as the topic has them: where each
+        partition goes on. Raises StoreUnavailable."""
         counted = await self._parts.ledger.offsets()
+        replaced = [partition for partition, end in ends.items() if counted.get(partition, -1) >= end]
+        if replaced:
+            log.error("partitions %s of the usage topic end before what was counted of them: the topic is another one, "
+                      "and is counted from its beginning", replaced, extra={"action": actions.STREAM_LOST})
+            await self._parts.ledger.begin_anew(replaced)
+            counted = {partition: offset for partition, offset in counted.items() if partition not in replaced}
         self._last = {partition: counted[partition] for partition in first if partition in counted}
         for partition, gone in self.places.begin(counted, first).items():
             log.error("partition %d of the usage topic: %d envelopes were gone before they were counted", partition,

@@ -27,6 +27,8 @@ OFFSETS, STREAM, PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:us
 _KEEP_PRODUCER_S = 8 * 86_400
 # fields and counters that one call of the script can take: Lua's stack has 8000 places
 _PARTS = 4_000
+# keys that the store looks at before others have their turn
+_AT_ONCE = 1_000
 # each is added to four buckets, 6 us apiece, and the store does nothing else meanwhile
 _MOST_SUMS = 400
 
@@ -108,6 +110,19 @@ class Ledger:
         """Partition -> offset of the last envelope that was added. Raises StoreUnavailable."""
         return {int(partition): int(offset) for partition, offset in pairs(await self._store.command(
             "HGETALL", OFFSETS))}
+
+    async def begin_anew(self, partitions: Sequence[int]) -> None:
+        """These are of another topic than was counted, and so are the topics of requests: what their records have
+        been counted by is another's place. Envelopes are still known. Raises StoreUnavailable."""
+        cursor: Any = b"0"
+        while True:
+            cursor, found = await self._store.command("SCAN", cursor, "MATCH", f"{seen.KEYS}*", "COUNT", _AT_ONCE)
+            places = [key for key in found if not key.startswith(f"{seen.KEYS}{ENVELOPES}".encode())]
+            if places:
+                await self._store.command("UNLINK", *places)
+            if int(cursor) == 0:
+                break
+        await self._store.command("HDEL", OFFSETS, *partitions)
 
 
 @dataclass(slots=True)

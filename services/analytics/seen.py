@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+KEYS = "weir:seen:"
 _PAGE_BITS = 16
 PAGE = 1 << _PAGE_BITS
 # bytes of zeros that are cheaper to send than a run of its own
@@ -28,7 +29,7 @@ class Run(Struct, frozen=True):
     @property
     def key(self) -> str:
         """Where the page is stored."""
-        return f"weir:seen:{self.place}:{self.page}"
+        return f"{KEYS}{self.place}:{self.page}"
 
 
 def runs(place: str, numbers: Iterable[int]) -> Iterator[Run]:

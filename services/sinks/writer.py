@@ -46,12 +46,10 @@ class Writer:
     async def start(self) -> None:
         """Take the folder and begin. Raises FolderTaken, OSError, KafkaUnavailable."""
         known = self._folder.open()
-        first = await self._reader.starts()
-        say_lost(known, first)
-        self._offsets = {partition: max(known.get(partition, 0), start) for partition, start in first.items()}
+        ends = await self._reader.ends()
+        self._offsets = where_to_go_on(known, await self._reader.starts(), ends)
         self._written = dict(self._offsets)
-        ends = await self._reader.ends() if self._settings.once else None
-        self._task = self._tasks.spawn(self._work(ends), "parquet")
+        self._task = self._tasks.spawn(self._work(ends if self._settings.once else None), "parquet")
 
     async def stop(self) -> None:
         """Write what has come, let go."""
@@ -91,6 +89,17 @@ class Writer:
         await asyncio.to_thread(lambda: self._folder.write(parquet.files_of(rows), offsets))
         self._rows, self._written, self._since_ms = [], offsets, None
         self._metrics.sink_events.inc("delivered", by=len(rows))
+
+
+def where_to_go_on(known: Mapping[int, int], first: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, int]:
+    """Where the folder has got to, as long as the topic has that; says what is gone."""
+    replaced = [partition for partition, end in ends.items() if known.get(partition, 0) > end]
+    if replaced:
+        log.error("partitions %s of the usage topic end before what this sink has read of them: the topic is another "
+                  "one, and is read from its beginning", replaced, extra={"action": actions.SINK_LOST})
+    known = {partition: offset for partition, offset in known.items() if partition not in replaced}
+    say_lost(known, first)
+    return {partition: max(known.get(partition, 0), start) for partition, start in first.items()}
 
 
 def say_lost(known: Mapping[int, int], first: Mapping[int, int]) -> None:

@@ -110,6 +110,18 @@ async def test_replayed_envelope_of_edge_events_counts_nothing(ledger: Ledger, s
     assert (await ledger.offsets())[partition] == 12
 
 
+async def test_what_was_counted_of_a_topic_that_is_no_more_does_not_stand_for_another_one(
+        ledger: Ledger, store: Store, name: str) -> None:
+    partition, other = random.sample(range(1_000, 10**9), 2)
+    first = [usage(name, number) for number in range(3)]
+    await ledger.enter([Placed(partition, 70, envelope(name, 0, first)), Placed(other, 1, None)])
+    await ledger.begin_anew([partition])
+    assert (partition in await ledger.offsets(), (await ledger.offsets())[other]) == (False, 1)
+    again = [Placed(partition, 0, envelope(name, 0, first)), Placed(partition, 1, envelope(name, 1, first))]
+    entry = await ledger.enter(again)
+    assert (entry.folded.repeated_envelopes, len(entry.folded.requests)) == (1, 3)
+
+
 async def test_store_that_went_back_gets_nothing_that_comes_after(ledger: Ledger, store: Store, name: str) -> None:
     partition = random.randrange(1_000, 10**9)
     later = [Placed(partition, 8, envelope(name, 1, [usage(name, 2)]))]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.analytics import follow
-from services.analytics.follow import Ahead, Places, Rewinder
+from services.analytics.follow import Ahead, Places, Rewinder, TopicReplaced
 from shared.kafka.faults import KafkaUnavailable
 from shared.runtime.tasks import Tasks
 
@@ -113,6 +113,13 @@ async def test_envelope_that_comes_while_the_topic_is_asked_is_not_passed_over(p
     async with rewinding(processor):
         await processor.looked.get()
         assert places.next[0] == 6
+
+
+async def test_process_ends_where_the_topic_is_another_one_than_was_counted(places: Places) -> None:
+    processor, tasks = Processor(places, Ahead(3, 0)), Tasks()
+    places.next[0] = 80
+    Rewinder(places, tasks, lambda: False, processor.look).begin(processor.positions, processor.seek)
+    assert isinstance(await asyncio.wait_for(tasks.failed, 2), TopicReplaced)
 
 
 async def test_place_stays_while_the_topic_cannot_be_asked(places: Places) -> None:

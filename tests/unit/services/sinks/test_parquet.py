@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 
 from services.sinks.cloud_events import batches
 from services.sinks.parquet import files_of
+from services.sinks.writer import where_to_go_on
 from shared.contracts.usage import LONGEST_US, Envelope
 from tests.support.usage import TIME, event
 
@@ -25,6 +26,11 @@ def test_columns_keep_their_types_when_nothing_is_in_them() -> None:
     full = files_of([(0, 1, event(1, trace_id="t", step="s", observed=["x:y"]))])
     one, two = (pq.read_schema(io.BytesIO(next(iter(found.values())))) for found in (files, full))
     assert one.equals(two)
+
+
+def test_sink_goes_on_where_its_folder_has_got_to_as_long_as_the_topic_has_that() -> None:
+    ends = {0: 9, 1: 9, 2: 9, 3: 9}
+    assert where_to_go_on({0: 9, 1: 10, 2: 4}, {0: 0, 1: 2, 2: 6, 3: 1}, ends) == {0: 9, 1: 2, 2: 6, 3: 1}
 
 
 def test_whatever_is_read_from_the_topic_can_be_handed_on() -> None:
