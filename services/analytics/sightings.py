@@ -8,7 +8,7 @@ Two paces: who does what a detector counts is told at every turn; who merely cal
 most callers call all the time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.analytics import loops
@@ -33,6 +33,7 @@ CallerKey = tuple[int, str, str, str | None]
 # project, token, address
 Place = tuple[str, str, str | None]
 Subject = tuple[str, str, str, str]
+Exempt = Callable[[UsageEvent], bool]
 
 
 @dataclass(slots=True)
@@ -63,11 +64,16 @@ class Row:
             self.samples.append(event.id)
 
 
+def _nobody(_: UsageEvent) -> bool:
+    return False
+
+
 class Sightings:
     """What was seen since the last turn."""
 
-    def __init__(self) -> None:
-        """Nothing."""
+    def __init__(self, exempt: Exempt = _nobody) -> None:
+        """Nothing. `exempt`: whether who made a call is never found."""
+        self._exempt = exempt
         self.callers: dict[CallerKey, list[int]] = {}
         self.firsts: dict[CallerKey, UsageEvent] = {}
         self.places: dict[Place, UsageEvent] = {}
@@ -111,7 +117,7 @@ class Sightings:
 
     def _note(self, detector: Detector, event: UsageEvent) -> None:
         sighting = detector.sees(event)
-        if sighting is None:
+        if sighting is None or self._exempt(event):
             return
         row = self._row(detector, event, sighting)
         if row is not None:
@@ -149,8 +155,9 @@ class Sightings:
 class Gathered:
     """Who called, and from where, over several turns; what is told is forgotten here."""
 
-    def __init__(self) -> None:
-        """Nobody."""
+    def __init__(self, exempt: Exempt = _nobody) -> None:
+        """Nobody. `exempt`: whether who made a call is never found."""
+        self._exempt = exempt
         self._counts: dict[CallerKey, int] = {}
         self._firsts: dict[CallerKey, UsageEvent] = {}
         self._places: dict[Place, UsageEvent] = {}
@@ -190,7 +197,7 @@ class Gathered:
             self._told.clear()
         self._told.update((place, event.time // TICK_MS) for place, event in places.items())
         for detector in OF_PLACES:
-            yield from _in_parts(detector, [(event, 1) for event in places.values()])
+            yield from _in_parts(detector, [(event, 1) for event in places.values() if not self._exempt(event)])
 
 
 def _in_parts(detector: Detector, called: Sequence[tuple[UsageEvent, int]]) -> Iterator[list[Row]]:

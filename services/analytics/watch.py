@@ -19,6 +19,7 @@ from services.analytics.sightings import Gathered, Row, Sightings, Subject
 from services.analytics.verdict import says_more, signal_of
 from shared.clock import Clock
 from shared.contracts.signal import EVERYWHERE, Signal
+from shared.contracts.usage import UsageEvent
 from shared.decision.signals import SignalBoard
 from shared.kafka.faults import SendFailed
 from shared.kafka.outbox import Outbox
@@ -56,7 +57,7 @@ class Watch:
     def __init__(self, parts: WatchParts) -> None:
         """Nothing seen."""
         self._parts = parts
-        self._seen, self._gathered = Sightings(), Gathered()
+        self._seen, self._gathered = Sightings(self._exempt), Gathered(self._exempt)
         # whose calls have to be weighed, and the tick at which they last did what counts
         self._noticed: dict[Subject, int] = {}
         self._turn = 0
@@ -91,7 +92,7 @@ class Watch:
 
     async def turn(self) -> None:
         """Remember what was seen since the last turn, and judge it."""
-        seen, self._seen = self._seen, Sightings()
+        seen, self._seen = self._seen, Sightings(self._exempt)
         seen.weigh(self._noticed)
         passed_over = seen.passed_over + self._gathered.take(seen)
         self._turn += 1
@@ -109,6 +110,10 @@ class Watch:
         except StoreUnavailable as exc:
             self._parts.metrics.sightings_passed_over.inc(by=len(rows))
             log.warning("%d sightings are lost: %s", len(rows), exc, extra={"action": actions.STORE_AWAY})
+
+    def _exempt(self, event: UsageEvent) -> bool:
+        """Asked for each event: of one client, or one token, some calls may come from a network that is exempt."""
+        return self._parts.book.of(event.project).exempts(event.client, event.address)
 
     def _watched(self, rows: Sequence[Row]) -> list[tuple[Row, Span]]:
         """Those that may be found; whoever was noticed is weighed from now on."""

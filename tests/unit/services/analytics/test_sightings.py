@@ -114,3 +114,16 @@ def test_place_that_is_seen_all_the_time_is_told_now_and_then() -> None:
         gathered.take(seen)
         told.append(len(rows_of(gathered, 0)))
     assert told == [1, 0, 0, 0, 1, 0, 0, 0, 1, 0]
+
+
+def test_calls_from_an_exempt_network_neither_count_nor_hide_those_from_elsewhere() -> None:
+    def exempt(one: UsageEvent) -> bool:
+        return (one.address or "").startswith("10.")
+    seen, gathered = Sightings(exempt), Gathered(exempt)
+    seen.see([event(number, client="till", token="t", address=address, reason=reason) for number, address, reason in (
+        (1, "10.0.0.1", "ok"), (2, "203.0.113.1", "ok"), (3, "10.0.0.2", "rate-limited"),
+        (4, "203.0.113.2", "rate-limited"))])
+    gathered.take(seen)
+    rows = {row.detector.name: row for row in (*seen.rows.values(), *rows_of(gathered, 10**9))}
+    assert (rows["hammering"].hits, rows["hammering"].event.address) == (1, "203.0.113.2")
+    assert (len(rows["token-sharing"].marks), rows["token-sharing"].event.address) == (2, "203.0.113.1")
