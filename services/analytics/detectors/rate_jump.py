@@ -20,7 +20,7 @@ _WEEK = 56
 class RateJump:
     """Far above the client's own baseline."""
 
-    name, version = "rate-jump", 1
+    name, version = "rate-jump", 2
     looks_at: LooksAt = "callers"
     weighs_calls = False
     reasons: frozenset[Reason] = frozenset()
@@ -39,9 +39,9 @@ class RateJump:
 
     def judge(self, look: Look, abuse: Abuse) -> Finding | None:
         """Far above all that was before."""
-        # the three hours that run hold the jump itself
+        # the three hours that run hold the jump itself; of the first ones it may have been there for a minute alone
         settings, before, now = abuse.rate_jump, look.hits[:-1], look.calls[-1]
-        if len(before) * BLOCK_MS < settings.learn_ms or now < settings.calls:
+        if (len(before) - 1) * BLOCK_MS < settings.learn_ms or now < settings.calls:
             return None
         usual = max(before)
         if now < settings.factor * max(1, usual):

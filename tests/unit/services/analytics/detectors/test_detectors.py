@@ -19,9 +19,9 @@ CASES: list[tuple[str, tuple[int, ...], tuple[int, ...], int, bool]] = [
     ("hammering", (25, 25, 25, 25), (50, 50, 50, 50), 0, True), ("hammering", (25, 25, 25, 24), (), 0, False),
     ("hammering", (40, 40, 40), (), 0, False), ("hammering", (25, 25, 25, 25), (51, 50, 50, 50), 0, False),
     ("token-sharing", (1,), (), 20, True), ("token-sharing", (10_000,), (), 19, False),
-    ("rate-jump", (60, 60, 0), (600,), 0, True), ("rate-jump", (60, 61, 0), (600,), 0, False),
-    ("rate-jump", (10, 10, 0), (599,), 0, False), ("rate-jump", (10, 0), (6000,), 0, False),
-    ("rate-jump", (0, 0, 6000), (10,), 0, False),
+    ("rate-jump", (1, 60, 60, 0), (600,), 0, True), ("rate-jump", (1, 60, 61, 0), (600,), 0, False),
+    ("rate-jump", (1, 10, 10, 0), (599,), 0, False), ("rate-jump", (1, 10, 0), (6000,), 0, False),
+    ("rate-jump", (0, 0, 0, 6000), (10,), 0, False),
     ("error-payloads", (50,), (62,), 10, True), ("error-payloads", (50,), (63,), 10, False),
     ("error-payloads", (49,), (49,), 10, False), ("error-payloads", (500,), (500,), 9, False)]
 
@@ -35,6 +35,15 @@ def test_bounds_of_a_detector_are_those_of_its_settings(
     if finding is not None:
         assert finding.reason
         assert finding.evidence
+
+
+@pytest.mark.parametrize(("lasting", "hits", "found"), [
+    ("20s", (100,), False), ("20s", (99, 1), True), ("51s", (50, 50), True), ("101s", (50, 50), False),
+    ("5s", (100,), True)])
+def test_burst_within_one_slice_of_a_long_window_does_not_last(
+        lasting: str, hits: tuple[int, ...], found: bool) -> None:
+    abuse = Abuse.model_validate({"hammering": {"within": "10m", "lasting": lasting}})
+    assert (BY_NAME["hammering"].judge(Look(hits=hits), abuse) is not None) is found
 
 
 @pytest.mark.parametrize(("name", "more", "sighting"), [
