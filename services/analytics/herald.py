@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 GIVE_UP_MS = 86_400_000
 _LEASE_MS = 20_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _WAIT_S = 1.0, 60.0, 1.0
-_MOST_WAITING = 1_000
+# after a start more than those may wait, for the topic is read anew: most of them have been told
+_MOST_WAITING, _MOST_HEARD = 1_000, 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,8 @@ class Herald:
         if line is None:
             line = self._lines[webhook] = _Line()
             self._running.append(self._parts.tasks.spawn(self._tell_all(webhook, line), "tell a webhook"))
-        if len(line.waiting) >= _MOST_WAITING:
-            self._lost(webhook, line.waiting.popleft(), f"{_MOST_WAITING} signals wait for it")
+        if len(line.waiting) >= _MOST_HEARD:
+            self._lost(webhook, line.waiting.popleft(), f"{_MOST_HEARD} signals wait for it")
         line.waiting.append(signal)
         line.more.set()
 
@@ -105,7 +106,18 @@ class Herald:
             await line.more.wait()
             line.more.clear()
             while line.waiting:
-                await self._tell(webhook, line.waiting.popleft())
+                signal = line.waiting.popleft()
+                if len(line.waiting) < _MOST_WAITING:
+                    await self._tell(webhook, signal)
+                elif not await self._is_told(webhook, signal):
+                    self._lost(webhook, signal, f"{_MOST_WAITING} signals wait for it")
+
+    async def _is_told(self, webhook: Webhook, signal: Signal) -> bool:
+        while True:
+            try:
+                return await self._parts.store.command("GET", _told_key(message_id(webhook, signal))) is not None
+            except StoreUnavailable:
+                await asyncio.sleep(_WAIT_S)
 
     async def _tell(self, webhook: Webhook, signal: Signal) -> None:
         parts, tried, why = self._parts, 0, "there was no time"
@@ -126,7 +138,7 @@ class Herald:
     async def _told(self, webhook: Webhook, signal: Signal) -> bool:
         """Whether it is told by now, by this process or another. Raises NotTaken, StoreUnavailable."""
         parts, name = self._parts, message_id(webhook, signal)
-        key, lease = f"weir:abuse:told:{name}", f"weir:abuse:telling:{name}"
+        key, lease = _told_key(name), f"weir:abuse:telling:{name}"
         if await parts.store.command("GET", key) is not None:
             return True
         if await parts.store.command("SET", lease, "1", "NX", "PX", _LEASE_MS) is None:
@@ -145,6 +157,10 @@ class Herald:
         where = webhook.url.partition("?")[0]
         log.error("webhook %s is not told of %s %s: %s", where, signal.kind, signal.subject, why,
                   extra={"action": actions.SIGNAL_WAITS, "project": signal.project})
+
+
+def _told_key(name: str) -> str:
+    return f"weir:abuse:told:{name}"
 
 
 def message_id(webhook: Webhook, signal: Signal) -> str:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from services.analytics import herald
 from services.analytics.abuse_book import AbuseBook
 from services.analytics.allowance import Spending
 from services.analytics.herald import GIVE_UP_MS, Herald, HeraldParts
@@ -46,13 +47,13 @@ async def process(store: Store, hooks: dict[str, str], everywhere: str = "",
         }) for project, url in hooks.items()]
     book.take(versions)
     spending.take(versions)
-    herald = Herald(HeraldParts(
+    found = Herald(HeraldParts(
         book=book, spending=spending, webhooks=Webhooks(SECRETS, Addresses(allow), CLOCK), store=store, clock=CLOCK,
         tasks=Tasks(), metrics=Metrics(),
         everywhere=Webhook(url=everywhere, secret="ALERTS") if everywhere else None))
-    await herald.start()
-    yield herald
-    await herald.stop()
+    await found.start()
+    yield found
+    await found.stop()
 
 
 def signal(project: str, subject: str, **more: object) -> Signal:
@@ -79,10 +80,26 @@ async def test_two_processes_tell_each_signal_once_and_in_order_to_a_webhook_tha
     assert all(event["id"] == told and event["type"] == "weir.signal.v1" for told, event in hook.taken)
 
 
+async def test_signals_that_have_been_told_do_not_wait_after_a_restart(
+        store: Store, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    signals = [signal(name, f"c{number}") for number in range(8)]
+    async with listening(Hook(KEY)) as hook:
+        async with process(store, {name: hook.url}) as one:
+            one.hear(signals[:5])
+            await eventually(lambda: len(hook.taken) == 5)
+        monkeypatch.setattr(herald, "_MOST_WAITING", 2)
+        async with process(store, {name: hook.url}) as again:
+            again.hear(signals)
+            await eventually(lambda: len(hook.taken) == 7)
+    assert [data["subject"] for data in hook.data] == ["c0", "c1", "c2", "c3", "c4", "c6", "c7"]
+    assert [record.args for record in caplog.records if "is not told" in record.getMessage()] == [
+        (hook.url, "client", "c5", "2 signals wait for it")]
+
+
 async def test_webhook_that_is_away_holds_up_no_other_one(store: Store, name: str) -> None:
     async with listening(Hook(KEY)) as hook, process(
-            store, {name: "http://127.0.0.1:1/hook", f"{name}-b": hook.url}, hook.url) as herald:
-        herald.hear([signal(name, "c"), signal(f"{name}-b", "d"), signal("*", "e")])
+            store, {name: "http://127.0.0.1:1/hook", f"{name}-b": hook.url}, hook.url) as teller:
+        teller.hear([signal(name, "c"), signal(f"{name}-b", "d"), signal("*", "e")])
         await eventually(lambda: len(hook.taken) == 3)
         await asyncio.sleep(0.2)
     # a webhook that is both the project's and everybody's is told once
@@ -93,16 +110,16 @@ async def test_threshold_is_told_to_the_webhook_of_its_allowance_and_to_everybod
     said = [signal(name, label, kind="allowance", action="observe", evidence={"allowance": label})
             for label in ("project", "billed")]
     async with listening(Hook(KEY)) as own, listening(Hook(KEY)) as all_, process(
-            store, {name: own.url}, all_.url) as herald:
-        herald.hear(said)
+            store, {name: own.url}, all_.url) as teller:
+        teller.hear(said)
         await eventually(lambda: (len(own.taken), len(all_.taken)) == (1, 2))
         await asyncio.sleep(0.2)
     assert [[data["subject"] for data in hook.data] for hook in (own, all_)] == [["billed"], ["project", "billed"]]
 
 
 async def test_old_signals_and_projects_without_a_webhook_are_not_told(store: Store, name: str) -> None:
-    async with listening(Hook(KEY)) as hook, process(store, {name: hook.url}) as herald:
-        herald.hear([signal(name, "old", time=CLOCK.now_ms() - GIVE_UP_MS), signal("other", "c"),
+    async with listening(Hook(KEY)) as hook, process(store, {name: hook.url}) as teller:
+        teller.hear([signal(name, "old", time=CLOCK.now_ms() - GIVE_UP_MS), signal("other", "c"),
                      signal(name, "new")])
         await eventually(lambda: hook.taken)
         await asyncio.sleep(0.2)
@@ -112,8 +129,8 @@ async def test_old_signals_and_projects_without_a_webhook_are_not_told(store: St
 async def test_owner_cannot_make_analytics_post_to_private_addresses(
         store: Store, name: str, caplog: pytest.LogCaptureFixture) -> None:
     async with listening(Hook(KEY)) as hook, listening(Hook(KEY)) as other, process(
-            store, {name: hook.url, f"{name}-n": other.url.replace("127.0.0.1", "localhost")}, allow=()) as herald:
-        herald.hear([signal(name, "c"), signal(f"{name}-n", "d")])
+            store, {name: hook.url, f"{name}-n": other.url.replace("127.0.0.1", "localhost")}, allow=()) as teller:
+        teller.hear([signal(name, "c"), signal(f"{name}-n", "d")])
 
         def refused() -> set[str]:
             return {record.project for record in caplog.records if "ALLOW_NETWORKS" in record.getMessage()}
