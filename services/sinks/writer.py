@@ -71,7 +71,8 @@ class Writer:
                 self._since_ms = self._clock.now_ms()
             if len(self._rows) >= self._settings.file_events or self._is_time():
                 await self._flush()
-        # all that was there has been read: an orderly stop writes the rest
+        # all that was there has been read; what cannot be written now fails the service, not only its stop
+        await self._flush()
         signal.raise_signal(signal.SIGTERM)
 
     def _is_time(self) -> bool:
