@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     allowance = typer.Typer(no_args_is_help=True, help="Tasks that a project may spend in a period.")
     allowance.command(name="show")(show)
-    allowance.command(name="raise")(raise_)
+    # else a negative number would be taken for an option
+    allowance.command(name="raise", context_settings={"ignore_unknown_options": True})(raise_)
     allowance.command(name="reset")(reset)
     app.add_typer(allowance, name="allowance")
 

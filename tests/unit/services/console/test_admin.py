@@ -72,6 +72,14 @@ def test_whatever_is_said_for_a_name_goes_as_one_part(name: str, monkeypatch: py
     assert name in _NUMBERED or quote(NAME, safe="") in url or quote_plus(NAME) in url, (url, body)
 
 
+def test_allowance_is_raised_by_a_number_below_zero_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(admin, "ask", lambda *told, **_: asked.append(told[2]) or [])
+    for said in (["-5"], ["--client", "c", "-5"], ["-5", "--client", "c"]):
+        assert CliRunner().invoke(main.application(), ["allowance", "raise", "p", *said]).exit_code == 0
+    assert [(body["by"], body["client"]) for body in asked] == [(-5, None), (-5, "c"), (-5, "c")]
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_what_means_another_place_is_no_name(name: str) -> None:
     with pytest.raises(Failure, match="is no name"):
