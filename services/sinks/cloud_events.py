@@ -4,7 +4,9 @@ In:    usage events.
 Out:   JSON batches (`application/cloudevents-batch+json`), none larger than wanted.
 Never: one id for two different events of a source.
 
-An event that came twice on the topic, because its request was delivered twice, has the same id again.
+An event that came twice on the topic, because its request was delivered twice, has the same id again. The ids of
+requests from the edge are ours; those of records on the internal topic are their publishers', who may use one again:
+the place of the record tells two requests apart, as it does for the counters.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,13 +26,17 @@ def cloud_event(event: UsageEvent) -> dict[str, Any]:
     request = event.kind == "request"
     at = datetime.fromtimestamp(event.time / 1000, UTC).isoformat(timespec="milliseconds")
     result = {
-        "specversion": "1.0", "id": event.id if request else f"{event.id}/delivery",
+        "specversion": "1.0", "id": _id(event) if request else f"{event.id}/delivery",
         "source": f"/weir/{event.project}", "type": REQUEST if request else DELIVERY,
         "time": at.replace("+00:00", "Z"),
         "datacontenttype": "application/json", "data": event}
     if event.operation:
         result["subject"] = event.operation
     return result
+
+
+def _id(event: UsageEvent) -> str:
+    return event.id if event.source == "edge" or event.origin is None else f"{event.id}/{event.origin}"
 
 
 def batches(events: Iterable[UsageEvent], most: int, max_bytes: int) -> Iterator[bytes]:

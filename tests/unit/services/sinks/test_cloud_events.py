@@ -23,6 +23,16 @@ def test_delivery_has_another_id_than_its_request() -> None:
     assert "subject" not in delivery
 
 
+def test_two_requests_have_two_ids_though_their_publisher_gave_them_one() -> None:
+    """Each has run and was counted; whoever takes each event once must not take one of them alone."""
+    internal = [event(7, source=source, origin=f"weir.requests.internal/0/{offset}")
+                for source, offset in (("internal", 1), ("internal", 2), ("agent", 3))]
+    ids = [cloud_event(one)["id"] for one in internal]
+    assert len(set(ids)) == 3
+    assert cloud_event(internal[0])["id"] == ids[0], "the same event again"
+    assert cloud_event(event(7, source="internal", origin=None))["id"] == "7"
+
+
 @given(st.lists(st.integers(0, 10**6), max_size=40), st.integers(1, 9), st.integers(500, 5_000))
 def test_batches_hold_all_events_in_order_within_the_bounds(numbers: list[int], most: int, size: int) -> None:
     found = [json.loads(body) for body in batches(map(event, numbers), most, size)]
