@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.query import Dimension
+
 
 class SinkSettings(BaseSettings):
     """Environment: WEIR_SINK_<FIELD>. `name` tells sinks apart: each remembers by it how far it has come."""
@@ -20,7 +22,7 @@ class SinkSettings(BaseSettings):
     kind: Literal["webhook", "parquet"] = "webhook"
     name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")
     # dimension -> values, as JSON: {"project": ["shop"], "status": ["4xx", "5xx"]}; empty takes all events
-    where: dict[str, list[str]] = {}
+    where: dict[Dimension, list[str]] = {}
     # webhook
     url: str = ""
     # whsec_...: several, by spaces, sign side by side while one replaces the other
