@@ -25,6 +25,8 @@ from shared.usage.measures import ENCODER, Measures, total
 OFFSETS, STREAM, PRODUCERS = "weir:usage:offsets", "weir:usage:stream", "weir:usage:producers"
 # the topic keeps seven days
 _KEEP_PRODUCER_S = 8 * 86_400
+# a process that nobody calls sends nothing, and goes on with its numbers when somebody does
+_REMEMBER_PRODUCER_S = 400 * 86_400
 # fields and counters that one call of the script can take: Lua's stack has 8000 places
 _PARTS = 4_000
 # keys that the store looks at before others have their turn
@@ -104,7 +106,8 @@ class Ledger:
             "stream": ["envelopes", folded.envelopes, "requests", len(folded.requests), "deliveries",
                        len(folded.deliveries), "repeated_envelopes", folded.repeated_envelopes, "repeated_events",
                        folded.repeated_events],
-            "now": self._clock.now_ms() // 1000, "keep": _KEEP_PRODUCER_S}
+            "now": self._clock.now_ms() // 1000, "keep": _KEEP_PRODUCER_S,
+            "remember": _REMEMBER_PRODUCER_S}
 
     async def offsets(self) -> dict[int, int]:
         """Partition -> offset of the last envelope that was added. Raises StoreUnavailable."""

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from services.analytics.fold import Placed
-from services.analytics.ledger import OFFSETS, Addition, Ledger, LedgerWentBack
+from services.analytics.ledger import OFFSETS, PRODUCERS, Addition, Ledger, LedgerWentBack
+from services.analytics.stream import gaps
 from shared.clock import SystemClock
 from shared.contracts.query import UsageQuery
 from shared.contracts.usage import Envelope, UsageEvent
@@ -20,6 +21,7 @@ from shared.usage.dimensions import Dimensions, read_field
 from shared.usage.measures import Measures, stored, total
 from shared.usage.queries import Queries
 from shared.usage.ranges import Bucket
+from tests.support.fakes import StoppedClock
 from tests.support.platform import Platform
 from tests.support.usage import event
 
@@ -108,6 +110,20 @@ async def test_replayed_envelope_of_edge_events_counts_nothing(ledger: Ledger, s
     assert (await ledger.enter(moved)).folded.repeated_envelopes == 1
     assert (await sums(store, name)).requests == 5
     assert (await ledger.offsets())[partition] == 12
+
+
+async def test_producer_that_was_quiet_for_long_has_lost_nothing_when_it_goes_on(
+        ledger: Ledger, store: Store, name: str) -> None:
+    partition = random.randrange(1_000, 10**9)
+    await ledger.enter([Placed(partition, 0, envelope(name, 0, [usage(name, 1)]))])
+    later = Ledger(store, StoppedClock(SystemClock().now_ms() + 9 * 86_400_000), 1)
+    await later.enter([Placed(partition, 1, envelope(f"{name}-other", 0, [usage(name, 2)]))])
+    key = f"weir:producer:{name}".encode()
+    assert key not in await store.command("ZRANGE", PRODUCERS, 0, -1)
+    assert await store.command("TTL", key) > 9 * 86_400
+    await later.enter([Placed(partition, 2, envelope(name, 1, [usage(name, 3)]))])
+    assert key in await store.command("ZRANGE", PRODUCERS, 0, -1)
+    assert key not in await gaps(store)
 
 
 async def test_what_was_counted_of_a_topic_that_is_no_more_does_not_stand_for_another_one(

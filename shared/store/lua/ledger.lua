@@ -7,7 +7,8 @@
 --     are added to all keys; sums: see measures.py; the field `changes` of each key grows
 --   additions: {{key, field, amount, expiry as unix seconds}, ...}; an empty field: the key is the number
 --   producers: {{key, envelopes, highest sequence number}, ...}
---   stream: {field, amount, ...};  now: unix seconds;  keep: seconds for which a producer is remembered
+--   stream: {field, amount, ...};  now: unix seconds;  keep: seconds without an envelope after which a producer is looked at no
+--   more;  remember: seconds for which what it has sent is known, should it come again
 -- ARGV[2], ...: the bits of each of `seen`; the store's msgpack knows no bytes.
 -- Returns {'behind', {offset stored, ...}} where less is stored than has been, {'stale', {offset stored, ...}} where an offset is not new, {'seen', {{index of seen, bits}, ...}} where bits
 -- are set already, {'added', {offset stored before, ...}} otherwise; -1 stands for no offset.
@@ -87,9 +88,10 @@ for _, producer in ipairs(work.producers) do
   local key = producer[1]
   call('HINCRBY', key, 'envelopes', producer[2])
   if producer[3] > tonumber(call('HGET', key, 'highest') or '-1') then call('HSET', key, 'highest', producer[3]) end
-  call('EXPIRE', key, work.keep)
+  call('EXPIRE', key, work.remember)
   call('ZADD', KEYS[3], work.now, key)
 end
+if #work.producers > 0 then call('ZREMRANGEBYSCORE', KEYS[3], '-inf', work.now - work.keep) end
 for at = 1, #work.stream, 2 do
   if work.stream[at + 1] ~= 0 then call('HINCRBY', KEYS[2], work.stream[at], work.stream[at + 1]) end
 end
