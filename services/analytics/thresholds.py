@@ -31,6 +31,8 @@ _FIRST_REST_MS, _LONGEST_REST_MS = 1_000, 60_000
 _KEEP_S = 86_400
 # longer than the broker may take
 _CLAIM_MS = 15_000
+# what was spent at the end of a period is counted after it, and later where the store or this process was away
+_LATE_MS = 3_600_000
 
 
 class SaidElsewhere(Exception):
@@ -108,7 +110,7 @@ class Thresholds:
 
     async def _look(self, spot: Spot, subjects: set[str] | None) -> None:
         one = self._spending.at(spot)
-        if one is None or spot.period[1] <= self._clock.now_ms() or not one.allowance.thresholds:
+        if one is None or spot.period[1] + _LATE_MS <= self._clock.now_ms() or not one.allowance.thresholds:
             return
         key = one.key(spot.period[0])
         amounts = await spent(self._store, key, None if subjects is None else sorted(subjects))

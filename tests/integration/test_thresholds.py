@@ -21,6 +21,7 @@ from shared.project.model import Project
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from tests.support.fakes import StoppedClock
 from tests.support.platform import Platform, eventually
 from tests.support.topics import records
 from tests.support.usage import event
@@ -103,6 +104,20 @@ async def test_threshold_is_said_once_and_anew_when_the_amount_changes(
         counting.thresholds.take([project(name, 104)])
         await now_said(first, second, third, fourth, ("client/c", 80, 150), *sorted(
             [("client/d/e", 80, 104), ("client/f", 80, 104)]))
+
+
+@pytest.mark.parametrize(("late_ms", "expected"), [(60_000, [("client/c", 100, 100)]), (3_600_000, [])])
+async def test_what_was_spent_as_a_period_ended_is_said_after_its_end_but_not_for_long(
+        platform: Platform, store: Store, outbox: Outbox, name: str, late_ms: int,
+        expected: list[tuple[str, int, int]]) -> None:
+    end = compile_allowances(Project.model_validate(project(name).document))[0].calendar.at(CLOCK.now_ms())[1]
+    counting = Process(store, outbox, [project(name)])
+    counting.thresholds._clock = StoppedClock(end + late_ms)
+    await counting.count(name, 0, "c", 100)
+    await counting.thresholds.start()
+    await asyncio.sleep(1)
+    await counting.thresholds.stop()
+    assert await said(platform, name) == expected
 
 
 async def test_one_of_several_processes_says_it(
