@@ -16,7 +16,7 @@ from services.analytics.screen import Screen
 from shared.clock import Clock
 from shared.contracts.query import UsageQuery, Verification
 from shared.contracts.usage import Envelope
-from shared.errors import BadRecord, InputInvalid
+from shared.errors import BadRecord, InputInvalid, TimedOut
 from shared.kafka.span import SpanReader
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
@@ -29,6 +29,8 @@ from shared.usage.ranges import Range, range_of
 
 # a request that is delivered again ends the second time within so long after the first
 _BEFORE_MS = HOUR_MS
+# control waits no longer for its answer
+_PATIENCE_S = 300.0
 
 
 class Verifier:
@@ -41,16 +43,25 @@ class Verifier:
         self._lock = asyncio.Lock()
 
     async def verify(self, query: UsageQuery, max_buckets: int, max_envelopes: int) -> Verification:
-        """Compare. Raises InputInvalid, StoreUnavailable, KafkaUnavailable."""
+        """Compare. Raises InputInvalid, StoreUnavailable, KafkaUnavailable, TimedOut."""
         wanted = range_of(query.since_ms, query.until_ms, self._clock.now_ms(), None, max_buckets)
         reader = SpanReader(self._kafka, topics.USAGE)
-        async with self._lock:
+        try:
+            # else those whose askers have gone would be worked off, one by one, before anybody's who waits
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise TimedOut(f"other verifications have taken {_PATIENCE_S:.0f} s; ask again later, or for a shorter "
+                           "range") from None
+        try:
             gaps = await stream.gaps(self._store)
             await reader.start()
             try:
                 return await self._compare(query, wanted, reader, max_envelopes, gaps)
             finally:
                 await reader.stop()
+        finally:
+            self._lock.release()
 
     async def _compare(self, query: UsageQuery, wanted: Range, reader: SpanReader, max_envelopes: int,
                        gaps: Mapping[bytes, int]) -> Verification:
