@@ -147,7 +147,7 @@ class Load:
 @asynccontextmanager
 async def loading(platform: Platform, outbox: Outbox, name: str, allowance: str) -> AsyncIterator[Load]:
     """Load on a project of its own, until the end of the block."""
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=60, every_s=0.5)
+    await eventually(platform.is_green, within_s=60)
     platform.admin("POST", f"/projects/{name}/versions", {
         "files": project_with(name, "clients: [{name: c}]\n", allowance)})
     made = platform.admin("POST", f"/projects/{name}/clients/c/tokens", {})
@@ -186,7 +186,7 @@ async def kill_at_random(platform: Platform) -> None:
 async def end(load: Load) -> None:
     """No more calls; the three numbers, once all is counted."""
     load.sent.over = True
-    await eventually(lambda: asyncio.to_thread(load.platform.is_green), within_s=60, every_s=0.5)
+    await eventually(load.platform.is_green, within_s=60)
     await eventually(lambda: asyncio.to_thread(load.settled), within_s=60, every_s=0.5)
     await asyncio.to_thread(load.check)
 
@@ -232,7 +232,7 @@ async def test_process_that_stood_still_while_its_partitions_moved_counts_nothin
                 os.kill(process.pid, signal.SIGCONT)
         await asyncio.sleep(3)
     load.sent.over = True
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=60, every_s=0.5)
+    await eventually(platform.is_green, within_s=60)
     await eventually(lambda: asyncio.to_thread(load.settled), within_s=60, every_s=0.5)
     await asyncio.to_thread(load.check)
 
@@ -246,6 +246,6 @@ async def test_store_that_forgot_all_counters_has_them_again_from_the_topic(plat
             await store.delete(*keys, "weir:nothing")
     await eventually(lambda: load.sent.records.total() > 400, within_s=60)
     load.sent.over = True
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=60, every_s=0.5)
+    await eventually(platform.is_green, within_s=60)
     await eventually(lambda: asyncio.to_thread(load.settled), within_s=60, every_s=0.5)
     await asyncio.to_thread(load.check)

@@ -174,10 +174,10 @@ async def runs(platform: Platform, http: ClientSession, store: Store, name: str,
     await ensure_topics(platform.kafka, [
         Topic(name=f"examples.{name}", value="", writers=(), readers=(), partitions=1, configs={})])
     await asyncio.to_thread(platform.admin, "POST", f"/projects/{name}/versions", {"files": files(name, outside[1])})
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=20, every_s=0.3)
+    await eventually(platform.is_green, within_s=20)
     await platform.configured(http)
     yield Runs(platform, http, store, name, outside[0])
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=20, every_s=0.3)
+    await eventually(platform.is_green, within_s=20)
 
 
 async def told(platform: Platform, topic: str) -> dict[str, list[float]]:

@@ -24,7 +24,7 @@ async def sized(platform: Platform) -> AsyncIterator[Platform]:
     """The cluster, which has its former size afterwards."""
     yield platform
     await asyncio.to_thread(platform.weir, "scale", FORMER)
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=60, every_s=0.5)
+    await eventually(platform.is_green, within_s=60)
 
 
 def counted(platform: Platform, process: str, metric: str) -> float:

@@ -52,7 +52,7 @@ async def test_cluster_goes_on_with_the_new_primary(watched: Platform, stores: S
         await eventually(lambda: counted(watched, client)[200] > 20, within_s=20)
         await asyncio.to_thread(stores.kill, primary)
         before = load.statuses[200]
-        await eventually(lambda: asyncio.to_thread(watched.is_green), within_s=GREEN_S, every_s=0.5)
+        await eventually(watched.is_green, within_s=GREEN_S)
         await eventually(lambda: load.statuses[200] > before + 50, within_s=GREEN_S)
         load.over = True
         await asyncio.sleep(1)

@@ -58,7 +58,7 @@ async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platf
             await eventually(lambda before=before: load.statuses[200] > before + 50, within_s=GOES_ON_S)
             brokers.start(node)
             await asyncio.to_thread(brokers.await_ready, node)
-            await eventually(lambda: asyncio.to_thread(spread.is_green), within_s=GOES_ON_S, every_s=0.5)
+            await eventually(spread.is_green, within_s=GOES_ON_S)
         load.over = True
         await asyncio.sleep(3)
         await await_counted(spread, client, load, 20)

@@ -162,7 +162,7 @@ async def test_blocks_and_pins_survive_the_death_of_whoever_knows_of_them(
         process = next(one for one in platform.processes().values() if one.name.startswith(victim))
         os.kill(process.pid, signals.SIGKILL)
     await asyncio.sleep(0.5)
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=30, every_s=0.5)
+    await eventually(platform.is_green, within_s=30)
     for address, wanted in (("203.0.113.51", 403), ("203.0.113.52", 403), ("203.0.113.53", 403), ("203.0.113.54", 200)):
         assert (await status(proxy, url, behind(address, **right)))[0] == wanted
     assert {signal["subject"]: signal["pinned"] for signal in platform.admin("GET", f"/projects/{name}/signals")} == {

@@ -72,4 +72,4 @@ async def test_broker_that_does_not_answer_means_a_fast_503_and_recovers_by_itse
         return (await ask(http, small, "/employees/e-101"))[0] == 200
 
     await eventually(well, within_s=10)
-    await eventually(lambda: asyncio.to_thread(platform.is_green), within_s=15, every_s=0.3)
+    await eventually(platform.is_green, within_s=15)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +12,7 @@ from shared.names.topics import TOPICS
 from tests.e2e.test_secrets import logs, redis_texts
 from tests.support.platform import ROOT, Platform, eventually
 from tests.support.topics import records
+from tests.support.warm_home import command
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def crm() -> AsyncIterator[tuple[str, list[str]]]:
 
 
 def weir(platform: Platform, *arguments: str, given: str = "") -> str:
-    done = subprocess.run([sys.executable, "-m", "services.console.cli.main", *arguments], cwd=ROOT, input=given,
+    done = subprocess.run([*command(), *arguments], cwd=ROOT, input=given,
                           env={**os.environ, **platform.env}, capture_output=True, text=True, timeout=30, check=False)
     return done.stdout + done.stderr
 

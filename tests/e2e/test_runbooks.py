@@ -2,13 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 
 import pytest
 
 from tests.support.platform import ROOT, Platform
 from tests.support.snippets import snippets
+from tests.support.warm_home import command
 
 # many pages begin with the same look
 LINES = sorted({line for page in (ROOT / "docs/runbooks").glob("*.md") for one in snippets(page)
@@ -22,7 +23,7 @@ def test_line_of_a_runbook_works(platform: Platform, line: str) -> None:
         line = line.replace(f"http://127.0.0.1:{port}/", platform.processes()[name].ready_url.replace("-/ready", ""))
     for documented, actual in (
             ("http://127.0.0.1:8080", platform.ingress), (".weir/", f"{platform.state_dir}/"),
-            (".venv/bin/weir", f"{sys.executable} -m services.console.cli.main")):
+            (".venv/bin/weir", shlex.join(command()))):
         line = line.replace(documented, actual)
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=ROOT, env={**os.environ, **platform.env},
                           capture_output=True, text=True, timeout=120, check=False)

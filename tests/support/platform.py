@@ -6,7 +6,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +18,9 @@ from aiohttp import ClientSession
 
 from deploy.local.ports import is_free
 from deploy.local.state import ClusterState
+from deploy.local.supervisor import is_ready
 from shared.settings.kafka import KafkaSettings
+from tests.support import warm_home
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "employee-directory"
@@ -62,7 +63,7 @@ class Platform:
 
     def weir(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command line against this cluster."""
-        done = subprocess.run([sys.executable, "-m", "services.console.cli.main", *arguments], cwd=ROOT, text=True,
+        done = subprocess.run([*warm_home.command(), *arguments], cwd=ROOT, text=True,
                               env={**os.environ, **self.env}, capture_output=True, timeout=90, check=False)
         if check and done.returncode != 0:
             raise AssertionError(f"weir {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -97,9 +98,15 @@ class Platform:
                     offsets.append(float(found[1]) if found else -1.0)
         return len(set(offsets)) == 1 and offsets[0] > 0
 
-    def is_green(self) -> bool:
-        """Whether every process is ready, as `weir status` sees it."""
-        return self.weir("status", check=False).returncode == 0
+    async def is_green(self) -> bool:
+        """Whether every process is ready, as `weir status` sees it: that starts a Python each time, and waits to tell
+        rates."""
+        known = ClusterState.load(self.state_dir)
+        if known is None or known.state != "ready" or not known.supervisor.is_alive():
+            return False
+        # broker and store have no page to ask
+        ready = await asyncio.gather(*(is_ready(one.ready_url, 0) for one in known.processes if one.ready_url))
+        return all(ready) and all(one.is_alive() and one.state == "up" for one in known.processes)
 
 
 def free_ports(count: int) -> list[int]:

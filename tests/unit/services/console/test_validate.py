@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.platform import ROOT
+from tests.support.warm_home import command
 
 OPERATIONS = "operations:\n  - {name: get-a, method: GET, path: /a, workflow: w}\n"
 WORKFLOW = "steps:\n  - id: answer\n    reply: {body: 1}\n"
@@ -28,7 +29,9 @@ def validate(folder: Path, access: str, *options: str, **env: str) -> subprocess
                        ("workflows/w.yaml", WORKFLOW)):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    return subprocess.run([sys.executable, "-m", "services.console.cli.main", "validate", str(folder), *options],
+    # the environment tells how a Python starts
+    weir = (sys.executable, "-m", "services.console.cli.main") if env else command()
+    return subprocess.run([*weir, "validate", str(folder), *options],
                           cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env})
 
 
