@@ -18,16 +18,18 @@ import asyncio, json, sys
 from shared.project.load import load_project
 from shared.project.schema import project_schema
 from tests.unit.services.executor.test_run import perform
-steps = json.loads(sys.argv[1])
-files = {"weir.yaml": "name: p", "workflows/w.yaml": json.dumps({"steps": steps}),
-         "operations.yaml": "operations: [{ name: o, method: POST, path: /, workflow: w }]"}
-found = load_project(files)
-out = {"problems": [str(problem) for problem in found.problems],
-       "described": "csv" in project_schema()["$defs"]["Step"]["properties"]}
-if found.project is not None:
-    made, _ = asyncio.run(perform(steps, trigger={"body": "a;b\\n1;x\\n2;y"}))
-    out |= {"body": getattr(made, "body", b"").decode(), "error": getattr(made, "members", None)}
-print(json.dumps(out))
+told = []
+for steps in json.loads(sys.argv[1]):
+    files = {"weir.yaml": "name: p", "workflows/w.yaml": json.dumps({"steps": steps}),
+             "operations.yaml": "operations: [{ name: o, method: POST, path: /, workflow: w }]"}
+    found = load_project(files)
+    out = {"problems": [str(problem) for problem in found.problems],
+           "described": "csv" in project_schema()["$defs"]["Step"]["properties"]}
+    if found.project is not None:
+        made, _ = asyncio.run(perform(steps, trigger={"body": "a;b\\n1;x\\n2;y"}))
+        out |= {"body": getattr(made, "body", b"").decode(), "error": getattr(made, "members", None)}
+    told.append(out)
+print(json.dumps(told))
 """
 
 
@@ -46,9 +48,10 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(installed: Path, steps: list[dict[str, Any]]) -> Any:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(steps)], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}"}, timeout=60, check=False)
+def run(installed: Path, *workflows: list[dict[str, Any]]) -> Any:
+    """What comes of each, in one process that finds the package."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(workflows)], cwd=ROOT, timeout=60, check=False,
+                          env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -57,15 +60,16 @@ ANSWER = {"id": "answer", "reply": {"body": "{% steps.rows %}"}}
 
 
 def test_step_of_a_package_runs_like_any_other(installed: Path) -> None:
-    found = run(installed, [{"id": "rows", "csv": {"text": "{% trigger.body %}", "delimiter": ";"}}, ANSWER])
+    [found] = run(installed, [{"id": "rows", "csv": {"text": "{% trigger.body %}", "delimiter": ";"}}, ANSWER])
     assert found["described"]
     assert json.loads(found["body"]) == [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
 
 
 def test_its_settings_are_checked_and_its_errors_have_a_kind(installed: Path) -> None:
-    refused = run(installed, [{"id": "rows", "csv": {"text": "", "delimiter": ";;"}}, ANSWER])
+    bad = {"id": "rows", "csv": {"text": "a,b\n1"}}
+    refused, failed, caught = run(
+        installed, [{"id": "rows", "csv": {"text": "", "delimiter": ";;"}}, ANSWER], [bad, ANSWER],
+        [{**bad, "fallback": "{% errors.rows.kind %}"}, ANSWER])
     assert "delimiter" in refused["problems"][0]
-    failed = run(installed, [{"id": "rows", "csv": {"text": "a,b\n1"}}, ANSWER])
     assert failed["error"]["error"] == "csv-malformed"
-    caught = run(installed, [{"id": "rows", "csv": {"text": "a,b\n1"}, "fallback": "{% errors.rows.kind %}"}, ANSWER])
     assert caught["body"] == '"csv-malformed"'
