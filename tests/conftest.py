@@ -1,7 +1,9 @@
 """Fixtures of all tests: one cluster per session, names of its own per test."""
 
+import gc
+import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 from aiohttp import ClientSession
@@ -15,6 +17,20 @@ from tests.support.platform import Platform
 # machines differ and tests share theirs: how long one example takes is no promise of ours
 settings.register_profile("weir", deadline=None)
 settings.load_profile("weir")
+# brokers of tests do not live long enough for the better of Java's two compilers to pay: it takes half of their time
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded until all tests are known stays to the end: nobody looks through it for garbage, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
