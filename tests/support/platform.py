@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession
 
 from deploy.local.ports import is_free
 from deploy.local.state import ClusterState
@@ -93,9 +93,13 @@ class Platform:
         offsets = []
         for process in self.processes().values():
             if process.name.startswith(("control", "ingress", "policy", "executor", "analytics")):
-                async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
-                    found = re.search(r"^weir_config_offset (\S+)$", await answer.text(), re.MULTILINE)
-                    offsets.append(float(found[1]) if found else -1.0)
+                try:
+                    async with http.get(process.ready_url.replace("ready", "metrics")) as answer:
+                        found = re.search(r"^weir_config_offset (\S+)$", await answer.text(), re.MULTILINE)
+                except ClientError:
+                    # it is being started again
+                    return False
+                offsets.append(float(found[1]) if found else -1.0)
         return len(set(offsets)) == 1 and offsets[0] > 0
 
     async def is_green(self) -> bool:
