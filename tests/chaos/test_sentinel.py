@@ -1,36 +1,16 @@
 """The store's primary dies; the Sentinels name another one, and the cluster goes on with it."""
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
 from redis.asyncio import Redis
 
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from tests.chaos.test_kill import await_counted, callers_of, counted
-from tests.support import platform as platforms
 from tests.support.platform import Platform, eventually
-from tests.support.sentinels import NAME, Sentinels, sentinels
+from tests.support.sentinels import NAME, Sentinels
 
 GREEN_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
-    with sentinels(tmp_path_factory.mktemp("stores")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def watched(stores: Sentinels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The cluster, told of the Sentinels alone."""
-    places = ", ".join(f'"127.0.0.1:{port}"' for port in stores.sentinels)
-    running = platforms.start(tmp_path_factory.mktemp("watched"), env={
-        "WEIR_REDIS_URL": "redis://nowhere.invalid:1/0", "WEIR_REDIS_SENTINELS": f"[{places}]",
-        "WEIR_REDIS_PRIMARY": NAME})
-    yield running
-    platforms.stop(running)
 
 
 async def replicated(port: int) -> bool:
@@ -45,22 +25,21 @@ async def role_of(port: int) -> str:
         return str((await store.info("replication"))["role"])
 
 
-async def test_cluster_goes_on_with_the_new_primary(watched: Platform, stores: Sentinels) -> None:
+async def test_cluster_goes_on_with_the_new_primary(spread: Platform, stores: Sentinels) -> None:
     primary, *replicas = stores.stores
     await eventually(lambda: replicated(primary), within_s=20)
-    async with callers_of(watched) as (load, client):
-        await eventually(lambda: counted(watched, client)[200] > 20, within_s=20)
+    async with callers_of(spread) as (load, client):
+        await eventually(lambda: counted(spread, client)[200] > 20, within_s=20)
         await asyncio.to_thread(stores.kill, primary)
         before = load.statuses[200]
-        await eventually(watched.is_green, within_s=GREEN_S)
+        await eventually(spread.is_green, within_s=GREEN_S)
         await eventually(lambda: load.statuses[200] > before + 50, within_s=GREEN_S)
         load.over = True
-        await asyncio.sleep(1)
-        await await_counted(watched, client, load, GREEN_S)
+        await await_counted(spread, client, load, GREEN_S)
     assert sorted([await role_of(port) for port in replicas]) == ["master", "slave"]
 
 
-async def test_many_share_a_connection_to_the_primary(watched: Platform, stores: Sentinels) -> None:
+async def test_many_share_a_connection_to_the_primary(spread: Platform, stores: Sentinels) -> None:
     store = Store(RedisSettings(url="redis://nowhere.invalid:1/0", primary=NAME, sentinels=[
         f"127.0.0.1:{port}" for port in stores.sentinels]), patient=True)
     assert await asyncio.gather(*(store.command("PING") for _ in range(50))) == [b"PONG"] * 50

@@ -1,37 +1,19 @@
 """Three brokers, three copies of every topic: each broker may die, one at a time, and no answered request is lost."""
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.kafka import connect
 from shared.names.topics import TOPICS
 from tests.chaos.test_kill import ROUNDS, await_counted, callers_of
-from tests.support import platform as platforms
 from tests.support.platform import Platform, eventually
-from tests.support.three_brokers import NODES, Brokers, three_brokers
+from tests.support.three_brokers import NODES, Brokers
 
 # DescribeConfigs, `config_source`: set for this topic
 _OF_THE_TOPIC = 1
 # a dead broker's leaderships move when its session is over
 GOES_ON_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
-    with three_brokers(tmp_path_factory.mktemp("brokers")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def spread(brokers: Brokers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The cluster on three brokers."""
-    running = platforms.start(tmp_path_factory.mktemp("spread"), env={
-        "WEIR_KAFKA_BOOTSTRAP": brokers.bootstrap, "WEIR_KAFKA_REPLICATION": "3"})
-    yield running
-    platforms.stop(running)
 
 
 async def test_every_topic_has_three_copies_of_which_two_must_be_there(spread: Platform) -> None:
@@ -60,5 +42,4 @@ async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platf
             await asyncio.to_thread(brokers.await_ready, node)
             await eventually(spread.is_green, within_s=GOES_ON_S)
         load.over = True
-        await asyncio.sleep(3)
         await await_counted(spread, client, load, 20)
