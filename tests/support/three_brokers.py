@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,6 +75,8 @@ class Brokers:
 def three_brokers(folder: Path) -> Iterator[Brokers]:
     """All three, ready."""
     brokers = Brokers(folder)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Broker.prepare, brokers.nodes.values()))
     try:
         for node in NODES:
             brokers.start(node)
