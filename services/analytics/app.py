@@ -92,6 +92,7 @@ def _app(kafka: KafkaSettings, instance: str, state_dir: str) -> faust.App:
         web_enabled=False,
         topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=connect.KNOWN_FOR_MS,
         broker_session_timeout=kafka.session_timeout_ms / 1000,
         broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
         stream_wait_empty=False, stream_buffer_maxsize=_BUFFERED)

@@ -8,6 +8,7 @@ broker asks of a client.
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from shared.settings.kafka import KafkaSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", AIOKafkaConsumer, AIOKafkaProducer)
+# how long a client may not know of partitions that a topic has got
+KNOWN_FOR_MS = 30_000
 _START_TRIES = 20
 _START_PAUSE_S = 0.5
 
@@ -36,14 +39,15 @@ async def started(make: Callable[[], T], doing: str) -> T:
         except CLIENT_ERRORS as exc:
             error = translate(exc, doing)
             log.warning("%s", error, extra={"action": actions.KAFKA_RETRY})
-            await _quietly(client.stop)
+            await quietly(client.stop)
             await asyncio.sleep(_START_PAUSE_S)
         else:
             return client
     raise error
 
 
-async def _quietly(stop: Callable[[], Awaitable[None]]) -> None:
+async def quietly(stop: Callable[[], Awaitable[None]]) -> None:
+    """Stop a client that is given up; how it takes that is nobody's concern."""
     try:
         await stop()
     except CLIENT_ERRORS as exc:
@@ -77,17 +81,22 @@ def admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
 
 async def producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """An idempotent producer that waits for all replicas: a lost record would be a lost request."""
-    return await started(lambda: AIOKafkaProducer(
-        **access(settings), acks="all", enable_idempotence=True, linger_ms=0,
+    made = await started(lambda: AIOKafkaProducer(
+        **access(settings), acks="all", enable_idempotence=True, linger_ms=0, metadata_max_age_ms=KNOWN_FOR_MS,
         max_batch_size=settings.max_batch_bytes, max_request_size=settings.max_batch_bytes + 4096,
         request_timeout_ms=settings.request_timeout_ms), f"connecting a producer to {settings.bootstrap}")
+    # a batch whose partition has no leader for as long as a request may take would be given up, though its number is
+    # taken: the broker would refuse all that follow. How long to wait is for the outbox to say
+    made._message_accumulator._batch_ttl = math.inf
+    return made
 
 
 async def group_consumer(settings: KafkaSettings, group: str, instance: str) -> AIOKafkaConsumer:
     """A consumer of a group, as a static member: after a kill it has its partitions back at once."""
     return await started(lambda: AIOKafkaConsumer(
         **access(settings), group_id=group, group_instance_id=instance, client_id=instance,
-        enable_auto_commit=False, auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + 40_000,
+        metadata_max_age_ms=KNOWN_FOR_MS, enable_auto_commit=False, auto_offset_reset="earliest",
+        request_timeout_ms=settings.request_timeout_ms + 40_000,
         session_timeout_ms=settings.session_timeout_ms, heartbeat_interval_ms=settings.heartbeat_interval_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms, fetch_max_wait_ms=settings.fetch_max_wait_ms,
         max_poll_records=settings.max_poll_records), f"connecting a consumer to {settings.bootstrap}")

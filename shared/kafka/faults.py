@@ -5,7 +5,13 @@ Out:   `KafkaUnavailable` (try again), `SendFailed` (this batch is lost), one se
 Never: aiokafka.errors imported anywhere else.
 """
 
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, UnsupportedCodecError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    UnsupportedCodecError,
+)
 
 from shared.errors import Blame, Retry, WeirError
 from shared.names.reasons import Reason
@@ -40,6 +46,11 @@ class NoSuchPartition(SendFailed):
 
 class OutboxFull(SendFailed):
     """More records wait for the broker than the bound allows; nothing was published."""
+
+
+def was_refused(error: BaseException) -> bool:
+    """Whether a batch will not be written, ever: one that was not acknowledged in time may be."""
+    return isinstance(error, KafkaError) and not isinstance(error, KafkaTimeoutError)
 
 
 def translate(error: BaseException, doing: str) -> WeirError:

@@ -6,6 +6,9 @@ Never: a task per record; a wait that outlives `send_timeout_ms`.
 
 A lane is a topic, or one partition of it where the record names one. Without a named partition a whole batch goes to
 one partition, another one each time: spreading a small batch costs the broker more than it gains.
+
+The client numbers the batches of a partition, those too that the broker refuses, and after one of these the broker
+takes nothing more from it there: out of order. So who has been refused a batch goes on with a client that begins anew.
 """
 
 import asyncio
@@ -20,7 +23,15 @@ from aiokafka import AIOKafkaProducer
 
 from shared.errors import WeirError
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, NoSuchPartition, OutboxFull, RecordTooLarge, SendFailed, translate
+from shared.kafka.faults import (
+    CLIENT_ERRORS,
+    NoSuchPartition,
+    OutboxFull,
+    RecordTooLarge,
+    SendFailed,
+    translate,
+    was_refused,
+)
 from shared.names import actions
 from shared.names.topics import NAMES
 from shared.runtime.tasks import heard
@@ -36,6 +47,8 @@ _LARGEST_RECORD = 1_048_500
 _RECORD_BYTES, _HEADER_BYTES = 40, 10
 # a character of a header's name takes up to four bytes
 _NAME_BYTES = 4
+# the least time between two clients, and between two questions which partitions there are
+_REST_S = 1.0
 
 
 @dataclass(slots=True)
@@ -70,6 +83,9 @@ class Outbox:
         self._lanes: dict[tuple[str, int | None], _Lane] = {}
         self._records = 0
         self._deliveries: set[asyncio.Task[None]] = set()
+        # one client takes the other's place
+        self._changes: set[asyncio.Task[None]] = set()
+        self._changed_s = self._asked_s = -math.inf
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnavailable."""
@@ -83,6 +99,8 @@ class Outbox:
             self._flush(lane)
         while self._deliveries:
             await asyncio.wait(self._deliveries)
+        for change in tuple(self._changes):
+            change.cancel()
         await self._producer.stop()
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
@@ -187,17 +205,58 @@ class Outbox:
                 self._lanes.pop((lane.topic, lane.partition), None)
 
     async def _publish(self, lane: _Lane, batch: _Batch) -> None:
-        if self._producer is None:
+        producer = self._producer
+        if producer is None:
             raise SendFailed("the outbox is not started")
         partition = lane.partition
-        partitions = await self.partitions(lane.topic)
         if partition is None:
-            lane.turn += 1
-            partition = partitions[lane.turn % len(partitions)]
-        elif partition not in partitions:
+            partition = self._next(lane, producer, await self.partitions(lane.topic))
+        elif partition not in await self.partitions(lane.topic) and not await self._is_new(producer, lane):
             raise NoSuchPartition(f"publishing to {lane.topic}: it has no partition {partition}")
         batch.builder.close()
-        await (await self._producer.send_batch(batch.builder, lane.topic, partition=partition))
+        try:
+            await (await producer.send_batch(batch.builder, lane.topic, partition=partition))
+        except CLIENT_ERRORS as exc:
+            if was_refused(exc):
+                self._begin_anew(producer)
+            raise
+
+    def _next(self, lane: _Lane, producer: AIOKafkaProducer, partitions: list[int]) -> int:
+        """Another partition each time; one that has no leader waits for one, and others do not wait for it."""
+        led = producer.client.cluster.available_partitions_for_topic(lane.topic)
+        open_ = sorted(led) if led else partitions
+        lane.turn += 1
+        return open_[lane.turn % len(open_)]
+
+    async def _is_new(self, producer: AIOKafkaProducer, lane: _Lane) -> bool:
+        """Whether a topic has a partition that it did not have when the client asked last, minutes ago maybe."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s > _REST_S:
+            self._asked_s = now_s
+            await producer.client.force_metadata_update()
+        return lane.partition in await self.partitions(lane.topic)
+
+    def _begin_anew(self, refused: AIOKafkaProducer) -> None:
+        """Go on with another client, once somebody was refused."""
+        now_s = time.monotonic()
+        if refused is self._producer and now_s - self._changed_s > _REST_S:
+            self._changed_s = now_s
+            change = asyncio.get_running_loop().create_task(self._change(refused))
+            self._changes.add(change)
+            change.add_done_callback(self._changes.discard)
+
+    async def _change(self, refused: AIOKafkaProducer) -> None:
+        try:
+            self._producer = await connect.producer(self._settings)
+        except WeirError as exc:
+            # the next one that is refused tries again
+            log.warning("%s", exc, extra={"action": actions.KAFKA_RETRY})
+            return
+        # what it was given by now it delivers first
+        under_way = set(self._deliveries)
+        if under_way:
+            await asyncio.wait(under_way)
+        await connect.quietly(refused.stop)
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:

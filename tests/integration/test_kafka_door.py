@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.client.pending import Pending
 from shared.client.replies import ReplyReader
@@ -16,8 +17,9 @@ from shared.client.slot import Slot
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import UsageEvent
+from shared.kafka import connect
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
+from shared.kafka.faults import KafkaUnavailable, NoSuchPartition, RecordTooLarge, SendFailed
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
@@ -38,10 +40,10 @@ async def topic(platform: Platform, name: str) -> str:
     return name
 
 
-async def read_all(platform: Platform, topic: str) -> list[Record]:
+async def read_all(platform: Platform, topic: str, count: int = 2) -> list[Record]:
     consumer = AIOKafkaConsumer(bootstrap_servers=platform.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
-    partitions = [TopicPartition(topic, number) for number in (0, 1)]
+    partitions = [TopicPartition(topic, number) for number in range(count)]
     consumer.assign(partitions)
     ends, found = await consumer.end_offsets(partitions), []
     while [one for one in partitions if await consumer.position(one) < ends[one]]:
@@ -95,6 +97,60 @@ async def test_topic_or_partition_that_does_not_exist_fails_alone(kafka: KafkaSe
         with pytest.raises(Exception, match=r"publishing|looking"):
             await failing
     await outbox.stop()
+
+
+async def test_partition_that_a_topic_has_just_got_takes_records(
+        platform: Platform, kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:
+    await outbox.send(topic, b"before", [], partition=1)
+    await ensure_topics(kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=3)])
+    await outbox.send(topic, b"new", [], partition=2)
+    with pytest.raises(NoSuchPartition, match="it has no partition 3"):
+        await outbox.send(topic, b"none", [], partition=3)
+    assert {record.value for record in await read_all(platform, topic, 3)} == {b"before", b"new"}
+
+
+async def test_partition_that_has_no_leader_for_a_while_gets_its_records_then_and_others_do_not_wait(
+        platform: Platform, kafka: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox(kafka.model_copy(update={"request_timeout_ms": 300}))
+    await outbox.start()
+    assert outbox._producer is not None
+    await outbox.send(topic, b"before", [], partition=0)
+    cluster = outbox._producer.client.cluster
+    led, leader_of = TopicPartition(topic, 1), cluster.leader_for_partition
+    with monkeypatch.context() as away:
+        away.setattr(cluster, "leader_for_partition", lambda place: leader_of(place) if place == led else -1)
+        away.setattr(cluster, "available_partitions_for_topic", lambda _: {led.partition})
+        waits = outbox.send(topic, b"waits", [], partition=0)
+        for _ in range(2):
+            await outbox.send(topic, b"meanwhile", [])
+        await asyncio.sleep(1)
+        assert not waits.done()
+    await waits
+    await outbox.send(topic, b"after", [], partition=0)
+    await outbox.stop()
+    found = [(record.partition, record.value) for record in await read_all(platform, topic)]
+    assert sorted(found) == [(0, b"after"), (0, b"before"), (0, b"waits"), (1, b"meanwhile"), (1, b"meanwhile")]
+
+
+async def test_batch_that_the_broker_refuses_is_no_end_of_its_partition(
+        platform: Platform, kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:
+    admin = connect.admin(kafka)
+    await admin.start()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "5000"})])
+    await admin.close()
+    await outbox.send(topic, b"before", [], partition=0)
+    with pytest.raises(SendFailed, match="MessageSizeTooLarge"):
+        await outbox.send(topic, b"x" * 6_000, [], partition=0)
+    await eventually(lambda: sends(outbox, topic))
+    assert {record.value for record in await read_all(platform, topic)} == {b"before", b"after"}
+
+
+async def sends(outbox: Outbox, topic: str) -> bool:
+    try:
+        await outbox.send(topic, b"after", [], partition=0)
+    except SendFailed:
+        return False
+    return True
 
 
 async def test_paused_broker_stalls_the_outbox_and_nothing_is_lost(
