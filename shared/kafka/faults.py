@@ -10,6 +10,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
+    UnknownMemberIdError,
     UnsupportedCodecError,
 )
 
@@ -51,6 +52,11 @@ class OutboxFull(SendFailed):
 def was_refused(error: BaseException) -> bool:
     """Whether a batch will not be written, ever: one that was not acknowledged in time may be."""
     return isinstance(error, KafkaError) and not isinstance(error, KafkaTimeoutError)
+
+
+def is_unknown_member(error: BaseException) -> bool:
+    """Whether a commit failed because the group has no such member: its session is over, or its place is another's."""
+    return isinstance(error.__cause__, UnknownMemberIdError)
 
 
 def translate(error: BaseException, doing: str) -> WeirError:

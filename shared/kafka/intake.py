@@ -9,6 +9,8 @@ The handler takes records and says later, through `finished`, which ones are don
 
 import asyncio
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.clock import SystemClock
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable
+from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_unknown_member
 from shared.kafka.finished import Finished, read
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
@@ -63,6 +65,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = False
         # a commit did not end though the broker answers
         self._in_doubt = False
+        # when the group took this member for one of its own, by the clock that never goes back
+        self._member_s = -math.inf
         self._loops: list[asyncio.Task[Any]] = []
         self.handler: Callable[[Sequence[Record]], None] = _nobody
         metrics.kafka_errors.inc("commit", by=0)
@@ -213,6 +217,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._consumer.commit(offsets)
         except CLIENT_ERRORS as exc:
             self._metrics.kafka_errors.inc("commit")
+            if is_unknown_member(exc):
+                self._check_place(exc)
             answers = limit.expired() and await self._answers(self._consumer, offsets)
             if answers and self._in_doubt:
                 # the client can lose the coordinator for good when a broker dies, and go on fetching: by now the group
@@ -226,7 +232,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
         else:
-            self._in_doubt = False
+            self._in_doubt, self._member_s = False, time.monotonic()
+
+    def _check_place(self, error: Exception) -> None:
+        """Raises KafkaUnavailable where another process has this member's place: each would take it back again and
+        again, and be handed all that the other has in hand. One whose session is over joins anew."""
+        since_s = time.monotonic() - self._member_s
+        if since_s < self._settings.session_timeout_ms / 1000:
+            raise KafkaUnavailable(
+                f"group {self._subscription.group}: {self._subscription.instance} was a member {since_s:.1f} s ago and "
+                "is none now: another process has joined under this name, so this one ends. Give each process a "
+                "WEIR_INSTANCE of its own") from error
 
     async def _answers(self, consumer: AIOKafkaConsumer, asked: Iterable[TopicPartition]) -> bool:
         """Whether the broker is there: while it is not, no member of the group can commit, and nobody takes over."""
@@ -239,7 +255,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Commit what is done, then forget the partitions: their open records go to another member."""
-        await self._commit()
+        try:
+            await self._commit()
+        except KafkaUnavailable as exc:
+            # the client would pass it over
+            self._tasks.fail(exc)
         for partition in revoked:
             self._trackers.pop(partition, None)
             self._places.pop(partition, None)
@@ -250,6 +270,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Start counting anew, from what whoever had the partitions has finished."""
         self._assignments += 1
+        self._member_s = time.monotonic()
         self._recalled.clear()
         partitions = list(assigned)
         # records that come meanwhile are counted by nobody yet

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, UnknownMemberIdError
 
 from shared.kafka.faults import KafkaUnavailable
 from shared.kafka.intake import Intake, Subscription
@@ -93,3 +94,31 @@ async def test_offset_of_a_partition_that_has_moved_meanwhile_is_not_put_back() 
     await intake.on_partitions_assigned([PLACE])
     await committing
     assert intake._trackers[PLACE].take_committable() is None
+
+
+class Unknown(Lost):
+    """A consumer whose group does not know it."""
+
+    async def commit(self, offsets: Any) -> None:
+        """Fails as the client's does."""
+        self.commits.append(offsets)
+        raise CommitFailedError("rebalanced") from UnknownMemberIdError()
+
+
+async def test_member_whose_place_another_process_has_taken_ends_and_one_whose_session_is_over_joins_anew() -> None:
+    intake = member(Unknown())
+    await intake.on_partitions_assigned([])
+    await asyncio.sleep(0.06)
+    await intake._commit()
+    await intake.on_partitions_assigned([])
+    with pytest.raises(KafkaUnavailable, match="joined under this name"):
+        await intake._commit()
+    await member(Unknown()).on_partitions_revoked([PLACE])
+
+
+async def test_place_that_is_taken_while_the_group_rebalances_ends_the_process() -> None:
+    intake = member(Unknown())
+    await intake.on_partitions_assigned([])
+    # what a listener raises the client passes over
+    await intake.on_partitions_revoked([PLACE])
+    assert isinstance(await asyncio.wait_for(intake._tasks.failed, 1), KafkaUnavailable)
