@@ -289,7 +289,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 committed = await self._consumer._coordinator.fetch_committed_offsets(partitions)
         except CLIENT_ERRORS as exc:
             log.warning("group %s: what was finished behind open records is not known and done again: %r",
-                        self._subscription.group, exc)
+                        self._subscription.group, exc, extra={"action": actions.COMMIT_FAILED})
             return {}
         return {partition: finished for partition, place in committed.items()
                 if (finished := read(place.metadata)) is not None}
