@@ -82,6 +82,9 @@ def _run(words: list[str], folder: str, env: dict[str, str], streams: list[int])
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # those of the process that forked know whether their file could be sought in, and this one's need not be alike
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
