@@ -35,6 +35,8 @@ from shared.telemetry.tracing import context_of
 
 log = logging.getLogger(__name__)
 _FORM = "application/x-www-form-urlencoded"
+# of one `multipart`: each takes its time, and hardly anybody reads more than a thousand
+_MOST_PARTS = 10_000
 # one of them makes a file of an object; any other object is a value, as in a form
 _FILE = frozenset({"filename", "text", "base64"})
 
@@ -154,6 +156,9 @@ async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
     """RFC 7578, names in UTF-8 as they are. The boundary is that of the same parts each time: a call that is made again
     has the same body."""
     writer = MultipartWriter("form-data", boundary=hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40])
+    count = sum(len(value) if isinstance(value, list) else 1 for value in parts.values())
+    if count > _MOST_PARTS:
+        raise WorkflowFailed(f"`multipart` has {count} parts, and may have {_MOST_PARTS}")
     try:
         for name, value in parts.items():
             for one in value if isinstance(value, list) else [value]:

@@ -325,6 +325,14 @@ async def test_multipart_carries_texts_and_files(base: str) -> None:
         assert "multipart" in str(error)
 
 
+async def test_multipart_that_a_caller_has_made_of_many_parts_holds_up_nobody() -> None:
+    began = time.process_time()
+    error = await error_of(call("http://127.0.0.1:1/", method="POST", multipart={"tags": "{% trigger.tags %}", "a": 1}),
+                           reply(1), trigger={"tags": ["x"] * 200_000})
+    assert time.process_time() - began < 1
+    assert "has 200001 parts, and may have 10000" in str(error)
+
+
 async def test_multipart_says_names_as_they_are_and_none_with_control_characters() -> None:
     heard: list[bytes] = []
     async with says(b"", b"", heard=heard) as url:
