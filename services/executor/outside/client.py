@@ -55,7 +55,8 @@ class Request:
         url = self.url.join(URL(location))
         if url.scheme not in ("http", "https"):
             raise ValueError("a redirect leads away from HTTP")
-        same = url.origin() == self.url.origin()
+        # yarl's origin tells https://h:443, to which load balancers redirect, from https://h
+        same = (url.scheme, url.host, url.port) == (self.url.scheme, self.url.host, self.url.port)
         headers = {name: value for name, value in self.headers.items() if same or name.lower() in _HARMLESS}
         # a DELETE or a PUT that became a GET would be told as done
         becomes_get = self.method not in ("GET", "HEAD") if status == 303 else (

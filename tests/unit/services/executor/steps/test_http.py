@@ -249,6 +249,15 @@ def test_redirect_takes_no_body_from_https_to_http(status: int, method: str, url
     assert (kind_of(raised.value), status_of(raised.value)) == ("redirect-refused", status)
 
 
+@pytest.mark.parametrize(("to", "kept"), [
+    ("https://a.example:443/y", True), ("https://A.example/y", True), ("/y", True), ("https://a.example:444/y", False),
+    ("http://a.example/y", False), ("http://a.example:443/y", False), ("https://a.example@b.example/y", False),
+    ("https://a.example.b.example/y", False)])
+def test_host_with_its_usual_port_is_the_same_host(to: str, kept: bool) -> None:
+    made = Request(method="GET", url=URL("https://a.example/x"), headers={"authorization": "mine"}).redirected(302, to)
+    assert ("authorization" in made.headers) is kept
+
+
 async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> None:
     made = await echoed(f"{base}/echo", method="POST", body={"n": 1}, headers={"CONTENT-TYPE": "application/x-own"})
     assert made["type"] == "application/x-own"
