@@ -57,6 +57,8 @@ class Request:
             raise ValueError("a redirect leads away from HTTP")
         # yarl's origin tells https://h:443, to which load balancers redirect, from https://h
         same = (url.scheme, url.host, url.port) == (self.url.scheme, self.url.host, self.url.port)
+        if same and url.user is None and self.url.user is not None:
+            url = url.with_user(self.url.user).with_password(self.url.password)
         headers = {name: value for name, value in self.headers.items() if same or name.lower() in _HARMLESS}
         # a DELETE or a PUT that became a GET would be told as done
         becomes_get = self.method not in ("GET", "HEAD") if status == 303 else (

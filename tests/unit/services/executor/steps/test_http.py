@@ -258,6 +258,14 @@ def test_host_with_its_usual_port_is_the_same_host(to: str, kept: bool) -> None:
     assert ("authorization" in made.headers) is kept
 
 
+@pytest.mark.parametrize(("to", "kept"), [
+    ("https://a.example/y", "ada:s%2Ft"), ("/y", "ada:s%2Ft"), ("https://b.example/y", ""), ("http://a.example/y", ""),
+    ("https://eve@a.example/y", "eve")])
+def test_name_and_password_of_a_url_stay_with_their_host(to: str, kept: str) -> None:
+    made = Request(method="GET", url=URL("https://ada:s%2Ft@a.example/x"), headers={}).redirected(302, to)
+    assert made.url.raw_authority.rpartition("@")[0] == kept
+
+
 async def test_owner_header_replaces_ours_however_it_is_spelled(base: str) -> None:
     made = await echoed(f"{base}/echo", method="POST", body={"n": 1}, headers={"CONTENT-TYPE": "application/x-own"})
     assert made["type"] == "application/x-own"
