@@ -20,7 +20,8 @@ from shared.runtime.guarded import GuardedResolver
     ("::1", True), ("::", True), ("fe80::1", True), ("fe80::1%eth0", True), ("fd00::1", True), ("ff02::1", True),
     ("::ffff:10.0.0.1", True), ("64:ff9b::a00:1", True), ("2002:a00:1::", True), ("2001:0:a00:1::", True),
     ("::7f00:1", True), ("::ffff:0:7f00:1", True), ("fec0::1", True),
-    ("fd00:ec2::254", True), ("no address", True)])
+    ("fd00:ec2::254", True), ("168.63.129.16", True), ("::ffff:168.63.129.16", True), ("100.100.100.200", True),
+    ("192.0.0.192", True), ("no address", True)])
 def test_private_addresses_are_refused(address: str, refused: bool) -> None:
     assert Addresses([]).refuses(address) is refused
 
