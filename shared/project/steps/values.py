@@ -18,6 +18,8 @@ from shared.names.topics import NAMES
 # of a URL, what stands before its path: a host has 253 characters at the most, and a longer one takes long to be read
 _AUTHORITY, _LONGEST_AUTHORITY = re.compile("[^/?#]*"), 10_000
 _MEDIA_TYPE = re.compile(rf"{TCHAR}+/{TCHAR}+[ \t]*(;[\t -~]*)?")
+# unix ms of the year 10000
+_FAR_MS = 253_402_300_800_000
 # what the store counts with
 _SMALLEST, _LARGEST = -2**63, 2**63 - 1
 
@@ -62,7 +64,8 @@ def bytes_of(text: str, where: str) -> bytes:
 def unix_ms_of(value: Any) -> int:
     """The end of a delay, unix milliseconds. Raises BadValue."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value)
+        # one that no note can hold is as far away as any
+        return int(max(-_FAR_MS, min(value, _FAR_MS)))
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:

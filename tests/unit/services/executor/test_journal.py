@@ -14,7 +14,7 @@ from aiohttp import web
 from services.executor.journal import Journals
 from services.executor.scene import Parked
 from shared.contracts.sealed import Seal
-from shared.errors import Unavailable, UpstreamFailed
+from shared.errors import TimedOut, Unavailable, UpstreamFailed
 from shared.runtime.tasks import Tasks
 from shared.store.journal import Note
 from shared.store.redis import StoreUnavailable
@@ -377,6 +377,14 @@ async def test_time_to_wait_for_stays_the_same(kept: Kept, journals: Journals) -
         parked.append(raised.value.until_ms)
         await asyncio.sleep(0.01)
     assert parked[0] == parked[1]
+
+
+async def test_delay_until_a_time_beyond_all_numbers_ends_after_the_deadline(journals: Journals) -> None:
+    steps = [{"id": "pause", "delay": {"until": "{% $millis() * 1e290 %}"}}, ANSWER]
+    error, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert isinstance(error, TimedOut)
+    assert str(error).endswith(" ms ends after the deadline of the operation")
+    assert len(str(error)) < 100
 
 
 async def walks(steps: list[Json], journals: Journals, park_after_ms: int = 100) -> Any:
