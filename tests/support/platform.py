@@ -163,7 +163,8 @@ async def eventually(look: Any, *, within_s: float = 10.0, every_s: float = 0.1)
     deadline = time.monotonic() + within_s
     while True:
         found = look()
-        if asyncio.iscoroutine(found):
+        # what a thread calls may be a coroutine's function
+        while asyncio.iscoroutine(found):
             found = await found
         if found:
             return found
