@@ -19,7 +19,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.case import Case
 from shared.decision.decide import Decision
-from shared.errors import BadRecord, BodyTooLarge, WeirError
+from shared.errors import BadRecord, BodyTooLarge, ReplyInvalid, WeirError
 from shared.kafka.dead_letters import told_by
 from shared.kafka.faults import RecordTooLarge
 from shared.kafka.record import Record
@@ -93,9 +93,10 @@ class Rulings:
     async def _tell(self, hearing: Hearing) -> None:
         """What became of an execution; no workflow runs for it."""
         try:
-            told = await self._parts.results.tell(hearing.case, hearing.request_id)
+            told = _with_headers(await self._parts.results.tell(hearing.case, hearing.request_id), hearing.case)
+            self._can_be_told(hearing, told)
             await self._give_back(hearing)
-            effects = self._answered(hearing, _with_headers(told, hearing.case), Reason.OK)
+            effects = self._answered(hearing, told, Reason.OK)
         except WeirError as error:
             effects = self._refuse(hearing, error)
         except Exception as exc:
@@ -103,6 +104,18 @@ class Rulings:
             await self._give_back(hearing)
             effects = undecided(self._parts, hearing.record, exc)
         await asyncio.gather(*effects)
+
+    def _can_be_told(self, hearing: Hearing, told: ReplyRecord) -> None:
+        """A text that a record could hold as it was may be several times as long in JSON. Raises ReplyInvalid."""
+        address = hearing.case.request.reply_to
+        if address is None:
+            return
+        headers = msgspec.structs.replace(told, traceparent=str(hearing.trace)).to_headers()
+        try:
+            self._parts.outbox.check(address.topic, told.body, [*address.answer_headers(), *headers])
+        except RecordTooLarge as exc:
+            raise ReplyInvalid("the execution has ended, and its answer is too large to be told here, where it is a "
+                               f"text inside of JSON: {exc}; it has to be smaller, or waited for") from exc
 
     def _admit(self, hearing: Hearing, *, answered: bool = False) -> Effects:
         body = hearing.case.request.body

@@ -328,6 +328,19 @@ async def test_result_that_is_nested_as_deep_as_can_be_written_is_told_as_it_is(
     assert orjson.loads(court.replies()[0].body)["result"]["body"] == orjson.loads(deep)
 
 
+async def test_result_that_is_too_large_once_it_is_a_text_in_json_is_refused_and_not_left_without_an_answer() -> None:
+    at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([at_once], operations=OPERATIONS))
+    known = ExecutionResult(id=numbered(7), operation="sold", client="", state="accepted", accepted=NOW).answered(
+        ReplyRecord(request_id=numbered(7), status=200, content_type="text/csv", body=b'"' * 600_000),
+        NOW, 1, (), well=True)
+    court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
+    call = {"operation": "weir-execution", "token": DIGEST, "params": {"id": known.id}, "idempotency_key": "k"}
+    assert [await court.hear(number, **call) for number in (1, 2)] == [500, 500], "neither place nor key is held"
+    assert "too large to be told" in orjson.loads(court.replies()[0].body)["detail"]
+    assert topics.DEAD_LETTERS not in {sent.topic for sent in court.outbox.sent}
+
+
 async def test_question_for_what_cannot_be_read_is_dead_and_holds_no_place_and_no_key() -> None:
     at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
     court = Court(book([at_once], operations=OPERATIONS))
