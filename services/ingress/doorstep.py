@@ -15,17 +15,27 @@ message, so that the next one begins with its first byte.
 """
 
 import asyncio
+import logging
+import math
 import re
+import sys
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import orjson
 from aiohttp import web
 
-from shared.errors import Refused
+from shared.clock import SystemClock
+from shared.contracts import ids
+from shared.errors import Overloaded, Refused, problem
+from shared.names import actions
 from shared.names import headers as H
 from shared.runtime import connections
 
+log = logging.getLogger(__name__)
+# it is told once in so long that connections are refused
+_WHILE_S = 5.0
 _END, _LENGTH, _CODING = b"\r\n\r\n", b"\r\ncontent-length:", b"\r\ntransfer-encoding:"
 # larger ones are read as ever; more are forgotten all together
 _LONGEST, _MOST = 4_096, 4_096
@@ -141,8 +151,12 @@ class Connection(connections.Connection):
         self._arrival, self._in_step, self._under_way, self.remote = b"", True, 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody has come."""
+        """Somebody has come; where too many are here already, that is all that is said."""
         super().connection_made(transport)
+        if self._server.full:
+            self._server.turn_away(transport)
+            self.force_close()
+            return
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0] if isinstance(peer, tuple) else peer).encode()[:_REMOTE]
 
@@ -208,10 +222,12 @@ class Connection(connections.Connection):
 class Server(web.Server):
     """aiohttp's low-level server, with these connections."""
 
-    def __init__(self, handler: Callable[..., object], heads: Heads, count: Count = lambda _error: None) -> None:
-        """Inside the running loop. `count`: what is told of each message that could not be read."""
+    def __init__(self, handler: Callable[..., object], heads: Heads, count: Count = lambda _error: None,
+                 most: int = sys.maxsize) -> None:
+        """Inside the running loop. `count`: what is told of each message that could not be read; `most`: how many
+        connections there may be."""
         super().__init__(handler)  # type: ignore[arg-type]  # an answer of any kind
-        self._heads, self._count = heads, count
+        self._heads, self._count, self._most, self._open, self._told_s = heads, count, most, 0, -math.inf
         self.winding_up = False
 
     def __call__(self) -> Connection:
@@ -224,3 +240,30 @@ class Server(web.Server):
         for connection in self.connections:
             if isinstance(connection, Connection):
                 connection.wind_up()
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more connections than there may be."""
+        return self._open > self._most
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """One more."""
+        super().connection_made(handler, transport)
+        self._open += 1
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """One less."""
+        super().connection_lost(handler, exc)
+        self._open -= 1
+
+    def turn_away(self, transport: asyncio.BaseTransport) -> None:
+        """Say that there are too many."""
+        error = Overloaded(f"{self._most} connections are open here, and no more can be; try again shortly")
+        if self._loop.time() - self._told_s > _WHILE_S:
+            self._told_s = self._loop.time()
+            log.warning("connections are refused: %s (ulimit -n)", error, extra={"action": actions.CONNECTIONS_REFUSED})
+        body = orjson.dumps(problem(error, ids.request_id(SystemClock().now_ms())))
+        cast(asyncio.Transport, transport).write(
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRetry-After: 1\r\n"
+            b"Server: %s\r\nConnection: close\r\n\r\n%s" % (
+                H.PROBLEM_JSON.encode(), len(body), H.SERVER.encode(), body))

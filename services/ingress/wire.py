@@ -36,6 +36,7 @@ from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.names.metrics import IN_LINE, PLACES, SIGNALS
+from shared.runtime import descriptors
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Service
 from shared.runtime.tasks import Tasks
@@ -67,7 +68,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        self._server = Server(self._door.handle, self._heads, self._endings.unread)
+        self._server = Server(self._door.handle, self._heads, self._endings.unread, descriptors.for_callers())
         self._runner = web.ServerRunner(self._server)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()

@@ -19,6 +19,7 @@ import uvloop
 
 from shared.names import actions
 from shared.names.metrics import LOG_LINES
+from shared.runtime import descriptors
 from shared.runtime.health import Health
 from shared.runtime.pulse import Pulse
 from shared.runtime.tasks import Tasks
@@ -57,6 +58,7 @@ def run_service(name: str, kind: type[Own], build: Callable[[ServiceSettings, Ow
 
     `kind`: the service's own settings, which `build` gets beside those of every service.
     """
+    descriptors.take_all()
     try:
         settings, own = ServiceSettings(), kind()
     except ValueError as exc:

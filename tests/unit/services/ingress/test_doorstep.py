@@ -1,6 +1,7 @@
 """Refusals on the doorstep: the same bytes again, nothing else, and never in between."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 
@@ -259,3 +260,20 @@ async def test_length_of_thousands_of_digits_is_told_as_unreadable(step: Step) -
     connection, wire = await step.connection()
     assert b" 400 Bad Request\r\n" in await say(connection, wire, message)
     assert len(step.unread) == 1
+
+
+async def test_connection_too_many_is_told_so_and_the_next_after_one_has_gone_is_served(
+        step: Step, caplog: pytest.LogCaptureFixture) -> None:
+    step.server = Server(step.handle, step.heads, most=1)
+    first, wire = await step.connection()
+    for _ in range(2):
+        other, refused = await step.connection()
+        assert refused.written.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(refused.written.partition(b"\r\n\r\n")[2])["code"] == "overloaded"
+        assert not await say(other, refused, ASKED)
+        other.connection_lost(None)
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "told once in a while"
+    assert (await say(first, wire, ASKED)).startswith(b"HTTP/1.1 200")
+    first.connection_lost(None)
+    third, wire = await step.connection()
+    assert await say(third, wire, ASKED) == NO, "known by now"
