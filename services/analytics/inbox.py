@@ -58,6 +58,8 @@ class Counter:
         self._room, self._writing = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._task: asyncio.Task[None] | None = None
+        # why the store takes nothing
+        self._refusal: StoreUnavailable | None = None
 
     async def start(self) -> None:
         """Write what comes, as long as the service runs."""
@@ -71,6 +73,10 @@ class Counter:
     def full(self) -> bool:
         """Whether envelopes wait until the store has taken others."""
         return not self._room.is_set()
+
+    async def probe(self) -> str | None:
+        """Why nothing is counted, though the store may answer; None when it is."""
+        return None if self._refusal is None else f"the store takes no counts: {self._refusal}"
 
     async def begin(self, first: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
         """After a rebalance the store's offsets are the truth again, as long as the topic has them: where each
@@ -136,8 +142,10 @@ class Counter:
         while True:
             try:
                 entry = await self._parts.ledger.enter(batch, self._last)
+                self._refusal = None
                 break
             except StoreUnavailable as exc:
+                self._refusal = exc
                 log.warning("the ledger waits: %s", exc, extra={"action": actions.STORE_AWAY})
                 await asyncio.sleep(self._parts.settings.store_retry_s)
         for partition, (_, last) in entry.folded.places.items():

@@ -117,7 +117,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     watchdog = Watchdog(kafka, tasks, metrics, (
         processor.watched(lambda: counter.full), follower.watched, signals.watched))
     health = Health("analytics", metrics)
-    health.probes += (lambda: _probe(store), watchdog.probe)
+    health.probes += (lambda: _probe(store), counter.probe, watchdog.probe)
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port), store, outbox,
         *exporters(tracing, outbox, tasks, metrics, TraceSettings()), follower,
