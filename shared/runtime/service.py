@@ -6,6 +6,7 @@ Never: what the parts are.
 """
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -30,6 +31,8 @@ from shared.telemetry.verbosity import VERBOSITY
 
 # new objects before the collector looks for cycles; a request leaves none behind
 _COLLECT_AFTER = 20_000
+# what has stopped ends within this time
+_LINGER_S = 5.0
 Own = TypeVar("Own")
 log = logging.getLogger(__name__)
 
@@ -110,6 +113,8 @@ async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaita
         code = 1
     service.health.not_ready_because = "stopping"
     await _stop(name, started, service.tasks, settings.drain_ms / 1000)
+    # a thread of a library that waits for a broker which hangs would keep the process, of which nothing is left
+    faulthandler.dump_traceback_later(_LINGER_S, exit=True, file=sys.__stderr__ or sys.stderr)
     return code
 
 
