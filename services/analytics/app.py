@@ -93,6 +93,8 @@ def _app(kafka: KafkaSettings, instance: str, state_dir: str) -> faust.App:
         topic_disable_leader=True, topic_allow_declare=False, key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=connect.KNOWN_FOR_MS,
+        # without a word faust waits 90 seconds for a broker that hangs, and 20 minutes with its producer
+        broker_request_timeout=kafka.group_timeout_ms / 1000, producer_request_timeout=kafka.request_timeout_ms / 1000,
         broker_session_timeout=kafka.session_timeout_ms / 1000,
         broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000, broker_commit_interval=1.0,
         stream_wait_empty=False, stream_buffer_maxsize=_BUFFERED)

@@ -23,9 +23,10 @@ from shared.settings.kafka import KafkaSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", AIOKafkaConsumer, AIOKafkaProducer)
-# how long a client may not know of partitions that a topic has got
-KNOWN_FOR_MS = 30_000
-_START_TRIES = 20
+# how long a client may not know of partitions that a topic has got, or that another broker leads
+KNOWN_FOR_MS = 10_000
+# a broker that hangs takes connections and says nothing; the next try begins with another one, as often as not
+_START_TRIES, _START_S = 20, 7.0
 _START_PAUSE_S = 0.5
 
 
@@ -35,7 +36,8 @@ async def started(make: Callable[[], T], doing: str) -> T:
     for _ in range(_START_TRIES):
         client = make()
         try:
-            await client.start()
+            async with asyncio.timeout(_START_S):
+                await client.start()
         except CLIENT_ERRORS as exc:
             error = translate(exc, doing)
             log.warning("%s", error, extra={"action": actions.KAFKA_RETRY})
@@ -96,7 +98,7 @@ async def group_consumer(settings: KafkaSettings, group: str, instance: str) -> 
     return await started(lambda: AIOKafkaConsumer(
         **access(settings), group_id=group, group_instance_id=instance, client_id=instance,
         metadata_max_age_ms=KNOWN_FOR_MS, enable_auto_commit=False, auto_offset_reset="earliest",
-        request_timeout_ms=settings.request_timeout_ms + 40_000,
+        request_timeout_ms=settings.group_timeout_ms,
         session_timeout_ms=settings.session_timeout_ms, heartbeat_interval_ms=settings.heartbeat_interval_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms, fetch_max_wait_ms=settings.fetch_max_wait_ms,
         max_poll_records=settings.max_poll_records), f"connecting a consumer to {settings.bootstrap}")
@@ -108,7 +110,7 @@ async def lone_consumer(settings: KafkaSettings, *topics: str) -> AIOKafkaConsum
     It is assigned all partitions of `topics`; without any it is for the caller to `assign`.
     """
     return await started(lambda: AIOKafkaConsumer(
-        *topics, **access(settings), group_id=None, enable_auto_commit=False,
-        auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + 40_000,
+        *topics, **access(settings), group_id=None, enable_auto_commit=False, metadata_max_age_ms=KNOWN_FOR_MS,
+        auto_offset_reset="earliest", request_timeout_ms=settings.request_timeout_ms + settings.fetch_max_wait_ms,
         fetch_max_wait_ms=settings.fetch_max_wait_ms, max_poll_records=settings.max_poll_records),
         f"connecting a consumer to {settings.bootstrap}")

@@ -64,6 +64,11 @@ class KafkaSettings(BaseSettings):
                                  "kafka-0:9092,kafka-1:9092")
         return given
 
+    @property
+    def group_timeout_ms(self) -> int:
+        """How long a member waits for an answer: its group takes its time to come together."""
+        return self.request_timeout_ms + 40_000
+
     @model_validator(mode="after")
     def _has_what_it_takes(self) -> Self:
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):

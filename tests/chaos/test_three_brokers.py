@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.kafka import connect
@@ -42,4 +43,19 @@ async def test_each_broker_may_die_and_no_answered_request_is_lost(spread: Platf
             await asyncio.to_thread(brokers.await_ready, node)
             await eventually(spread.is_green, within_s=GOES_ON_S)
         load.over = True
+        await await_counted(spread, client, load, 20)
+
+
+@pytest.mark.skipif(ROUNDS < 5, reason="the long run alone (WEIR_CHAOS_ROUNDS of 5 or more): it takes a while")
+async def test_broker_that_hangs_is_done_without_and_no_answered_request_is_lost(
+        spread: Platform, brokers: Brokers) -> None:
+    async with callers_of(spread) as (load, client):
+        await eventually(lambda: load.statuses[200] > 20, within_s=GOES_ON_S)
+        with brokers.hanging(NODES[0]):
+            # what was on its way when it stopped
+            await asyncio.sleep(1)
+            before = load.statuses[200]
+            await eventually(lambda: load.statuses[200] > before + 300, within_s=3 * GOES_ON_S)
+        load.over = True
+        await eventually(spread.is_green, within_s=2 * GOES_ON_S)
         await await_counted(spread, client, load, 20)

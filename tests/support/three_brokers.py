@@ -1,5 +1,6 @@
 """Three real brokers on this machine, each a controller, too: what a cluster past one machine runs on."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -56,6 +57,16 @@ class Brokers:
         process = self._running.pop(node)
         process.kill()
         process.wait()
+
+    @contextmanager
+    def hanging(self, node: int) -> Iterator[None]:
+        """As a machine without its disk does: it takes connections, and says nothing."""
+        process = self._running[node]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def await_ready(self, node: int) -> None:
         """Until it listens to clients."""
