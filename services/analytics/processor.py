@@ -6,6 +6,7 @@ Never: a message handled here.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import faust
 from aiokafka import TopicPartition
@@ -13,6 +14,7 @@ from faust.types import TP
 
 from services.analytics.app import GROUP
 from services.analytics.follow import Places, Rewinder
+from shared.kafka.faults import CLIENT_ERRORS
 from shared.kafka.watchdog import Watched
 from shared.names import topics
 
@@ -44,9 +46,15 @@ class Processor:
         return {TopicPartition(topics.USAGE, partition): offset for partition, offset in self._places.next.items()}
 
     async def _positions(self) -> dict[int, int]:
-        consumer = self._app.consumer
-        return {tp.partition: place for tp in consumer.assignment()
-                if tp.topic == topics.USAGE and (place := await consumer.position(tp)) is not None}
+        consumer, found = self._app.consumer, dict[int, int]()
+        for tp in consumer.assignment():
+            if tp.topic == topics.USAGE:
+                # one that has moved to another process meanwhile stands nowhere
+                with suppress(*CLIENT_ERRORS):
+                    place = await consumer.position(tp)
+                    if place is not None:
+                        found[tp.partition] = place
+        return found
 
     async def _seek(self, partition: int, offset: int) -> None:
         # `seek` would reach into the consumer's thread, and end it while it reads
