@@ -11,7 +11,7 @@ next envelope is known, and what was dropped is read again. Where it does not co
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.errors import WeirError
@@ -36,6 +36,7 @@ class Ahead(NamedTuple):
 
 
 Look = Callable[[int, int], Awaitable[Ahead]]
+BeginAnew = Callable[[Sequence[int]], Awaitable[None]]
 
 
 class Places:
@@ -71,9 +72,12 @@ class Places:
 class Rewinder:
     """Looks now and then whether the processor has gone on without handing over what it read."""
 
-    def __init__(self, places: Places, tasks: Tasks, waits: Callable[[], bool], look: Look) -> None:
-        """`waits`: whether nothing is taken for now. `look`: what the topic has of a partition from an offset on."""
+    def __init__(self, places: Places, tasks: Tasks, waits: Callable[[], bool], look: Look,
+                 begin_anew: BeginAnew) -> None:
+        """`waits`: whether nothing is taken for now. `look`: what the topic has of a partition from an offset on.
+        `begin_anew`: these partitions are of another topic than was counted."""
         self._places, self._tasks, self._waits, self._ahead_of = places, tasks, waits, look
+        self._begin_anew = begin_anew
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, positions: Positions, seek: Seek) -> None:
@@ -110,6 +114,8 @@ class Rewinder:
             # it has come meanwhile, or is another process's now
             return
         if found.first < expected:
+            # now, and for all: by the time at which somebody looks again they may be longer than what was counted
+            await self._begin_anew(tuple(self._places.next))
             raise TopicReplaced(f"partition {partition} of the usage topic ends at {found.first}, and {expected} have "
                                 "been counted: it is another topic, and this process begins anew with it")
         if found.start > expected:

@@ -106,13 +106,14 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
 
     follower, signals = ConfigFollower(kafka, tasks, metrics, take), SignalFollower(kafka, tasks, hear)
     tracing, screen = Tracing("analytics", service.instance), Screen(known.projects.__contains__, own.max_ahead_ms)
+    ledger = Ledger(store, ground.clock, own.seen_hours, [known.spending.additions])
     counter = Counter(AnalyticsParts(
         settings=own, screen=screen, catch_up=follower.catch_up, dead_letters=ground.dead_letters, metrics=metrics,
-        ledger=Ledger(store, ground.clock, own.seen_hours, [known.spending.additions]), tasks=tasks,
+        ledger=ledger, tasks=tasks,
         listeners=[thresholds.listen, watch.see, UsageTraces(tracing)]))
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
         count=counter.count, answer=_desk(ground, known, screen).answer, begin=counter.begin, failed=tasks.fail))
-    rewinder = Rewinder(counter.places, tasks, lambda: counter.full, Lookout(kafka).look)
+    rewinder = Rewinder(counter.places, tasks, lambda: counter.full, Lookout(kafka).look, ledger.begin_anew)
     processor = Processor(app, counter.places, rewinder)
     watchdog = Watchdog(kafka, tasks, metrics, (
         processor.watched(lambda: counter.full), follower.watched, signals.watched))

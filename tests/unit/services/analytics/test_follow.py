@@ -1,7 +1,7 @@
 """Where counting goes on, and what is read again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -36,7 +36,10 @@ class Processor:
     def __init__(self, places: Places, ahead: Ahead | KafkaUnavailable) -> None:
         self.places, self.ahead, self.full = places, ahead, False
         self.sought, self.looked = asyncio.Queue[tuple[int, int]](), asyncio.Queue[tuple[int, int]]()
-        self.meanwhile = False
+        self.meanwhile, self.anew = False, list[int]()
+
+    async def begin_anew(self, partitions: Sequence[int]) -> None:
+        self.anew += partitions
 
     async def positions(self) -> Mapping[int, int]:
         return {0: 50, 1: 0}
@@ -64,7 +67,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Places:
 
 @asynccontextmanager
 async def rewinding(processor: Processor) -> AsyncIterator[None]:
-    rewinder = Rewinder(processor.places, Tasks(), lambda: processor.full, processor.look)
+    rewinder = Rewinder(processor.places, Tasks(), lambda: processor.full, processor.look, processor.begin_anew)
     rewinder.begin(processor.positions, processor.seek)
     yield
     await rewinder.end()
@@ -118,8 +121,10 @@ async def test_envelope_that_comes_while_the_topic_is_asked_is_not_passed_over(p
 async def test_process_ends_where_the_topic_is_another_one_than_was_counted(places: Places) -> None:
     processor, tasks = Processor(places, Ahead(3, 0)), Tasks()
     places.next[0] = 80
-    Rewinder(places, tasks, lambda: False, processor.look).begin(processor.positions, processor.seek)
+    rewinder = Rewinder(places, tasks, lambda: False, processor.look, processor.begin_anew)
+    rewinder.begin(processor.positions, processor.seek)
     assert isinstance(await asyncio.wait_for(tasks.failed, 2), TopicReplaced)
+    assert processor.anew == [*places.next], "all of them, before they have grown beyond what was counted"
 
 
 async def test_place_stays_while_the_topic_cannot_be_asked(places: Places) -> None:
