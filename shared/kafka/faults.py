@@ -6,10 +6,12 @@ Never: aiokafka.errors imported anywhere else.
 """
 
 from aiokafka.errors import (
+    InvalidCommitOffsetSizeError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
+    OffsetMetadataTooLargeError,
     UnknownMemberIdError,
     UnsupportedCodecError,
 )
@@ -52,6 +54,11 @@ class OutboxFull(SendFailed):
 def was_refused(error: BaseException) -> bool:
     """Whether a batch will not be written, ever: one that was not acknowledged in time may be."""
     return isinstance(error, KafkaError) and not isinstance(error, KafkaTimeoutError)
+
+
+def is_text_too_long(error: BaseException) -> bool:
+    """Whether the broker takes the offsets of a commit, and not the texts beside them."""
+    return isinstance(error, OffsetMetadataTooLargeError | InvalidCommitOffsetSizeError)
 
 
 def is_unknown_member(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.clock import SystemClock
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_unknown_member
+from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_text_too_long, is_unknown_member
 from shared.kafka.finished import Finished, read
 from shared.kafka.offsets import OffsetTracker
 from shared.kafka.record import Record
@@ -63,6 +63,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._clock = SystemClock()
         self._room, self._idle = asyncio.Event(), asyncio.Event()
         self._stopping = False
+        # whether the broker takes what is told of the records above an offset
+        self._tells = True
         # a commit did not end though the broker answers
         self._in_doubt = False
         # when the group took this member for one of its own, by the clock that never goes back
@@ -206,7 +208,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _commit(self) -> None:
         # a partition that comes back meanwhile has a tracker of its own, and what is committed of it may be further on
         trackers = dict(self._trackers)
-        offsets = {partition: place for partition, tracker in trackers.items()
+        offsets = {partition: (place[0], place[1] if self._tells else "") for partition, tracker in trackers.items()
                    if (place := tracker.take_committable()) is not None}
         if not offsets or self._consumer is None:
             return
@@ -231,6 +233,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 trackers[partition].put_back(offset)
             log.warning("could not commit %s: %r", self._subscription.group, exc,
                         extra={"action": actions.COMMIT_FAILED})
+            if is_text_too_long(exc):
+                self._tells = False
+                log.warning("group %s goes on without: after a crash, what was finished behind open records is done "
+                            "again; the broker's offset.metadata.max.bytes should be 4096, as it is unless it is set",
+                            self._subscription.group, extra={"action": actions.COMMIT_FAILED})
         else:
             self._in_doubt, self._member_s = False, time.monotonic()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, UnknownMemberIdError
+from aiokafka.errors import CommitFailedError, OffsetMetadataTooLargeError, UnknownMemberIdError
 
 from shared.kafka.faults import KafkaUnavailable
 from shared.kafka.intake import Intake, Subscription
@@ -77,6 +77,29 @@ async def test_member_outlasts_a_broker_that_is_away() -> None:
     with pytest.raises(KafkaUnavailable, match="joins anew"):
         await intake._commit()
     assert consumer.commits == [{PLACE: (5, "")}] * 4 + [{PLACE: (6, "")}]
+
+
+async def test_broker_that_takes_no_text_beside_an_offset_gets_the_offset_alone(
+        caplog: pytest.LogCaptureFixture) -> None:
+    class Short(Lost):
+        async def commit(self, offsets: Any) -> None:
+            """Takes offsets, and little beside them."""
+            self.commits.append(offsets)
+            if any(text for _, text in offsets.values()):
+                raise OffsetMetadataTooLargeError
+    consumer = Short()
+    intake = member(consumer)
+    intake._trackers[PLACE].fetched([FakeRecord(offset=offset) for offset in (5, 6, 7)])
+    intake._trackers[PLACE].finished([6])
+    await intake._commit()
+    await intake._commit()
+    intake._trackers[PLACE].finished([7])
+    await intake._commit()
+    told, *others = consumer.commits
+    assert told[PLACE][0] == 5
+    assert told[PLACE][1]
+    assert others == [{PLACE: (5, "")}, {PLACE: (5, "")}]
+    assert "offset.metadata.max.bytes" in caplog.text
 
 
 async def test_member_with_nothing_to_commit_asks_nobody() -> None:
