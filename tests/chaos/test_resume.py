@@ -33,6 +33,8 @@ BEFORE = {"before_choose": "draw", "choose/before_picked": "choose/way",
           "lines[0]/before_line": "lines/over", "lines[1]/before_line": "lines[0]/double",
           "before_pause": "lines[1]/double", "before_sub": "pause", "sub/before_ask": "sub/count",
           "before_answer": "tell"}
+# what is noted besides: when a pause ends, what a storage step has done
+NOT_OF_STEPS = {"pause/end", "sub/count/done"}
 # effects among them: what has to be known again although nobody has noted it
 FORGOTTEN = ("sub/before_ask", "before_answer")
 # long enough that all others have come to their gates meanwhile
@@ -199,7 +201,7 @@ def check_places(noted: dict[str, set[str]], places: list[str]) -> None:
     done: set[str] = set()
     for place in places:
         done |= {BEFORE[place]} if place in BEFORE else set()
-        assert noted[place] - {"pause/end"} == done, place
+        assert noted[place] - NOT_OF_STEPS == done, place
         done.add(place)
 
 

@@ -118,7 +118,9 @@ async def test_each_client_has_its_own_and_signals_say_whose_is_spent(
     both = platform.weir("allowance", "raise", name, "5", "--operation", "ask", check=False)
     assert (both.returncode, "is not kept by operation" in both.stderr) == (1, True)
     raised = json.loads(platform.weir("allowance", "raise", name, "50", "--client", "c", "--json").stdout)
-    assert [(row["client"], row["tasks"], row["left"]) for row in raised] == [("c", 55, 55 - shown[0]["spent"])]
+    # the last calls may be counted in between
+    assert [(row["client"], row["tasks"], row["left"], row["spent"] >= shown[0]["spent"]) for row in raised] == [
+        ("c", 55, 55 - raised[0]["spent"], True)]
     assert json.loads(platform.weir("allowance", "show", name, "--last", "--json").stdout)[0]["spent"] == 0
 
 
