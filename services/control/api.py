@@ -7,7 +7,7 @@ Never: a route that the document does not have.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -25,6 +25,7 @@ from shared.store.redis import Store
 from shared.usage.queries import Queries
 
 _MOST_DIGITS = 15
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,17 @@ def truth(call: Call, name: str) -> bool:
     if given.lower() not in _TRUTH:
         raise InputInvalid(f"{name} is true or false, not {given[:40]!r}")
     return _TRUTH[given.lower()]
+
+
+def number(call: Call, name: str, default: T) -> int | T:
+    """What is said in an address, the default where nothing is. Raises InputInvalid."""
+    text = call.query.get(name)
+    if text is None:
+        return default
+    found = whole(text)
+    if found is None:
+        raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
+    return found
 
 
 def whole(text: str) -> int | None:

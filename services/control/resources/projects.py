@@ -8,10 +8,10 @@ Never: a change without a look at the version that the caller expects.
 from pydantic import Field, ValidationError
 
 from services.control import changes
-from services.control.api import Body, Call, Desk, Result, Route, Whole, whole
+from services.control.api import Body, Call, Desk, Result, Route, Whole, number, whole
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import OldVersion, ProjectVersion
-from shared.errors import BodyTooLarge, InputInvalid
+from shared.errors import BodyTooLarge
 from shared.project.model import Project
 from shared.project.openapi import openapi
 
@@ -98,12 +98,9 @@ async def roll_back(call: Call) -> Result:
 async def remove(call: Call) -> Result:
     """Take a project out of force."""
     desk, name = call.desk, call.path["project"]
-    expected = call.query.get("expected_version")
-    number = None if expected is None else whole(expected)
-    if expected is not None and number is None:
-        raise InputInvalid(f"expected_version is a whole number, not {expected[:40]!r}")
+    expected = number(call, "expected_version", None)
     async with desk.registry.changing() as write:
-        version = changes.removal(desk.registry.catalogue, name, number, desk.clock.now_ms())
+        version = changes.removal(desk.registry.catalogue, name, expected, desk.clock.now_ms())
         await write(version, "remove project")
     return Result(_brief(version))
 

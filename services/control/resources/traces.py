@@ -8,7 +8,7 @@ Never: more than the built-in store holds.
 from dataclasses import asdict
 from itertools import islice
 
-from services.control.api import Call, Result, Route, truth, whole
+from services.control.api import Call, Result, Route, number, truth, whole
 from services.control.faults import NotFound
 from services.control.trace_store import Search, Seen
 from shared.errors import InputInvalid
@@ -34,13 +34,12 @@ async def search(call: Call) -> Result:
     order = query.get("order", _HOW[0])
     if order not in _HOW:
         raise InputInvalid(f"order is one of {', '.join(_HOW)}, not {order[:40]!r}")
-    until = query.get("until")
     wanted = Search(
         project=query.get("project"), operation=query.get("operation"), client=query.get("client"),
         status=_status(query.get("status")), errors=truth(call, "errors"),
-        min_us=_number(call, "min_ms", 0) * 1000, since_ms=_number(call, "since", 0),
-        until_ms=None if until is None else _number(call, "until", 0))
-    limit = min(_MOST, _number(call, "limit", _LIMIT))
+        min_us=number(call, "min_ms", 0) * 1000, since_ms=number(call, "since", 0),
+        until_ms=number(call, "until", None))
+    limit = min(_MOST, number(call, "limit", _LIMIT))
     found = call.desk.traces.search(wanted)
     if order == "slowest":
         rows = sorted(found, key=lambda seen: seen.duration_us, reverse=True)[:limit]
@@ -64,16 +63,6 @@ def _status(text: str | None) -> int | None:
     if found is None or len(digits) not in (1, 3):
         raise InputInvalid(f"status is a status or a class, as in 502 or 5xx, not {text[:40]!r}")
     return found
-
-
-def _number(call: Call, name: str, default: int) -> int:
-    text = call.query.get(name)
-    if text is None:
-        return default
-    number = whole(text)
-    if number is None:
-        raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
-    return number
 
 
 ROUTES = (

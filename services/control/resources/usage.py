@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.control.api import Call, Result, Route, truth, whole
+from services.control.api import Call, Result, Route, number, truth
 from services.control.resources.projects import known_project
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, TimedOut, Unavailable
@@ -40,7 +40,7 @@ async def _usage(call: Call) -> Result:
         "by": _names(call.query.get("by", "operation,client,status" if "project" in call.path else "project")),
         "where": {name: _names(call.query[name]) for name in DIMENSIONS if name in call.query},
         "per": call.query.get("per"), "order": call.query.get("order", "requests"),
-        "top": _number(call, "top", 1_000), "skip": _number(call, "skip", 0),
+        "top": number(call, "top", 1_000), "skip": number(call, "skip", 0),
         "compare": truth(call, "compare")})
     answer = await _read(call, query)
     if form == "csv":
@@ -65,8 +65,8 @@ async def _verify(call: Call) -> Result:
 
 
 def _query(call: Call, back_ms: int, members: dict[str, Any]) -> UsageQuery:
-    until_ms = _number(call, "until", call.desk.clock.now_ms() + 60_000)
-    since_ms = _number(call, "since", max(0, until_ms - back_ms))
+    until_ms = number(call, "until", call.desk.clock.now_ms() + 60_000)
+    since_ms = number(call, "since", max(0, until_ms - back_ms))
     if since_ms > until_ms:
         raise InputInvalid("since is after until: the range would end before it begins")
     for name, known in (("by", DIMENSIONS), ("per", GRANULARITIES), ("order", MEASURES)):
@@ -103,16 +103,6 @@ async def _ask(call: Call, query: UsageQuery) -> dict[str, Any]:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _number(call: Call, name: str, default: int) -> int:
-    text = call.query.get(name)
-    if text is None:
-        return default
-    number = whole(text)
-    if number is None:
-        raise InputInvalid(f"{name} is a whole number, not {text[:40]!r}")
-    return number
 
 
 _RANGE = {"since": "Unix milliseconds, inclusive; default: one day (of a verification: one hour) before `until`",
