@@ -17,7 +17,18 @@ import orjson
 from services.control.faults import Conflict
 from shared.clock import Clock
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Dropped, DroppedVersion, Entity, Halt, Pin, ProjectVersion, Token, Written, to_value
+from shared.contracts.config import (
+    Dropped,
+    DroppedToken,
+    DroppedVersion,
+    Entity,
+    Halt,
+    Pin,
+    ProjectVersion,
+    Token,
+    Written,
+    to_value,
+)
 from shared.errors import BodyTooLarge, Unavailable
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
@@ -73,10 +84,8 @@ class Registry:
         """Keep something of a project no longer: nobody waits for that, and what is not dropped now is later."""
         for dropped in outlived:
             self._outbox.send(topics.CONFIG, None, [], key=dropped.key, partition=0)
-            if isinstance(dropped, DroppedVersion):
-                self.audit("drop version", project, dropped.version)
-            else:
-                self.audit("drop token", project, dropped.id)
+            what = "drop version" if isinstance(dropped, DroppedVersion) else "drop token"
+            self.audit(what, project, _subject(dropped))
 
     def audit(self, what: str, project: str, subject: str | int) -> None:
         """Say on the audit topic what was changed."""
@@ -84,11 +93,11 @@ class Registry:
         self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=project.encode())
 
 
-def _subject(entity: Written) -> str | int:
+def _subject(entity: Written | Dropped) -> str | int:
     match entity:
-        case ProjectVersion():
+        case ProjectVersion() | DroppedVersion():
             return entity.version
-        case Token():
+        case Token() | DroppedToken():
             return entity.id
         case Halt():
             return entity.workflow

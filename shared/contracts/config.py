@@ -38,6 +38,10 @@ Amount = Annotated[int, Meta(ge=-2**62, le=2**62)]
 Rate = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
+def _version_key(project: str, version: int) -> bytes:
+    return f"project/{project}/{version}".encode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectVersion:
     """`document` is the canonical project model as JSON; `files` are the owner's files, for export and diff.
@@ -56,7 +60,7 @@ class ProjectVersion:
     @property
     def key(self) -> bytes:
         """The record's key."""
-        return f"project/{self.project}/{self.version}".encode()
+        return _version_key(self.project, self.version)
 
     @property
     def removes(self) -> bool:
@@ -97,7 +101,7 @@ class OldVersion:
     @property
     def key(self) -> bytes:
         """The record's key."""
-        return f"project/{self.project}/{self.version}".encode()
+        return _version_key(self.project, self.version)
 
     def unpacked(self) -> ProjectVersion:
         """The version as it was."""
@@ -115,7 +119,7 @@ class DroppedVersion:
     @property
     def key(self) -> bytes:
         """The record's key."""
-        return f"project/{self.project}/{self.version}".encode()
+        return _version_key(self.project, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
