@@ -198,7 +198,7 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
             values = {name: read(facts) for name, read in reads}
             if repeats and _is_much(values, repeats):
                 raise Undecided(f"`{text[:100]}` looks at too much in each pass of a loop: shorten what it reads there")
-            if made_of and _is_long(values, made_of):
+            if any(_longest(values, path) > _MOST_ITEMS for path in made_of):
                 raise Undecided(f"`{text[:100]}` makes a list of what has over {_MOST_ITEMS} items")
             if reads_body and len(facts.body) > _LARGE:
                 return expression.eval(_bound(facts)).value()
@@ -253,7 +253,8 @@ def _is_much(values: dict[str, Any], repeats: Sequence[_Repeated]) -> bool:
     """Whether passes, times what each of them may look at, are more work than an expression may make."""
     work = 0
     for repeated in repeats:
-        passes = min(_PASSES, prod(_length(values, path) for path in repeated.over))
+        # a list that may be any is no longer than two that are there: few expressions add more of them
+        passes = min(_PASSES, prod(_longest(values, path) * (1 if path else 2) for path in repeated.over))
         if passes:
             enough = (_MOST_WORK - work) // passes
             work += passes * (_weight([_at(values, path) for path in repeated.reads], enough)
@@ -261,18 +262,18 @@ def _is_much(values: dict[str, Any], repeats: Sequence[_Repeated]) -> bool:
     return work > _MOST_WORK
 
 
-def _length(values: dict[str, Any], path: _Path | None) -> int:
-    """Items of a list. One that may be any is no longer than two that are there: few expressions add more of them."""
+def _longest(values: dict[str, Any], path: _Path | None) -> int:
+    """Items of a list, or names of an object; of the longest that there is where it may be any."""
     if path is not None:
-        over = _at(values, path)
-        return len(over) if isinstance(over, dict | list) else 0
+        here = _at(values, path)
+        return len(here) if isinstance(here, dict | list) else 0
     longest, left = 0, list[Any](values.values())
     while left:
         here = left.pop()
         if isinstance(here, dict | list):
             longest = max(longest, len(here))
             left.extend(here.values() if isinstance(here, dict) else here)
-    return 2 * longest
+    return longest
 
 
 def _heaviest(values: dict[str, Any], path: _Path | None, members: _Path, enough: int) -> int:
@@ -295,20 +296,6 @@ def _weight(left: list[Any], enough: int) -> int:
             if weight <= enough:
                 left.extend(here.values() if isinstance(here, dict) else here)
     return weight
-
-
-def _is_long(values: dict[str, Any], paths: Sequence[_Path | None]) -> bool:
-    """Whether a list, or the names of an object, at one of some paths is too long; where one is not known, anywhere."""
-    left: list[Any] = [values if path is None else _at(values, path) for path in paths]
-    deep = None in paths
-    while left:
-        here = left.pop()
-        if isinstance(here, dict | list):
-            if len(here) > _MOST_ITEMS:
-                return True
-            if deep:
-                left.extend(here.values() if isinstance(here, dict) else here)
-    return False
 
 
 def _at(value: Any, path: _Path) -> Any:
