@@ -181,14 +181,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 if tracker is None:
                     tracker = self._trackers[partition] = OffsetTracker()
                 self._open += tracker.fetched(found)
-                known = tracker.finished_before(found)
-                self._open -= tracker.finished(known)
                 if found:
                     self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
                     self._written_ms(partition)
                     self._places[partition] = found[-1].offset + 1
                 self._metrics.consumed.inc(partition.topic, by=len(found))
-                records.extend(_others(found, known) if known else found)
+                known = tracker.finished_before(found)
+                if known:
+                    self._open -= tracker.finished(known)
+                    records.extend(record for record in found if record.offset not in known)
+                else:
+                    records.extend(found)
             if records:
                 self._look_around()
                 self.handler(records)
@@ -300,11 +303,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return {}
         return {partition: finished for partition, place in committed.items()
                 if (finished := read(place.metadata)) is not None}
-
-
-def _others(records: Iterable[Record], known: Iterable[int]) -> list[Record]:
-    without = set(known)
-    return [record for record in records if record.offset not in without]
 
 
 def _switch(event: asyncio.Event, *, on: bool) -> None:

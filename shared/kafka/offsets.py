@@ -39,14 +39,14 @@ class OffsetTracker:
         self._newest_ms = max(self._newest_ms, *[record.timestamp for record in records])
         return len(self._open) - before
 
-    def finished_before(self, records: Sequence[Record]) -> list[int]:
+    def finished_before(self, records: Sequence[Record]) -> frozenset[int]:
         """Those offsets of a poll that need not be done again."""
         known = self._before
         if known is None or not records:
-            return []
+            return frozenset()
         if records[-1].offset >= known.end:
             self._before = None
-        return [record.offset for record in records if known.has(record.offset, record.timestamp)]
+        return frozenset(record.offset for record in records if known.has(record.offset, record.timestamp))
 
     def finished(self, offsets: Iterable[int]) -> int:
         """Offsets whose work is done, effects acknowledged; one that is not open is ignored. How many were open."""

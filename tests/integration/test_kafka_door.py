@@ -207,11 +207,24 @@ class Taker:
     def _take(self, records: Sequence[Record]) -> None:
         self.seen += records
 
+    async def leave(self) -> None:
+        """End as a service does that is asked to."""
+        await self.intake.stop()
+        await self.tasks.stop()
+
     async def die(self) -> None:
         """End as a killed process does: nothing is committed, and a static member does not leave its group."""
         await self.tasks.stop()
         assert self.intake._consumer is not None
         await self.intake._consumer.stop()
+
+
+async def full(kafka: KafkaSettings, topic: str, group: str, within_s: float = 10) -> Taker:
+    """One that has read all that `fill` has written."""
+    taker = Taker(kafka, topic, group)
+    await taker.intake.start()
+    await eventually(lambda: len(taker.seen) == 20, within_s=within_s)
+    return taker
 
 
 @pytest.fixture
@@ -223,9 +236,7 @@ async def fill(outbox: Outbox, topic: str) -> None:
 @pytest.mark.usefixtures("fill")
 async def test_what_was_not_finished_is_delivered_again_and_the_rest_is_not(
         kafka: KafkaSettings, outbox: Outbox, topic: str, name: str) -> None:
-    first = Taker(kafka, topic, name)
-    await first.intake.start()
-    await eventually(lambda: len(first.seen) == 20)
+    first = await full(kafka, topic, name)
     first.intake.finished(first.seen[:5] + first.seen[6:10])
     await asyncio.sleep(0.6)
     await first.die()
@@ -245,24 +256,20 @@ async def test_what_was_not_finished_is_delivered_again_and_the_rest_is_not(
     await eventually(lambda: third.seen, within_s=8)
     assert [int(record.value or b"") for record in third.seen] == [5, *range(12, 20)]
     third.intake.finished(third.seen)
-    await third.intake.stop()
-    await third.tasks.stop()
+    await third.leave()
     fourth = Taker(kafka, topic, name)
     await fourth.intake.start()
     await outbox.send(topic, b"20", [], partition=0)
     await eventually(lambda: fourth.seen)
     assert [record.value for record in fourth.seen] == [b"20"]
     fourth.intake.finished(fourth.seen)
-    await fourth.intake.stop()
-    await fourth.tasks.stop()
+    await fourth.leave()
 
 
 @pytest.mark.usefixtures("fill")
 async def test_group_that_is_set_back_by_hand_does_all_again(
         kafka: KafkaSettings, topic: str, name: str) -> None:
-    first = Taker(kafka, topic, name)
-    await first.intake.start()
-    await eventually(lambda: len(first.seen) == 20)
+    first = await full(kafka, topic, name)
     first.intake.finished(first.seen[1:])
     await asyncio.sleep(0.6)
     await first.die()
@@ -274,9 +281,7 @@ async def test_group_that_is_set_back_by_hand_does_all_again(
     assert second.intake._consumer is not None
     await second.intake._consumer.commit({TopicPartition(topic, 0): 0})
     await second.die()
-    third = Taker(kafka, topic, name)
-    await third.intake.start()
-    await eventually(lambda: len(third.seen) == 20, within_s=8)
+    third = await full(kafka, topic, name, within_s=8)
     await third.die()
 
 
@@ -296,10 +301,8 @@ async def test_partitions_that_move_to_another_member_take_what_is_finished_alon
     second.intake.finished(second.seen)
     first.intake.finished([*still_open, *first.seen[40:]])
     for taker in (first, second):
-        await taker.intake.stop()
-        await taker.tasks.stop()
-    await second.intake.stop()
-    await second.tasks.stop()
+        await taker.leave()
+    await second.leave()
 
 
 @pytest.mark.usefixtures("fill")
@@ -315,15 +318,12 @@ async def test_polling_pauses_while_too_much_is_open(
     taker.intake.finished(taker.seen)
     await eventually(lambda: taker.seen[-1].value == b"more")
     taker.intake.finished(taker.seen[held:])
-    await taker.intake.stop()
-    await taker.tasks.stop()
+    await taker.leave()
 
 
 @pytest.mark.usefixtures("fill")
 async def test_lost_effect_takes_the_service_down(kafka: KafkaSettings, topic: str, name: str) -> None:
-    taker = Taker(kafka, topic, name)
-    await taker.intake.start()
-    await eventually(lambda: len(taker.seen) == 20)
+    taker = await full(kafka, topic, name)
     effect: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     taker.intake.finish_after(taker.seen, [effect])
     effect.set_exception(SendFailed("lost"))
@@ -334,9 +334,7 @@ async def test_lost_effect_takes_the_service_down(kafka: KafkaSettings, topic: s
 @pytest.mark.usefixtures("fill")
 async def test_service_that_has_failed_does_not_wait_for_records_that_nobody_will_finish(
         kafka: KafkaSettings, topic: str, name: str) -> None:
-    taker = Taker(kafka, topic, name)
-    await taker.intake.start()
-    await eventually(lambda: len(taker.seen) == 20)
+    taker = await full(kafka, topic, name)
     taker.tasks.fail(SendFailed("lost"))
     await asyncio.wait_for(taker.intake.stop(), 3)
     await taker.tasks.stop()
@@ -376,8 +374,7 @@ async def test_record_that_the_client_cannot_read_hides_no_other_record(
     unreadable = [(record.partition, record.offset) for record in taker.seen if record.value is None]
     assert sorted(unreadable) == [(0, 20), (0, 21), (1, 0), (1, 1)]
     taker.intake.finished(taker.seen)
-    await taker.intake.stop()
-    await taker.tasks.stop()
+    await taker.leave()
 
 
 async def test_reply_right_after_start_is_not_missed(kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:

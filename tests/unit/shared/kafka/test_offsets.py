@@ -41,8 +41,8 @@ class TrackerBesideNaiveModel(RuleBasedStateMachine):
         self.tracker.fetched(poll)
         known = self.tracker.finished_before(poll)
         self.tracker.finished(known)
-        assert set(known) == {record.offset for record in poll} & self.safe, "all that was safe, and nothing else"
-        self.open |= {record.offset for record in poll} - set(known)
+        assert known == {record.offset for record in poll} & self.safe, "all that was safe, and nothing else"
+        self.open |= {record.offset for record in poll} - known
         if poll:
             self.read_to = poll[-1].offset + 1
 
@@ -121,7 +121,7 @@ def test_record_that_took_the_place_of_a_finished_one_is_not_taken_for_it() -> N
     # the log lost all behind 4, and others were written there
     poll = records(range(place, 5)) + records(range(5, 9), later_ms=60_000)
     after.fetched(poll)
-    assert after.finished_before(poll) == [1, 2, 3, 4]
+    assert after.finished_before(poll) == {1, 2, 3, 4}
 
 
 @given(st.sets(st.integers(0, 10**12), max_size=2_000), st.integers(0, 10**13))
