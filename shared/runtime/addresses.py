@@ -17,8 +17,9 @@ from shared.project.access.networks import Networks
 # IPv6 addresses that carry IPv4 ones (translators would lead to those), and what sites once used for themselves
 _CARRIERS = Networks(["64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96",
                       "fec0::/10", "3fff::/20", "5f00::/16"])
-# looks public, and is what Azure tells each of its machines about itself, secrets among it
-_METADATA = Networks(["168.63.129.16/32"])
+# look public, the first to releases of Python before the spring of 2024 alone: what protocols of the IETF
+# are given (RFC 6890; Oracle tells its machines about themselves there), and where Azure tells each of its own
+_LOCAL = Networks(["192.0.0.0/24", "168.63.129.16/32"])
 
 
 class AddressRefused(OSError):
@@ -40,7 +41,7 @@ class Addresses:
         if self._allowed.holds(address):
             return False
         found = ipaddress.ip_address(address)
-        return not found.is_global or found.is_multicast or _CARRIERS.holds(address) or _METADATA.holds(address)
+        return not found.is_global or found.is_multicast or _CARRIERS.holds(address) or _LOCAL.holds(address)
 
     def check_literal(self, host: str) -> None:
         """A host that is written as an address is not resolved, so it is checked here. Raises AddressRefused.
