@@ -11,15 +11,16 @@ from services.executor.together import together
 class Work:
     """Coroutines that tell how they ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, letting_go_s: float = 0.01) -> None:
         self.ended: list[str] = []
+        self._letting_go_s = letting_go_s
 
     async def waits(self, name: str) -> None:
         try:
             await asyncio.sleep(10)
         except asyncio.CancelledError:
             # it takes a moment to let go
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self._letting_go_s)
             self.ended.append(name)
             raise
 
@@ -56,7 +57,7 @@ async def test_whoever_is_cancelled_is_so_once_all_have_let_go() -> None:
 
 
 async def test_end_of_time_while_a_failed_one_lets_the_others_go_is_the_end_of_time() -> None:
-    work = Work()
+    work = Work(letting_go_s=60)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.005):
             await together([work.waits("a"), work.fails(ValueError())])
