@@ -16,7 +16,7 @@ from services.executor.plan import Plan
 from services.executor.run import run, run_now
 from services.executor.scene import Parked, Scene
 from services.executor.stream import Stream
-from services.executor.walk import LARGE_BODY, TooLong
+from services.executor.walk import LARGE_BODY
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import read_body
@@ -34,6 +34,7 @@ from shared.errors import (
 from shared.kafka.record import Record
 from shared.names import actions
 from shared.names.reasons import Reason
+from shared.project.expressions import TooLong
 
 log = logging.getLogger(__name__)
 Outcome = tuple[ReplyRecord, Reason, str | None]

@@ -7,12 +7,13 @@ Never: a step kind.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.executor.aside import Aside
 from services.executor.endings import Endings
 from services.executor.journal import Journal, Journals
 from services.executor.neighbours import Neighbours
@@ -74,6 +75,7 @@ class Surroundings:
     outbox: Outbox
     endings: Endings
     neighbours: Neighbours
+    aside: Aside = field(default_factory=Aside)
     publish_topics: Sequence[str] = ()
     max_response_bytes: int
     max_output_bytes: int = 5_000_000

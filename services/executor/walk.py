@@ -23,7 +23,7 @@ from services.executor.seen import holds, leads_on, may_be_handled, rendered, to
 from services.executor.steps.base import CompiledStep, Leap
 from shared.errors import Failed, TimedOut, WeirError, WorkflowFailed
 from shared.names import actions, spans
-from shared.project.expressions import Template
+from shared.project.expressions import Template, TooLong
 from shared.project.steps.base import OnError, Retry
 from shared.telemetry.span import Span
 
@@ -34,12 +34,6 @@ LARGE_BODY = 100_000
 _LONG_MS, _TURN_US = 100, 10_000
 # so often a list of steps that took longer is walked over with turns for others, before it is tried at once again
 _SLOW_WALKS = 100
-
-
-class TooLong(Exception):  # nothing is wrong: there is nothing outside that could be done twice
-    """Steps that are done at once take long: they are walked over anew, with turns for others between them."""
-
-    harmless = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +137,7 @@ class Steps:
             if scene.laps is not None:
                 scene.laps.append((step.id, clock.elapsed_us()))
             try:
-                if step.condition is not None and not _wanted(step, step.condition, scene):
+                if step.condition is not None and not await holds(step.condition, _at(step, scene), "if"):
                     continue
                 leap = await (_traced(step, scene) if scene.trace.sampled
                               else _one(step, scene, _inside(step, scene, None)))
@@ -183,7 +177,8 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
             raise error from None
         _fell(step, scene, error)
         leap = None if step.catch is None else step.catch.now(scene)
-        return _instead(step, scene) if leap is None else leap
+        return leap if leap is not None else None if step.fallback is None else _fits(
+            step.fallback.render(scene.scope), scene)
 
 
 async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
@@ -194,10 +189,6 @@ async def _traced(step: PlannedStep, scene: Scene) -> Leap | None:
 
 def _inside(step: PlannedStep, scene: Scene, span: Span | None) -> Scene:
     return scene.under(span, step.id, handled=step.handles != "fail", mask=step.mask)
-
-
-def _wanted(step: PlannedStep, condition: Template, scene: Scene) -> bool:
-    return holds(condition, _at(step, scene), "if") if condition.volatile else condition.holds(scene.scope)
 
 
 def _at(step: PlannedStep, scene: Scene) -> Scene:
@@ -327,7 +318,7 @@ async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirErr
         leap = await step.catch.walk(_in_catch(step, inner, scene))
         if leap is not None:
             return leap
-    scene.keep(step.id, _instead(step, scene))
+    scene.keep(step.id, await _instead(step, scene))
     return None
 
 
@@ -348,9 +339,10 @@ def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:
     scene.keep(step.id, None)
 
 
-def _instead(step: PlannedStep, scene: Scene) -> Any:
-    if step.fallback is None:
-        return None
-    value = rendered(step.fallback, _at(step, scene), "fallback")
+async def _instead(step: PlannedStep, scene: Scene) -> Any:
+    return None if step.fallback is None else _fits(await rendered(step.fallback, _at(step, scene), "fallback"), scene)
+
+
+def _fits(value: Any, scene: Scene) -> Any:
     check_size(value, scene.surroundings.max_output_bytes)
     return value

@@ -47,6 +47,9 @@ from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 
+# of one expression: what takes longer keeps everybody else waiting
+_TURN_MS = 20
+
 
 async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     """Build the service inside the running loop."""
@@ -80,8 +83,8 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
 def _surroundings(own: ExecutorSettings, line: Line, patient: Store, clock: SystemClock,
                   tracing: Tracing) -> Surroundings:
     """What all executions share, with the bounds that the settings name."""
-    BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes = (
-        own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes)
+    BOUNDS.timeout_ms, BOUNDS.max_depth, BOUNDS.max_bytes, BOUNDS.turn_ms = (
+        own.expression_timeout_ms, own.expression_max_depth, own.expression_max_bytes, _TURN_MS)
     http = OutsideClient(Addresses(own.allow_networks), connections=own.max_in_flight, per_host=own.http_connections)
     seal = ClusterKey().seal()
     return Surroundings(

@@ -8,7 +8,9 @@ Scope: the names of `SCOPE`; trigger has {body, query, path, headers, method, cl
 """
 
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,9 +32,13 @@ _VOLATILE = re.compile(r"\$(?:now|millis|random|shuffle|toMillis|eval)\b")
 
 @dataclass(slots=True)
 class Bounds:
-    """Of one evaluation, in the whole process; a workflow that needs more should do less in one expression."""
+    """Of one evaluation, in the whole process; a workflow that needs more should do less in one expression.
+
+    `turn_ms`: so long it may keep everything else in the process from going on; 0: as long as it may take.
+    """
 
     timeout_ms: int = 1_000
+    turn_ms: int = 0
     max_depth: int = 200
     max_bytes: int = 2_000_000
 
@@ -40,9 +46,40 @@ class Bounds:
 # set once, where the process is put together
 BOUNDS = Bounds()
 # what the library says when a bound is hit: the kind of error, and the setting
-_HIT = {"D1012": ("expression-timeout", "WEIR_EXECUTOR_EXPRESSION_TIMEOUT_MS"),
+_OUT_OF_TIME = "D1012"
+_HIT = {_OUT_OF_TIME: ("expression-timeout", "WEIR_EXECUTOR_EXPRESSION_TIMEOUT_MS"),
         "D1011": ("expression-too-deep", "WEIR_EXECUTOR_EXPRESSION_MAX_DEPTH"),
         "U1001": ("expression-too-large", "WEIR_EXECUTOR_EXPRESSION_MAX_BYTES")}
+
+
+# so often an expression that took longer than a turn is not tried within one
+_SLOW_TIMES = 100
+
+
+class TooLong(Exception):  # nothing is wrong: there is nothing outside that could be done twice
+    """What is done at once takes longer than a turn: it is done anew, in another way."""
+
+    harmless = True
+
+
+class _Thread(threading.local):
+    """`aside`: nobody else waits for what this thread does."""
+
+    aside = False
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """In a thread of which nobody else waits for a turn: expressions take the time that they may take, and other
+    threads go on meanwhile."""
+    _thread.aside = True
+    try:
+        yield
+    finally:
+        _thread.aside = False
 
 
 class BadExpression(ValueError):
@@ -159,24 +196,58 @@ def _evaluation(source: str) -> Render:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
     plain, place, is_crowd = lookup(source), place_of(source), crowd_in(source, compiled)
-    most_items = None if is_crowd is None else MOST_ITEMS
+    engine = _Engine(source, compiled, None if is_crowd is None else MOST_ITEMS)
 
     def evaluate(scope: Scope) -> Any:
         if plain is not None and (found := plain(scope, BOUNDS.max_bytes)) is not UNSURE:
             return found
         if is_crowd is not None and is_crowd(scope):
             raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {TOO_MANY}", kind="expression-too-large")
-        try:
-            made = compiled.evaluate(scope, timeout=BOUNDS.timeout_ms / 1000, max_depth=BOUNDS.max_depth,
-                                     max_result_size=BOUNDS.max_bytes, max_array_length=most_items)
-        except JlensError as exc:
-            kind, setting = _HIT.get(exc.code or "", ("", ""))
-            # of an array no setting tells how long it may be
-            hint = f" ({setting})" if setting and "An array" not in str(exc) else ""
-            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {exc}{hint}", kind=kind) from exc
+        made = engine.evaluated(scope)
         return made if place is None else with_integers(made, place(scope))
 
     return evaluate
+
+
+class _Engine:
+    """JSONata's, with bounds. It keeps all other threads waiting, but where it is given text."""
+
+    __slots__ = ("_compiled", "_most_items", "_slow", "_source")
+
+    def __init__(self, source: str, compiled: Expression, most_items: int | None) -> None:
+        self._source, self._compiled, self._most_items, self._slow = source, compiled, most_items, 0
+
+    def evaluated(self, scope: Scope) -> Any:
+        """Raises WorkflowFailed; TooLong, where others wait for their turns, and it does not end within one."""
+        is_aside = _thread.aside
+        time_ms = BOUNDS.timeout_ms
+        in_turns = not is_aside and 0 < BOUNDS.turn_ms < time_ms
+        if in_turns:
+            if self._slow:
+                self._slow -= 1
+                raise TooLong
+            time_ms = BOUNDS.turn_ms
+        try:
+            return (self._aside if is_aside else self._compiled.evaluate)(
+                scope, timeout=time_ms / 1000, max_depth=BOUNDS.max_depth, max_result_size=BOUNDS.max_bytes,
+                max_array_length=self._most_items)
+        except JlensError as exc:
+            if in_turns and exc.code == _OUT_OF_TIME:
+                self._slow = _SLOW_TIMES
+                raise TooLong from None
+            kind, setting = _HIT.get(exc.code or "", ("", ""))
+            # of an array no setting tells how long it may be
+            hint = f" ({setting})" if setting and "An array" not in str(exc) else ""
+            raise WorkflowFailed(f"expression {{% {self._source[:200]} %}}: {exc}{hint}", kind=kind) from exc
+
+    def _aside(self, scope: Scope, **bounds: Any) -> Any:
+        try:
+            text = orjson.dumps(scope).decode()
+        except orjson.JSONEncodeError:
+            # half of a character, a number beyond 64 bits, a body that is nested too deep
+            return self._compiled.evaluate(scope, **bounds)
+        made = self._compiled.evaluate_json(text, **bounds)
+        return None if made is None else orjson.loads(made)
 
 
 def _truth(value: Any) -> bool:

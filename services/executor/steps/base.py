@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.executor.scene import Laps, Scene
-from services.executor.seen import once
+from services.executor.seen import computed, once
 from shared.contracts.traceparent import TraceContext
 from shared.names import headers as H
 from shared.project.steps.base import Step
@@ -68,7 +68,7 @@ class PlainStep(ABC):
 
     async def run(self, scene: Scene) -> Any | Leap:
         """As every step."""
-        return self.now(scene)
+        return await computed(self.now, scene)
 
 
 class Walk(Protocol):
@@ -101,7 +101,7 @@ class ChoiceStep(ABC):
     async def run(self, scene: Scene) -> str | Leap:
         """The way that was taken."""
         journal = scene.journal
-        way = self.way(scene) if journal is None else once(lambda: self.way(scene), scene, journal, "way")
+        way = await (computed(self.way, scene) if journal is None else once(self.way, scene, journal, "way"))
         return await self._ways[way].walk(scene.beside()) or _named(way)
 
     def now(self, scene: Scene) -> str | Leap:

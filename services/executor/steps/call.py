@@ -40,7 +40,7 @@ class CallStep:
         if scene.calls >= scene.surroundings.max_call_depth:
             raise WorkflowFailed(f"{scene.calls} calls stand behind this one already, each made by the workflow of the "
                                  "one before (WEIR_EXECUTOR_MAX_CALL_DEPTH)", kind="call-too-deep")
-        callee, value = self._callee(), rendered(self._input, scene, "input")
+        callee, value = self._callee(), await rendered(self._input, scene, "input")
         if misfits := callee.misfits_in(value):
             raise WorkflowFailed(f"the input of workflow {callee.name!r} does not fit: {misfits}", kind="input-invalid")
         there = scene.elsewhere({**scene.scope["trigger"], "body": value})

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.errors import WeirError, WorkflowFailed
 from shared.names import actions
@@ -36,7 +37,7 @@ class ConnectorStep:
         """Its value. Raises WorkflowFailed, of the kind that the connector says."""
         execution = scene.execution
         call = Call(execution.request_id, execution.project, scene.left_ms(), scene.effect_key)
-        settings = _apart(self._settings.render(scene.scope), "the settings are")
+        settings = _apart(await rendered(self._settings, scene), "the settings are")
         try:
             given = await self._connector.run(settings, call)
         except ConnectorFailed as exc:

@@ -8,6 +8,7 @@ Never: a worker held for long by a durable execution; a pause beyond the deadlin
 import asyncio
 
 from services.executor.scene import Parked, Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.errors import TimedOut, WorkflowFailed
 from shared.project.expressions import compile_value
@@ -38,20 +39,20 @@ class DelayStep:
     async def _end(self, scene: Scene, now_ms: int) -> int:
         """Unix ms; a durable execution that is taken up again waits for the same time."""
         if scene.journal is None or not self._moves:
-            return self._end_from(scene, now_ms)
+            return await self._end_from(scene, now_ms)
         place = f"{scene.path}end"
         noted = scene.journal.noted(place)
         if noted is not None:
             return int(noted["output"])
-        end_ms = self._end_from(scene, now_ms)
+        end_ms = await self._end_from(scene, now_ms)
         scene.journal.note(place, {"output": end_ms})
         await scene.journal.settled()
         return end_ms
 
-    def _end_from(self, scene: Scene, now_ms: int) -> int:
+    async def _end_from(self, scene: Scene, now_ms: int) -> int:
         if self._for_ms is not None:
             return now_ms + self._for_ms
         try:
-            return unix_ms_of(self._until.render(scene.scope))
+            return unix_ms_of(await rendered(self._until, scene))
         except BadValue as exc:
             raise WorkflowFailed(str(exc)) from exc

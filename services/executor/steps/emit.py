@@ -6,6 +6,7 @@ Never: an event to a caller that wants no answer.
 """
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.project.expressions import compile_value
 from shared.project.steps.work import EmitSettings
@@ -22,6 +23,6 @@ class EmitStep:
 
     async def run(self, scene: Scene) -> None:
         """Raises WorkflowFailed: event-too-large, stream-ended."""
-        data = self._data.render(scene.scope)
+        data = await rendered(self._data, scene)
         if scene.stream is not None:
             await scene.stream.emit(self._event, data)

@@ -22,6 +22,7 @@ from services.executor.outside.client import Request, Response, is_private, show
 from services.executor.outside.reading import json_of, text_of
 from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler, propagated
 from shared.errors import TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions, spans
@@ -56,7 +57,7 @@ class HttpStep:
 
     async def run(self, scene: Scene) -> dict[str, Any]:
         """Call. Raises UpstreamFailed, TimedOut, WorkflowFailed (an expression or the URL is wrong)."""
-        wanted = self._request.render(scene.scope)
+        wanted = await rendered(self._request, scene)
         url = _url(wanted["url"], wanted["query"])
         timeout_s = min(self._settings.timeout_ms, scene.left_ms()) / 1000
         attributes: Attributes | None = {

@@ -44,12 +44,12 @@ class LoopStep:
         """What was collected. Raises WorkflowFailed for what cannot be looped over, or too many passes."""
         if self._settings.concurrency > 1:
             # one more than there may be: a caller's array may have many more
-            return await self._at_once(scene, list(islice(self._passes(scene), self._settings.max_passes + 1)))
+            return await self._at_once(scene, list(islice(await self._passes(scene), self._settings.max_passes + 1)))
         found: list[Any] = []
         size, limit = 0, scene.surroundings.max_output_bytes
-        for index, one in enumerate(self._passes(scene)):
+        for index, one in enumerate(await self._passes(scene)):
             inner = self._inner(scene, one | {"last": found[-1]} if found else one)
-            if self._while is not None and not holds(self._while, inner, "while"):
+            if self._while is not None and not await holds(self._while, inner, "while"):
                 break
             self._bound(index)
             outcome = await self._pass(inner)
@@ -112,22 +112,19 @@ class LoopStep:
             return _NOTHING
         if leap is not None:
             return leap
-        return inner.last if self._collect is None else rendered(self._collect, inner, "collect")
+        return inner.last if self._collect is None else await rendered(self._collect, inner, "collect")
 
-    def _passes(self, scene: Scene) -> Iterator[Pass]:
+    async def _passes(self, scene: Scene) -> Iterator[Pass]:
         if self._while is not None:
-            for index in range(self._settings.max_passes + 1):
-                yield {"index": index}
-            return
-        over = rendered(self._over, scene, "over")
+            return ({"index": index} for index in range(self._settings.max_passes + 1))
+        over = await rendered(self._over, scene, "over")
         try:
             check_loop_over(over)
         except BadValue as exc:
             raise WorkflowFailed(str(exc)) from exc
         if isinstance(over, dict):
-            yield from ({"index": index, "key": key, "item": item} for index, (key, item) in enumerate(over.items()))
-        elif isinstance(over, list):
-            yield from ({"index": index, "item": item} for index, item in enumerate(over))
+            return ({"index": index, "key": key, "item": item} for index, (key, item) in enumerate(over.items()))
+        return ({"index": index, "item": item} for index, item in enumerate(over if isinstance(over, list) else ()))
 
     def _inner(self, scene: Scene, one: Pass) -> Scene:
         return scene.inside(one["index"], loop={**one, "outer": scene.scope.get("loop")})

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from services.executor.retries import asked_to_wait
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.contracts import ids
 from shared.contracts.reply import ReplyRecord
@@ -53,7 +54,7 @@ class OperationStep:
         if execution.depth >= surroundings.max_depth:
             raise WorkflowFailed(f"{execution.depth} operations stand behind this one already, each called by the one "
                                  "before (WEIR_EXECUTOR_MAX_DEPTH)", kind="too-deep")
-        wanted = self._wanted.render(scene.scope)
+        wanted = await rendered(self._wanted, scene)
         digest = None
         if settings.credential is not None:
             digest = surroundings.credentials.digest(execution.project, settings.credential, topics.REQUESTS_INTERNAL)

@@ -12,6 +12,7 @@ import orjson
 from aiokafka.partitioner import DefaultPartitioner
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler, propagated
 from shared.errors import WorkflowFailed
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
@@ -41,8 +42,9 @@ class PublishStep:
         if not may_publish(self._topic, scene.surroundings.publish_topics):
             raise WorkflowFailed(f"workflows may not publish to {self._topic!r}; WEIR_EXECUTOR_PUBLISH_TOPICS lists "
                                  "the topics that they may", kind="topic-refused")
-        key, value = self._key.render(scene.scope), self._value.render(scene.scope)
-        headers = {name: as_text(one) for name, one in self._headers.render(scene.scope).items() if one is not None}
+        key, value = await rendered(self._key, scene), await rendered(self._value, scene)
+        headers = {name: as_text(one) for name, one in (await rendered(self._headers, scene)).items()
+                   if one is not None}
         sending = scene.surroundings.tracing.send(self._topic, scene.trace)
         headers = propagated(scene, context_of(sending, scene.trace)) | headers
         if scene.effect_key is not None:

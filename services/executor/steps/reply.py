@@ -5,6 +5,8 @@ Out:   `Replied`, which ends the walk.
 Never: a header whose value is null; a check against the schemas; the walk does that for every kind of reply.
 """
 
+from typing import Any
+
 from services.executor.scene import Scene
 from services.executor.seen import rendered
 from services.executor.steps.base import Compiler, PlainStep, Replied
@@ -23,6 +25,14 @@ class ReplyStep(PlainStep):
 
     def now(self, scene: Scene) -> Replied:
         """The answer. Raises WorkflowFailed."""
-        headers = {name: rendered(value, scene, f"headers/{name}") for name, value in self._headers.items()}
-        return Replied(name=self._name, status=self._status, body=rendered(self._body, scene, "body"),
+        headers = {name: value.render(scene.scope) for name, value in self._headers.items()}
+        return self._replied(headers, self._body.render(scene.scope))
+
+    async def run(self, scene: Scene) -> Replied:
+        """The same again, where a durable execution is taken up again."""
+        headers = {name: await rendered(value, scene, f"headers/{name}") for name, value in self._headers.items()}
+        return self._replied(headers, await rendered(self._body, scene, "body"))
+
+    def _replied(self, headers: dict[str, Any], body: Any) -> Replied:
+        return Replied(name=self._name, status=self._status, body=body,
                        headers={name: as_text(value) for name, value in headers.items() if value is not None})

@@ -8,6 +8,7 @@ Never: I/O, of this step or of the code.
 from typing import Any
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.project.expressions import compile_value
 from shared.project.steps.work import ScriptSettings
@@ -22,5 +23,5 @@ class ScriptStep:
 
     async def run(self, scene: Scene) -> Any:
         """Its value. Raises WorkflowFailed."""
-        return await scene.surroundings.scripts.run(self._code, self._input.render(scene.scope),
+        return await scene.surroundings.scripts.run(self._code, await rendered(self._input, scene),
                                                      scene.execution.project)

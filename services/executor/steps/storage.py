@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from services.executor.scene import Scene
+from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.errors import WorkflowFailed
 from shared.project.expressions import as_text, compile_value
@@ -36,7 +37,7 @@ class StorageStep:
         stored-otherwise, output-too-large.
         """
         bounds, settings = scene.surroundings.storage, self._settings
-        place, value = self._place(scene), self._render(scene)
+        place, value = await self._place(scene), await self._render(scene)
         for what, size in (("key", len(place.encode())), ("value", len(value))):
             if size > bounds.max_bytes:
                 raise WorkflowFailed(f"a {what} of {size} bytes is too large to be stored; {bounds.max_bytes} are "
@@ -52,8 +53,8 @@ class StorageStep:
             raise _told(exc, bounds.max_items) from exc
         return orjson.loads(answer)
 
-    def _render(self, scene: Scene) -> bytes:
-        value = self._value.render(scene.scope)
+    async def _render(self, scene: Scene) -> bytes:
+        value = await rendered(self._value, scene)
         if self._settings.action == "increment":
             try:
                 value = whole_number_of(value)
@@ -61,10 +62,10 @@ class StorageStep:
                 raise WorkflowFailed(str(exc)) from exc
         return orjson.dumps(value)
 
-    def _place(self, scene: Scene) -> str:
+    async def _place(self, scene: Scene) -> str:
         inside = {"run": f"run:{scene.execution.request_id}", "workflow": f"workflow:{self._workflow}",
                   "project": "project"}[self._settings.scope]
-        key = as_text(self._key.render(scene.scope))
+        key = as_text(await rendered(self._key, scene))
         if not key:
             # one place for all callers of whom something is missing
             raise WorkflowFailed("the `key` of a storage step is empty: what its expression reads is null, or not "

@@ -14,7 +14,7 @@ import pytest
 from jlens import Expression, JlensError
 
 from shared.errors import WorkflowFailed
-from shared.project.expressions import BOUNDS, BadExpression, compile_value
+from shared.project.expressions import BOUNDS, BadExpression, TooLong, aside, compile_value
 
 SUITE = os.environ.get("WEIR_JSONATA_SUITE", "")
 MISSING = object()
@@ -47,11 +47,17 @@ MISSING = object()
     ("$number(a)", {"a": "12"}, 12),
     ("a & b", {"a": "ü", "b": 1}, "ü1"),
     ("$length(a)", {"a": "😀"}, 1),
+    ("$split(a, '')[0]", {"a": "\ud83d"}, "\ufffd"),
+    ("$count([a])", {"a": 2**70}, 1),
 ])
 def test_value_keeps_its_type_on_the_way_through(expression: str, value: Any, expected: Any) -> None:
-    found = compile_value("{% " + expression + " %}").render(value)
+    template = compile_value("{% " + expression + " %}")
+    found = template.render(value)
     assert found == expected
     assert type(found) is type(expected)
+    with aside():
+        beside = template.render(value)
+    assert (beside, type(beside)) == (found, type(found))
 
 
 def test_whole_number_stays_whole_and_is_not_a_truth() -> None:
@@ -69,6 +75,22 @@ def test_bound_that_is_hit_says_its_name_and_has_a_kind(expression: str, kind: s
     with pytest.raises(WorkflowFailed, match=f"WEIR_EXECUTOR_{setting}") as found:
         template.render({})
     assert found.value.members["error"] == kind
+    with aside(), pytest.raises(WorkflowFailed) as beside:
+        template.render({})
+    assert str(beside.value) == str(found.value)
+
+
+def test_expression_that_took_longer_than_a_turn_is_not_tried_within_one_the_next_time(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    template = compile_value("{% $count([1..100000].($ * 2)) %}")
+    monkeypatch.setattr(BOUNDS, "turn_ms", 1)
+    with pytest.raises(TooLong):
+        template.render({})
+    monkeypatch.setattr(BOUNDS, "turn_ms", 999)
+    with pytest.raises(TooLong):
+        template.render({})
+    with aside():
+        assert template.render({}) == 100_000
 
 
 def cases() -> Iterator[Any]:
@@ -99,8 +121,12 @@ def test_official_case_that_the_library_passes_is_passed_through_our_embedding(
         with pytest.raises((BadExpression, WorkflowFailed)):
             compile_value("{% " + source + " %}").render(data)
         return
-    found = compile_value("{% " + source + " %}").render(data)
+    template = compile_value("{% " + source + " %}")
+    found = template.render(data)
     assert json.dumps(found) == json.dumps(alone)
+    if data is not None:
+        with aside():
+            assert json.dumps(template.render(data)) == json.dumps(found)
     if "result" in case:
         assert _same(found, case["result"])
 
