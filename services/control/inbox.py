@@ -38,6 +38,8 @@ from shared.runtime.health import Health
 
 log = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 2_000_000
+# whoever tries tokens tries many: one line in such a time says how many there were
+_TELL_AGAIN_US = 60_000_000
 
 
 class AdminDoor:
@@ -46,6 +48,7 @@ class AdminDoor:
     def __init__(self, desk: Desk, health: Health, routes: Sequence[Route], token: str) -> None:
         """`token`: what callers send as a bearer token."""
         self._desk, self._health, self._token = desk, health, token
+        self._refused, self._tell_from_us = 0, 0
         self._document = orjson.dumps(admin_openapi(routes))
         self.application = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[self._guard])
         self.application.router.add_get("/openapi.json", self._openapi)
@@ -58,7 +61,7 @@ class AdminDoor:
         """Check the token, and turn every error into a problem."""
         try:
             if request.path.startswith("/v1"):
-                self._check_token(request)
+                self._let_in(request)
             response: web.StreamResponse = await handler(request)
         except WeirError as error:
             return self._problem(error)
@@ -75,6 +78,24 @@ class AdminDoor:
             log.exception("an admin request failed", extra={"action": actions.REQUEST_FAILED})
             return self._problem(WeirError("an error inside control; its log says more"))
         return response
+
+    def _let_in(self, request: web.Request) -> None:
+        """Raises CredentialsMissing, CredentialsInvalid."""
+        try:
+            self._check_token(request)
+        except (CredentialsMissing, CredentialsInvalid) as error:
+            self._health.metrics.admin_refused.inc(error.reason)
+            if isinstance(error, CredentialsInvalid):
+                self._tell(request.remote)
+            raise
+
+    def _tell(self, address: str | None) -> None:
+        self._refused += 1
+        now_us = self._desk.clock.elapsed_us()
+        if now_us >= self._tell_from_us:
+            log.warning("%d calls of the admin API with a wrong token since this was last told; the latest from %s",
+                        self._refused, address, extra={"action": actions.ADMIN_REFUSED})
+            self._refused, self._tell_from_us = 0, now_us + _TELL_AGAIN_US
 
     def _check_token(self, request: web.Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

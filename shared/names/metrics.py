@@ -92,6 +92,8 @@ SPANS_DROPPED = Family("weir_spans_dropped", "counter", "Spans that could not be
 LOG_LINES = Family("weir_log_lines", "counter", "Log lines of level warning and above", ("level", "action"))
 SERIES_FOLDED = Family("weir_series_folded", "counter",
                        "Counts that went to `other`: the metric has as many series as it may have", ("metric",))
+ADMIN_REFUSED = Family("weir_admin_refused", "counter",
+                       "Calls of the admin API with no admin token, or a wrong one; only control tells", ("reason",))
 
 # what runs
 BUILD_INFO = Family("weir_build_info", "gauge", "Always 1; what runs stands in the labels",

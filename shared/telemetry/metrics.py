@@ -42,7 +42,7 @@ class Metrics:
         self.signals_told = self._counts(M.SIGNALS_TOLD)
         self.findings, self.sightings_passed_over = (
             self._counts(M.FINDINGS), self._counts(M.SIGHTINGS_PASSED_OVER))
-        self.sink_events = self._counts(M.SINK_EVENTS)
+        self.sink_events, self.admin_refused = self._counts(M.SINK_EVENTS), self._counts(M.ADMIN_REFUSED)
         self.spans_dropped = self._counts(M.SPANS_DROPPED)
         self.read(M.SERIES_FOLDED, lambda: self._folded)
 

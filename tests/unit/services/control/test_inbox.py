@@ -7,6 +7,7 @@ from typing import cast
 
 import orjson
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from services.control.api import Body, Call, Desk, Result, Route, truth
 from services.control.inbox import AdminDoor, _body
@@ -44,6 +45,25 @@ async def test_body_and_head_that_nobody_can_read_are_problems(caplog: pytest.Lo
 async def test_token_of_any_bytes_is_refused(token: bytes) -> None:
     told = await answered(b"Connection: close\r\nAuthorization: Bearer " + token + b"\r\n\r\n")
     assert told.split(b"\r\n")[0].endswith(b" 401 Unauthorized")
+
+
+async def test_wrong_tokens_are_counted_and_told_once_in_a_while_without_a_word_of_them(
+        caplog: pytest.LogCaptureFixture) -> None:
+    metrics, clock = Metrics(), StoppedClock(NOW)
+    door = AdminDoor(cast(Desk, SimpleNamespace(clock=clock)), Health("control", metrics), [], "t")
+    async with TestClient(TestServer(door.application)) as client:
+        for _ in range(3):
+            assert (await client.get("/v1/x", headers={"Authorization": "Bearer weiradmin_guess"})).status == 401
+        clock.now += 60_000
+        await client.get("/v1/x", headers={"Authorization": "Bearer weiradmin_guess"})
+        await client.get("/v1/x")
+        await client.get("/v1/x", headers={"Authorization": "Bearer t"})
+    told = [record for record in caplog.records if getattr(record, "action", "") == "admin-refused"]
+    assert [record.getMessage()[:8] for record in told] == ["1 calls ", "3 calls "]
+    assert "guess" not in caplog.text
+    text = metrics.text()[0].decode()
+    assert 'weir_admin_refused_total{reason="credentials-invalid"} 4.0' in text
+    assert 'weir_admin_refused_total{reason="credentials-missing"} 1.0' in text
 
 
 async def test_work_hears_that_its_caller_has_gone() -> None:
