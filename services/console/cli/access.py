@@ -84,11 +84,12 @@ def rotate_token(project: ProjectName, client: ClientName,
                  expires: Annotated[str | None, typer.Option(help="Life time, as in 24h; without it: no end.")] = None,
                  as_json: AsJson = False) -> None:
     """Make a token, and let the client's others end after the overlap."""
+    overlap_s = arguments.seconds_or_none(overlap, "--overlap")
     answer = admin.ask("POST", ("projects", project, "clients", client, "tokens", "rotate"),
-                       {"expires_in_s": _life_s(expires), "overlap_s": arguments.seconds(overlap, "--overlap")})
+                       {"expires_in_s": _life_s(expires), "overlap_s": overlap_s})
     _show(answer, as_json=as_json)
     if not as_json:
-        output.say(f"The other tokens of {client} end in {overlap}.")
+        output.say(f"The other tokens of {client} end {f'in {overlap}' if overlap_s else 'now'}.")
 
 
 def _life_s(expires: str | None) -> int | None:

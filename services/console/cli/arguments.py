@@ -21,8 +21,17 @@ def milliseconds(text: str, option: str) -> int:
 
 
 def seconds(text: str, option: str) -> int:
-    """A duration in seconds, at least one. Raises BadParameter that names the option."""
-    return max(1, milliseconds(text, option) // 1000)
+    """A duration in whole seconds, not none. Raises BadParameter that names the option."""
+    found = seconds_or_none(text, option)
+    if not found:
+        raise typer.BadParameter(f"{text} is no time at all; 1s is the least", param_hint=option)
+    return found
+
+
+def seconds_or_none(text: str, option: str) -> int:
+    """A duration in seconds, a part of one for a whole one; it may be none. Raises BadParameter that names the option.
+    """
+    return -(-milliseconds(text, option) // 1000)
 
 
 def moment(text: str, option: str, now_ms: int) -> int:

@@ -63,6 +63,9 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
     """Show what has been used (the default command)."""
     if as_csv and compare:
         raise typer.BadParameter("CSV has no room for the range before; take --json", param_hint="--compare")
+    if per and compare and not as_json:
+        raise typer.BadParameter("the range before stands beside the whole one, not beside each time of --per; "
+                                 "leave one of both out", param_hint="--compare")
     by = by if by is not None else "project" if project is None else "operation,client,status"
     wanted = {"by": by, "top": str(top), "order": order, "compare": "true" if compare else "false",
               **({"per": per} if per else {}), **_where(where)}

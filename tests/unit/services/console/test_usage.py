@@ -23,3 +23,8 @@ def test_times_are_in_the_unit_that_they_are_shown_with(
 def test_csv_of_a_comparison_is_refused() -> None:
     with pytest.raises(typer.BadParameter, match="take --json"):
         usage.show("p", compare=True, as_csv=True)
+
+
+def test_comparison_of_each_time_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="leave one of both out"):
+        usage.show("p", compare=True, per="hour")
