@@ -119,8 +119,14 @@ def _callers(access: Access, source: Source) -> Iterator[Problem]:
     proofs: list[tuple[str, tuple[Key, ...]]] = [
         (scheme.client, ("authentication", "signature", index, "client"))
         for index, scheme in enumerate(access.authentication.signature)]
+    signing: dict[str, str] = {}
     for index, scheme in enumerate(access.authentication.signature):
-        yield from check_secret(scheme.secret, source, ("authentication", "signature", index, "secret"))
+        place = ("authentication", "signature", index, "secret")
+        yield from check_secret(scheme.secret, source, place)
+        if scheme.secret in signing:
+            yield source.problem(place, "duplicate", f"{scheme.secret} stands with client {signing[scheme.secret]!r} "
+                                 f"already: no message would be one of {scheme.client!r}")
+        signing.setdefault(scheme.secret, scheme.client)
     if access.abuse.webhook is not None:
         yield from check_secret(access.abuse.webhook.secret, source, ("abuse", "webhook", "secret"))
     proofs += [(client, ("authentication", "certificate", subject))

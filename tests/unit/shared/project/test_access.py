@@ -145,6 +145,9 @@ CASES = [
      "keys come from https"),
     ("authentication:\n  api_key: {}\n", "shape", (2, 3), "`header` or `query`"),
     ("authentication:\n  signature: [{client: nobody, secret: A}]\n", "dangling", (2, 16), "no client 'nobody'"),
+    ("clients: [{name: a}, {name: b}]\nauthentication:\n  signature:\n    - {client: a, secret: A}\n"
+     "    - {client: b, secret: A}\n", "duplicate", (5, 19),
+     "A stands with client 'a' already: no message would be one of 'b'"),
     ("clients: [{name: a}]\nauthentication:\n  signature: [{client: a, secret: WEIR_SECRET_A}]\n", "rule", (3, 27),
      "write A: WEIR_SECRET_ is put before the name"),
     ("abuse:\n  webhook: {url: 'https://a.example/', secret: WEIR_SECRET_}\n", "rule", (2, 40), "write what comes"),
