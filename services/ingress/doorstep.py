@@ -232,7 +232,7 @@ class Server(web.Server):
 
     def __call__(self) -> Connection:
         """A connection for a new caller."""
-        return Connection(self, self._heads, self._count, loop=self._loop, access_log=None)
+        return Connection(self, self._heads, self._count, loop=self._loop, access_log=None, auto_decompress=False)
 
     def wind_up(self) -> None:
         """Each connection ends with the answer that is under way on it, at once where there is none."""

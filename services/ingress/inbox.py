@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
-from services.ingress import admission, answer, cors, message, translate
+from services.ingress import admission, answer, coding, cors, message, translate
 from services.ingress.again import AGAIN, Again
 from services.ingress.callers import Callers
 from services.ingress.endings import Endings
@@ -45,6 +45,7 @@ from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.modes import OWN_PATHS, Answering
+from shared.runtime.bodies import whole
 from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
@@ -248,26 +249,29 @@ class Door:
         if content.is_eof():
             # most come whole with their headers
             body = content.read_nowait()
-            if body:
-                admission.check_coding(request.headers.get("Content-Encoding"))
+            how = coding.of(request.headers) if body else None
         else:
-            admission.check_coding(request.headers.get("Content-Encoding"))
+            how = coding.of(request.headers)
             admission.check_size(request.content_length or 0, limit)
             self._ask_for_body(request)
             try:
                 async with asyncio.timeout(self._parts.settings.body_ms / 1000):
-                    body = await request.read()
+                    found = await whole(content, limit)
             except TimeoutError as exc:
                 raise BodyTooSlow(f"the body was not there after {self._parts.settings.body_ms} ms "
                                   "(WEIR_INGRESS_BODY_MS)") from exc
-            except web.HTTPRequestEntityTooLarge as exc:
-                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)") from exc
             except UNREADABLE as exc:
                 raise unreadable(exc) from None
             except ConnectionError as exc:
                 raise ClientGone("the caller has closed the connection before all of the body had come") from exc
+            if found is None:
+                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
+            body = found
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
+        if how is not None and body:
+            body = coding.decoded(body, how, limit)
+            visit.bytes_in = len(body)
         return body
 
     def _ask_for_body(self, request: web.BaseRequest) -> None:

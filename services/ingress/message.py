@@ -118,10 +118,8 @@ def message(request: Manner, answer: Answer, now_s: int, *, keep_alive: bool) ->
 
 def _leaves_unread(request: web.BaseRequest, status: int) -> bool:
     """Whether the answer comes before the body, and the body is not worth waiting for: it may never come (RFC 9110,
-    10.1.1), or it has been waited for, or a few bytes of it may be thousands of times as many once decoded."""
-    headers = request.headers
-    return not request.content.is_eof() and (
-        status == BodyTooSlow.status or "Expect" in headers or "Content-Encoding" in headers)
+    10.1.1), or it has been waited for."""
+    return not request.content.is_eof() and (status == BodyTooSlow.status or "Expect" in request.headers)
 
 
 def _lines(headers: Mapping[str, str]) -> str:

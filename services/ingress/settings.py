@@ -7,7 +7,7 @@ Never: settings of a project.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings.kinds import Network, Port
@@ -25,7 +25,8 @@ class IngressSettings(BaseSettings):
     queue_target_ms: PositiveInt = 100
     # whoever has waited at the edge for so long is refused
     line_patience_ms: PositiveInt = 1_000
-    max_body_bytes: PositiveInt = 900_000
+    # what is much larger fits into no record, with its headers beside it
+    max_body_bytes: int = Field(900_000, ge=1, le=1_000_000)
     # a body that is not there after so long is not waited for any longer, however much of it has come
     body_ms: PositiveInt = 60_000
     # networks whose word on the caller's address is believed: load balancers, reverse proxies

@@ -10,8 +10,8 @@ from aiohttp import StreamReader
 
 async def whole(content: StreamReader, limit: int) -> bytes | None:
     """All bytes to the end; None when there are more than `limit`."""
-    raw = await content.read(limit + 1)
+    raw = bytearray(await content.read(limit + 1))
     # one read gives no more than what has arrived by then
     while len(raw) <= limit and not content.at_eof():
         raw += await content.read(limit + 1 - len(raw))
-    return raw if len(raw) <= limit else None
+    return bytes(raw) if len(raw) <= limit else None

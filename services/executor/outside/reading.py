@@ -7,25 +7,21 @@ Never: half a character, which no output can hold; a codec of Python's own in th
 """
 
 import codecs
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
+
+from shared.runtime.inflating import CODINGS, inflated
 
 # no charsets, though Python takes their names: some fail always, one takes 20 s for a megabyte, some give half
 # characters, and the others read no text
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7",
                           "base64", "bz2", "hex", "quopri", "rot-13", "uu", "zlib"})
 
-# what zlib has to know to read one (RFC 9110, 8.4.1); `deflate` is often sent without the head that it should have
-_GZIP, _DEFLATE, _HEADLESS = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_CODINGS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _DEFLATE}
 # anything else that stands there is no coding, as `utf-8`: the body is as it was meant
 _UNASKED = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
 _MOST_CODINGS = 3
-# what follows a member is copied for each; whoever writes one for every 64 KiB has fewer
-_MOST_MEMBERS = 100
 
 
 def text_of_header(value: str) -> str:
@@ -50,36 +46,15 @@ def headers_of(fields: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
 def decoded(raw: bytes, coding: str, limit: int) -> bytes | None:
     """A body without what `content-encoding` says of it; None for more than `limit` bytes. Raises ValueError, whose
     text says what is wrong with it."""
-    names = [name for name in map(str.strip, coding.lower().split(",")) if name in _CODINGS or name in _UNASKED]
+    names = [name for name in map(str.strip, coding.lower().split(",")) if name in CODINGS or name in _UNASKED]
     found: bytes | None = raw
     for count, name in enumerate(reversed(names)):
         if not found:
             break
         if name in _UNASKED or count == _MOST_CODINGS:
             raise ValueError(f"is coded as {', '.join(names)[:80]}, which was not asked for")
-        found = _inflated(found, _CODINGS[name], limit)
+        found = inflated(found, name, limit)
     return found
-
-
-def _inflated(raw: bytes, window: int, limit: int) -> bytes | None:
-    if window == _DEFLATE and raw[0] & 0xF != zlib.DEFLATED:
-        window = _HEADLESS
-    found, rest = bytearray(), raw
-    for _ in range(_MOST_MEMBERS):
-        member = zlib.decompressobj(window)
-        try:
-            found += member.decompress(rest, limit + 1 - len(found))
-        except zlib.error:
-            raise ValueError("is not coded as it says") from None
-        if len(found) > limit:
-            return None
-        if not member.eof:
-            raise ValueError("is cut off")
-        # some pad it with zeros
-        rest = member.unused_data.lstrip(b"\0") if window == _GZIP else b""
-        if not rest:
-            return bytes(found)
-    raise ValueError(f"has more than {_MOST_MEMBERS} members")
 
 
 def text_of(raw: bytes, charset: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -43,6 +44,7 @@ DOCUMENT = {"name": "p", "title": "</title>P&Q", "operations": [
     {"name": "make", "method": "POST", "path": "/a", "workflow": "w"},
     {"name": "hear", "method": "GET", "path": "/live", "workflow": "w", "mode": "events"}],
     "workflows": {"w": {"name": "w", "steps": [{"id": "a", "reply": {}}]}}}
+PACKED = gzip.compress(b"all of it")
 HEAD = b"POST /p/a HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -137,6 +139,23 @@ async def test_body_is_not_waited_for_for_ever_though_a_little_of_it_comes_each_
     assert b"\r\nConnection: close\r\n" in answer
     assert [(one.status, one.reason) for one in edge.counted] == [(408, "body-too-slow")]
     assert edge.outbox.sent == []
+
+
+@pytest.mark.parametrize(("framing", "status"), [
+    (b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(PACKED) - 9) + PACKED[:-9], b"400"),
+    (b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED) + PACKED, b"200"),
+    (b"Transfer-Encoding: gzip, chunked\r\n\r\n%x\r\n" % len(PACKED) + PACKED + b"\r\n0\r\n\r\n", b"400")])
+async def test_body_that_is_coded_is_passed_on_as_it_was_meant_or_not_at_all(
+        edge: Edge, framing: bytes, status: bytes) -> None:
+    reader, writer = await edge.connect()
+    writer.write(HEAD + framing)
+    if status == b"200":
+        await eventually(lambda: edge.outbox.sent, every_s=0.005)
+        edge.reply(status=200, body=b"1")
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
+    writer.close()
+    assert answer.split()[1] == status
+    assert [one.value for one in edge.outbox.sent] == ([b"all of it"] if status == b"200" else [])
 
 
 async def test_body_with_trailers_is_the_last_of_its_connection_and_its_answer_says_so(edge: Edge) -> None:
