@@ -24,7 +24,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, cast
 
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from shared.clock import SystemClock
 from shared.contracts import ids
@@ -141,7 +141,7 @@ def plain(data: bytes) -> Plain | None:
 class Connection(connections.Connection):
     """One caller's connection."""
 
-    __slots__ = ("_arrival", "_count", "_heads", "_in_step", "_server", "_under_way", "remote")
+    __slots__ = ("_arrival", "_count", "_heads", "_in_step", "_newest", "_server", "_under_way", "is_half", "remote")
 
     def __init__(self, server: "Server", heads: Heads, count: Count, **aiohttps: Any) -> None:
         """Nobody is connected."""
@@ -149,6 +149,9 @@ class Connection(connections.Connection):
         self._server, self._heads, self._count = server, heads, count
         # what came last, if its head is short; whether each arrival was one message
         self._arrival, self._in_step, self._under_way, self.remote = b"", True, 0, b""
+        # whether the caller has said that it sends no more; the body of the newest request
+        self.is_half = False
+        self._newest: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has come; where too many are here already, that is all that is said."""
@@ -163,7 +166,7 @@ class Connection(connections.Connection):
     @property
     def ends(self) -> bool:
         """Whether it ends with the answer that is under way."""
-        return super().ends or self._server.winding_up
+        return super().ends or self._server.winding_up or (self.is_half and not self._messages)
 
     def wind_up(self) -> None:
         """End, if nothing is under way. One over which nothing has come yet hears it with its first answer: whoever has
@@ -209,7 +212,21 @@ class Connection(connections.Connection):
             self._in_step = is_whole(data)
             self._arrival = data if self._in_step and len(data) <= _LONGEST else b""
             self._under_way += 1
+        known = self._request_count
         super().data_received(data)
+        if self._request_count != known:
+            self._newest = self._messages[-1][1]
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # what it gives says whether the connection stays
+        """The caller sends no more, and may wait for its answers all the same, as `nc -N` does: the connection stays
+        for those of requests that have come whole."""
+        self.is_half = True
+        # aiohttp waits for a request, has one, or has not looked yet whether one has come
+        waits, has_come = self._waiter is not None, self._waiter is not None and self._waiter.done()
+        if self._newest is None or not self._newest.is_eof() or (waits and not has_come):
+            return False
+        self._close = self._close or len(self._messages) <= has_come
+        return True
 
     def _refusal(self, data: bytes) -> bytes | None:
         again = self._heads.find(data, self.remote)
@@ -217,6 +234,11 @@ class Connection(connections.Connection):
             return again()
         asked = plain(data) if self._heads.crowded() else None
         return None if asked is None else self._heads.stranger(asked, self.remote.decode())
+
+
+def is_half(request: web.BaseRequest) -> bool:
+    """Whether its caller sends no more: whoever says so only later has mostly gone."""
+    return isinstance(request.protocol, Connection) and request.protocol.is_half
 
 
 class Server(web.Server):

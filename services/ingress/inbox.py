@@ -15,6 +15,7 @@ from aiohttp import HttpVersion11, web
 from services.ingress import admission, answer, coding, cors, message, translate
 from services.ingress.again import AGAIN, Again
 from services.ingress.callers import Callers
+from services.ingress.doorstep import is_half
 from services.ingress.endings import Endings
 from services.ingress.executions import placed
 from services.ingress.gate import Gate
@@ -91,6 +92,8 @@ class Door:
         path, _, query = origin_form(request.raw_path).partition("?")
         page = await self._page(request, path)
         if page is not None:
+            if is_half(request):
+                page.force_close()
             return page
         now_ms, came = self._parts.clock.now_ms(), TraceContext.parse(request.headers.get(H.TRACEPARENT))
         visit = Visit(ids.request_id(now_ms), request.method, path, *split(path), came,
@@ -165,8 +168,9 @@ class Door:
                                      "without Last-Event-ID, and the work begins anew")
         # before it has a place: whoever sends it slowly keeps nobody out
         seen.body = await self._body(request, visit)
+        was_half = is_half(request)
         await parts.gate.enter()
-        if request.transport is None:
+        if request.transport is None or is_half(request) is not was_half:
             # it may have come again since, and would have all of it done twice
             parts.gate.leave()
             raise ClientGone("the caller has closed the connection before there was a place for its call")
@@ -210,7 +214,8 @@ class Door:
         watching = Watching(self._parts.traces, visit)
         async with self._parts.caller.listen(topics.REQUESTS_EDGE, record.body, record.enclosed, watching) as parts:
             stream = EventStream(request, parts, visit.request_id, heartbeat_s=settings.heartbeat_ms / 1000,
-                                 end_s=time.monotonic() + (how.wait_ms + settings.grace_ms) / 1000)
+                                 end_s=time.monotonic() + (how.wait_ms + settings.grace_ms) / 1000,
+                                 was_half=is_half(request))
             try:
                 first = await stream.first()
                 if first is not None and first.sequence is None:

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import ClientConnectionResetError, HttpVersion11, web
 
 from services.ingress.answer import Answer, of_reply, shaped
+from services.ingress.doorstep import is_half
 from services.ingress.routes import Target
 from shared.client.pending import Parts
 from shared.contracts.reply import ReplyRecord
@@ -28,7 +29,7 @@ _OWN_HEADERS = {"Content-Type": H.EVENT_STREAM, "Cache-Control": "no-store", "X-
 @dataclass(slots=True)
 class EventStream:
     """One stream to one caller. `error`: why it ended early; it reaches the caller as its last event. `ended`:
-    its last part, as it came."""
+    its last part, as it came. `was_half`: whether its caller had said before that it sends no more."""
 
     request: web.BaseRequest
     parts: Parts
@@ -40,6 +41,7 @@ class EventStream:
     bytes_out: int = 0
     error: WeirError | None = None
     ended: ReplyRecord | None = None
+    was_half: bool = False
 
     async def first(self) -> ReplyRecord | None:
         """The first part; None when it takes longer than a heart-beat: then the stream begins without it."""
@@ -82,7 +84,8 @@ class EventStream:
         """Raises TimeoutError when nothing comes, TimedOut at the end of the stream's time, ClientGone."""
         until_s = min(time.monotonic() + within_s, self.end_s)
         while (left_s := until_s - time.monotonic()) > 0:
-            if self.request.transport is None or self.request.transport.is_closing():
+            if (self.request.transport is None or self.request.transport.is_closing()
+                    or is_half(self.request) is not self.was_half):
                 raise ClientGone("the caller has closed the connection")
             try:
                 return await self.parts.next(min(left_s, _LOOK_S))

@@ -144,7 +144,8 @@ async def test_body_is_not_waited_for_for_ever_though_a_little_of_it_comes_each_
 @pytest.mark.parametrize(("framing", "status"), [
     (b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(PACKED) - 9) + PACKED[:-9], b"400"),
     (b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED) + PACKED, b"200"),
-    (b"Transfer-Encoding: gzip, chunked\r\n\r\n%x\r\n" % len(PACKED) + PACKED + b"\r\n0\r\n\r\n", b"400")])
+    (b"Transfer-Encoding: gzip, chunked\r\n\r\n%x\r\n" % len(PACKED) + PACKED + b"\r\n0\r\n\r\n", b"400")],
+    ids=["cut short", "whole", "packed on the way"])
 async def test_body_that_is_coded_is_passed_on_as_it_was_meant_or_not_at_all(
         edge: Edge, framing: bytes, status: bytes) -> None:
     reader, writer = await edge.connect()
@@ -156,6 +157,64 @@ async def test_body_that_is_coded_is_passed_on_as_it_was_meant_or_not_at_all(
     writer.close()
     assert answer.split()[1] == status
     assert [one.value for one in edge.outbox.sent] == ([b"all of it"] if status == b"200" else [])
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.02], ids=["at once", "later"])
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 1\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n"], ids=["length", "chunks"])
+async def test_caller_that_sends_no_more_gets_its_answer_and_the_end(
+        edge: Edge, framing: bytes, pause_s: float) -> None:
+    reader, writer = await edge.connect()
+    writer.write(HEAD + framing)
+    if pause_s:
+        await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    writer.write_eof()
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    await asyncio.sleep(0.02)
+    edge.reply(status=200, body=b"1")
+    answer = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+async def test_caller_that_sends_no_more_gets_all_of_its_answers(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    writer.write((HEAD + b"Content-Length: 0\r\n\r\n") * 2 + b"GET /-/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write_eof()
+    for number in range(2):
+        await eventually(lambda number=number: len(edge.outbox.sent) > number, every_s=0.005)
+        edge.reply(status=200, body=b"%d" % number)
+    answers = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert answers.count(b"HTTP/1.1 200 ") == 3
+
+
+async def test_stream_goes_on_for_who_sent_no_more_before_and_ends_for_who_leaves_it(edge: Edge) -> None:
+    for leaves in (False, True):
+        edge.said.clear()
+        reader, writer = await edge.connect()
+        writer.write(b"GET /p/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        if leaves:
+            await eventually(lambda: len(edge.outbox.sent) == 2, every_s=0.005)
+        writer.write_eof()
+        await eventually(lambda: edge.outbox.sent, every_s=0.005)
+        await asyncio.sleep(0.02)
+        edge.reply(status=200, body=b"1", sequence=0, event="end", last=not leaves)
+        heard = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+        assert heard.endswith(b"data: 1\n\n\r\n0\r\n\r\n") is not leaves
+        assert [one[2][1] for one in edge.said] == ["client-gone"] * leaves
+
+
+async def test_connection_over_which_nothing_whole_came_ends_with_its_caller(edge: Edge) -> None:
+    for sent in (b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n1"):
+        reader, writer = await edge.connect()
+        writer.write(sent)
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), 1) == b""
+        writer.close()
+    assert edge.outbox.sent == []
 
 
 async def test_body_with_trailers_is_the_last_of_its_connection_and_its_answer_says_so(edge: Edge) -> None:
@@ -291,7 +350,7 @@ async def test_nothing_is_done_for_a_caller_that_has_gone_while_it_stood_in_line
     writer.transport.abort()
     assert edge.http._runner is not None
     server: Any = edge.http._runner.server
-    await eventually(lambda: server.connections[0].transport is None, every_s=0.005)
+    await eventually(lambda: server.connections[0].is_half, every_s=0.005)
     edge.gate._places = 9
     edge.gate._let_in(hurried=False)
     await eventually(lambda: edge.counted, within_s=2, every_s=0.005)
