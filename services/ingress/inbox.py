@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
+from msgspec import structs
 
 from services.ingress import admission, answer, coding, cors, message, translate
 from services.ingress.again import AGAIN, Again
@@ -22,7 +23,7 @@ from services.ingress.gate import Gate
 from services.ingress.pages import Pages, may_be_page
 from services.ingress.routes import EdgeRoutes, Target, origin_form, split
 from services.ingress.settings import IngressSettings
-from services.ingress.streaming import EventStream
+from services.ingress.streaming import OWN_HEADERS, EventStream
 from services.ingress.traces import EdgeTraces, Watching
 from services.ingress.visit import Visit
 from shared.client.caller import Caller
@@ -220,7 +221,10 @@ class Door:
                 first = await stream.first()
                 if first is not None and first.sequence is None:
                     self._parts.traces.answered(visit, first)
-                    return answer.of_reply(first, visit.request_id)
+                    made = answer.of_reply(first, visit.request_id)
+                    # the events of a call that has run before come as one answer, and are no page to be kept either
+                    return made if first.content_type != H.EVENT_STREAM else structs.replace(
+                        made, headers={**made.headers, **OWN_HEADERS})
                 response = await stream.run(first, visit.target, {
                     H.HTTP_REQUEST_ID: visit.request_id, "Server": H.SERVER})
             except ClientGone:

@@ -23,7 +23,7 @@ from shared.names import headers as H
 
 # how often a silent connection is looked at
 _LOOK_S = 1.0
-_OWN_HEADERS = {"Content-Type": H.EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+OWN_HEADERS = {"Content-Type": H.EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class EventStream:
                   headers: dict[str, str]) -> web.StreamResponse:
         """All events, to the last one. Raises ClientGone."""
         begun = {} if first is None else of_reply(first, self.request_id).headers
-        made = shaped(Answer(200, {**begun, **headers, **_OWN_HEADERS}, b""), target, self.request.headers)
+        made = shaped(Answer(200, {**begun, **headers, **OWN_HEADERS}, b""), target, self.request.headers)
         response = web.StreamResponse(headers=made.headers)
         if self.request.version < HttpVersion11:
             # the end of the connection alone tells that there is no more, also to those who would keep it

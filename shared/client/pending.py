@@ -25,6 +25,8 @@ _STOPPED = "this instance has stopped"
 _OWN_LATE, _FOREIGN = "late", "foreign"
 # of an answer that nobody has read yet: bytes, and those where all answers together have very many
 _MAX_BYTES, _MAX_OF_MANY, _MANY_BYTES = 32_000_000, 1_000_000, 128_000_000
+# answers in parts last for as long as they like: they leave one place in so many to all others
+_OTHERS = 4
 # what a part takes beside its body
 _PART_BYTES = 1_000
 # so long it rests when waits end one after another
@@ -117,6 +119,7 @@ class Pending:
         self._limit, self.metrics = limit, metrics
         self._ids, self._backlog = ids or CorrelationIds(), Backlog()
         self._waiting: dict[bytes, asyncio.Future[ReplyRecord] | Parts] = {}
+        self._most_parts, self._in_parts = limit - limit // _OTHERS, 0
         # of those that wait for so many ms: when that is over, in the loop's seconds
         self._ends: dict[bytes, tuple[float, int]] = {}
         self._looks_s = math.inf
@@ -143,7 +146,16 @@ class Pending:
 
     def add_parts(self) -> tuple[bytes, Parts]:
         """A new correlation id and the parts of its answer. Raises Overloaded."""
-        return self._enter(Parts(self._backlog))
+        if self._in_parts >= self._most_parts:
+            raise Overloaded(f"{self._most_parts} streams of events are open here already; try again shortly",
+                             headers={"Retry-After": "1"})
+        correlation_id, parts = self._enter(Parts(self._backlog))
+        self._in_parts += 1
+        parts.ended.add_done_callback(self._one_less)
+        return correlation_id, parts
+
+    def _one_less(self, _: object) -> None:
+        self._in_parts -= 1
 
     def check(self) -> None:
         """Whether one more may wait: for whoever would do something for it before. Raises Overloaded."""

@@ -289,6 +289,17 @@ async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> Non
     assert (edge.gate._inside, len(edge.pending)) == (0, 0)
 
 
+async def test_events_of_a_call_that_has_run_before_are_kept_by_nobody_on_the_way(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    writer.write(b"GET /p/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=200, body=b"event: end\ndata: 1\n\n", content_type="text/event-stream")
+    heard = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    assert b"\r\nCache-Control: no-store\r\n" in heard
+    assert heard.endswith(b"\r\n\r\nevent: end\ndata: 1\n\n")
+
+
 async def test_stream_to_a_caller_that_knows_no_chunks_ends_with_its_connection(edge: Edge) -> None:
     reader, writer = await edge.connect()
     writer.write(b"GET /p/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")

@@ -160,3 +160,17 @@ async def test_events_of_all_callers_together_are_bounded_and_those_of_one_who_h
     for sequence in range(30):
         late.take(part(sequence, 1_000_000))
     assert not late.ended.done()
+
+
+async def test_answers_in_parts_leave_places_to_others() -> None:
+    pending = Pending(8, Metrics())
+    streams = [pending.add_parts()[0] for _ in range(6)]
+    with pytest.raises(Overloaded, match="6 streams of events are open here already"):
+        pending.add_parts()
+    pending.add()
+    pending.drop(streams[0])
+    pending.fail(streams[1], TimedOut("over"))
+    await asyncio.sleep(0)
+    assert [len(pending.add_parts()) for _ in range(2)] == [2, 2]
+    with pytest.raises(Overloaded):
+        pending.add_parts()
