@@ -6,6 +6,7 @@ Never: a step kind.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ from shared.telemetry.tracing import Tracing
 
 # when each step of a walk began: its id, microseconds of the clock that never goes back
 Laps = list[tuple[str, int]]
+# of a key of an effect: many take no longer ones, and neither does policy
+LONGEST_KEY = 255
 # outputs and errors of steps, tasks, how many laps
 Mark = tuple[dict[str, Any], dict[str, Any], int, int]
 
@@ -234,7 +237,10 @@ class Scene(Struct, kw_only=True):
     @property
     def effect_key(self) -> str | None:
         """By which an outside system knows an effect of this step again; of durable executions."""
-        return None if self.journal is None else f"{self.execution.request_id}/{self.path[:-1]}"
+        if self.journal is None:
+            return None
+        key = f"{self.execution.request_id}/{self.path[:-1]}"
+        return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Work that the answer does not wait for, and the execution does."""

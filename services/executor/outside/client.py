@@ -7,6 +7,7 @@ Never: a cookie kept, a proxy from the environment, an owner's header sent to an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from ssl import SSLContext
 
 from aiohttp import (
@@ -23,12 +24,14 @@ from aiohttp import (
 from yarl import URL
 
 from services.executor.outside.reading import decoded, headers_of, text_of_header
-from shared.errors import UpstreamFailed
+from shared.errors import UpstreamFailed, WorkflowFailed
 from shared.runtime import guarded
 from shared.runtime.addresses import Addresses, AddressRefused
 from shared.runtime.bodies import whole
 
 _NO_TIMEOUT = ClientTimeout(total=None)
+# some refuse what names a library, others what names nobody
+_NAME = f"Weir/{version('weir')}"
 # what another host than the one that was meant may see
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent", "traceparent"})
 # where a body ends is told by whoever sends it: what follows would be the next request on a connection that others use
@@ -93,7 +96,7 @@ class OutsideClient:
         self._addresses = addresses
         self._session = ClientSession(
             connector=guarded.connector(addresses, limit=connections, per_host=per_host),
-            cookie_jar=DummyCookieJar(), auto_decompress=False)
+            cookie_jar=DummyCookieJar(), auto_decompress=False, headers={"User-Agent": _NAME})
 
     async def start(self) -> None:
         """Nothing: connections open when they are needed."""
@@ -104,12 +107,15 @@ class OutsideClient:
 
     async def exchange(self, request: Request, redirects: int, max_bytes: int) -> Response:
         """Raises what aiohttp raises, AddressRefused, UpstreamFailed: response-too-large, redirect-refused, or without
-        a name for what is cut off or coded in a way that nobody asked for."""
+        a name for what is cut off or coded in a way that nobody asked for; WorkflowFailed for two users at once."""
         while True:
             self._addresses.check_literal(request.url.host or "")
             if request.proxy is not None:
                 self._addresses.check_literal(URL(request.proxy).host or "")
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
+            if request.url.user is not None and any(name.lower() == "authorization" for name in headers):
+                raise WorkflowFailed("the URL of the request names a user, and an Authorization header, of the step or "
+                                     "of its credential, another one: leave one of both out")
             async with self._session.request(request.method, request.url, headers=headers, data=request.body,
                                              timeout=_NO_TIMEOUT, allow_redirects=False, proxy=request.proxy,
                                              ssl=request.tls or True) as response:

@@ -14,7 +14,7 @@ import orjson
 from msgspec.structs import replace
 
 from services.executor.retries import asked_to_wait
-from services.executor.scene import Scene
+from services.executor.scene import LONGEST_KEY, Scene
 from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
 from shared.contracts import ids
@@ -30,8 +30,6 @@ from shared.project.steps.work import OperationSettings, is_expected
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
 
-# what policy takes for a key
-_LONGEST_KEY = 255
 # so often it is looked whether a call that was made before has ended
 _LOOK_AGAIN_S = 0.5
 # calls under one place that have failed; more are nobody's tries
@@ -147,7 +145,7 @@ def _received(scene: Scene, reply: ReplyRecord) -> None:
 def _known_by(key: str, failed: int) -> str:
     """The key of a call, after so many under its place that have failed."""
     made = f"{key}~{failed + 1}" if failed else key
-    return made if len(made) <= _LONGEST_KEY else hashlib.sha256(made.encode()).hexdigest()
+    return made if len(made) <= LONGEST_KEY else hashlib.sha256(made.encode()).hexdigest()
 
 
 def _code(reply: ReplyRecord) -> str:

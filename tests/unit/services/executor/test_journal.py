@@ -387,6 +387,17 @@ async def test_delay_until_a_time_beyond_all_numbers_ends_after_the_deadline(jou
     assert len(str(error)) < 100
 
 
+async def test_key_of_an_effect_is_no_longer_than_others_take(
+        journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    step = post("deep", base)
+    for _ in range(5):
+        step = {"id": "l" * 60, "loop": {"over": [1], "steps": [step]}}
+    for _ in range(2):
+        await perform([step, ANSWER], workflow={"durable": True}, journals=journals)
+    assert [len(key) for key in system.keys("/deep")] == [64]
+
+
 async def walks(steps: list[Json], journals: Journals, park_after_ms: int = 100) -> Any:
     """What comes of one walk: its answer, or until when it is put aside."""
     try:

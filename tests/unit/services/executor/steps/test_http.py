@@ -40,7 +40,7 @@ async def base() -> AsyncIterator[str]:
         return web.json_response({
             "method": request.method, "query": sorted(request.query.items()), "type": request.content_type,
             "body": (await request.read()).decode("latin-1"), "secret": request.headers.get("authorization"),
-            "own": request.headers.get("x-own"),
+            "own": request.headers.get("x-own"), "agent": request.headers["user-agent"],
             "framing": [request.headers.get("content-length"), request.headers.get("transfer-encoding")]})
 
     async def go(request: web.Request) -> web.Response:
@@ -318,6 +318,18 @@ async def test_system_that_was_asked_is_not_said_to_be_out_of_reach(answer: byte
         error = await error_of(call(**through_it, method="POST"), reply())
     assert (kind_of(error), says in str(error)) == ("upstream-failed", True), error
     assert "could not be reached" in str(await error_of(call("http://127.0.0.1:1/"), reply()))
+
+
+async def test_call_says_that_weir_makes_it_unless_its_owner_says_who(base: str) -> None:
+    assert (await echoed(f"{base}/echo"))["agent"].startswith("Weir/")
+    assert (await echoed(f"{base}/echo", headers={"user-agent": "shop"}))["agent"] == "shop"
+
+
+async def test_two_users_of_one_call_are_said_to_be_two(base: str) -> None:
+    url = base.replace("//", "//ada:secret@")
+    error = await error_of(call(f"{url}/echo", headers={"authorization": "Bearer x"}), reply())
+    assert "names a user, and an Authorization header" in str(error)
+    assert "secret" not in str(error)
 
 
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
