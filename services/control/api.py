@@ -133,3 +133,11 @@ def number(call: Call, name: str, default: T) -> int | T:
 def whole(text: str) -> int | None:
     """A whole number of an address; None where it is none, or has more than 15 digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+def limit(call: Call, usual: int, most: int) -> int:
+    """How many rows of a listing are wanted. Raises InputInvalid."""
+    found = number(call, "limit", usual)
+    if not 1 <= found <= most:
+        raise InputInvalid(f"limit is a whole number from 1 to {most}, not {found}")
+    return found

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aiokafka import TopicPartition
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole, whole
+from services.control.api import Body, Call, Result, Route, Whole, limit, whole
 from services.control.faults import Conflict, NotFound
 from services.control.letter_box import PLACE, WAITING, Letter
 from shared.contracts import ids
@@ -41,14 +41,11 @@ class HowToReplay(Body):
 async def list_letters(call: Call) -> Result:
     """Letters, newest first."""
     query = call.query
-    given = query.get("limit", str(_USUAL))
-    limit = whole(given)
-    if limit is None or not 1 <= limit <= _MOST:
-        raise InputInvalid(f"limit is a number from 1 to {_MOST}, not {given[:20]!r}")
+    wanted = limit(call, _USUAL, _MOST)
     if query.get("state", WAITING) not in _STATES:
         raise InputInvalid(f"state is one of {', '.join(_STATES)}, not {query['state'][:20]!r}")
     found = [doc for letter in call.desk.letters.all() if _fits(doc := letter.to_doc(), query)]
-    return Result({"letters": found[:limit], "total": len(found)})
+    return Result({"letters": found[:wanted], "total": len(found)})
 
 
 def _fits(doc: dict[str, Any], query: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import cast, get_args
 import msgspec
 from pydantic import Field, ValidationError
 
-from services.control.api import Body, Call, Result, Route, whole
+from services.control.api import Body, Call, Result, Route, limit
 from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts.catalogue import Catalogue
@@ -25,7 +25,7 @@ from shared.store.cancels import cancel
 from shared.store.results import get, newest, put
 from shared.store.waiting import failed, keep_failed, park, take_failed, wake
 
-_MOST = 1_000
+_MOST, _USUAL = 1_000, 100
 # how long a resumed execution may take at the least
 _RESUMED_MS = 300_000
 
@@ -38,13 +38,10 @@ class Reason(Body):
 
 async def list_executions(call: Call) -> Result:
     """Executions of a project, newest first; a header says so where older ones that fit were not looked at."""
-    given, wanted = call.query.get("limit", "100"), call.query.get("status")
-    limit = whole(given)
-    if limit is None or not 1 <= limit <= _MOST:
-        raise InputInvalid(f"`limit` is a number from 1 to {_MOST}, not {given[:20]!r}")
+    most, wanted = limit(call, _USUAL, _MOST), call.query.get("status")
     if wanted is not None and wanted not in get_args(State):
         raise InputInvalid(f"`status` is one of {', '.join(get_args(State))}, not {wanted[:20]!r}")
-    found = await newest(call.desk.store, known_project(call), limit, cast("State | None", wanted))
+    found = await newest(call.desk.store, known_project(call), most, cast("State | None", wanted))
     return Result([_line(one) for one in found.results],
                   headers={} if found.looked_at is None else {HTTP_LOOKED_AT: str(found.looked_at)})
 
