@@ -183,6 +183,18 @@ def _detach(state_dir: Path, scale: str, *, example: bool) -> None:
             [sys.executable, "-m", "services.console.cli.main", "up", "--scale", scale,
              "--example" if example else "--no-example"],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    try:
+        _await(process, log, begin, example=example)
+    except KeyboardInterrupt:
+        # it has a session of its own, and would not hear of it
+        process.terminate()
+        process.wait()
+        output.say("stopped before the cluster was ready")
+        raise typer.Exit(130) from None
+
+
+def _await(process: subprocess.Popen[bytes], log: Path, begin: int, *, example: bool) -> None:
+    """Return once the cluster is ready, and say what it says. `begin`: where its words begin in the log."""
     deadline = time.monotonic() + _DETACHED_S
     while time.monotonic() < deadline:
         said = log.read_bytes()[begin:].decode(errors="replace")

@@ -1,9 +1,14 @@
 """The parts of the local platform that need no process."""
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from deploy.local import child, cluster, jars, ports
 from deploy.local.cluster import LocalSettings, parse_scale
@@ -116,3 +121,22 @@ def test_cluster_is_not_started_for_an_example_that_is_not_there(
     monkeypatch.setattr(local, "_detach", lambda *_, **__: pytest.fail("it was begun"))
     with pytest.raises(Failure, match="weir up --no-example"):
         local.up(detach=True)
+
+
+def test_cluster_whose_start_somebody_gives_up_does_not_go_on(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def begin(_: Any, **how: Any) -> subprocess.Popen[bytes]:
+        begun.append(popen([sys.executable, "-c", "import time; time.sleep(60)"], **how))
+        return begun[0]
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    monkeypatch.setattr(local.time, "sleep", interrupt)
+    with pytest.raises(typer.Exit) as ended:
+        local._detach(tmp_path, "", example=False)
+    assert (ended.value.exit_code, begun[0].poll()) == (130, -signal.SIGTERM)
+    assert "stopped before the cluster was ready" in capsys.readouterr().out
