@@ -2,12 +2,13 @@
 clock: `$distinct`, and objects of many names (`$merge`, `$keys`, `$sift`, grouping).
 
 In:    an expression that compiles; then a scope.
-Out:   whether it may do any of that; whether what it reads is too much for it.
+Out:   whether it may do any of that; how much what it reads is, of the most that it may be.
 Never: a word about other expressions: they end by their time.
 
 Pure.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,6 +21,8 @@ MOST_ITEMS = 10_000
 _MOST_COMPARED = MOST_ITEMS ** 2
 # values beside the items of that array which do not matter
 _MOST_BESIDE = 100
+# of the most that may be read, what takes as long as a turn of everybody else
+LONG = 0.2
 TOO_MANY = (f"it groups, or calls $distinct, $merge, $keys, $sift or $eval, and reads an array of more than "
             f"{MOST_ITEMS} items, or more different names; or compares items of too many values")
 # `$eval` may call any of them
@@ -29,13 +32,13 @@ _HEAD = re.compile(r"(?:function|λ)\s*\([^)]*\)\s*(?:<[^{]*>\s*)?")
 _GROUPING = re.compile(r"[\w)\]}`'\"*$%/]\s*\{")
 
 
-def crowd_in(source: str, compiled: Expression) -> Callable[[Mapping[str, Any]], bool] | None:
-    """What tells whether a scope is too much for it; None for an expression that does nothing of that kind."""
+def crowd_in(source: str, compiled: Expression) -> Callable[[Mapping[str, Any]], float] | None:
+    """What tells how much a scope is for it: 1 is the most. None for an expression that does nothing of that kind."""
     if _SQUARE.search(source) is None and _GROUPING.search(_HEAD.sub(",", source)) is None:
         return None
     read: Any = compiled.reads().get("input")
-    most_compared = _MOST_COMPARED if _COMPARING.search(source) else None
-    return lambda scope: _is_crowded(list(_reached(scope, read)), most_compared)
+    compares = _COMPARING.search(source) is not None
+    return lambda scope: _crowd(list(_reached(scope, read)), compares=compares)
 
 
 def _reached(value: Any, read: Any) -> Iterator[Any]:
@@ -49,7 +52,7 @@ def _reached(value: Any, read: Any) -> Iterator[Any]:
         yield [part for item in value for part in _reached(item, read)]
 
 
-def _is_crowded(left: list[Any], most_compared: int | None) -> bool:
+def _crowd(left: list[Any], *, compares: bool) -> float:
     names: set[str] = set()
     longest, values = 0, 0
     while left:
@@ -64,5 +67,7 @@ def _is_crowded(left: list[Any], most_compared: int | None) -> bool:
         else:
             continue
         if max(len(names), longest) > MOST_ITEMS:
-            return True
-    return most_compared is not None and longest * values > most_compared + longest * _MOST_BESIDE
+            break
+    # what takes the square of a length is as much as that length
+    compared = math.sqrt(longest * max(0, values - _MOST_BESIDE) / _MOST_COMPARED) if compares else 0
+    return max(len(names) / MOST_ITEMS, longest / MOST_ITEMS, compared)

@@ -18,7 +18,7 @@ import orjson
 from jlens import Expression, JlensError
 
 from shared.errors import WorkflowFailed
-from shared.project.crowds import MOST_ITEMS, TOO_MANY, crowd_in
+from shared.project.crowds import LONG, MOST_ITEMS, TOO_MANY, crowd_in
 from shared.project.plain_paths import UNSURE, lookup, place_of, with_integers
 
 Scope = Mapping[str, Any]
@@ -195,18 +195,26 @@ def _evaluation(source: str) -> Render:
     except (JlensError, UnicodeEncodeError) as exc:
         raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
 
-    plain, place, is_crowd = lookup(source), place_of(source), crowd_in(source, compiled)
-    engine = _Engine(source, compiled, None if is_crowd is None else MOST_ITEMS)
+    plain, place, crowd = lookup(source), place_of(source), crowd_in(source, compiled)
+    engine = _Engine(source, compiled, None if crowd is None else MOST_ITEMS)
 
     def evaluate(scope: Scope) -> Any:
         if plain is not None and (found := plain(scope, BOUNDS.max_bytes)) is not UNSURE:
             return found
-        if is_crowd is not None and is_crowd(scope):
-            raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {TOO_MANY}", kind="expression-too-large")
+        if crowd is not None and (much := crowd(scope)) > LONG:
+            if much > 1:
+                raise WorkflowFailed(f"expression {{% {source[:200]} %}}: {TOO_MANY}", kind="expression-too-large")
+            if _in_turns():
+                raise TooLong
         made = engine.evaluated(scope)
         return made if place is None else with_integers(made, place(scope))
 
     return evaluate
+
+
+def _in_turns() -> bool:
+    """Whether others wait for their turns meanwhile."""
+    return 0 < BOUNDS.turn_ms < BOUNDS.timeout_ms and not _thread.aside
 
 
 class _Engine:
@@ -219,16 +227,14 @@ class _Engine:
 
     def evaluated(self, scope: Scope) -> Any:
         """Raises WorkflowFailed; TooLong, where others wait for their turns, and it does not end within one."""
-        is_aside = _thread.aside
-        time_ms = BOUNDS.timeout_ms
-        in_turns = not is_aside and 0 < BOUNDS.turn_ms < time_ms
+        in_turns, time_ms = _in_turns(), BOUNDS.timeout_ms
         if in_turns:
             if self._slow:
                 self._slow -= 1
                 raise TooLong
             time_ms = BOUNDS.turn_ms
         try:
-            return (self._aside if is_aside else self._compiled.evaluate)(
+            return (self._aside if _thread.aside else self._compiled.evaluate)(
                 scope, timeout=time_ms / 1000, max_depth=BOUNDS.max_depth, max_result_size=BOUNDS.max_bytes,
                 max_array_length=self._most_items)
         except JlensError as exc:

@@ -8,7 +8,7 @@ from jlens import Expression
 
 from shared.errors import WorkflowFailed
 from shared.project.crowds import MOST_ITEMS, crowd_in
-from shared.project.expressions import compile_value
+from shared.project.expressions import BOUNDS, TooLong, aside, compile_value
 
 MANY = MOST_ITEMS * 3
 NUMBERS = list(range(MANY))
@@ -45,6 +45,20 @@ def test_what_is_not_read_counts_for_nothing(expression: str, gives: Any) -> Non
     scope = {"trigger": {"rows": rows, "most": NUMBERS[:MOST_ITEMS], "few": [1, 1, 2],
                          "row": {"a": 1, "b": 2}, "other": 5, "body": NUMBERS, "names": NAMES}}
     assert compile_value(f"{{% {expression} %}}").render(scope) == gives
+
+
+@pytest.mark.parametrize("expression", [
+    "$count($distinct(trigger.body))", "$count($keys(trigger.body{$string($): 1}))"])
+def test_what_takes_long_without_a_look_at_the_clock_is_not_tried_within_a_turn(
+        monkeypatch: pytest.MonkeyPatch, expression: str) -> None:
+    monkeypatch.setattr(BOUNDS, "turn_ms", 999)
+    template = compile_value(f"{{% {expression} %}}")
+    few, many = ({"trigger": {"body": NUMBERS[:count]}} for count in (1_000, 5_000))
+    assert template.render(few) == 1_000
+    with pytest.raises(TooLong):
+        template.render(many)
+    with aside():
+        assert template.render(many) == 5_000
 
 
 @pytest.mark.parametrize("source", [
