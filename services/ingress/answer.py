@@ -6,7 +6,7 @@ Never: HTTP objects of a library.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from msgspec import Struct
@@ -17,6 +17,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.errors import TimedOut, WeirError, problem
 from shared.names import headers as H
 from shared.project.access.forms import changed
+from shared.project.access.traffic import Cors
 from shared.project.modes import result_path
 
 # a workflow may not set what the connection or the platform owns
@@ -75,3 +76,9 @@ def shaped(made: Answer, target: Target | None, asked: Mapping[str, str]) -> Ans
         return made
     headers = cors.added(changed(made.headers, target.changes), target.cors, asked.get(cors.ORIGIN))
     return Answer(made.status, dict(headers), made.body)
+
+
+def opened(made: Answer, rules: Sequence[Cors], asked: Mapping[str, str]) -> Answer:
+    """With what pages of other origins have to know to read it."""
+    return Answer(made.status, dict(cors.added(made.headers, rules, asked.get(cors.ORIGIN))), made.body
+                  ) if rules else made

@@ -111,7 +111,8 @@ class Door:
         self._parts.endings.finish(visit, result.status)
         if isinstance(result, web.StreamResponse):
             return result
-        result = answer.shaped(result, visit.target, request.headers)
+        result = (answer.shaped(result, visit.target, request.headers) if visit.target is not None else
+                  answer.opened(result, self._parts.routes.everywhere(visit.project), request.headers))
         if visit.error[0] in AGAIN:
             self._parts.again.know(request, visit)
         return await message.send(request, result, self._parts.clock.now_ms() // 1000)
@@ -135,13 +136,8 @@ class Door:
 
     def _preflight(self, request: web.BaseRequest, path: str) -> dict[str, str] | None:
         """The permission that a browser asks for; None when no operation is meant, or it says nothing of browsers."""
-        project, below = split(path)
-        method = request.headers[cors.WANTED_METHOD]
-        try:
-            target = self._parts.routes.find(method, project, below)
-        except WeirError:
-            return None
-        return cors.preflight(target.cors, request.headers, [target.operation.method]) if target.cors else None
+        rules, methods = self._parts.routes.browsers(request.headers[cors.WANTED_METHOD], *split(path))
+        return cors.preflight(rules, request.headers, methods) if rules else None
 
     async def _call(self, request: web.BaseRequest, visit: Visit, query: str) -> answer.Answer | web.StreamResponse:
         parts, project, below = self._parts, visit.project, visit.below

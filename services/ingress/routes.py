@@ -59,7 +59,7 @@ class Target(Struct, frozen=True):
 
 class Served(Struct, frozen=True):
     """A project as the edge needs it. `targets` by operation, without parameters; `plain` by method and path, of paths
-    that have none."""
+    that have none. `cors`: what is said of browsers for all operations."""
 
     project: Project
     version: int
@@ -67,6 +67,7 @@ class Served(Struct, frozen=True):
     targets: Mapping[str, Target]
     plain: Mapping[tuple[str, str], Target]
     keeps_addresses: bool
+    cors: Sequence[Cors] = ()
 
     @classmethod
     def of(cls, version: ProjectVersion) -> "Served":
@@ -84,7 +85,8 @@ class Served(Struct, frozen=True):
             found = routes.match(operation.method, operation.path)
             if isinstance(found, Match) and not found.params:
                 plain[operation.method, operation.path] = targets[found.operation.name]
-        return cls(project, version.version, routes, targets, plain, project.abuse.addresses)
+        return cls(project, version.version, routes, targets, plain, project.abuse.addresses,
+                   [rule for rule in project.cors if "*" in rule.operations])
 
 
 class EdgeRoutes:
@@ -125,3 +127,20 @@ class EdgeRoutes:
             raise MethodNotAllowed(f"this path takes {allow}, not {method[:20]}", headers={"Allow": allow})
         raise OperationNotFound(f"project {project!r} has no operation at {path[:200]!r}; "
                                 f"/{project}/reference lists them")
+
+    def everywhere(self, project: str) -> Sequence[Cors]:
+        """What is said of browsers where nothing leads to an operation."""
+        served = self._served.get(project)
+        return () if served is None else served.cors
+
+    def browsers(self, method: str, project: str, path: str) -> tuple[Sequence[Cors], Sequence[str]]:
+        """What is said of browsers where a call would lead, and the methods that are there. Where it would be refused
+        its page hears so by the answer, if it gets to call; an operation for OPTIONS says so itself."""
+        try:
+            target = self.find(method, project, path)
+        except MethodNotAllowed as error:
+            allow = error.headers["Allow"].split(", ")
+            return (() if "OPTIONS" in allow else self.everywhere(project)), allow
+        except OperationNotFound:
+            return self.everywhere(project), [method] if method.isascii() and method.isalpha() else []
+        return target.cors, [target.operation.method]

@@ -310,6 +310,45 @@ async def test_stream_to_a_caller_that_knows_no_chunks_ends_with_its_connection(
     assert heard.endswith(b"data: 1\n\n")
 
 
+BROWSED = {"name": "q", "cors": [{"origins": ["https://a.example"]}, {"operations": ["put"], "origins": ["*"]}],
+           "workflows": DOCUMENT["workflows"], "operations": [
+               {"name": "get", "method": "GET", "path": "/a", "workflow": "w"},
+               {"name": "put", "method": "PUT", "path": "/b", "workflow": "w"},
+               {"name": "own", "method": "OPTIONS", "path": "/b", "workflow": "w"}]}
+PAGE = "Origin: https://a.example"
+ASKS = f"{PAGE}\r\nAccess-Control-Request-Method:"
+
+
+@pytest.mark.parametrize(("line", "fields", "status", "says"), [
+    ("GET /q/none", PAGE, 404, "Access-Control-Allow-Origin: https://a.example"),
+    ("POST /q/a", PAGE, 405, "Access-Control-Allow-Origin: https://a.example"),
+    ("GET /q/none", "Origin: https://b.example", 404, "Vary: Origin"),
+    ("OPTIONS /q/none", f"{ASKS} DELETE", 204, "Access-Control-Allow-Methods: DELETE"),
+    ("OPTIONS /q/none", f"{ASKS} a, b", 204, "Access-Control-Allow-Methods: "),
+    ("OPTIONS /q/a", f"{ASKS} PUT", 204, "Access-Control-Allow-Methods: GET"),
+    ("OPTIONS /q/a", f"{ASKS} GET", 204, "Access-Control-Allow-Methods: GET"),
+    ("OPTIONS /q/none", PAGE, 404, "Access-Control-Allow-Origin: https://a.example"),
+    ("GET /p/none", PAGE, 404, ""), ("OPTIONS /p/none", f"{ASKS} GET", 404, "")])
+async def test_page_reads_why_its_call_leads_nowhere(
+        edge: Edge, line: str, fields: str, status: int, says: str) -> None:
+    edge.routes.take([ProjectVersion(project="q", version=1, document=BROWSED, files={}, time=0)])
+    reader, writer = await edge.connect()
+    writer.write(f"{line} HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n".encode())
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)).decode()
+    writer.close()
+    assert int(head.split()[1]) == status
+    assert says in head if says else "Access-Control" not in head
+    assert ("https://b.example" in fields) is ("Allow-Origin" not in head and says != "")
+
+
+async def test_operation_for_options_answers_where_another_method_is_asked_for(edge: Edge) -> None:
+    edge.routes.take([ProjectVersion(project="q", version=1, document=BROWSED, files={}, time=0)])
+    _, writer = await edge.connect()
+    writer.write(f"OPTIONS /q/b HTTP/1.1\r\nHost: x\r\n{ASKS} GET\r\n\r\n".encode())
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    writer.close()
+
+
 async def test_title_of_a_project_is_a_text_in_its_reference(edge: Edge) -> None:
     reader, writer = await edge.connect()
     writer.write(b"GET /p/reference HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
