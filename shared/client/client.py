@@ -8,6 +8,7 @@ Never: a raw token on a topic.
         reply = await weir.call("employee-directory", "get-employee", params={"id": "e-100"})
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from shared.clock import SystemClock
 from shared.contracts import ids
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.request import RequestRecord
-from shared.errors import TimedOut
+from shared.errors import TimedOut, Unavailable
 from shared.kafka.outbox import Outbox
 from shared.names import headers as H
 from shared.names import topics
@@ -40,24 +41,33 @@ class WeirClient:
         self._settings, self._reply_topic, self._digest = settings, reply_topic, token_digest
         self._reply_partition, self._limit = reply_partition, max_in_flight
         self._clock = SystemClock()
+        self._caller: Caller | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect; answers can be received once this returns."""
+        """Connect; answers can be received once this returns. Raises KafkaUnavailable, SendFailed or Unavailable where
+        there is no broker, no such topic, no such partition."""
         metrics, self._tasks = Metrics(), Tasks()
-        pending = Pending(self._limit, metrics)
+        self._pending = Pending(self._limit, metrics)
         self._outbox = Outbox(self._settings)
-        self._replies = ReplyReader(self._settings, self._tasks, pending, topic=self._reply_topic,
+        self._replies = ReplyReader(self._settings, self._tasks, self._pending, topic=self._reply_topic,
                                     outbox=self._outbox, choose=self._own_partition)
-        self._caller = Caller(self._outbox, pending, self._replies)
-        await self._outbox.start()
-        await self._replies.start()
+        try:
+            await self._outbox.start()
+            await self._replies.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        self._tasks.failed.add_done_callback(self._reads_no_more)
+        self._caller = Caller(self._outbox, self._pending, self._replies)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Disconnect."""
+        """Disconnect. What was asked is still published; whoever waits for its answer is told that none comes here."""
+        self._caller = None
         await self._outbox.stop()
         await self._tasks.stop()
         await self._replies.stop()
+        self._pending.give_up()
 
     async def call(self, project: str, operation: str, *, params: dict[str, Any] | None = None, body: Any = None,
                    timeout_ms: int = DEFAULT_TIMEOUT_MS, traceparent: str | None = None) -> ReplyRecord:
@@ -65,8 +75,9 @@ class WeirClient:
 
         A refusal is an answer like any other: look at `status`.
         """
+        caller = self._open()
         request = self._request(project, operation, params, body, self._clock.now_ms() + timeout_ms, traceparent)
-        return await self._caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms)
+        return await caller.ask(topics.REQUESTS_INTERNAL, request.body, request.addressed, timeout_ms)
 
     async def events(self, project: str, operation: str, *, params: dict[str, Any] | None = None, body: Any = None,
                      timeout_ms: int = DEFAULT_TIMEOUT_MS) -> AsyncIterator[ReplyRecord]:
@@ -74,9 +85,9 @@ class WeirClient:
 
         Raises Overloaded, Unavailable, TimedOut, StreamBroken. A refusal is the only part, and has no `sequence`.
         """
-        end_ms = self._clock.now_ms() + timeout_ms
+        caller, end_ms = self._open(), self._clock.now_ms() + timeout_ms
         request = self._request(project, operation, params, body, end_ms, None)
-        async with self._caller.listen(topics.REQUESTS_INTERNAL, request.body, request.addressed) as parts:
+        async with caller.listen(topics.REQUESTS_INTERNAL, request.body, request.addressed) as parts:
             over = False
             while not over:
                 try:
@@ -94,5 +105,19 @@ class WeirClient:
             deadline_ms=deadline_ms, token_digest=self._digest, body=payload,
             content_type=H.JSON if payload else None, traceparent=traceparent)
 
-    async def _own_partition(self, _partitions: int) -> int:
+    def _open(self) -> Caller:
+        if self._caller is None:
+            raise RuntimeError("this WeirClient is not open: call inside of `async with WeirClient(...) as weir:`")
+        if self._tasks.failed.done():
+            raise Unavailable(f"answers are not read any more: {self._tasks.failed.result()!r}; open another client")
+        return self._caller
+
+    def _reads_no_more(self, _failed: asyncio.Future[BaseException]) -> None:
+        """Nobody waits until the end of its time for an answer that nobody will read."""
+        self._pending.give_up()
+
+    async def _own_partition(self, partitions: int) -> int:
+        if not 0 <= self._reply_partition < partitions:
+            raise Unavailable(f"{self._reply_topic} has no partition {self._reply_partition}: it has {partitions}, "
+                              "counted from 0")
         return self._reply_partition

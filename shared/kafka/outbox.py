@@ -141,7 +141,8 @@ class Outbox:
         try:
             return sorted(await self._producer.partitions_for(topic))
         except CLIENT_ERRORS as exc:
-            raise translate(exc, f"looking for the topic {topic}; `weir up` creates it") from exc
+            whose = "`weir up` creates it" if topic in NAMES else "whoever reads it has to make it"
+            raise translate(exc, f"looking for the topic {topic}; {whose}") from exc
 
     def stalled_ms(self) -> int:
         """For how long the slowest batch in flight has been waiting; 0 when none is."""
