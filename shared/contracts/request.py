@@ -27,7 +27,7 @@ import orjson
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from shared.contracts import codec
+from shared.contracts import codec, trace_headers
 from shared.contracts.ids import is_request_id
 from shared.contracts.reply_address import ReplyAddress
 from shared.errors import BadRecord, InputInvalid
@@ -120,6 +120,11 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         _check(operation, method, path, request_id)
         if operation:
             codec.named(H.OPERATION, operation)
+        state, baggage = text(H.TRACESTATE), text(H.BAGGAGE)
+        if not edge:
+            # nobody has looked at them, and they go on to outside systems, which refuse what is malformed or too long
+            state = trace_headers.tracestate(state, text(H.TRACEPARENT))
+            baggage = trace_headers.baggage(baggage)
         return cls(
             project=codec.named(H.PROJECT, text(H.PROJECT)), body=body or b"", operation=operation, method=method,
             path=path, request_id=request_id, params=codec.json_object(headers, H.PARAMS) or {},
@@ -128,7 +133,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
             token_digest=text(H.TOKEN_DIGEST), sealed=codec.text(headers, H.SEALED) if edge else None,
             idempotency_key=text(H.IDEMPOTENCY_KEY), content_type=text(H.CONTENT_TYPE), prefer=text(H.PREFER),
             depth=0 if edge else codec.integer(headers, H.DEPTH) or 0,
-            traceparent=text(H.TRACEPARENT), tracestate=text(H.TRACESTATE), baggage=text(H.BAGGAGE))
+            traceparent=text(H.TRACEPARENT), tracestate=state, baggage=baggage)
 
     def addressed(self, address: ReplyAddress) -> list[tuple[str, bytes]]:
         """The record's headers, with the place where the answer goes."""

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts.request import RequestRecord
 from shared.contracts.trace_headers import MAX_BAGGAGE, baggage, tracestate
+from shared.names import headers as H
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -41,3 +43,10 @@ def test_baggage_goes_on_when_it_is_well_formed(came: str, goes: str | None) -> 
 def test_nothing_that_may_come_is_an_error(text: str) -> None:
     for found in (tracestate(text, PARENT), baggage(text)):
         assert found is None or found.isascii()
+
+
+@pytest.mark.parametrize("odd", [b"a=b\r\nX-Evil: 1", b"a=b," * 3_000, b"\x00"])
+def test_what_a_publisher_sends_malformed_goes_no_further(odd: bytes) -> None:
+    headers = {H.PROJECT: b"p", H.OPERATION: b"o", H.TRACEPARENT: PARENT.encode(), H.TRACESTATE: odd, H.BAGGAGE: odd}
+    record = RequestRecord.from_headers(headers, b"", edge=False)
+    assert (record.traceparent, record.tracestate, record.baggage) == (PARENT, None, None)
