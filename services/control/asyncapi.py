@@ -27,7 +27,9 @@ _REPLY_ADDRESS = {
     H.PLAIN_CORRELATION_ID: {**_TEXT, "description": "FastStream's dialect, and others'"},
     H.PLAIN_REPLY_TO: _TEXT,
 }
-_TRACE = {H.TRACEPARENT: {**_TEXT, "description": "W3C trace context"}, H.TRACESTATE: _TEXT}
+_TRACE = {H.TRACEPARENT: {**_TEXT, "description": "W3C trace context"}, H.TRACESTATE: _TEXT,
+          H.BAGGAGE: {**_TEXT, "description": "W3C baggage; one that is malformed or too long goes no further"}}
+_AGAIN = {H.REPLAY_OF: {**_NUMBER, "description": "Of one that is sent again: the dead letter that it was"}}
 _REQUEST = {
     H.REQUEST_ID: {"type": "string", "format": "uuid", "description": "Made by policy when it is absent"},
     H.PROJECT: _TEXT, H.OPERATION: {**_TEXT, "description": "Name of the operation, or method and path instead"},
@@ -37,7 +39,7 @@ _REQUEST = {
     H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone, never the token itself; up to "
                      "three, with a space between: the first good one counts"},
     H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT,
-    H.PREFER: {**_TEXT, "description": "RFC 7240: respond-async"}, **_REPLY_ADDRESS, **_TRACE,
+    H.PREFER: {**_TEXT, "description": "RFC 7240: respond-async"}, **_REPLY_ADDRESS, **_TRACE, **_AGAIN,
 }
 _DEPTH = {**_NUMBER, "description": "Operations behind this one, each called by a workflow of the one before"}
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -49,23 +51,31 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.SEALED: {**_TEXT, "description": "Credentials that policy verifies, encrypted under the cluster key"}},
     topics.EXECUTIONS: {
         H.REQUEST_ID: _TEXT, H.EXECUTION: {
-            **_TEXT, "description": "JSON: what policy found out, from who calls to where the answer goes"}},
+            **_TEXT, "description": "JSON: what policy found out, from who calls to where the answer goes"}, **_AGAIN},
     topics.REPLIES: {
         H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value}"},
         H.TIMING: {**_TEXT, "description": "JSON {hop: microseconds}"}, H.CONTENT_TYPE: _TEXT, H.TRACEPARENT: _TEXT,
         H.SEQUENCE: {**_NUMBER, "description": "Of an answer in parts: which one, from 0"},
         H.EVENT: {**_TEXT, "description": "Of an answer in parts: the event's name"},
-        H.LAST: {**_TEXT, "description": "On the last part: true"}},
+        H.LAST: {**_TEXT, "description": "On the last part: true"},
+        H.CLIENT: {**_TEXT, "description": "Of one that failed or was slow: whose call it was"}},
     topics.USAGE: {
         H.PRODUCER: {**_TEXT, "description": "The producing process, new with each start"},
         H.SEQUENCE: {**_NUMBER, "description": "0, 1, 2... by producer: a gap is a lost envelope, a repeat is none"},
-        H.FORMAT: {**_TEXT, "const": "1", "description": "Of the value; absent stands for 1"}},
-    topics.QUERIES: _REPLY_ADDRESS,
+        H.FORMAT: {**_TEXT, "const": "1", "description": "Of the value; absent stands for 1"}, **_AGAIN},
+    topics.QUERIES: {**_REPLY_ADDRESS, **_AGAIN},
     topics.DEAD_LETTERS: {H.DEAD_TOPIC: _TEXT, H.DEAD_PARTITION: _NUMBER, H.DEAD_OFFSET: _NUMBER,
                           H.DEAD_SERVICE: _TEXT, H.DEAD_ERROR: _TEXT, H.DEAD_TIME: _NUMBER,
-                          H.DEAD_NOTE: {"enum": ["replayed", "dropped"]}, H.DEAD_LETTER: _NUMBER},
+                          H.DEAD_CUT: {"const": "true", "description": "No room: the record stands at its place"},
+                          H.DEAD_NOTE: {"enum": ["replayed", "dropped"]}, H.DEAD_LETTER: _NUMBER,
+                          H.REQUEST_ID: {**_TEXT, "description": "Of a note: under which it was replayed"}, **_AGAIN},
 }
+_RAW = "application/octet-stream"
+# of those that are no JSON; a request, or an answer, says itself what its body is
+_CONTENT_TYPES = {
+    topics.REQUESTS_EDGE: _RAW, topics.REQUESTS_INTERNAL: _RAW, topics.EXECUTIONS: _RAW, topics.REPLIES: _RAW,
+    topics.DEAD_LETTERS: _RAW, topics.SPANS: "application/x-protobuf"}
 
 
 _PAYLOADS: dict[str, tuple[Any, str]] = {
@@ -93,7 +103,8 @@ def asyncapi() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {"title": "Weir topics", "version": "1", "description":
                  "Values are raw bytes, metadata stands in record headers. Whoever may write to "
-                 f"{topics.REQUESTS_INTERNAL} calls any operation without HTTP."},
+                 f"{topics.REQUESTS_INTERNAL} calls any operation without HTTP. What is written in a transaction is "
+                 "read at once, committed or not: a publisher that aborts it has called nevertheless."},
         "defaultContentType": "application/json",
         "channels": {_name(topic): _channel(topic) for topic in TOPICS},
         "operations": operations,
@@ -111,6 +122,8 @@ def _message(topic: Topic) -> dict[str, Any]:
     headers = {"type": "object", "properties": _HEADERS.get(topic.name, {})}
     message: dict[str, Any] = {"name": _name(topic), "summary": topic.value, "headers": headers,
                                "payload": {"description": topic.value}}
+    if topic.name in _CONTENT_TYPES:
+        message["contentType"] = _CONTENT_TYPES[topic.name]
     if topic.name in _PAYLOADS:
         message["payload"], message["description"] = _schemas()[0][topic.name], _PAYLOADS[topic.name][1]
     return message
