@@ -17,6 +17,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from random import getrandbits
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -32,6 +33,7 @@ from shared.kafka.faults import (
     translate,
     was_refused,
 )
+from shared.kafka.strangers import Strangers
 from shared.names import actions
 from shared.names.topics import NAMES
 from shared.runtime.tasks import heard
@@ -65,7 +67,8 @@ class _Lane:
     waiting: deque[_Batch] = field(default_factory=deque)
     busy: bool = False
     since: float = 0.0
-    turn: int = 0
+    # lanes come and go: one that began anew with the first partition each time would fill that one alone
+    turn: int = field(default_factory=lambda: getrandbits(16))
 
 
 class Outbox:
@@ -86,6 +89,7 @@ class Outbox:
         # one client takes the other's place
         self._changes: set[asyncio.Task[None]] = set()
         self._changed_s = self._asked_s = -math.inf
+        self._strangers = Strangers()
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnavailable."""
@@ -139,7 +143,13 @@ class Outbox:
         if self._producer is None:
             raise SendFailed("the outbox is not started")
         try:
-            return sorted(await self._producer.partitions_for(topic))
+            if topic in NAMES:
+                found = sorted(await self._producer.partitions_for(topic))
+                # known by chance, where the client has asked for all there are, it would be lost with the next look
+                self._producer.client._topics.add(topic)
+                return found
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                return await self._strangers.partitions(self._producer.client, topic)
         except CLIENT_ERRORS as exc:
             whose = "`weir up` creates it" if topic in NAMES else "whoever reads it has to make it"
             raise translate(exc, f"looking for the topic {topic}; {whose}") from exc
@@ -202,7 +212,7 @@ class Outbox:
             lane.busy = False
             if lane.waiting:
                 self._flush(lane)
-            elif lane.partition is not None:
+            elif lane.partition is not None or lane.topic not in NAMES:
                 self._lanes.pop((lane.topic, lane.partition), None)
 
     async def _publish(self, lane: _Lane, batch: _Batch) -> None:

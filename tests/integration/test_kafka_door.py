@@ -88,7 +88,7 @@ async def test_largest_record_is_what_the_broker_takes_and_one_byte_more_is_refu
 
 
 async def test_topic_or_partition_that_does_not_exist_fails_alone(kafka: KafkaSettings, topic: str, name: str) -> None:
-    outbox = Outbox(kafka.model_copy(update={"send_timeout_ms": 1_500}))
+    outbox = Outbox(kafka)
     await outbox.start()
     bad = [outbox.send(f"{name}-none", b"x", []), outbox.send(topic, b"x", [], partition=77)]
     good = outbox.send(topic, b"x", [])
@@ -96,6 +96,12 @@ async def test_topic_or_partition_that_does_not_exist_fails_alone(kafka: KafkaSe
     for failing in bad:
         with pytest.raises(Exception, match=r"publishing|looking"):
             await failing
+    # a record that waits holds up those of everybody: who names it again is told at once
+    for _ in range(20):
+        async with asyncio.timeout(0.5):
+            with pytest.raises(SendFailed, match="whoever reads it has to make it"):
+                await outbox.send(f"{name}-none", b"x", [])
+    assert not outbox._lanes
     await outbox.stop()
 
 

@@ -1,0 +1,92 @@
+"""Topics that callers name: those that are not there, and how many are remembered."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from shared.kafka import strangers
+from shared.kafka.faults import NotAuthorized, UnknownTopic
+from shared.kafka.strangers import Strangers
+
+
+class Cluster:
+    """A broker's topics as a client knows them after each of its looks at those that it has in mind."""
+
+    def __init__(self, **there: int) -> None:
+        self.there, self.away = there, 0
+        self._topics: set[str] = set()
+        self.known: dict[str, int] = {}
+        self.looks = 0
+        self.unauthorized_topics: set[str] = set()
+        self.cluster = self
+
+    def add_topic(self, topic: str) -> None:
+        self._topics.add(topic)
+
+    async def force_metadata_update(self) -> bool:
+        self.looks += 1
+        if self.looks <= self.away:
+            return False
+        self.known = {topic: self.there[topic] for topic in self._topics if topic in self.there}
+        return True
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return set(range(self.known[topic])) if topic in self.known else None
+
+
+@pytest.fixture(autouse=True)
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("_PATIENCE_S", 0.05), ("_PAUSE_S", 0.005), ("_REST_S", 0.05)):
+        monkeypatch.setattr(strangers, name, seconds)
+
+
+async def test_topic_that_is_not_there_is_waited_for_once_and_found_when_somebody_has_made_it() -> None:
+    client, known = Cluster(), Strangers()
+    with pytest.raises(UnknownTopic):
+        await known.partitions(client, "replies.a")
+    began, looks = time.monotonic(), client.looks
+    for _ in range(100):
+        with pytest.raises(UnknownTopic):
+            await known.partitions(client, "replies.a")
+    assert client.looks == looks
+    assert time.monotonic() - began < 0.05
+    client.there["replies.a"] = 2
+    await asyncio.sleep(0.06)
+    assert await known.partitions(client, "replies.a") == [0, 1]
+
+
+async def test_topic_that_has_just_been_made_is_waited_for() -> None:
+    client, known = Cluster(), Strangers()
+    finding = asyncio.ensure_future(known.partitions(client, "replies.a"))
+    await asyncio.sleep(0.02)
+    client.there["replies.a"] = 1
+    assert await finding == [0]
+
+
+async def test_topic_is_not_taken_for_missing_while_no_broker_answers() -> None:
+    client, known = Cluster(**{"replies.a": 1}), Strangers()
+    client.away = 20
+    assert await known.partitions(client, "replies.a") == [0]
+    assert client.looks > 20
+
+
+async def test_topic_that_is_not_for_us_is_told_at_once() -> None:
+    client, known = Cluster(), Strangers()
+    client.unauthorized_topics.add("replies.a")
+    with pytest.raises(NotAuthorized):
+        await known.partitions(client, "replies.a")
+    assert client.looks == 1
+
+
+async def test_client_has_no_more_topics_in_mind_than_were_named_lately(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "_MOST", 3)
+    there: dict[str, Any] = {f"replies.{number}": 1 for number in range(10)}
+    client, known = Cluster(**there), Strangers()
+    client.add_topic("weir.replies")
+    for topic in there:
+        assert await known.partitions(client, topic) == [0]
+        with pytest.raises(UnknownTopic):
+            await known.partitions(client, f"{topic}.not-there")
+    assert client._topics == {"weir.replies", "replies.7", "replies.8", "replies.9"}
