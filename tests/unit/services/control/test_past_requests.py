@@ -114,6 +114,13 @@ async def test_replay_that_is_cut_has_the_oldest_calls(monkeypatch: pytest.Monke
     assert samples == [20, 21, 22, 23, 24]
 
 
+async def test_calls_from_before_are_none_of_it_where_a_publishers_clock_was_ahead(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {ONE: [3_000_000, 0, 10, 20, 30], OTHER: [5, 15, 25]}
+    told = await replayed(monkeypatch, times, {ONE: 2, OTHER: 2}, since=20)
+    assert told["requests"] == 4
+
+
 async def test_record_that_the_client_cannot_read_ends_no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Consumer, "unreadable", frozenset({(ONE, 50), (OTHER, 0), (INSIDE, 319)}))
     times = {ONE: EVERY_4S[::3], OTHER: EVERY_4S[1::3], INSIDE: EVERY_4S[2::3]}
