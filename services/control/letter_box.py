@@ -69,13 +69,14 @@ class Letter:
 
 
 class LetterBox:
-    """The newest letters; the oldest goes when a new one does not fit."""
+    """The newest letters; the oldest goes when a new one does not fit. `older`: how many have gone so."""
 
     def __init__(self, most: int) -> None:
         """Empty."""
         self._most = most
         self._letters: OrderedDict[int, Letter] = OrderedDict()
         self._busy: set[int] = set()
+        self.older = 0
 
     def take(self, record: Record) -> None:
         """Take in a record of the topic. Raises BadRecord."""
@@ -86,6 +87,7 @@ class LetterBox:
         self._letters[record.offset] = _letter(record)
         while len(self._letters) > self._most:
             self._letters.popitem(last=False)
+            self.older += 1
 
     def note(self, note: LetterNote) -> None:
         """Something was done about a letter; the same note twice changes nothing."""

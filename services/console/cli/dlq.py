@@ -46,6 +46,7 @@ def list_letters(project: Project = None, service: Service = None, topic: Topic 
                                     "error"), as_json=as_json)
     if not as_json and answer["total"] > len(answer["letters"]):
         output.say(f"{answer['total']} in all; --limit shows more")
+    _tell_of_older(answer)
 
 
 def show(letter: Annotated[int, typer.Argument(help="Id of a letter.")],
@@ -104,7 +105,15 @@ def _chosen(letters: list[int] | None, every: bool, **filters: str | None) -> li
     answer = _ask(_MOST, state="waiting", **filters)
     if answer["total"] > _MOST:
         typer.echo(f"{answer['total']} wait; these are the newest {_MOST}, the same command again takes more", err=True)
+    _tell_of_older(answer)
     return sorted(int(letter["id"]) for letter in answer["letters"])
+
+
+def _tell_of_older(answer: Any) -> None:
+    """Whoever has replayed all that is listed has not replayed those."""
+    if answer.get("older"):
+        typer.echo(f"{answer['older']} older letters are not among these: they stand in the topic, and control knows "
+                   "as many as WEIR_CONTROL_MAX_LETTERS says", err=True)
 
 
 def _each(letters: list[int], act: Callable[[int], Any], *, as_json: bool) -> None:

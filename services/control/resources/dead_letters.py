@@ -39,13 +39,13 @@ class HowToReplay(Body):
 
 
 async def list_letters(call: Call) -> Result:
-    """Letters, newest first."""
+    """Letters, newest first; `older`: how many more there have been than control knows."""
     query = call.query
     wanted = limit(call, _USUAL, _MOST)
     if query.get("state", WAITING) not in _STATES:
         raise InputInvalid(f"state is one of {', '.join(_STATES)}, not {query['state'][:20]!r}")
     found = [doc for letter in call.desk.letters.all() if _fits(doc := letter.to_doc(), query)]
-    return Result({"letters": found[:wanted], "total": len(found)})
+    return Result({"letters": found[:wanted], "total": len(found), "older": call.desk.letters.older})
 
 
 def _fits(doc: dict[str, Any], query: Any) -> bool:

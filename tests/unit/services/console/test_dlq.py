@@ -8,12 +8,12 @@ from services.console.cli import admin, dlq
 from services.console.cli.failure import Failure
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, fails: dict[int, Failure], total: int = 3) -> list[int]:
+def asked(monkeypatch: pytest.MonkeyPatch, fails: dict[int, Failure], total: int = 3, older: int = 0) -> list[int]:
     done: list[int] = []
 
     def ask(method: str, parts: admin.Parts, *_: Any, **__: Any) -> Any:
         if len(parts) == 1:
-            return {"letters": [{"id": 3}, {"id": 2}, {"id": 1}], "total": total}
+            return {"letters": [{"id": 3}, {"id": 2}, {"id": 1}], "total": total, "older": older}
         number = int(parts[1])
         if number in fails:
             raise fails[number]
@@ -40,3 +40,14 @@ def test_what_was_done_before_control_went_away_is_told(
     with pytest.raises(Failure, match="nobody answers"):
         dlq.drop(every=True)
     assert (done, capsys.readouterr().out) == ([1], "letter 1 dropped, request id -\n")
+
+
+def test_letters_that_control_knows_no_more_are_told_of(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked(monkeypatch, {}, older=64_000)
+    dlq.list_letters()
+    dlq.replay(every=True)
+    dlq.replay(letters=[1])
+    assert capsys.readouterr().err.splitlines() == 2 * [
+        "64000 older letters are not among these: they stand in the topic, and control knows as many as "
+        "WEIR_CONTROL_MAX_LETTERS says"]

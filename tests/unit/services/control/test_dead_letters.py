@@ -6,9 +6,11 @@ from typing import Any
 
 from services.control.faults import Conflict
 from services.control.letter_box import Letter, LetterBox
-from services.control.resources.dead_letters import HowToReplay, drop_letter, replay_letter
+from services.control.resources.dead_letters import HowToReplay, drop_letter, list_letters, replay_letter
+from shared.contracts.dead_letter import DeadLetter
 from shared.contracts.origin import Origin
 from shared.names import topics
+from tests.support.fakes import FakeRecord
 from tests.unit.services.control.desk import Desks
 
 
@@ -41,3 +43,14 @@ async def test_of_replays_at_once_one_is_sent() -> None:
     # whoever means it may send it once more
     await replay_letter(desks.call(HowToReplay(again=True), id="7"))
     assert sent.count(topics.REQUESTS_EDGE) == 2
+
+
+async def test_listing_says_how_many_letters_are_not_known_any_more() -> None:
+    desks, letters = Desks(), LetterBox(2)
+    for offset in range(5):
+        letter = DeadLetter(origin=Origin(topics.REQUESTS_EDGE, 0, offset), service="policy", error="x", time_ms=1)
+        letters.take(FakeRecord(topic=topics.DEAD_LETTERS, partition=0, offset=offset, timestamp=1,
+                                headers=letter.to_headers([]), value=b""))
+    object.__setattr__(desks.desk, "letters", letters)
+    told = (await list_letters(desks.call())).body
+    assert ([letter["id"] for letter in told["letters"]], told["total"], told["older"]) == ([4, 3], 2, 3)

@@ -75,6 +75,7 @@ async def test_question_about_usage_that_cannot_be_is_told_in_words(query: dict[
 async def test_state_of_letters_that_there_is_not_is_told() -> None:
     here = desks()
     object.__setattr__(here.desk, "letters", LetterBox(1))
-    assert (await list_letters(here.call(query={"state": "dropped"}))).body == {"letters": [], "total": 0}
+    assert (await list_letters(here.call(query={"state": "dropped"}))).body == {
+        "letters": [], "total": 0, "older": 0}
     with pytest.raises(InputInvalid, match="state is one of waiting, replayed, dropped, all, not 'waitin'"):
         await list_letters(here.call(query={"state": "waitin"}))
