@@ -48,7 +48,7 @@ class Thresholds:
         self._spending = spending
         # None: all subjects
         self._touched: dict[Spot, set[str] | None] = {}
-        # how often it has failed, and until when it rests
+        # how often it has failed, and until when it rests, by the clock that never goes back
         self._resting: dict[Spot, tuple[int, int]] = {}
         self._work = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -86,9 +86,9 @@ class Thresholds:
         while True:
             await self._work.wait()
             self._work.clear()
-            now_ms = self._clock.now_ms()
+            now_us = self._clock.elapsed_us()
             for spot in list(self._touched):
-                if self._resting.get(spot, (0, 0))[1] <= now_ms:
+                if spot not in self._resting or self._resting[spot][1] <= now_us:
                     await self._try(spot, self._touched.pop(spot))
             self._wake()
             await asyncio.sleep(_PAUSE_S)
@@ -98,12 +98,12 @@ class Thresholds:
             await self._look(spot, subjects)
             self._resting.pop(spot, None)
         except SaidElsewhere:
-            self._resting[spot] = 0, self._clock.now_ms() + _FIRST_REST_MS
+            self._resting[spot] = 0, self._clock.elapsed_us() + _FIRST_REST_MS * 1_000
             self._touch(spot, subjects)
         except (StoreUnavailable, SendFailed, KafkaUnavailable) as exc:
             tried = self._resting.get(spot, (0, 0))[0] + 1
             rest_ms = min(_FIRST_REST_MS << min(tried - 1, 10), _LONGEST_REST_MS)
-            self._resting[spot] = tried, self._clock.now_ms() + rest_ms
+            self._resting[spot] = tried, self._clock.elapsed_us() + rest_ms * 1_000
             self._touch(spot, subjects)
             log.warning("allowance %s of project %s: what it has reached is not said, again in %d ms: %s", spot.label,
                         spot.project, rest_ms, exc, extra={"action": actions.THRESHOLD_WAITS})

@@ -18,7 +18,7 @@ from shared.project.canary import CANARY
 
 log = logging.getLogger(__name__)
 _TIMEOUT_MS = 2_000
-_GOOD_FOR_MS = 1_000
+_GOOD_FOR_US = 1_000_000
 
 
 class Canary:
@@ -27,22 +27,22 @@ class Canary:
     def __init__(self, caller: Caller, clock: Clock) -> None:
         """Nothing is known yet."""
         self._caller, self._clock = caller, clock
-        self._good_until_ms = self._asked = 0
+        self._good_until_us = self._asked = 0
         self._reason: str | None = None
         self._turn = asyncio.Lock()
 
     async def __call__(self) -> str | None:
         """None, or why the cluster cannot answer."""
-        if self._clock.now_ms() < self._good_until_ms:
+        if self._clock.elapsed_us() < self._good_until_us:
             return None
         asked = self._asked
         async with self._turn:
             if asked == self._asked:
-                self._reason = await self._ask(self._clock.now_ms())
+                self._reason = await self._ask(self._clock.now_ms(), self._clock.elapsed_us())
                 self._asked += 1
             return self._reason
 
-    async def _ask(self, now_ms: int) -> str | None:
+    async def _ask(self, now_ms: int, began_us: int) -> str | None:
         request = RequestRecord(request_id=ids.request_id(now_ms), project=CANARY.name,
                                 operation=CANARY.operations[0].name, deadline_ms=now_ms + _TIMEOUT_MS)
         try:
@@ -52,5 +52,5 @@ class Canary:
             return f"no request goes through policy and executor: {exc}"
         if reply.status != 200:
             return f"the canary request was answered {reply.status}"
-        self._good_until_ms = now_ms + _GOOD_FOR_MS
+        self._good_until_us = began_us + _GOOD_FOR_US
         return None

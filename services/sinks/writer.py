@@ -39,7 +39,7 @@ class Writer:
         self._rows: list[parquet.Row] = []
         self._offsets: dict[int, int] = {}
         self._written: dict[int, int] = {}
-        self._since_ms: int | None = None
+        self._since_us: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._set: asyncio.Future[None] | None = None
 
@@ -67,8 +67,8 @@ class Writer:
                 self._rows.extend((record.partition, record.offset, event)
                                   for event in events_of(record, self._settings, self._metrics))
                 self._offsets[record.partition] = record.offset + 1
-            if records and self._since_ms is None:
-                self._since_ms = self._clock.now_ms()
+            if records and self._since_us is None:
+                self._since_us = self._clock.elapsed_us()
             if len(self._rows) >= self._settings.file_events or self._is_time():
                 await self._flush()
         # all that was there has been read; what cannot be written now fails the service, not only its stop
@@ -76,7 +76,8 @@ class Writer:
         signal.raise_signal(signal.SIGTERM)
 
     def _is_time(self) -> bool:
-        return self._since_ms is not None and self._clock.now_ms() - self._since_ms >= self._settings.file_s * 1000
+        return (self._since_us is not None
+                and self._clock.elapsed_us() - self._since_us >= self._settings.file_s * 1_000_000)
 
     async def _flush(self) -> None:
         if self._offsets == self._written:
@@ -88,7 +89,7 @@ class Writer:
     async def _write(self) -> None:
         rows, offsets = self._rows, dict(self._offsets)
         await asyncio.to_thread(lambda: self._folder.write(parquet.files_of(rows), offsets))
-        self._rows, self._written, self._since_ms = [], offsets, None
+        self._rows, self._written, self._since_us = [], offsets, None
         self._metrics.sink_events.inc("delivered", by=len(rows))
 
 

@@ -85,13 +85,13 @@ class WeirClient:
 
         Raises Overloaded, Unavailable, TimedOut, StreamBroken. A refusal is the only part, and has no `sequence`.
         """
-        caller, end_ms = self._open(), self._clock.now_ms() + timeout_ms
-        request = self._request(project, operation, params, body, end_ms, None)
+        caller, end_us = self._open(), self._clock.elapsed_us() + timeout_ms * 1_000
+        request = self._request(project, operation, params, body, self._clock.now_ms() + timeout_ms, None)
         async with caller.listen(topics.REQUESTS_INTERNAL, request.body, request.addressed) as parts:
             over = False
             while not over:
                 try:
-                    part = await parts.next((end_ms - self._clock.now_ms()) / 1000)
+                    part = await parts.next((end_us - self._clock.elapsed_us()) / 1_000_000)
                 except TimeoutError:
                     raise TimedOut(f"the answer did not end within {timeout_ms} ms") from None
                 over = part.sequence is None or part.last

@@ -48,3 +48,23 @@ async def test_sink_that_cannot_write_what_was_there_fails(tmp_path: Path, monke
     assert ended == []
     with pytest.raises(OSError, match="No space"):
         await writer.stop()
+
+
+async def test_files_are_written_in_time_though_somebody_sets_the_clock_back(tmp_path: Path) -> None:
+    clock, written = StoppedClock(10**12), asyncio.Event()
+
+    class Flowing(Reader):
+        async def read(self, starts: Mapping[int, int], ends: Mapping[int, int] | None) -> AsyncIterator[list[Any]]:
+            async for records in super().read(starts, {}):
+                yield records
+            clock.now, clock.set_ms = clock.now + 60_000, -3_600_000
+            yield []
+            written.set()
+            await asyncio.sleep(60)
+    tasks = Tasks()
+    writer = Writer(SinkSettings(kind="parquet", folder=tmp_path, file_s=60), cast(SpanReader, Flowing()),
+                    clock, tasks, Metrics())
+    await writer.start()
+    await asyncio.wait_for(written.wait(), 5)
+    assert not writer._rows
+    await writer.stop()

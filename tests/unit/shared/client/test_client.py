@@ -1,16 +1,20 @@
-"""The client for internal services: opened, closed and used wrongly."""
+"""The client for internal services: opened, closed and used wrongly, and how long it waits."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
 from shared.client import client as under_test
+from shared.client.caller import Caller
 from shared.client.client import WeirClient
+from shared.contracts.reply import ReplyRecord
 from shared.errors import StreamBroken, TimedOut, Unavailable
 from shared.kafka.faults import SendFailed
 from shared.settings.kafka import KafkaSettings
+from tests.support.fakes import StoppedClock
 
 Choose = Callable[[int], Awaitable[int]]
 
@@ -99,3 +103,27 @@ async def test_calls_end_when_answers_are_not_read_any_more() -> None:
             await asyncio.wait_for(waits, 1)
         with pytest.raises(Unavailable, match=r"answers are not read any more: .*not authorized.*open another client"):
             await weir.call("p", "o")
+
+
+async def test_answer_in_parts_ends_in_time_though_somebody_sets_the_clock_back() -> None:
+    clock = StoppedClock()
+
+    class Parts:
+        async def next(self, within_s: float) -> ReplyRecord:
+            await asyncio.sleep(0)
+            assert within_s <= 10
+            clock.now, clock.set_ms = clock.now + 4_000, -3_600_000
+            if within_s <= 0:
+                raise TimeoutError
+            return ReplyRecord(request_id="r", status=200, sequence=0)
+
+    class Line:
+        @asynccontextmanager
+        async def listen(self, *_: Any) -> AsyncIterator[Parts]:
+            yield Parts()
+    async with client() as weir:
+        weir._clock, weir._caller = cast(Any, clock), cast(Caller, Line())
+        parts = weir.events("p", "o", timeout_ms=10_000)
+        assert [(await anext(parts)).status for _ in range(3)] == [200] * 3
+        with pytest.raises(TimedOut, match="within 10000 ms"):
+            await anext(parts)
