@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
 from tests.support.platform import Platform, eventually
+from tests.support.stores import running
 from tests.unit.services.executor.test_run import nowhere, perform
 
 
@@ -97,6 +99,18 @@ async def test_action_that_does_not_fit_what_is_stored_fails(
 async def test_value_that_is_too_large_and_store_that_is_away(store: Store, key: str) -> None:
     assert await error(store, act(key, "set", value="x" * 2000)) == "stored-too-large"
     assert await error(nowhere(), act(key, "get")) == "store-unavailable"
+
+
+@pytest.mark.parametrize("refuses", ["maxmemory", "min-replicas-to-write"])
+async def test_store_that_takes_nothing_is_told_apart_from_a_value_that_does_not_fit(
+        tmp_path: Path, key: str, refuses: str) -> None:
+    async with running(tmp_path) as store:
+        assert await outputs(store, act(key, "increment")) == [1]
+        await store.command("CONFIG", "SET", refuses, 1)
+        for action in ("increment", "set", "append"):
+            assert await error(store, act(f"{key}{action}", action, value=1)) == "store-unavailable"
+        await store.command("CONFIG", "SET", refuses, 0)
+        assert await outputs(store, act(key, "increment")) == [2]
 
 
 async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: Store, key: str) -> None:

@@ -37,8 +37,12 @@ elseif action == 'shift' then
 elseif action == 'increment' then
   local done = redis.pcall('INCRBY', key, value)
   if type(done) == 'table' then
-    local far = string.find(done.err, 'overflow', 1, true)
-    return redis.error_reply('KIND ' .. (far and 'too far from 0: the sum leaves 64 bits' or 'no whole number'))
+    if string.find(done.err, 'overflow', 1, true) then
+      return redis.error_reply('KIND too far from 0: the sum leaves 64 bits')
+    end
+    if string.find(done.err, 'not an integer', 1, true) then return redis.error_reply('KIND no whole number') end
+    -- the store takes nothing now: it is full, or a replica
+    return done
   end
   -- as a number of Lua it would lose its last digits
   result = redis.call('GET', key)
