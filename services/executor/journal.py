@@ -9,6 +9,7 @@ Notes of all executions go to the store together: one round trip while the next 
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,12 @@ import orjson
 
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
+from shared.names import actions
 from shared.runtime.tasks import Tasks, heard
 from shared.store.journal import Note, begin, begun, keep, write
 from shared.store.redis import Store, StoreUnavailable
 
+log = logging.getLogger(__name__)
 # a journal outlives the deadline of its execution, for the record may be delivered again until it is committed
 _GRACE_MS = 3_600_000
 
@@ -180,4 +183,7 @@ def error_from_doc(doc: dict[str, Any]) -> WeirError:
 
 
 def _away(error: StoreUnavailable) -> Unavailable:
-    return Unavailable(f"the journal of a durable execution cannot be kept: {error}", headers={"Retry-After": "2"})
+    # where the store is, and what it said, is not for callers
+    log.warning("durable executions do not go on: %s", error, extra={"action": actions.STORE_AWAY})
+    return Unavailable("the store is away that keeps the journal of a durable execution; try again shortly",
+                       headers={"Retry-After": "2"})

@@ -44,7 +44,9 @@ class Keeping:
         try:
             await waiting.park(self._patient, execution, until_ms)
         except StoreUnavailable as exc:
-            raise Unavailable(f"a durable execution cannot wait, the store is away: {exc}",
+            log.warning("an execution cannot be put aside: %s", exc,
+                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+            raise Unavailable("the store is away in which an execution waits; try again shortly",
                               headers={"Retry-After": "2"}) from exc
 
     async def put_aside(self, scene: Scene) -> Parked:

@@ -42,16 +42,22 @@ class Address:
     async def open(self) -> Connection:
         """A connection that may be asked."""
         place = await self._found() if self._sentinels else self._place
-        async with asyncio.timeout(self._connect_s):
-            made = await self._dial(place, self._tls)
-            try:
-                for answer in await made.ask(self._greeting):
-                    if isinstance(answer, Refused):
-                        raise answer
-            except BaseException:
-                made.close()
-                raise
-            return made
+        try:
+            async with asyncio.timeout(self._connect_s):
+                return await self._greeted(place)
+        except TimeoutError as exc:
+            raise TimeoutError(str(exc) or f"no connection within {self._connect_s:g} s") from exc
+
+    async def _greeted(self, place: Place) -> Connection:
+        made = await self._dial(place, self._tls)
+        try:
+            for answer in await made.ask(self._greeting):
+                if isinstance(answer, Refused):
+                    raise answer
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     async def _dial(self, place: Place, tls: SSLContext | None) -> Connection:
         loop = asyncio.get_running_loop()

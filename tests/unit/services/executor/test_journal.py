@@ -224,6 +224,12 @@ async def test_effect_waits_for_notes_that_a_step_beside_it_waits_for_already(
         assert (made.status, noted[0]) == (200, "drawn/ 0")
 
 
+async def test_caller_is_not_told_where_a_store_is_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
+    made, _ = await perform([ANSWER], workflow={"durable": True}, journals=Journals(nowhere(), Tasks()))
+    assert isinstance(made, Unavailable)
+    assert ("127.0.0.1" in str(made), "127.0.0.1" in caplog.text) == (False, True)
+
+
 async def test_execution_that_is_ended_while_it_waits_for_its_notes_ends_without_a_word_in_the_log(
         kept: Kept, journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     async def write(*_: Any) -> list[bool]:

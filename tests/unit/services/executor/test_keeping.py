@@ -11,6 +11,7 @@ from services.executor.journal import Journals
 from services.executor.keeping import Keeping
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
+from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
 from tests.support.fakes import StoppedClock
 from tests.unit.services.executor.test_run import nowhere
@@ -48,3 +49,12 @@ async def test_however_many_of_a_project_are_put_aside_few_are_looked_at_in_a_se
     clock.now += HOUR_MS
     assert set(await seconds(100)) <= {1, 2, 3, 4, 5}
     assert list(keeping._line_ms) == ["p"]
+
+
+async def test_whoever_cannot_wait_is_not_told_where_the_store_is(caplog: pytest.LogCaptureFixture) -> None:
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, StoppedClock()), Journals(nowhere(), Tasks()))
+    record = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
+                             origin=Origin("t", 0, 0), deadline_ms=HOUR_MS)
+    with pytest.raises(Unavailable) as told:
+        await keeping.park(cast(Any, SimpleNamespace(execution=record, accepted_ms=0)), 1, 1)
+    assert ("127.0.0.1" in str(told.value), "127.0.0.1" in caplog.text) == (False, True)
