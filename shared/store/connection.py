@@ -29,10 +29,10 @@ class NoScript(Refused):
 
 
 class NotPrimary(Refused):
-    """It does not take writes, for another one is the primary."""
+    """It does not take writes: another one is the primary, or may be by now, for its replicas do not hear of it."""
 
 
-_KINDS: dict[str, type[Refused]] = {"NOSCRIPT": NoScript, "READONLY": NotPrimary}
+_KINDS: dict[str, type[Refused]] = {"NOSCRIPT": NoScript, "READONLY": NotPrimary, "NOREPLICAS": NotPrimary}
 
 
 def _refused(text: str) -> Refused:

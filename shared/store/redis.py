@@ -6,6 +6,7 @@ Never: a wait longer than the time-out that the settings name.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from hashlib import sha1
@@ -20,6 +21,8 @@ from shared.store.connection import Argument, Connection, NoScript, NotPrimary, 
 from shared.telemetry.metrics import Metrics
 
 _OPEN, _END = ("MULTI",), ("EXEC",)
+# others still read from a store that takes no writes: who the primary is, is asked once in so long
+_PRIMARY_EVERY_S = 1.0
 
 
 class StoreUnavailable(WeirError):
@@ -51,6 +54,7 @@ class Store:
         self._connection: Connection | None = None
         self._opening, self._tries = asyncio.Lock(), 0
         self._failure: Exception | None = None
+        self._elsewhere_s = -math.inf
         self._scripts: dict[str, _Script] = {}
 
     async def start(self) -> None:
@@ -112,11 +116,17 @@ class Store:
             raise _ScriptForgotten(f"{what}: {exc}") from exc
         except (Refused, OSError, TimeoutError) as exc:
             if isinstance(exc, NotPrimary) and connection is not None:
-                # whoever asks next asks for the primary
-                connection.close(str(exc))
+                self._look_elsewhere(connection, exc)
             raise self._away(what, exc) from exc
         self._metrics.store_us.add((time.monotonic_ns() - began) // 1000, what)
         return answers
+
+    def _look_elsewhere(self, connection: Connection, why: NotPrimary) -> None:
+        """Whoever asks next asks for the primary."""
+        now_s = time.monotonic()
+        if now_s - self._elsewhere_s >= _PRIMARY_EVERY_S:
+            self._elsewhere_s = now_s
+            connection.close(str(why))
 
     def _away(self, what: str, why: Exception) -> StoreUnavailable:
         self._metrics.store_errors.inc(what)

@@ -1,23 +1,67 @@
-"""Opening a connection to a store that may not be there."""
+"""Opening a connection to a store that may not be there, or not be the primary."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+import hiredis
 import pytest
 
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store, StoreUnavailable
 
+Answer = Callable[[list[bytes]], bytes]
+
+
+@asynccontextmanager
+async def answering(answer: Answer) -> AsyncIterator[int]:
+    """A server that answers what it is asked; its port."""
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = hiredis.Reader()
+        while data := await reader.read(65_536):
+            asked.feed(data)
+            while command := asked.gets():
+                writer.write(answer(command))
+        writer.close()
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        # they hear that whoever asked has gone
+        await asyncio.sleep(0.01)
+
 
 async def test_store_that_takes_connections_and_says_nothing_is_told_of() -> None:
-    gone = asyncio.Event()
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-        gone.set()
-    async with await asyncio.start_server(listen, "127.0.0.1", 0) as mute:
-        url = f"redis://127.0.0.1:{mute.sockets[0].getsockname()[1]}/0"
-        store = Store(RedisSettings(url=url, patient_timeout_ms=500), patient=True)
+    async with answering(lambda _: b"") as port:
+        store = Store(RedisSettings(url=f"redis://127.0.0.1:{port}/0", patient_timeout_ms=500), patient=True)
         with pytest.raises(StoreUnavailable, match=r"PING: TimeoutError: no connection within 0\.5 s"):
             await store.ping()
-        await gone.wait()
+
+
+@pytest.mark.parametrize("refusal", ["READONLY You can't write against a read only replica.",
+                                     "NOREPLICAS Not enough good replicas to write."])
+async def test_store_that_takes_no_writes_is_left_for_the_one_that_the_sentinels_name_by_then(refusal: str) -> None:
+    greeted: list[int] = []
+
+    def one(name: str, number: int) -> Answer:
+        def answer(command: list[bytes]) -> bytes:
+            if command[0] == b"HELLO":
+                greeted.append(number)
+            return b"-%s\r\n" % refusal.encode() if command[0] == b"SET" and number == 0 else b"+%s\r\n" % name.encode()
+        return answer
+    async with answering(one("former", 0)) as former, answering(one("latter", 1)) as latter:
+        primary = former
+        async with answering(lambda _: b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n" % primary) as sentinel:
+            store = Store(RedisSettings(sentinels=[f"127.0.0.1:{sentinel}"]))
+            # while they name no other one it is not asked who that is each time, and what is read is read
+            for _ in range(20):
+                with pytest.raises(StoreUnavailable, match=refusal[:8]):
+                    await store.command("SET", "a", "b")
+                assert await store.command("GET", "a") == b"former"
+            assert len(greeted) <= 2
+            primary = latter
+            async with asyncio.timeout(5):
+                while await store.command("GET", "a") != b"latter":
+                    with pytest.raises(StoreUnavailable):
+                        await store.command("SET", "a", "b")
+                    await asyncio.sleep(0.05)
+            assert await store.command("SET", "a", "b") == b"latter"
+            await store.stop()
