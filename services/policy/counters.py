@@ -45,7 +45,7 @@ class Counters:
         if not self._probing and self._clock.elapsed_us() >= self._again_us:
             self._probing = self.alone
             try:
-                found = await spend(self._store, asks)
+                found = await spend(self._store, asks, self._clock.now_ms())
             except StoreUnavailable as exc:
                 said, self._again_us = Doubted, self._clock.elapsed_us() + self._rest_us
                 log.warning("limits are kept by this instance alone: %s", exc, extra={"action": actions.STORE_AWAY})

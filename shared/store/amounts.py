@@ -17,9 +17,10 @@ from shared.store.redis import Store
 _ANSWER = msgspec.json.Decoder(tuple[Any, list[list[Outcome]]])
 
 
-async def spend(store: Store, asks: Sequence[Ask], *, take: bool = True) -> list[list[Outcome]]:
-    """Take what is demanded, or only look. Raises StoreUnavailable."""
-    answer = await store.run("limits", [], [pack(asks), int(take)])
+async def spend(store: Store, asks: Sequence[Ask], now_ms: int, *, take: bool = True) -> list[list[Outcome]]:
+    """Take what is demanded, or only look; `now_ms`: by the clock that their times are of, which the store's need not
+    be. Raises StoreUnavailable."""
+    answer = await store.run("limits", [], [pack(asks), int(take), now_ms])
     return _ANSWER.decode(answer)[1]
 
 

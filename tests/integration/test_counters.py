@@ -16,6 +16,7 @@ from shared.settings.redis import RedisSettings
 from shared.store.amounts import pack, spend
 from shared.store.redis import Store
 from shared.telemetry.metrics import Metrics
+from tests.support.fakes import StoppedClock
 from tests.support.platform import Platform
 
 
@@ -91,7 +92,7 @@ async def test_store_says_in_whole_numbers_what_is_left_however_often_an_allowan
     asks = [Ask("r", 0, [Demand(f"weir:test:{name}|[]", Kind.ALLOWANCE, 10**14 + 1, 0, ends, 1, True, "n")])]
     then_us, outcomes = orjson.loads(await store.run("limits", [], [pack(asks), 1]))
     assert outcomes == [[list(outcome) for outcome in one] for one in Amounts().spend(asks, then_us)]
-    assert (await spend(store, asks))[0][0].left == 10**13
+    assert (await spend(store, asks, SystemClock().now_ms()))[0][0].left == 10**13
 
 
 async def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_one(store: Store, name: str) -> None:
@@ -103,7 +104,8 @@ async def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_
         assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
         assert max(outcome[2] for one in outcomes for outcome in one) <= (size or limit) * width_ms // limit
     await asyncio.sleep(0.01)
-    assert (await spend(store, asks))[0][0].wait_ms == 0, "what was too far ahead is ahead no more"
+    [[outcome], *_] = await spend(store, asks, SystemClock().now_ms())
+    assert outcome.wait_ms == 0, "what was too far ahead is ahead no more"
 
 
 async def test_window_of_a_store_that_was_set_back_is_over_when_it_is_over(store: Store, name: str) -> None:
@@ -120,7 +122,22 @@ async def test_window_of_a_store_that_was_set_back_is_over_when_it_is_over(store
         assert outcomes == [[list(outcome) for outcome in one] for one in memory.spend(asks, then_us)]
     assert 0 < await store.command("PTTL", key) <= 1_100
     await asyncio.sleep(1.1)
-    assert (await spend(store, asks))[0][0].wait_ms == 0
+    assert (await spend(store, asks, SystemClock().now_ms()))[0][0].wait_ms == 0
+
+
+@pytest.mark.parametrize("set_ms", [-3_600_000, 3_600_000], ids=["behind", "ahead"])
+async def test_limits_hold_where_the_clock_of_policy_is_not_that_of_the_store(
+        store: Store, name: str, set_ms: int) -> None:
+    clock = StoppedClock(SystemClock().now_ms())
+    clock.set_ms = set_ms
+    soon = clock.now_ms() + 5_000
+    kept = Counters(store, clock, Metrics(), instances=1, rest_ms=1000)
+    for kind, limit, extra in ((Kind.PERIOD, 2, soon), (Kind.CONCURRENT, 2, 0), (Kind.ONCE, 1, soon)):
+        demand = Demand(f"weir:test:{name}:{kind}", kind, limit, 60_000, extra, 1, True, "n")
+        found = [(await kept.spend([Ask(request, soon, [demand])]))[0][0] for request in "abc"]
+        assert [outcome.wait_ms > 0 for outcome in found] == [number >= limit for number in range(3)]
+        assert all(0 < outcome.reset_ms <= 5_000 for outcome in found)
+        assert await store.command("PTTL", demand.key) <= 66_000
 
 
 async def test_instances_together_admit_no_more_than_the_limit(platform: Platform, name: str) -> None:

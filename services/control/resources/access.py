@@ -92,7 +92,7 @@ async def explain(call: Call) -> Result:
     if refusal is None:
         if case.demands:
             try:
-                case.outcomes = (await spend(desk.store, [case.ask("")], take=False))[0]
+                case.outcomes = (await spend(desk.store, [case.ask("")], case.now_ms, take=False))[0]
             except StoreUnavailable as exc:
                 notes.append(f"what is left of the limits is not known: {exc}")
         rest, refusal = after_amounts(case)

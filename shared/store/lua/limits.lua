@@ -2,6 +2,7 @@
 -- shared/decision/amounts.py is the same in Python; a test runs both side by side.
 -- ARGV[1]: JSON [[request id, until (unix ms), [[key, kind, limit, width ms, extra, cost, enforced, name], ...]], ...]
 -- ARGV[2]: 1 to take, 0 only to look.
+-- ARGV[3]: now, unix ms, by the clock of whoever asks: its times are brought into ours; without it both are the same.
 -- Kinds: 1 sliding window, 2 token bucket (extra: its size, 0: smooth, one call after the other), 3 calendar period (extra: its end, unix ms), 4 concurrent,
 -- 5 once (by one request until extra, unix ms), 6 allowance (key: hash|field, width: calls a minute once it is spent,
 -- extra: its end, unix ms); what is spent of it is counted by ledger.lua.
@@ -12,6 +13,7 @@ local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max,
 local time = call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = floor(now_us / 1000)
+local ahead = ARGV[3] and now - tonumber(ARGV[3]) or 0
 local PARTS = 20
 -- nobody is told of more, nor to wait for longer, ms: cjson writes larger numbers with an exponent, which is no whole number
 local FAR = 10000000000000
@@ -252,13 +254,17 @@ local function taken(kind, cost)
   return kind == 4 and 1 or cost
 end
 
+-- kinds whose extra is a time
+local ENDS = {[3] = true, [5] = true, [6] = true}
+
 -- what is known of each amount by key, and which of them have been taken from, with how they are written
 local amounts, changed = {}, {}
 local answers, takes, known = {}, ARGV[2] == '1', {}
 for number, request in ipairs(cjson.decode(ARGV[1])) do
-  local id, ends, demands = request[1], request[2], request[3]
+  local id, ends, demands = request[1], request[2] + ahead, request[3]
   local admitted, answer, fitting = takes, {}, {}
   for index, demand in ipairs(demands) do
+    if ENDS[demand[2]] then demand[5] = demand[5] + ahead end
     local key, width, extra = demand[1], demand[4], demand[5]
     local kind, amount = kind_of(demand[2]), amounts[key]
     if not amount then
