@@ -1,10 +1,11 @@
-"""What is wrong with this machine?
+"""What is wrong with this machine, or with the store that is to be used from it?
 
 In:    the settings of the local cluster.
 Out:   findings: what was looked at, whether it is well, what to do.
 Never: a change to the machine.
 """
 
+import asyncio
 import os
 import platform
 import sys
@@ -17,9 +18,13 @@ from deploy.local import cluster, jars, ports, valkey
 from deploy.local.cluster import LocalSettings
 from deploy.local.faults import LocalFault
 from deploy.local.state import ClusterState
+from shared.settings.redis import RedisSettings
+from shared.store.redis import Store, StoreUnavailable
 
 _LEAST_MEMORY_MB = 1_500
 _LEAST_DISK_MB = 1_000
+# older ones let scripts write that a primary without replicas refuses
+_LEAST_REDIS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Finding:
 
 def examine(settings: LocalSettings) -> list[Finding]:
     """All looks."""
-    return [_python(), _state_folder(settings), _memory(), _disk(settings), _java(), _jars(), _store(),
+    return [_python(), _state_folder(settings), _memory(), _disk(settings), _java(), _jars(), _store(settings),
             *_ports(settings)]
 
 
@@ -79,11 +84,36 @@ def _jars() -> Finding:
                    f"in {jars.cache_folder()}")
 
 
-def _store() -> Finding:
+def _store(settings: LocalSettings) -> Finding:
+    if settings.redis_url:
+        return asyncio.run(store_outside(RedisSettings()))
     try:
         return Finding("Valkey", True, valkey.server())
     except LocalFault as exc:
         return Finding("Valkey", False, str(exc))
+
+
+async def store_outside(settings: RedisSettings) -> Finding:
+    """A look at a store that is not ours."""
+    store = Store(settings, patient=True)
+    try:
+        told = str(await store.command("INFO"), "utf-8", "replace")
+    except StoreUnavailable as exc:
+        return Finding("store", False, f"{exc}; look at WEIR_REDIS_URL, and whether the store runs")
+    finally:
+        await store.stop()
+    known = dict(line.split(":", 1) for line in told.splitlines() if ":" in line)
+    version, evicts = known.get("redis_version", "0"), known.get("maxmemory_policy", "noeviction")
+    if int(version.partition(".")[0]) < _LEAST_REDIS:
+        wrong = f"Redis {version}; {_LEAST_REDIS}.0 or newer is needed, or Valkey"
+    elif known.get("cluster_enabled", "0") != "0":
+        wrong = "it is a Redis Cluster, whose keys are divided; one primary is needed, which Sentinels may name"
+    elif evicts != "noeviction" and known.get("maxmemory", "0") != "0":
+        wrong = (f"when it is full it forgets (maxmemory-policy {evicts}): limits, idempotency keys and executions are "
+                 "lost, and usage is counted twice; set noeviction, and give it room")
+    else:
+        return Finding("store", True, f"answers as Redis {version} does")
+    return Finding("store", False, wrong)
 
 
 def _ports(settings: LocalSettings) -> list[Finding]:

@@ -16,6 +16,7 @@ class RedisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    # Redis 7.0 or newer, or Valkey; with maxmemory-policy noeviction, for what it forgets is lost or counted twice
     url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
     # host:port of Redis Sentinels, which know where the primary is; the host and port of the URL are then not read
     sentinels: list[str] = []
