@@ -34,11 +34,11 @@ Take = Callable[[Record, Callable[[], object]], Awaitable[None]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
     """Where messages go. `begin`: partition of the usage topic -> first offset there is, and the next one that will be;
-    where each has to go on."""
+    where each has to go on. None: that is not known yet, and is to be asked again."""
 
     count: Take
     answer: Handle
-    begin: Callable[[Mapping[int, int], Mapping[int, int]], Awaitable[Mapping[int, int]]]
+    begin: Callable[[Mapping[int, int], Mapping[int, int]], Awaitable[Mapping[int, int] | None]]
     failed: Callable[[BaseException], None]
 
 
@@ -72,11 +72,14 @@ def build_app(kafka: KafkaSettings, instance: str, state_dir: str, handlers: Han
 
     @app.on_rebalance_complete.connect
     async def follow_the_ledger(*_: Any, **__: Any) -> None:
-        ours = [tp for tp in app.consumer.assignment() if tp.topic == topics.USAGE]
-        first = await app.consumer.earliest_offsets(*ours) if ours else {}
-        ends = await app.consumer.highwaters(*ours) if ours else {}
-        places = await handlers.begin(*({tp.partition: offset or 0 for tp, offset in each.items()}
-                                        for each in (first, ends)))
+        places = None
+        while places is None:
+            # others may have got some of them meanwhile
+            ours = [tp for tp in app.consumer.assignment() if tp.topic == topics.USAGE]
+            first = await app.consumer.earliest_offsets(*ours) if ours else {}
+            ends = await app.consumer.highwaters(*ours) if ours else {}
+            places = await handlers.begin(*({tp.partition: offset or 0 for tp, offset in each.items()}
+                                            for each in (first, ends)))
         if ours:
             await app.consumer._commit({  # type: ignore[attr-defined]  # not in faust's interface, in every driver
                 TP(topics.USAGE, partition): offset for partition, offset in places.items()})

@@ -58,8 +58,9 @@ class Counter:
         self._room, self._writing = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._task: asyncio.Task[None] | None = None
-        # why the store takes nothing
+        # why the store takes nothing, and whether it has not even said where to go on
         self._refusal: StoreUnavailable | None = None
+        self._lost = False
 
     async def start(self) -> None:
         """Write what comes, as long as the service runs."""
@@ -71,16 +72,26 @@ class Counter:
 
     @property
     def full(self) -> bool:
-        """Whether envelopes wait until the store has taken others."""
-        return not self._room.is_set()
+        """Whether envelopes wait until the store has taken others, or has said which the next ones are."""
+        return self._lost or not self._room.is_set()
 
     async def probe(self) -> str | None:
         """Why nothing is counted, though the store may answer; None when it is."""
         return None if self._refusal is None else f"the store takes no counts: {self._refusal}"
 
-    async def begin(self, first: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
+    async def begin(self, first: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int] | None:
         """After a rebalance the store's offsets are the truth again, as long as the topic has them: where each
-        partition goes on. Raises StoreUnavailable."""
+        partition goes on. None after a moment in which the store did not say."""
+        try:
+            found = await self._begin(first, ends)
+        except StoreUnavailable as exc:
+            self._lost = True
+            await self._wait(exc)
+            return None
+        self._lost, self._refusal = False, None
+        return found
+
+    async def _begin(self, first: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
         counted = await self._parts.ledger.offsets()
         replaced = [partition for partition, end in ends.items() if counted.get(partition, -1) >= end]
         if replaced:
@@ -145,15 +156,18 @@ class Counter:
                 self._refusal = None
                 break
             except StoreUnavailable as exc:
-                self._refusal = exc
-                log.warning("the ledger waits: %s", exc, extra={"action": actions.STORE_AWAY})
-                await asyncio.sleep(self._parts.settings.store_retry_s)
+                await self._wait(exc)
         for partition, (_, last) in entry.folded.places.items():
             self._last[partition] = max(last, self._last.get(partition, -1))
         self._report(entry.folded)
         for listen in self._parts.listeners:
             listen(entry.folded)
         return entry.folded.records
+
+    async def _wait(self, why: StoreUnavailable) -> None:
+        self._refusal = why
+        log.warning("the ledger waits: %s", why, extra={"action": actions.STORE_AWAY})
+        await asyncio.sleep(self._parts.settings.store_retry_s)
 
     def _report(self, folded: Folded) -> None:
         metrics = self._parts.metrics

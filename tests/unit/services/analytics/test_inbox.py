@@ -35,6 +35,22 @@ async def test_topic_that_ends_before_what_was_counted_is_another_one_and_counte
     assert ledger.anew == [1]
 
 
+async def test_counter_whose_store_does_not_say_where_to_go_on_waits_until_it_does() -> None:
+    class Away(Ledger):
+        async def offsets(self) -> dict[int, int]:
+            if asked.pop():
+                raise StoreUnavailable("LOADING")
+            return await super().offsets()
+    asked = [False, True, True]
+    counter = Counter(cast(AnalyticsParts, SimpleNamespace(ledger=Away(), settings=SimpleNamespace(store_retry_s=0))))
+    for _ in range(2):
+        assert await counter.begin({0: 0}, {0: 9}) is None
+        # the watchdog would end a process that reads nothing without a reason
+        assert (counter.full, await counter.probe()) == (True, "the store takes no counts: LOADING")
+    assert await counter.begin({0: 0}, {0: 9}) == {0: 9}
+    assert (counter.full, await counter.probe()) == (False, None)
+
+
 class Full:
     """A ledger whose store answers, and has no room until somebody makes some."""
 
