@@ -14,7 +14,7 @@ from shared.kafka.outbox import Outbox
 from shared.names import actions, topics
 from shared.runtime.span_sender import SpanSender
 from shared.runtime.tasks import Tasks
-from shared.settings.telemetry import TraceSettings
+from shared.settings.telemetry import TraceSettings, header_pairs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.otlp import export_request
 from shared.telemetry.span import Span
@@ -65,17 +65,19 @@ class SpanExport:
         try:
             payload = export_request(spans)
         except (OverflowError, ValueError) as exc:
-            # a time or an id that cannot be written down
-            log.warning("%d spans cannot be exported: %r", len(spans), exc, extra={"action": actions.TRACE_FAILED})
-            self._metrics.spans_dropped.inc(by=len(spans))
+            # a time or an id that cannot be written down; the others can
+            if len(spans) > 1:
+                self._halves(spans)
+                return
+            log.warning("span %s cannot be exported: %r", spans[0].name, exc,
+                        extra={"action": actions.TRACE_FAILED})
+            self._metrics.spans_dropped.inc()
             return
         try:
             self._publish(payload, len(spans))
         except RecordTooLarge:
             if len(spans) > 1:
-                half = len(spans) // 2
-                self._send(spans[:half])
-                self._send(spans[half:])
+                self._halves(spans)
                 return
             self._metrics.spans_dropped.inc()
         except SendFailed:
@@ -83,6 +85,11 @@ class SpanExport:
         # the other place takes them even while the broker is away
         if self._also is not None:
             self._also(payload, len(spans))
+
+    def _halves(self, spans: Sequence[Span]) -> None:
+        half = len(spans) // 2
+        self._send(spans[:half])
+        self._send(spans[half:])
 
     def _publish(self, payload: bytes, count: int) -> None:
         """Raises SendFailed, RecordTooLarge."""
@@ -103,6 +110,5 @@ def exporters(tracing: Tracing, outbox: Outbox, tasks: Tasks, metrics: Metrics,
     """The parts that spans need, in starting order."""
     if settings.otlp_endpoint is None:
         return (SpanExport(tracing, outbox, tasks, metrics),)
-    headers = settings.otlp_headers.get_secret_value() if settings.otlp_headers is not None else ""
-    sender = SpanSender(settings.otlp_endpoint, headers, tasks, metrics)
+    sender = SpanSender(settings.otlp_endpoint, header_pairs(settings.otlp_headers), tasks, metrics)
     return sender, SpanExport(tracing, outbox, tasks, metrics, sender)

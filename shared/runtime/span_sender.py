@@ -8,6 +8,7 @@ Never: a wait for whoever exports: what the receiver does not take soon is count
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterable
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -24,12 +25,12 @@ _MAX_BYTES = 16_000_000
 
 
 class SpanSender:
-    """`headers`: as in `authorization=Bearer abc,x-scope=weir`."""
+    """Holds what waits, and sends it in its own time."""
 
-    def __init__(self, endpoint: str, headers: str, tasks: Tasks, metrics: Metrics) -> None:
+    def __init__(self, endpoint: str, headers: Iterable[tuple[str, str]], tasks: Tasks, metrics: Metrics) -> None:
         """Sends once started."""
         self._url, self._tasks, self._metrics = endpoint.rstrip("/").removesuffix(_PATH) + _PATH, tasks, metrics
-        self._headers = {"content-type": _MEDIA, **dict(_pairs(headers))}
+        self._headers = {"content-type": _MEDIA, **dict(headers)}
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._size = 0
         self._some, self._empty = asyncio.Event(), asyncio.Event()
@@ -85,16 +86,11 @@ class SpanSender:
                     why, asked = f"status {answer.status}", answer.headers.get("retry-after", "")
                     if answer.status not in _AGAIN:
                         break
-                    if asked.isdigit():
-                        pause_s = int(asked)
+                    if asked.isascii() and asked.isdecimal():
+                        pause_s = float(asked)
             except (ClientError, OSError, TimeoutError) as exc:
                 why = type(exc).__name__
             await asyncio.sleep(min(pause_s, _LONGEST_PAUSE_S))
             pause_s *= 2
         log.warning("%s did not take spans: %s", self._url, why, extra={"action": actions.SPANS_REFUSED})
         return False
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    return [(name.strip(), value.strip()) for name, _, value in pairs]

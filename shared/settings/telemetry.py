@@ -5,8 +5,13 @@ Out:   `TraceSettings`.
 Never: what one project says of its own traces; that is in its `weir.yaml`.
 """
 
-from pydantic import Field, PositiveInt, SecretStr
+import re
+
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# of a header, as HTTP has it
+_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 class TraceSettings(BaseSettings):
@@ -24,3 +29,20 @@ class TraceSettings(BaseSettings):
     otlp_endpoint: str | None = None
     # headers for it, as in `authorization=Bearer abc,x-scope=weir`
     otlp_headers: SecretStr | None = None
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _can_be_sent(cls, given: SecretStr | None) -> SecretStr | None:
+        for number, (name, value) in enumerate(header_pairs(given), 1):
+            # a client of HTTP refuses it, each time that spans are to be sent
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"header {number} of it cannot be sent: expected name=value, several by commas, as in "
+                                 "authorization=Bearer abc,x-scope=weir, without line breaks and other control "
+                                 "characters inside")
+        return given
+
+
+def header_pairs(given: SecretStr | None) -> list[tuple[str, str]]:
+    """Names and values of `WEIR_TRACE_OTLP_HEADERS`."""
+    parts = [part.partition("=") for part in (given.get_secret_value() if given else "").split(",") if part.strip()]
+    return [(name.strip(), value.strip()) for name, _, value in parts]

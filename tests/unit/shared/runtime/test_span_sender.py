@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pydantic import SecretStr
 
 from shared.contracts.traceparent import TraceContext
 from shared.kafka import spans as kafka_spans
@@ -16,6 +17,7 @@ from shared.kafka.spans import SpanExport
 from shared.runtime import span_sender
 from shared.runtime.span_sender import SpanSender
 from shared.runtime.tasks import Tasks
+from shared.settings.telemetry import header_pairs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 from tests.support.fakes import FakeOutbox
@@ -30,13 +32,14 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     taken: list[bytes] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    later: str = "0"
 
     async def take(self, request: web.Request) -> web.Response:
         self.headers = dict(request.headers)
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
             self.taken.append(await request.read())
-        return web.Response(status=status, headers={"Retry-After": "0"})
+        return web.Response(status=status, headers={"Retry-After": self.later})
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def dropped(metrics: Metrics) -> float:
 
 async def test_spans_go_to_the_topic_and_to_the_receiver(receiver: Receiver) -> None:
     tasks, metrics, tracing, outbox = Tasks(), Metrics(), Tracing("t", "t-0"), FakeOutbox()
-    sender = SpanSender(f"{receiver.url}/", "authorization=Bearer abc, x-scope = weir", tasks, metrics)
+    headers = header_pairs(SecretStr("authorization=Bearer abc, x-scope = weir\n"))
+    sender = SpanSender(f"{receiver.url}/", headers, tasks, metrics)
     export = SpanExport(tracing, outbox, tasks, metrics, sender)  # type: ignore[arg-type]  # a double
     await sender.start()
     for _ in range(250):
@@ -72,6 +76,22 @@ async def test_spans_go_to_the_topic_and_to_the_receiver(receiver: Receiver) -> 
     assert (receiver.headers["Authorization"], receiver.headers["x-scope"], receiver.headers["Content-Type"]) == (
         "Bearer abc", "weir", "application/x-protobuf")
     assert dropped(metrics) == 0
+
+
+async def test_span_that_cannot_be_written_takes_no_other_with_it() -> None:
+    tasks, metrics, tracing, outbox = Tasks(), Metrics(), Tracing("t", "t-0"), FakeOutbox()
+    export = SpanExport(tracing, outbox, tasks, metrics)  # type: ignore[arg-type]  # a double
+    for number in range(100):
+        span = tracing.start(f"step {number}", TraceContext.new(sampled=True))
+        assert span is not None
+        if number in (17, 18, 99):
+            span.start_ns = -1
+        span.end()
+    await export.stop()
+    found = [ExportTraceServiceRequest.FromString(sent.value or b"") for sent in outbox.sent]
+    assert [span.name for one in found for span in one.resource_spans[0].scope_spans[0].spans] == [
+        f"step {number}" for number in range(100) if number not in (17, 18, 99)]
+    assert dropped(metrics) == 3
 
 
 async def test_broker_that_is_away_holds_so_many_spans_what_is_lost_is_counted_and_the_other_place_has_all(
@@ -102,7 +122,7 @@ async def test_broker_that_is_away_holds_so_many_spans_what_is_lost_is_counted_a
 
 async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(receiver: Receiver) -> None:
     tasks, metrics = Tasks(), Metrics()
-    sender = SpanSender(receiver.url, "", tasks, metrics)
+    sender = SpanSender(receiver.url, (), tasks, metrics)
     await sender.start()
     receiver.statuses = [503, 429]
     sender(b"a", 1)
@@ -114,11 +134,26 @@ async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
     assert receiver.taken == [b"a"]
 
 
+async def test_receiver_that_says_nothing_useful_of_when_to_ask_again_is_asked_again(
+        receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(span_sender, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(span_sender, "_LONGEST_PAUSE_S", 0.01)
+    tasks, metrics = Tasks(), Metrics()
+    sender = SpanSender(receiver.url, (), tasks, metrics)
+    await sender.start()
+    for receiver.later in ("\u00b2", "9" * 5_000, "soon"):
+        receiver.statuses = [429]
+        sender(receiver.later.encode(), 1)
+        await eventually(lambda: receiver.taken and receiver.taken[-1] == receiver.later.encode())
+    assert not tasks.failed.done()
+    await sender.stop()
+
+
 async def test_receiver_that_is_away_holds_nobody_up_and_what_is_lost_is_counted(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_sender, "_LAST_S", 0.05)
     tasks, metrics = Tasks(), Metrics()
-    sender = SpanSender("http://127.0.0.1:9", "", tasks, metrics)
+    sender = SpanSender("http://127.0.0.1:9", (), tasks, metrics)
     await sender.start()
     for _ in range(20):
         sender(b"x" * 1_000_000, 10)

@@ -14,6 +14,7 @@ from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.settings.secrets import ClusterKey
 from shared.settings.service import ServiceSettings
+from shared.settings.telemetry import TraceSettings
 
 PROXIES = "WEIR_INGRESS_TRUSTED_PROXIES"
 
@@ -21,6 +22,7 @@ PROXIES = "WEIR_INGRESS_TRUSTED_PROXIES"
 async def built(_: ServiceSettings, __: object) -> Service:
     KafkaSettings()
     RedisSettings()
+    TraceSettings()
     ClusterKey().seal()
     raise RuntimeError("nothing is wrong with the settings")
 
@@ -48,6 +50,9 @@ def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> p
     (ControlSettings, "WEIR_KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "SASL_SSL needs WEIR_KAFKA_SASL_USERNAME and"),
     (ControlSettings, "WEIR_KAFKA_SSL_CA_FILE", "/none/here", "WEIR_KAFKA_SSL_CA_FILE: there is no file /none/here"),
     (ControlSettings, "WEIR_REDIS_URL", "127.0.0.1:6379", "WEIR_REDIS_URL: has to begin with redis://"),
+    (ControlSettings, "WEIR_TRACE_OTLP_HEADERS", "x-scope=weir,authorization=Bearer a\r\nb",
+     "WEIR_TRACE_OTLP_HEADERS: header 2 of it cannot be sent: expected name=value"),
+    (ControlSettings, "WEIR_TRACE_OTLP_HEADERS", "=weir", "WEIR_TRACE_OTLP_HEADERS: header 1 of it cannot be sent"),
     (ControlSettings, "WEIR_CLUSTER_KEY", "short", "the cluster key (WEIR_CLUSTER_KEY) is 32 random bytes"),
     (ControlSettings, "WEIR_CLUSTER_KEY_FILE", "/none/here", "WEIR_CLUSTER_KEY_FILE: /none/here cannot be read"),
 ])
