@@ -22,7 +22,7 @@ from shared.clock import SystemClock
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_text_too_long, is_unknown_member
 from shared.kafka.finished import Finished, read
-from shared.kafka.offsets import OffsetTracker
+from shared.kafka.offsets import InHand, OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
 from shared.kafka.watchdog import Watched, places_of
@@ -54,6 +54,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._subscription = subscription
         self._consumer: AIOKafkaConsumer | None = None
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        # of partitions that were taken away and may have come back since
+        self._in_hand: dict[TopicPartition, InHand] = {}
         self._open = 0
         self._places: dict[TopicPartition, int] = {}
         # how often partitions were assigned; whether what others finished of the present ones is known
@@ -112,9 +114,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             else:
                 by_partition[place] = [record.offset]
         for partition, offsets in by_partition.items():
-            tracker = self._trackers.get(partition)
+            tracker, in_hand = self._trackers.get(partition), self._in_hand.get(partition)
             if tracker is not None:
                 self._open -= tracker.finished(offsets)
+            if in_hand is not None:
+                in_hand.finished(offsets)
         self._look_around()
 
     def finish_after(self, records: Sequence[Record], effects: Iterable[asyncio.Future[None]]) -> None:
@@ -186,15 +190,24 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     self._written_ms(partition)
                     self._places[partition] = found[-1].offset + 1
                 self._metrics.consumed.inc(partition.topic, by=len(found))
-                known = tracker.finished_before(found)
-                if known:
-                    self._open -= tracker.finished(known)
-                    records.extend(record for record in found if record.offset not in known)
-                else:
-                    records.extend(found)
+                records.extend(self._to_do(partition, tracker, found))
             if records:
                 self._look_around()
                 self.handler(records)
+
+    def _to_do(self, partition: TopicPartition, tracker: OffsetTracker, found: Sequence[Record]) -> Sequence[Record]:
+        """Those of a poll that are neither finished nor worked on here."""
+        known, going_on, in_hand = tracker.finished_before(found), frozenset[int](), self._in_hand.get(partition)
+        if in_hand is not None and found:
+            going_on, done = in_hand.among(found)
+            known |= done
+            if in_hand.is_behind(found):
+                del self._in_hand[partition]
+        if known:
+            self._open -= tracker.finished(known)
+        if not known and not going_on:
+            return found
+        return [record for record in found if record.offset not in known and record.offset not in going_on]
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
         try:
@@ -264,12 +277,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return True
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Commit what is done, then forget the partitions: their open records go to another member."""
+        """Commit what is done, then let go of the partitions: their open records go to whoever has them next."""
+        held = {partition: (tracker, tracker.in_hand(self._in_hand.get(partition))) for partition in revoked
+                if (tracker := self._trackers.get(partition)) is not None}
+        # before the commit: what is finished while that is under way is not in it
+        self._in_hand.update({partition: in_hand for partition, (_, in_hand) in held.items()})
         try:
             await self._commit()
         except KafkaUnavailable as exc:
             # the client would pass it over
             self._tasks.fail(exc)
+        for tracker, in_hand in held.values():
+            tracker.tell(in_hand)
         for partition in revoked:
             self._trackers.pop(partition, None)
             self._places.pop(partition, None)

@@ -89,7 +89,57 @@ class OffsetTracker:
         ahead = (offset for offset in before.still_open if offset >= self._end)
         return text_of(before.end, {*self._open, *ahead}, before.newest_ms)
 
+    def in_hand(self, before: "InHand | None") -> "InHand":
+        """What goes on here though the partition is taken away; `before`: what did already when it came."""
+        found = InHand()
+        if before is not None:
+            found.add(before, self._end)
+        self.tell(found)
+        return found
+
+    def tell(self, in_hand: "InHand") -> None:
+        """Say what is open of it."""
+        in_hand.take(self._open, self._newest_ms)
+
     def put_back(self, offset: int) -> None:
         """This one could not be committed; what was finished since then stands."""
         if self._committable is None:
             self._committable = offset
+
+
+class InHand:
+    """What this process still works on of a partition that was taken away: should it come back, nothing of this begins
+    a second time. A rebalance takes all partitions away and mostly gives some of them back at once."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        # whatever was written later than the newest of them is none of them
+        self._done, self._newest_ms = dict[int, bool](), 0
+
+    def take(self, still_open: Iterable[int], newest_ms: int) -> None:
+        """These are worked on; one that is known already is as far as it is."""
+        for offset in still_open:
+            self._done.setdefault(offset, False)
+        self._newest_ms = max(self._newest_ms, newest_ms)
+
+    def add(self, other: "InHand", start: int) -> None:
+        """What another one has from an offset on."""
+        self._done.update({offset: done for offset, done in other._done.items() if offset >= start})
+        self._newest_ms = max(self._newest_ms, other._newest_ms)
+
+    def finished(self, offsets: Iterable[int]) -> None:
+        """Their work is done."""
+        for offset in offsets:
+            if offset in self._done:
+                self._done[offset] = True
+
+    def among(self, records: Sequence[Record]) -> tuple[frozenset[int], frozenset[int]]:
+        """Those offsets of a poll that are still worked on, and those that are done by now."""
+        found = [record.offset for record in records
+                 if record.offset in self._done and record.timestamp <= self._newest_ms]
+        done = frozenset(offset for offset in found if self._done[offset])
+        return frozenset(found) - done, done
+
+    def is_behind(self, records: Sequence[Record]) -> bool:
+        """Whether it says nothing of what comes after these."""
+        return all(offset <= records[-1].offset for offset in self._done)

@@ -14,6 +14,7 @@ from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import FakeRecord
+from tests.support.platform import eventually
 
 
 class Lost:
@@ -145,3 +146,64 @@ async def test_place_that_is_taken_while_the_group_rebalances_ends_the_process()
     # what a listener raises the client passes over
     await intake.on_partitions_revoked([PLACE])
     assert isinstance(await asyncio.wait_for(intake._tasks.failed, 1), KafkaUnavailable)
+
+
+class Polled:
+    """A consumer of one partition, as often as it is assigned from the first record on; it notes commits."""
+
+    def __init__(self, records: list[FakeRecord]) -> None:
+        self.records, self.waiting, self.commits = records, list[FakeRecord](), list[Any]()
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[FakeRecord]]:
+        """All that waits."""
+        found, self.waiting = self.waiting, []
+        await asyncio.sleep(0.001)
+        return {PLACE: found} if found else {}
+
+    async def commit(self, offsets: dict[TopicPartition, tuple[int, str]]) -> None:
+        """Taken."""
+        self.commits.append(offsets[PLACE][0])
+
+    @property
+    def _coordinator(self) -> "Polled":
+        return self
+
+    async def fetch_committed_offsets(self, _: Any) -> dict[Any, Any]:
+        """Nothing is told beside the offset, and nothing was committed."""
+        return {}
+
+
+async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_comes_back() -> None:
+    consumer = Polled([FakeRecord(topic="t", offset=offset, timestamp=5) for offset in range(4)])
+    intake = Intake(KafkaSettings(commit_interval_ms=600_000), Tasks(), Metrics(), Subscription(
+        group="g", instance="i", topics=("t",), max_open=10))
+    intake._consumer = consumer
+    begun: list[FakeRecord] = []
+    intake.handler = begun.extend  # type: ignore[assignment]  # doubles
+    intake._room.set()
+
+    async def assigned() -> None:
+        await intake.on_partitions_revoked([PLACE])
+        await intake.on_partitions_assigned([PLACE])
+        consumer.waiting = list(consumer.records)
+        await eventually(lambda: not consumer.waiting)
+        await asyncio.sleep(0.01)
+    polling = asyncio.create_task(intake._poll(consumer))
+    await assigned()
+    assert [one.offset for one in begun] == [0, 1, 2, 3]
+    # it comes back before anything is finished, and again once something is
+    await assigned()
+    await intake.on_partitions_revoked([PLACE])
+    intake.finished(begun[1:3])
+    consumer.records.append(FakeRecord(topic="t", offset=4, timestamp=6))
+    # another record in the place of one that the broker has lost
+    consumer.records[3] = FakeRecord(topic="t", offset=3, timestamp=9)
+    await assigned()
+    assert [one.offset for one in begun[4:]] == [3, 4]
+    assert intake.open() == 3
+    intake.finished([*begun[:1], *begun[4:]])
+    await intake._commit()
+    assert (intake.open(), consumer.commits) == (0, [5])
+    # nothing of it is kept
+    assert not intake._in_hand
+    polling.cancel()
