@@ -73,6 +73,8 @@ async def test_request_that_died_is_answered_under_its_id_when_it_is_replayed(pl
     assert missing in letter["error"]
     assert place.startswith(topics.REQUESTS_INTERNAL)
     await ensure_topics(platform.kafka, [Topic(name=missing, value="", writers=(), readers=(), partitions=1)])
+    # it is looked for once a second
+    await asyncio.sleep(1.1)
     told = platform.weir("dlq", "replay", str(letter["id"])).stdout
     assert f"letter {letter['id']} replayed, request id {request_id}" in told
 
