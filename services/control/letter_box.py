@@ -199,9 +199,6 @@ class LetterFollower:
                     record: Record = await self._reader.getone(place)
             except CLIENT_ERRORS as exc:
                 raise Unavailable(f"{place.topic} cannot be read: {exc!r}") from exc
-            except UnicodeDecodeError:
-                # a header name that is not UTF-8: the client cannot read the record at all
-                return None
         return record if record.offset == offset else None
 
     async def _run(self) -> None:

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.errors import WeirError
+from shared.kafka import header_names
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, translate
 from shared.names import actions
 from shared.settings.kafka import KafkaSettings
@@ -28,6 +29,8 @@ KNOWN_FOR_MS = 10_000
 # a broker that hangs takes connections and says nothing; the next try begins with another one, as often as not
 _START_TRIES, _START_S = 20, 7.0
 _START_PAUSE_S = 0.5
+# of faust's consumer, too, which is made elsewhere
+header_names.tolerate()
 
 
 async def started(make: Callable[[], T], doing: str) -> T:

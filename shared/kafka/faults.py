@@ -24,9 +24,8 @@ from shared.names.reasons import Reason
 CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
 # what the client says of a topic that is not there, or not for us
 UnknownTopic, NotAuthorized = UnknownTopicOrPartitionError, TopicAuthorizationFailedError
-# what the client says of a record that it will never read: a header's name is no text, or it was compressed by what is
-# not installed; the second is one of the errors above, too
-UNREADABLE = (UnicodeDecodeError, UnsupportedCodecError)
+# what the client says of a record that it will never read: it was compressed by what is not installed
+UNREADABLE = UnsupportedCodecError
 
 
 class KafkaUnavailable(WeirError):

@@ -4,9 +4,9 @@ In:    a consumer whose poll has failed, the place where each of its partitions 
 Out:   the records up to the unreadable one, and an `Unreadable` in its place.
 Never: a record lost: the failed poll may have taken some from other partitions, so all are read again.
 
-Kafka allows any bytes as the name of a header; aiokafka decodes names as UTF-8 and fails the whole poll, without
-saying on which partition. So it does where records were compressed by snappy, lz4 or zstd, which it reads with the help
-of a library that we do not have: our topics are stored uncompressed, but older ones, and those of others, may not be.
+aiokafka fails the whole poll, without saying on which partition, where records were compressed by snappy, lz4 or zstd,
+which it reads with the help of a library that we do not have: our topics are stored uncompressed, but older ones, and
+those of others, may not be.
 """
 
 import logging
@@ -86,11 +86,10 @@ async def _one_by_one(consumer: AIOKafkaConsumer, partition: TopicPartition, lim
             records += (await consumer.getmany(partition, timeout_ms=1000, max_records=1)).get(partition, [])
         except UNREADABLE as exc:
             offset = await consumer.position(partition)
-            why = "a header name is not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc)
-            log.warning("record %s/%d/%d cannot be read: %s", partition.topic, partition.partition, offset, why,
+            log.warning("record %s/%d/%d cannot be read: %s", partition.topic, partition.partition, offset, exc,
                         extra={"action": actions.RECORD_DEAD})
             consumer.seek(partition, offset + 1)
             records.append(Unreadable(partition.topic, partition.partition, offset,
-                                      headers=((H.UNREADABLE, why.encode()),)))
+                                      headers=((H.UNREADABLE, str(exc).encode()),)))
             break
     return records
