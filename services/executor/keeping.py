@@ -19,9 +19,11 @@ from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord
 from shared.errors import Unavailable
 from shared.names import actions
+from shared.runtime.tasks import Tasks
 from shared.store import waiting
 from shared.store.amounts import give_back
-from shared.store.idempotency import free, keep
+from shared.store.answer_keeper import AnswerKeeper
+from shared.store.idempotency import free
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -32,8 +34,9 @@ _SOONEST_MS, _LATEST_MS, _LOOKS_PER_S = 1_000, 5_000, 300
 class Keeping:
     """Of all executions of this process."""
 
-    def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals) -> None:
+    def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals, tasks: Tasks) -> None:
         """`patient`: for what nobody waits for."""
+        self._answers = AnswerKeeper(store, tasks)
         self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
         # by project: the end of the line of those that were put aside, by the clock that never goes back
         self._line_ms: dict[str, float] = {}
@@ -89,8 +92,8 @@ class Keeping:
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
         claim = execution.claim
-        await self._safely(keep(self._store, str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])),
-                                int(claim["keep_ms"])), execution, "an answer cannot be given again")
+        await self._answers.keep(str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])), int(claim["keep_ms"]),
+                                 execution.deadline_ms - self._clock.now_ms())
 
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""

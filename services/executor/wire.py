@@ -67,7 +67,7 @@ async def build(service: ServiceSettings, own: ExecutorSettings) -> Service:
     intake.handler = Stage(ExecutorParts(
         settings=own, shelf=shelf, intake=intake, answers=Answers(outbox, dead_letters), usage=envelopes,
         dead_letters=dead_letters, metrics=metrics, access=AccessLog(service.access_log_ratio), tasks=tasks,
-        keeping=Keeping(store, patient, clock, shared.journals), progress=Progress(store, patient, tasks),
+        keeping=Keeping(store, patient, clock, shared.journals, tasks), progress=Progress(store, patient, tasks),
         traces=ExecutorTraces(tracing, traces.slow_ms), surroundings=shared)).handle
     config = ConfigFollower(kafka, tasks, metrics, shelf.take)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched))

@@ -23,7 +23,8 @@ from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
 from shared.runtime.tasks import Tasks
-from shared.store.idempotency import claim, free, keep
+from shared.store.answer_keeper import AnswerKeeper
+from shared.store.idempotency import claim, free
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Claims:
     def __init__(self, store: Store, tasks: Tasks) -> None:
         """Ready at once."""
         self._store, self._tasks = store, tasks
+        self._answers = AnswerKeeper(store, tasks)
         self._in_vain: deque[tuple[str, KeptAnswer]] = deque(maxlen=_MOST_IN_VAIN)
         self._freeing = False
 
@@ -62,10 +64,7 @@ class Claims:
 
     async def keep(self, made: Claim, reply: ReplyRecord) -> None:
         """For the next call with this key. What cannot be kept is free again after its deadline."""
-        try:
-            await keep(self._store, made.key, KeptAnswer.of(reply, made.digest), made.keep_ms)
-        except StoreUnavailable as exc:
-            log.warning("an answer cannot be given again: %s", exc, extra={"action": actions.STORE_AWAY})
+        await self._answers.keep(made.key, KeptAnswer.of(reply, made.digest), made.keep_ms, made.hold_ms)
 
     async def give_up(self, hearing: Hearing) -> None:
         """Free the key of a call that was refused after all, unless whoever tried again has it by now."""

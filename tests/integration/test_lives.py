@@ -164,7 +164,7 @@ class Executor:
         self.stage = Stage(ExecutorParts(
             settings=ExecutorSettings(max_in_flight_per_project=4), shelf=shelf, intake=own,
             answers=Answers(own, dead), usage=own, dead_letters=dead, metrics=metrics, access=AccessLog(0),
-            tasks=self.tasks, keeping=Keeping(own, own, clock, self.journals),
+            tasks=self.tasks, keeping=Keeping(own, own, clock, self.journals, self.tasks),
             progress=Progress(own, own, self.tasks), traces=ExecutorTraces(tracing, 10**9),
             surroundings=Surroundings(
                 http=own, credentials=Credentials(None, own, clock), clock=clock, tracing=tracing, tasks=self.tasks,

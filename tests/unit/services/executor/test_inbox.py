@@ -108,7 +108,7 @@ class Bed:
         self.stage = Stage(ExecutorParts(
             settings=ExecutorSettings(**settings), shelf=self.shelf, intake=cast(Any, self.finished),
             answers=Answers(outbox, dead), usage=self.usage, dead_letters=dead, metrics=metrics, access=AccessLog(0),
-            tasks=self.tasks, keeping=Keeping(store, store, self.clock, journals),
+            tasks=self.tasks, keeping=Keeping(store, store, self.clock, journals, self.tasks),
             progress=Progress(store, store, self.tasks), traces=ExecutorTraces(tracing, 1_000),
             surroundings=Surroundings(
                 http=http, credentials=Credentials(None, http, self.clock), clock=self.clock, tracing=tracing,
@@ -218,7 +218,7 @@ class Keys:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kept: list[int] = []
         self.freed: list[tuple[str, KeptAnswer]] = []
-        monkeypatch.setattr("services.executor.keeping.keep", self.keep)
+        monkeypatch.setattr("shared.store.answer_keeper.keep", self.keep)
         monkeypatch.setattr("services.executor.keeping.free", self.free)
 
     async def keep(self, _: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:

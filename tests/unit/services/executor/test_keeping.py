@@ -27,7 +27,7 @@ async def test_however_many_of_a_project_are_put_aside_few_are_looked_at_in_a_se
         due.append((execution, due_ms))
     monkeypatch.setattr("services.executor.keeping.waiting.park", park)
     clock = StoppedClock()
-    keeping = Keeping(nowhere(), nowhere(), cast(Any, clock), Journals(nowhere(), Tasks()))
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, clock), Journals(nowhere(), Tasks()), Tasks())
     record = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                              origin=Origin("t", 0, 0), deadline_ms=clock.now + HOUR_MS)
 
@@ -52,7 +52,7 @@ async def test_however_many_of_a_project_are_put_aside_few_are_looked_at_in_a_se
 
 
 async def test_whoever_cannot_wait_is_not_told_where_the_store_is(caplog: pytest.LogCaptureFixture) -> None:
-    keeping = Keeping(nowhere(), nowhere(), cast(Any, StoppedClock()), Journals(nowhere(), Tasks()))
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, StoppedClock()), Journals(nowhere(), Tasks()), Tasks())
     record = ExecutionRecord(request_id="r", project="p", version=1, operation="o", client="c", source="edge",
                              origin=Origin("t", 0, 0), deadline_ms=HOUR_MS)
     with pytest.raises(Unavailable) as told:

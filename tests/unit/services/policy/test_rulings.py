@@ -161,7 +161,7 @@ class Court:
         """A poll comes, and everything that follows from it."""
         self._bench.handle(records)
         async with asyncio.timeout(5):
-            while any(task.get_name() != "keys claimed in vain" for task in self.tasks._running):
+            while any(task.get_name() not in {"keys claimed in vain", "late answers"} for task in self.tasks._running):
                 self.usage.flush()
                 await asyncio.sleep(0)
 
