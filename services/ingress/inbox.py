@@ -10,11 +10,12 @@ import logging
 import time
 from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 from msgspec import structs
 
 from services.ingress import admission, answer, coding, cors, message, translate
 from services.ingress.again import AGAIN, Again
+from services.ingress.bodies import Bodies, Share
 from services.ingress.callers import Callers
 from services.ingress.doorstep import is_half
 from services.ingress.endings import Endings
@@ -47,7 +48,6 @@ from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.modes import OWN_PATHS, Answering
-from shared.runtime.bodies import whole
 from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
@@ -69,6 +69,7 @@ class EdgeParts:
     routes: EdgeRoutes
     caller: Caller
     gate: Gate
+    bodies: Bodies
     again: Again
     callers: Callers
     endings: Endings
@@ -163,8 +164,14 @@ class Door:
         if target.operation.mode == "events" and seen.headers.get(H.LAST_EVENT_ID):
             raise StreamNotResumable("events are not kept, so this stream cannot go on after one of them; call again "
                                      "without Last-Event-ID, and the work begins anew")
-        # before it has a place: whoever sends it slowly keeps nobody out
-        seen.body = await self._body(request, visit)
+        with parts.bodies.share() as share:
+            # before it has a place: whoever sends it slowly keeps nobody out
+            seen.body = await self._body(request, visit, share)
+            return await self._placed(request, visit, seen, target)
+
+    async def _placed(self, request: web.BaseRequest, visit: Visit, seen: translate.HttpParts,
+                      target: Target) -> answer.Answer | web.StreamResponse:
+        parts = self._parts
         was_half = is_half(request)
         await parts.gate.enter()
         if request.transport is None or is_half(request) is not was_half:
@@ -249,19 +256,20 @@ class Door:
             log.warning("an execution that nobody hears goes on: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": request_id})
 
-    async def _body(self, request: web.BaseRequest, visit: Visit) -> bytes:
+    async def _body(self, request: web.BaseRequest, visit: Visit, share: Share) -> bytes:
         limit, content = self._parts.settings.max_body_bytes, request.content
         if content.is_eof():
             # most come whole with their headers
             body = content.read_nowait()
             how = coding.of(request.headers) if body else None
+            share.take(len(body))
         else:
             how = coding.of(request.headers)
             admission.check_size(request.content_length or 0, limit)
             self._ask_for_body(request)
             try:
                 async with asyncio.timeout(self._parts.settings.body_ms / 1000):
-                    found = await whole(content, limit)
+                    body = await _whole(content, limit, share)
             except TimeoutError as exc:
                 raise BodyTooSlow(f"the body was not there after {self._parts.settings.body_ms} ms "
                                   "(WEIR_INGRESS_BODY_MS)") from exc
@@ -269,13 +277,11 @@ class Door:
                 raise unreadable(exc) from None
             except ConnectionError as exc:
                 raise ClientGone("the caller has closed the connection before all of the body had come") from exc
-            if found is None:
-                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
-            body = found
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         if how is not None and body:
             body = coding.decoded(body, how, limit)
+            share.take(max(0, len(body) - visit.bytes_in))
             visit.bytes_in = len(body)
         return body
 
@@ -290,3 +296,17 @@ class Door:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
         owner = self._parts.callers.owner(self._parts.callers.parts(request, path, query), target)
         return owner is not None and owner.client in target.tracing.debug
+
+
+async def _whole(content: StreamReader, limit: int, share: Share) -> bytes:
+    body = bytearray()
+    try:
+        while piece := await content.readany():
+            if len(body) + len(piece) > limit:
+                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
+            share.take(len(piece))
+            body += piece
+        return bytes(body)
+    finally:
+        # the reader keeps its error, and that this frame: they go when somebody looks for cycles, long after
+        body.clear()

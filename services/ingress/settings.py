@@ -27,6 +27,8 @@ class IngressSettings(BaseSettings):
     line_patience_ms: PositiveInt = 1_000
     # what is much larger fits into no record, with its headers beside it
     max_body_bytes: int = Field(900_000, ge=1, le=1_000_000)
+    # bodies of all calls together that are read or under way, in memory; past this a caller is told at once
+    max_bodies_bytes: PositiveInt = 100_000_000
     # a body that is not there after so long is not waited for any longer, however much of it has come
     body_ms: PositiveInt = 60_000
     # networks whose word on the caller's address is believed: load balancers, reverse proxies

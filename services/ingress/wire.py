@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from services.ingress.again import Again
+from services.ingress.bodies import Bodies
 from services.ingress.callers import Callers
 from services.ingress.canary import Canary
 from services.ingress.doorstep import Heads, Server
@@ -112,6 +113,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
 
     caller = Caller(outbox, pending, replies)
     gate = Gate(clock, most=own.max_in_flight, target_ms=own.queue_target_ms, patience_ms=own.line_patience_ms)
+    bodies = Bodies(own.max_bodies_bytes)
+    metrics.bound("bodies", lambda: bodies.held, own.max_bodies_bytes)
     metrics.read(PLACES, lambda: gate.places)
     metrics.read(IN_LINE, lambda: gate.in_line)
     metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
@@ -129,9 +132,9 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
                   heads=heads)
     heads.crowded, heads.stranger = again.crowded, again.stranger
     door = Door(EdgeParts(
-        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, again=again, callers=callers,
-        endings=endings, metrics=metrics, traces=spans, pages=Pages(routes), health=health, seal=ClusterKey().seal(),
-        store=store))
+        settings=own, clock=clock, routes=routes, caller=caller, gate=gate, bodies=bodies, again=again,
+        callers=callers, endings=endings, metrics=metrics, traces=spans, pages=Pages(routes), health=health,
+        seal=ClusterKey().seal(), store=store))
     return Service(health=health, tasks=tasks, parts=(
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),

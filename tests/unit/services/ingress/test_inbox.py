@@ -13,6 +13,7 @@ import pytest
 
 from services.ingress import message
 from services.ingress.again import Again
+from services.ingress.bodies import Bodies
 from services.ingress.callers import Callers
 from services.ingress.doorstep import Heads
 from services.ingress.edge_usage import EdgeUsage
@@ -69,6 +70,7 @@ class Edge:
         self.said = list[Any]()
         store: Any = SimpleNamespace(run=self._run)
         caller, callers = Caller(outbox, self.pending, replies), Callers(own, self.routes, SignalBoard())
+        self.bodies = Bodies(own.max_bodies_bytes)
         self.gate = Gate(clock, most=own.max_in_flight, target_ms=100, patience_ms=1_000)
         traces = EdgeTraces(Tracing("ingress", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000)
         endings = Endings(clock=clock, routes=self.routes, metrics=metrics, traces=traces, access=AccessLog(0),
@@ -76,8 +78,8 @@ class Edge:
         again = Again(clock=clock, routes=self.routes, caller=caller, gate=self.gate, callers=callers, traces=traces,
                       endings=endings, heads=heads)
         door = Door(EdgeParts(
-            settings=own, clock=clock, routes=self.routes, caller=caller, gate=self.gate, again=again, callers=callers,
-            endings=endings, metrics=metrics, traces=traces, pages=Pages(self.routes),
+            settings=own, clock=clock, routes=self.routes, caller=caller, gate=self.gate, bodies=self.bodies,
+            again=again, callers=callers, endings=endings, metrics=metrics, traces=traces, pages=Pages(self.routes),
             health=Health("ingress", metrics), seal=None, store=store))
         self.http = HttpServer(door, heads, endings, self.pending, ServiceSettings(drain_ms=1_000), 0)
 
@@ -215,6 +217,29 @@ async def test_connection_over_which_nothing_whole_came_ends_with_its_caller(edg
         assert await asyncio.wait_for(reader.read(), 1) == b""
         writer.close()
     assert edge.outbox.sent == []
+
+
+async def test_bodies_beyond_the_memory_for_all_of_them_are_refused_while_they_come() -> None:
+    edge = Edge(body_ms=5_000, max_bodies_bytes=1_000_000)
+    await edge.listen()
+    large = HEAD + b"Content-Length: 600000\r\n\r\n" + b" " * 599_999
+    (first, sends), (reader, writer) = await edge.connect(), await edge.connect()
+    sends.write(large)
+    await eventually(lambda: edge.bodies.held == 599_999, every_s=0.005)
+    writer.write(large)
+    answer = await asyncio.wait_for(reader.readuntil(b"MAX_BODIES_BYTES)"), 2)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in answer
+    # whoever was there first is read to the end, and holds what it has until it is answered
+    sends.write(b"1")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    assert edge.bodies.held == 600_000
+    edge.reply(status=200, body=b"1")
+    assert (await asyncio.wait_for(first.readuntil(b"\r\n\r\n1"), 2)).startswith(b"HTTP/1.1 200 ")
+    await eventually(lambda: edge.bodies.held == 0, every_s=0.005)
+    for each in (sends, writer):
+        each.close()
+    await edge.http.stop()
 
 
 async def test_body_with_trailers_is_the_last_of_its_connection_and_its_answer_says_so(edge: Edge) -> None:
