@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from deploy.local.cluster import SERVICES
 from services.sinks.settings import SinkSettings
+from shared.settings.service import ServiceSettings
 from tests.support import settings_manual
 from tests.support.platform import ROOT
 
@@ -53,6 +54,20 @@ def test_sink_runs_if_its_profile_is_named_and_settings_make_one_of_what_it_is_t
         # in the home of the image's user: what is mounted there belongs to it
         assert f"usage:{told.folder.parent}" in sink["volumes"]
         assert f"--home-dir {told.folder.parent} " in DOCKERFILE
+
+
+def test_service_is_ended_after_it_has_drained() -> None:
+    for name in (*SERVICES, *SINKS.values()):
+        grace = COMPOSE["services"][name]["stop_grace_period"]
+        assert int(grace.removesuffix("s")) * 1000 > ServiceSettings.model_fields["drain_ms"].default
+
+
+def test_image_has_the_code_compiled_for_a_root_file_system_that_is_read_only() -> None:
+    compiled = re.search(r"python -m compileall -q (.*) \\\n", DOCKERFILE)
+    assert compiled
+    assert {*compiled[1].split(), "examples"} == set(re.findall(r"^COPY (\w+) \./", DOCKERFILE, re.MULTILINE))
+    # after the last of them
+    assert DOCKERFILE.index("compileall") > DOCKERFILE.rindex("COPY ")
 
 
 def test_key_goes_to_those_that_seal_and_open() -> None:
