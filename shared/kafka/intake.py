@@ -71,6 +71,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._in_doubt = False
         # when the group took this member for one of its own, by the clock that never goes back
         self._member_s = -math.inf
+        # when it did so for the first time
+        self._joined_s = math.inf
         self._loops: list[asyncio.Task[Any]] = []
         self.handler: Callable[[Sequence[Record]], None] = _nobody
         metrics.kafka_errors.inc("commit", by=0)
@@ -259,8 +261,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _check_place(self, error: Exception) -> None:
         """Raises KafkaUnavailable where another process has this member's place: each would take it back again and
-        again, and be handed all that the other has in hand. One whose session is over joins anew."""
-        since_s = time.monotonic() - self._member_s
+        again, and be handed all that the other has in hand. One whose session is over joins anew; one that has just
+        come, too: the one before it learns only now that it has been followed, and takes the place back once."""
+        now_s = time.monotonic()
+        since_s = now_s - self._member_s
+        if now_s - self._joined_s < 2 * self._settings.heartbeat_interval_ms / 1000:
+            return
         if since_s < self._settings.session_timeout_ms / 1000:
             raise KafkaUnavailable(
                 f"group {self._subscription.group}: {self._subscription.instance} was a member {since_s:.1f} s ago and "
@@ -300,6 +306,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Start counting anew, from what whoever had the partitions has finished."""
         self._assignments += 1
         self._member_s = time.monotonic()
+        self._joined_s = min(self._joined_s, self._member_s)
         self._recalled.clear()
         partitions = list(assigned)
         # records that come meanwhile are counted by nobody yet

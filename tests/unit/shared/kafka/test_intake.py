@@ -137,12 +137,27 @@ async def test_member_whose_place_another_process_has_taken_ends_and_one_whose_s
     await intake.on_partitions_assigned([])
     with pytest.raises(KafkaUnavailable, match="joined under this name"):
         await intake._commit()
+
+
+async def test_of_two_processes_under_one_name_the_newer_one_stays() -> None:
+    old, new = member(Unknown()), member(Unknown())
+    await old.on_partitions_assigned([])
+    await asyncio.sleep(0.03)
+    # the old one, which has not heard of it yet, has taken the place back
+    await new.on_partitions_assigned([])
+    await new._commit()
+    with pytest.raises(KafkaUnavailable, match="joined under this name"):
+        await old._commit()
+
+
+async def test_member_that_is_of_no_group_yet_lets_go_of_its_partitions() -> None:
     await member(Unknown()).on_partitions_revoked([PLACE])
 
 
 async def test_place_that_is_taken_while_the_group_rebalances_ends_the_process() -> None:
     intake = member(Unknown())
     await intake.on_partitions_assigned([])
+    await asyncio.sleep(0.03)
     # what a listener raises the client passes over
     await intake.on_partitions_revoked([PLACE])
     assert isinstance(await asyncio.wait_for(intake._tasks.failed, 1), KafkaUnavailable)
