@@ -80,7 +80,8 @@ class SpanSender:
         pause_s, why = _FIRST_PAUSE_S, ""
         for _ in range(_TRIES):
             try:
-                async with http.post(self._url, data=payload) as answer:
+                # followed with a GET it may succeed and takes nothing, and our headers would go along
+                async with http.post(self._url, data=payload, allow_redirects=False) as answer:
                     if answer.status < 300:
                         return True
                     why, asked = f"status {answer.status}", answer.headers.get("retry-after", "")

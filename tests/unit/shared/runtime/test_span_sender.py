@@ -39,7 +39,7 @@ class Receiver:
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
             self.taken.append(await request.read())
-        return web.Response(status=status, headers={"Retry-After": self.later})
+        return web.Response(status=status, headers={"Retry-After": self.later, "Location": "/elsewhere"})
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     made = Receiver()
     application = web.Application()
     application.router.add_post("/v1/traces", made.take)
+    application.router.add_get("/elsewhere", made.take)
     server = TestServer(application)
     await server.start_server()
     made.url = str(server.make_url("")).rstrip("/")
@@ -130,6 +131,10 @@ async def test_receiver_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
     receiver.statuses = [400]
     sender(b"b", 7)
     await eventually(lambda: dropped(metrics) == 7)
+    # whoever follows that comes with a GET and nothing in it
+    receiver.statuses = [302]
+    sender(b"c", 2)
+    await eventually(lambda: dropped(metrics) == 9)
     await sender.stop()
     assert receiver.taken == [b"a"]
 
