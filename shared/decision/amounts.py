@@ -8,11 +8,13 @@ Used where the store is not: by replay with its virtual clock, by explain, and b
 
 A sliding window is counted in twenty parts, and a part counts until it has left the window as a whole: so no window,
 wherever it begins, ever holds more than its limit. A token bucket is one number, the time at which it is full again
-(GCRA, ITU-T I.371). A smooth limit is the same number, and lets in when it is past: a cost of two takes twice as long.
+(GCRA, ITU-T I.371), to the picosecond: of a limit of bytes many flow in within a microsecond. A smooth limit is the
+same number, and lets in when it is past: a cost of two takes twice as long.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil, floor
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -24,6 +26,8 @@ _PARTS, _MINUTE_MS = 20, 60_000
 _TIDY_AT = 10_000
 # nobody is told of more, nor to wait for longer: 317 years
 _FAR = 10**13
+# of a microsecond; what is said in milliseconds is not one more for it
+_NOISE = 1e-3
 
 
 class Outcome(NamedTuple):
@@ -58,7 +62,9 @@ class Ask(Struct, frozen=True, array_like=True):
 @dataclass(slots=True)
 class _Amount:
     over_us: int = 0
-    full_at_us: int = 0
+    # whole microseconds, and the rest; a float, for the script has nothing else, and both reckon alike
+    full_at_us: float = 0.0
+    full_at_ps: int = 0
     used: int = 0
     parts: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
@@ -130,8 +136,8 @@ class Amounts:
             amount.parts[current] = amount.parts.get(current, 0) + demand.cost
             amount.over_us = now_us + (demand.width_ms + 2 * part_ms) * 1000
         elif demand.kind is Kind.BUCKET:
-            each = _each_us(demand, limit)
-            amount.over_us = amount.full_at_us = max(amount.full_at_us, now_us) + demand.cost * each
+            _fill(amount, max(_ahead(amount, now_us), 0.0) + _us_of(demand, demand.cost, limit), now_us)
+            amount.over_us = int(amount.full_at_us) + 1
         elif demand.kind is Kind.PERIOD:
             amount.used += demand.cost
             amount.over_us = demand.extra * 1000
@@ -145,9 +151,14 @@ def _part_ms(demand: Demand) -> int:
     return -(-demand.width_ms // _PARTS)
 
 
-def _each_us(demand: Demand, limit: int) -> int:
-    """Time that one call of a bucket takes to come back, rounded up: rounding must not admit more."""
-    return -(-demand.width_ms * 1000 // limit)
+def _us_of(demand: Demand, cost: int, limit: int) -> float:
+    """Time in which so much flows into a bucket."""
+    return float(cost) * (demand.width_ms * 1000) / limit
+
+
+def _slack_us(demand: Demand, limit: int, most: float) -> float:
+    """Below what a bucket is not looked at: what rounding adds up to, and never so much as one call costs."""
+    return min(max(_NOISE, most * 1e-12), _us_of(demand, 1, limit) / 2)
 
 
 def _taken(demand: Demand) -> int:
@@ -209,31 +220,54 @@ def _window(amount: _Amount, demand: Demand, limit: int, now_ms: int) -> Outcome
     return Outcome(limit - used, reset, demand.width_ms)
 
 
-def _ahead(amount: _Amount, each: int, most: int, now_us: int) -> int:
-    """Time until a bucket is full again, microseconds.
+def _ahead(amount: _Amount, now_us: int) -> float:
+    """Time until a bucket is full again, microseconds; below zero where it is."""
+    return amount.full_at_us - now_us + amount.full_at_ps / 1e6
 
-    What is farther ahead than all that it holds was taken while the limit was another, or by another clock.
-    """
-    amount.full_at_us = min(amount.full_at_us, now_us + most * each)
-    return max(amount.full_at_us - now_us, 0)
+
+def _fill(amount: _Amount, ahead: float, now_us: int) -> None:
+    """It will be full then; rounded up: rounding must not admit more."""
+    whole = floor(ahead)
+    rest = ceil((ahead - whole) * 1e6)
+    amount.full_at_us, amount.full_at_ps = (now_us + float(whole), rest) if rest < 1e6 else (now_us + whole + 1.0, 0)
+
+
+def _cut(amount: _Amount, most: float, slack: float, now_us: int) -> float:
+    """What is ahead. What is farther ahead than all that a bucket holds was taken while the limit was another, or by
+    another clock."""
+    ahead = _ahead(amount, now_us)
+    if ahead > most + slack:
+        _fill(amount, most, now_us)
+        return most
+    return max(ahead, 0.0)
+
+
+def _ms(us: float) -> int:
+    """Milliseconds, rounded up."""
+    return ceil(max(us - _NOISE, 0.0) / 1000)
 
 
 def _bucket(amount: _Amount, demand: Demand, limit: int, size: int, now_us: int) -> Outcome:
-    each = _each_us(demand, limit)
-    ahead = _ahead(amount, each, size, now_us)
-    after = ahead + demand.cost * each
-    left, reset = (size * each - ahead) // each, -(-min(each, ahead) // 1000)
-    if after <= size * each:
+    each, most = _us_of(demand, 1, limit), _us_of(demand, size, limit)
+    slack = _slack_us(demand, limit, most)
+    ahead = _cut(amount, most, slack, now_us)
+    after = ahead + _us_of(demand, demand.cost, limit)
+    left, reset = floor((most - ahead + slack) / each), _ms(min(each, ahead))
+    if after <= most + slack:
         return Outcome(left, reset, 0)
-    wait = min(max(-(-(after - size * each) // 1000), 1), _FAR)
+    wait = min(max(_ms(after - most), 1), _FAR)
     return Outcome(left, reset, demand.width_ms if demand.cost > size else wait)
 
 
 def _smooth(amount: _Amount, demand: Demand, limit: int, now_us: int) -> Outcome:
     """A call is let in when nothing is ahead of it, and what it costs is how long the next one waits."""
-    each = _each_us(demand, limit)
-    ahead = _ahead(amount, each, limit, now_us)
-    wait = demand.width_ms if not ahead and demand.cost > limit else -(-(ahead or demand.cost * each) // 1000)
-    if demand.cost == 0 or (ahead == 0 and demand.cost <= limit):
-        return Outcome(int(ahead == 0), wait, 0)
-    return Outcome(int(ahead == 0), wait, demand.width_ms if demand.cost > limit else wait)
+    most = _us_of(demand, limit, limit)
+    slack = _slack_us(demand, limit, most)
+    ahead = _cut(amount, most, slack, now_us)
+    free = ahead <= slack
+    wait = _ms(_us_of(demand, demand.cost, limit) if free else ahead)
+    if free and demand.cost > limit:
+        wait = demand.width_ms
+    if demand.cost == 0 or (free and demand.cost <= limit):
+        return Outcome(int(free), wait, 0)
+    return Outcome(int(free), wait, demand.width_ms if demand.cost > limit else wait)

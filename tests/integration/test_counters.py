@@ -77,7 +77,8 @@ async def test_store_and_memory_answer_alike_about_what_is_left_of_an_allowance(
 async def test_store_says_in_whole_numbers_how_long_to_wait_whatever_a_call_costs(store: Store, name: str) -> None:
     memory, day_ms = Amounts(), 86_400_000
     for extra, cost, limit in ((0, 10**9, 10), (0, 10**9, 1), (10**6, 10**6, 1), (10**12, 10**9, 1),
-                               (10**12, 10**12, 1), (10**12, 10**12 + 1, 3), (0, 10**12, 10**12)):
+                               (10**12, 10**12, 1), (10**12, 10**12 + 1, 3), (0, 10**12, 10**12),
+                               (10**9, 3 * 10**8 + 1, 7 * 10**11), (0, 10**6, 7 * 10**11)):
         demand = Demand(f"weir:test:{name}:{extra}-{limit}", Kind.BUCKET, limit, 30 * day_ms, extra, cost, True, "n")
         asks = [Ask(str(number), 0, [demand]) for number in range(3)]
         for _ in range(2):

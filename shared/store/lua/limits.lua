@@ -17,6 +17,8 @@ local ahead = ARGV[3] and now - tonumber(ARGV[3]) or 0
 local PARTS = 20
 -- nobody is told of more, nor to wait for longer, ms: cjson writes larger numbers with an exponent, which is no whole number
 local FAR = 10000000000000
+-- of a microsecond; what is said in milliseconds is not one more for it
+local NOISE = 1e-3
 
 -- each: how an amount is read, what is said of it, how it is taken from, and written:
 -- read (key, width, extra) -> known.  look (known, limit, width, extra, cost, id) -> fits, left before, ms until more is
@@ -96,44 +98,75 @@ make[1] = function()
 end
 
 make[2] = function()
+  -- "<microseconds>.<picoseconds>": of a limit of bytes many flow in within a microsecond
   local function read(key)
-    return {key = key, full_at = tonumber(call('GET', key) or 0), changed = false}
+    local text = call('GET', key)
+    local whole, rest = string.match(text or '0', '^(%d+)%.?(%d*)$')
+    return {key = key, full_at = tonumber(whole), rest = tonumber(rest) or 0, changed = false}
   end
 
   local function write(known)
-    local keep = min(max(1, ceil((known.full_at - now_us) / 1000)), FAR)
-    call('SET', known.key, string.format('%.0f', known.full_at), 'PX', keep)
+    local keep = min(max(1, ceil((known.full_at + 1 - now_us) / 1000)), FAR)
+    call('SET', known.key, string.format('%.0f.%06d', known.full_at, known.rest), 'PX', keep)
+  end
+
+  -- time in which so much flows in
+  local function us_of(cost, limit, width) return cost * (width * 1000) / limit end
+
+  -- what rounding adds up to, and never so much as one call costs
+  local function slack_of(limit, width, most)
+    return min(max(NOISE, most * 1e-12), us_of(1, limit, width) / 2)
+  end
+
+  -- milliseconds, rounded up
+  local function ms_of(us) return ceil(max(us - NOISE, 0) / 1000) end
+
+  -- time until it is full again
+  local function ahead_of(known) return known.full_at - now_us + known.rest / 1e6 end
+
+  -- it will be full then; rounded up: rounding must not admit more
+  local function fill(known, ahead)
+    local whole = floor(ahead)
+    local rest = ceil((ahead - whole) * 1e6)
+    known.full_at, known.rest = now_us + whole, rest
+    if rest >= 1e6 then known.full_at, known.rest = now_us + whole + 1, 0 end
   end
 
   -- what is farther ahead than all that it holds was taken while the limit was another, or by another clock
-  local function ahead_of(known, each, limit, size)
-    local most = (size == 0 and limit or size) * each
-    if known.full_at > now_us + most then
-      known.full_at = now_us + most
+  local function cut(known, most, slack)
+    local ahead = ahead_of(known)
+    if ahead > most + slack then
+      fill(known, most)
       write(known)
+      return most
     end
-    return max(known.full_at - now_us, 0)
+    return max(ahead, 0)
   end
 
   -- a call is let in when nothing is ahead of it, and what it costs is how long the next one waits
-  local function look_smooth(ahead, each, limit, width, cost)
-    local wait = ceil(ahead / 1000)
-    if ahead == 0 then wait = cost > limit and width or ceil(cost * each / 1000) end
-    return cost == 0 or (ahead == 0 and cost <= limit), ahead == 0 and 1 or 0, wait, cost > limit and width or wait
+  local function look_smooth(known, limit, width, cost)
+    local most = us_of(limit, limit, width)
+    local slack = slack_of(limit, width, most)
+    local ahead = cut(known, most, slack)
+    local free = ahead <= slack
+    local wait = ms_of(free and us_of(cost, limit, width) or ahead)
+    if free and cost > limit then wait = width end
+    return cost == 0 or (free and cost <= limit), free and 1 or 0, wait, cost > limit and width or wait
   end
 
   local function look(known, limit, width, size, cost)
-    local each = ceil(width * 1000 / limit)
-    local ahead = ahead_of(known, each, limit, size)
-    if size == 0 then return look_smooth(ahead, each, limit, width, cost) end
-    local after = ahead + cost * each
-    local left = floor((size * each - ahead) / each)
-    local wait = min(ceil((after - size * each) / 1000), FAR)
-    return after <= size * each, left, ceil(min(each, ahead) / 1000), cost > size and width or wait
+    if size == 0 then return look_smooth(known, limit, width, cost) end
+    local each, most = us_of(1, limit, width), us_of(size, limit, width)
+    local slack = slack_of(limit, width, most)
+    local ahead = cut(known, most, slack)
+    local after = ahead + us_of(cost, limit, width)
+    local left, reset = floor((most - ahead + slack) / each), ms_of(min(each, ahead))
+    local wait = min(ms_of(after - most), FAR)
+    return after <= most + slack, left, reset, cost > size and width or wait
   end
 
   local function take(known, limit, width, _, cost)
-    known.full_at = max(known.full_at, now_us) + cost * ceil(width * 1000 / limit)
+    fill(known, max(ahead_of(known), 0) + us_of(cost, limit, width))
   end
 
   return read, look, take, write

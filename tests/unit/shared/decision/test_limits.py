@@ -160,6 +160,18 @@ def test_bucket_of_a_limit_that_was_raised_is_full_no_later_than_an_empty_one(ex
     assert amounts.spend([Ask("d", 0, [raised])], (NOW + wait_ms) * 1000)[0][0].wait_ms == 1000
 
 
+@pytest.mark.parametrize(("size", "cost"), [(10_000_000, 50_000), (0, 5_000_000)], ids=["bucket", "smooth"])
+def test_limit_of_bytes_lets_in_what_flows_in_though_a_byte_takes_less_than_a_microsecond(
+        size: int, cost: int) -> None:
+    amounts, time, spent = Amounts(), NOW * 1000, 0
+    wanted = demand(Kind.BUCKET, 100_000_000, width_ms=60_000, extra=size, cost=cost)
+    while spent < 50_000_000:
+        wait_ms = amounts.spend([Ask("r", 0, [wanted])], time)[0][0].wait_ms
+        spent, time = spent + (0 if wait_ms else cost), time + wait_ms * 1000
+    flown_in_us = (spent - (size or cost)) * 60 / 100
+    assert flown_in_us <= time - NOW * 1000 <= flown_in_us + 1_000
+
+
 def test_nobody_is_told_to_wait_longer_than_a_store_can_say() -> None:
     amounts, day_ms = Amounts(), 86_400_000
     never = demand(Kind.BUCKET, 10, width_ms=day_ms, extra=0, cost=10**9)
