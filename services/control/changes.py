@@ -102,10 +102,14 @@ def diff(catalogue: Catalogue, name: str, files: Mapping[str, str]) -> str:
     after = {file: text for file, text in files.items() if is_project_file(file)}
     lines: list[str] = []
     for file in sorted(before.keys() | after.keys()):
-        lines += unified(
-            before.get(file, "").splitlines(keepends=True), after.get(file, "").splitlines(keepends=True),
-            f"{file} (version {newest.version})" if newest and file in before else "(none)",
-            file if file in after else "(none)")
+        names = (f"{file} (version {newest.version})" if newest and file in before else "(none)",
+                 file if file in after else "(none)")
+        found = list(unified(before.get(file, "").splitlines(keepends=True),
+                             after.get(file, "").splitlines(keepends=True), *names))
+        if not found and "(none)" in names:
+            # one without a line is there, or is not, all the same
+            found = [f"--- {names[0]}\n", f"+++ {names[1]}\n"]
+        lines += found
     # as other tools say it; else what comes next stands on the same line
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 

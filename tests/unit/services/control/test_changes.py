@@ -115,6 +115,14 @@ def test_diff_shows_changed_new_and_removed_files() -> None:
     assert changes.diff(catalogue, "shop", FILES) == ""
 
 
+def test_diff_names_a_file_that_comes_or_goes_and_has_no_line() -> None:
+    catalogue, more = Catalogue(), {**FILES, "access.yaml": ""}
+    applied(catalogue, FILES)
+    assert changes.diff(catalogue, "shop", more) == "--- (none)\n+++ access.yaml\n"
+    assert applied(catalogue, more) == 2, "it is another version"
+    assert changes.diff(catalogue, "shop", FILES) == "--- access.yaml (version 2)\n+++ (none)\n"
+
+
 def test_diff_of_files_without_an_end_of_line_keeps_its_lines_apart() -> None:
     text = changes.diff(Catalogue(), "shop", {"access.yaml": "roles: []", "weir.yaml": "name: shop"})
     assert text == ("--- (none)\n+++ access.yaml\n@@ -0,0 +1 @@\n+roles: []\n\\ No newline at end of file\n"
