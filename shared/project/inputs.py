@@ -102,21 +102,37 @@ class _Part:
         return InputError(self._where, "", "does not fit the schema, and is too large to say where")
 
 
+class _Headers:
+    """The schema of headers, compiled: names are compared without their case, texts as the types that it names."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._part = _Part("headers", schema)
+        described = schema if isinstance(schema, dict) else {}
+        self._spelled = {name.lower(): name for name in (*described.get("properties", ()),
+                                                         *described.get("required", ()))}
+
+    def errors(self, headers: Mapping[str, str]) -> list[InputError]:
+        """Every misfit."""
+        named = {self._spelled.get(name.lower(), name): [value] for name, value in headers.items()}
+        return self._part.errors(self._part.coerce(named))
+
+
 class InputValidator:
     """The input schemas of one operation, compiled."""
 
-    def __init__(self, parts: Mapping[str, _Part]) -> None:
+    def __init__(self, parts: Mapping[str, _Part], headers: _Headers | None) -> None:
         """`parts`: by where they apply."""
-        self._path, self._query = parts.get("path"), parts.get("query")
-        self._headers, self._body = parts.get("headers"), parts.get("body")
+        self._path, self._query, self._body = parts.get("path"), parts.get("query"), parts.get("body")
+        self._headers = headers
         self.reads_body = "body" in parts
 
     @classmethod
     def of(cls, operation: Operation) -> "InputValidator":
         """Compile; the schemas are known to be schemas."""
-        schemas = {"path": operation.input.path, "query": operation.input.query, "headers": operation.input.headers,
-                   "body": operation.input.body}
-        return cls({where: _Part(where, schema) for where, schema in schemas.items() if schema is not None})
+        schemas = {"path": operation.input.path, "query": operation.input.query, "body": operation.input.body}
+        headers = operation.input.headers
+        return cls({where: _Part(where, schema) for where, schema in schemas.items() if schema is not None},
+                   None if headers is None else _Headers(headers))
 
     def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
               body: bytes, document: Any = MISSING) -> Checked:
@@ -134,29 +150,23 @@ class InputValidator:
             checked.query = self._query.coerce(query)
             checked.errors += self._query.errors(checked.query)
         if self._headers is not None:
-            checked.errors += self._headers.errors(dict(headers))
+            checked.errors += self._headers.errors(headers)
         if self._body is not None:
             checked.errors += _body_errors(self._body, body) if document is MISSING else self._body.errors(document)
         return checked
 
 
 class _Reply:
-    """The schemas of one declared reply, compiled. Names of headers are compared without their case."""
+    """The schemas of one declared reply, compiled."""
 
     def __init__(self, reply: ReplySchema) -> None:
         self._body = None if reply.body is None else _Part("body", reply.body)
-        self._headers = None if reply.headers is None else _Part("headers", reply.headers)
-        described = reply.headers if isinstance(reply.headers, dict) else {}
-        self._spelled = {name.lower(): name for name in (*described.get("properties", ()),
-                                                         *described.get("required", ()))}
+        self._headers = None if reply.headers is None else _Headers(reply.headers)
 
     def errors(self, body: Any, headers: Mapping[str, str]) -> list[InputError]:
         """Every misfit."""
         found = [] if self._body is None else self._body.errors(body)
-        if self._headers is None:
-            return found
-        named = {self._spelled.get(name.lower(), name): [value] for name, value in headers.items()}
-        return found + self._headers.errors(self._headers.coerce(named))
+        return found if self._headers is None else found + self._headers.errors(headers)
 
 
 class ReplyValidator:

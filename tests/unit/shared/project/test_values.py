@@ -163,6 +163,14 @@ def test_headers_of_a_reply_are_checked_as_the_types_of_their_schema_and_without
         assert [error.where for error in replies.check("success", None, headers)] == ["headers"]
 
 
+def test_headers_of_a_call_are_checked_as_the_types_of_their_schema_and_without_the_case_of_their_names() -> None:
+    inputs = InputValidator.of(operation(input={"headers": {
+        "required": ["X-Left"], "properties": {"X-Left": {"type": "integer"}, "x-told": {"type": "boolean"}}}}))
+    assert inputs.check({}, {}, {"x-left": "7", "x-told": "true", "user-agent": "curl"}, b"").errors == []
+    for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-told": "7"}):
+        assert [error.where for error in inputs.check({}, {}, headers, b"").errors] == ["headers"]
+
+
 def test_status_alone_means_the_one_declared_reply_that_has_it() -> None:
     replies = ReplyValidator(operation(replies={
         "not_found": {"status": 404}, "forbidden": {}, "gone": {"status": 410}, "old": {"status": 410}}))
