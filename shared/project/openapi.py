@@ -15,13 +15,20 @@ _JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
 _REQUEST_ID = {"X-Request-Id": {"description": "Id of the request; say it when you ask for help",
                                 "schema": {"type": "string", "format": "uuid"}}}
 _RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
+_RESULT = {"Location": {"description": "Where its result will be", "schema": {"type": "string"}}}
+_SAID = {
+    401: {"WWW-Authenticate": {"description": "How to prove who calls", "schema": {"type": "string"}}},
+    405: {"Allow": {"description": "Methods that the path takes", "schema": {"type": "string"}}},
+    409: _RETRY, 429: _RETRY, 503: _RETRY, 504: _RESULT}
 _TEXTS = {
-    400: "The request does not fit the schemas (`input-invalid`); `errors` lists every misfit",
+    400: "The request or its idempotency key is not as it has to be (`input-invalid`); `errors` lists the misfits of "
+         "the schemas",
     401: "Credentials are missing, not valid or expired (`credentials-missing`, `-invalid`, `-expired`)",
     403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`)",
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
     408: "The body came too slowly (`body-too-slow`)",
+    409: "The idempotency key belongs to another request, or to one that runs (`idempotency-mismatch`, `-running`)",
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
     429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
@@ -93,7 +100,7 @@ def _any_of(project: Project, kinds: Collection[str]) -> list[dict[str, list[str
 def _operation(project: Project, operation: Operation) -> dict[str, Any]:
     out: dict[str, Any] = {
         "operationId": operation.name, "summary": operation.title or operation.summary or operation.name,
-        "parameters": _parameters(operation), "responses": _responses(operation)}
+        "parameters": _parameters(project, operation), "responses": _responses(project, operation)}
     if operation.description:
         out["description"] = operation.description
     if operation.tags:
@@ -109,16 +116,25 @@ def _operation(project: Project, operation: Operation) -> dict[str, Any]:
     return out
 
 
-def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    parameters = []
+def _parameters(project: Project, operation: Operation) -> list[dict[str, Any]]:
+    text = {"type": "string"}
     described = _properties(operation.input.path)
-    for name in sorted(operation.path_parameters):
-        parameters.append(_parameter("path", name, described.get(name, {"type": "string"}), required=True))
+    parameters = [_parameter("path", name, described.get(name, text), required=True)
+                  for name in sorted(operation.path_parameters)]
     for place, schema in (("query", operation.input.query), ("header", operation.input.headers)):
         required = schema.get("required", []) if isinstance(schema, dict) else []
-        parameters += [_parameter(place, name, sub, required=name in required)
-                       for name, sub in _properties(schema).items()]
-    return parameters
+        known = {**_properties(schema), **{name: text for name in required if name not in _properties(schema)}}
+        parameters += [_parameter(place, name, sub, required=name in required) for name, sub in known.items()]
+    headers = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
+    for name in _asked_headers(project, operation):
+        headers.setdefault(name.lower(), _parameter("header", name, text, required=True))["required"] = True
+    return [one for one in parameters if one["in"] != "header"] + list(headers.values())
+
+
+def _asked_headers(project: Project, operation: Operation) -> list[str]:
+    """That a call has to have beside those of its schema."""
+    key = ["Idempotency-Key"] if operation.idempotency.required else []
+    return key + [name for form in project.headers if form.speaks_of(operation.name) for name in form.require]
 
 
 def _parameter(place: str, name: str, schema: Any, *, required: bool) -> dict[str, Any]:
@@ -131,7 +147,29 @@ def _properties(schema: Schema | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _responses(project: Project, operation: Operation) -> dict[str, Any]:
+    if operation.mode == "events":
+        responses: dict[str, Any] = {"200": {
+            "description": "Server-sent events as they come; the last one is `end`, or `error` with a problem document",
+            "headers": _REQUEST_ID, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+    elif operation.mode != "request_response":
+        responses = {"202": _accepted("it runs after this answer", kept=operation.mode == "validate")}
+    else:
+        responses = _replies(operation)
+        responses.setdefault("202", _accepted("the call asked for it by `Prefer: respond-async`, or for a shorter "
+                                              "wait by `Prefer: wait`", kept=True))
+    for status in _problems_of(operation):
+        declared = responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
+        if "$ref" not in declared:
+            declared["content"] = {_JSON: {}, **declared.get("content", {}), _PROBLEM_JSON: {"schema": _PROBLEM_REF}}
+    for policy in project.policies:
+        if policy.status is not None and policy.enforced and policy.speaks_of(operation.name):
+            responses.setdefault(str(policy.status), _answer("A policy rejects the call (`access-rejected`)"))
+    return responses
+
+
+def _replies(operation: Operation) -> dict[str, Any]:
+    """The workflow's own answers."""
     responses: dict[str, Any] = {}
     for name, reply in operation.replies.items():
         headers = {header: {"schema": schema} for header, schema in _properties(reply.headers).items()}
@@ -139,29 +177,25 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if reply.body is not None:
             answer["content"] = {_JSON: {"schema": reply.body}}
         responses[str(operation.reply_status(name) or 200)] = answer
-    if operation.mode == "events":
-        responses["200"] = {"description": "Server-sent events as they come; the last one is `end`, or `error` with a "
-                                           "problem document", "headers": _REQUEST_ID,
-                            "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-    elif operation.mode != "request_response":
-        responses = {"202": {"description": "Accepted; it runs after this answer", "content": {_JSON: {}}, "headers": {
-            **_REQUEST_ID, **({"Location": {"schema": {"type": "string"}, "description": "Where its result will be"}}
-                              if operation.mode == "validate" else {})}}}
-    if not responses:
-        responses["200"] = {"description": "The workflow's answer", "headers": _REQUEST_ID, "content": {_JSON: {}}}
-    for status in _problems_of(operation):
-        responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
-    return responses
+    return responses or {"200": {"description": "The workflow's answer", "headers": _REQUEST_ID,
+                                 "content": {_JSON: {}}}}
+
+
+def _accepted(why: str, *, kept: bool) -> dict[str, Any]:
+    return {"description": f"Accepted; {why}", "content": {_JSON: {}},
+            "headers": {**_REQUEST_ID, **(_RESULT if kept else {})}}
 
 
 def _problems_of(operation: Operation) -> list[int]:
-    takes = operation.input
-    reads_body = takes.body is not None
-    has_input = reads_body or takes.path is not None or takes.query is not None or takes.headers is not None
-    possible = {400: has_input, 401: not operation.public, 408: reads_body, 413: True, 415: reads_body}
+    # whatever an operation takes: a key may be none, and a proof that nobody asked for no good
+    possible = {408: operation.input.body is not None, 415: operation.input.body is not None}
     return [status for status in _TEXTS if possible.get(status, True)]
 
 
 def _problem(status: int) -> dict[str, Any]:
-    headers = {**_REQUEST_ID, **(_RETRY if status in (429, 503) else {})}
-    return {"description": _TEXTS[status], "headers": headers, "content": {_PROBLEM_JSON: {"schema": _PROBLEM_REF}}}
+    return _answer(_TEXTS[status], _SAID.get(status))
+
+
+def _answer(description: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"description": description, "headers": {**_REQUEST_ID, **(headers or {})},
+            "content": {_PROBLEM_JSON: {"schema": _PROBLEM_REF}}}

@@ -195,8 +195,30 @@ def test_openapi_of_the_example_is_valid_and_names_every_answer() -> None:
     create = document["paths"]["/employees"]["post"]
     assert {"201", "400", "401", "404", "405", "413", "415", "500", "502", "503", "504"} <= set(create["responses"])
     assert document["paths"]["/info"]["get"]["security"] == []
+    # a proof that is no good, a key of another request, and who asks for the answer later
+    assert {"202", "400", "401", "409"} <= set(document["paths"]["/info"]["get"]["responses"])
     assert {(one["name"], one["in"]) for one in document["paths"]["/employees"]["get"]["parameters"]} == {
         ("department", "query"), ("limit", "query")}
+
+
+def test_openapi_names_the_headers_that_a_call_has_to_have_and_the_statuses_of_policies() -> None:
+    loaded = load_project({
+        "weir.yaml": "name: shop\n", "workflows/w.yaml": "steps:\n  - {id: r, reply: {body: 1}}\n",
+        "operations.yaml": "operations:\n  - name: order\n    method: POST\n    path: /orders\n    workflow: w\n"
+                           "    idempotency: {required: true}\n    input: {headers: {required: [X-Shop, x-till]}}\n"
+                           "    replies: {success: {}, sold_out: {status: 409}}\n",
+        "access.yaml": "headers: [{require: [x-shop, x-zone]}, {operations: [order], require: [x-area]}]\n"
+                       "policies:\n  - {name: closed, action: reject, status: 423, rules: [{method: POST}]}\n"
+                       "  - {name: tried, action: reject, status: 418, mode: observe, rules: [{method: POST}]}\n"})
+    assert loaded.project is not None, loaded.problems
+    document = openapi(loaded.project, "/shop")
+    validate(document)
+    order = document["paths"]["/orders"]["post"]
+    assert [(one["name"], one["in"], one["required"]) for one in order["parameters"]] == [
+        (name, "header", True) for name in ("X-Shop", "x-till", "Idempotency-Key", "x-zone", "x-area")]
+    assert "423" in order["responses"]
+    assert "418" not in order["responses"]
+    assert set(order["responses"]["409"]["content"]) == {"application/json", "application/problem+json"}
 
 
 @cache
