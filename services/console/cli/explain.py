@@ -61,7 +61,7 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
     if answer["observed"]:
         output.say(f"only observed: {', '.join(answer['observed'])}")
     decision = answer["decision"]
-    output.say(f"=> {decision['status']} {decision['code']}: {decision['detail']}")
+    output.say(f"=> {decision['status']} {decision['code']}: {admin.explain(decision, decision['status'])}")
 
 
 def matrix(project: Project, as_json: AsJson = False) -> None:

@@ -71,6 +71,14 @@ def test_explain_asks_about_whoever_is_described(
     assert text.endswith("note: n\n=> 200 ok: in")
 
 
+def test_explain_lists_every_misfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = {"status": 400, "code": "input-invalid", "detail": "`errors` lists each", "headers": {},
+               "errors": [{"in": "query", "pointer": "/limit", "message": "0 is less than the minimum of 1"}]}
+    text = told(monkeypatch, Control({**EXPLAINED, "decision": refused}), "access", "explain", "--project", "p",
+                "--operation", "o")
+    assert text.endswith("=> 400 input-invalid: `errors` lists each\n  query /limit: 0 is less than the minimum of 1")
+
+
 def test_headers_and_body_are_those_that_the_edge_would_see(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     control, file = Control(EXPLAINED), tmp_path / "body.json"
     file.write_bytes('{\r\n"a": "\u00e9"}\r\n'.encode())
