@@ -73,13 +73,21 @@ class ClusterPlan:
     control_url: str
 
     def ports(self) -> dict[int, tuple[str, str]]:
-        """All ports that have to be free."""
-        ports = {number: use for plan in self.services for number, use in plan.ports.items()}
+        """All ports that have to be free. Raises LocalFault for one that two of its own need."""
+        uses = [(number, use) for plan in self.services for number, use in plan.ports.items()]
         if self.broker is not None:
-            ports[self.broker.port] = ("Kafka", "WEIR_KAFKA_PORT, or name an outside broker with WEIR_KAFKA_BOOTSTRAP")
-            ports[self.broker.controller_port] = ("Kafka's controller", "WEIR_KAFKA_PORT")
+            uses.append((self.broker.port, ("Kafka", "WEIR_KAFKA_PORT, or name an outside broker with "
+                                                     "WEIR_KAFKA_BOOTSTRAP")))
+            uses.append((self.broker.controller_port, ("Kafka's controller, the one behind Kafka's own",
+                                                       "WEIR_KAFKA_PORT")))
         if self.store is not None:
-            ports[self.store.port] = ("Valkey", "WEIR_REDIS_PORT, or name an outside Redis with WEIR_REDIS_URL")
+            uses.append((self.store.port, ("Valkey", "WEIR_REDIS_PORT, or name an outside Redis with WEIR_REDIS_URL")))
+        ports = dict[int, tuple[str, str]]()
+        for number, use in uses:
+            if number in ports:
+                raise LocalFault(f"port {number} is needed for {ports[number][0]}, and for {use[0]}; choose another "
+                                 f"port with {use[1]}")
+            ports[number] = use
         return ports
 
 

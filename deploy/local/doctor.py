@@ -120,8 +120,12 @@ def _ports(settings: LocalSettings) -> list[Finding]:
     known = ClusterState.load(settings.state_dir)
     if known is not None and known.supervisor.is_alive():
         return [Finding("ports", True, f"in use by the running cluster (pid {known.supervisor.pid})")]
+    try:
+        needed = cluster.plan(settings, [], {}, example=True).ports()
+    except LocalFault as exc:
+        return [Finding("ports", False, str(exc))]
     findings = []
-    for port, use in cluster.plan(settings, [], {}, example=True).ports().items():
+    for port, use in needed.items():
         try:
             ports.check({port: use})
         except LocalFault as exc:

@@ -109,6 +109,12 @@ def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
     assert len(set(health)) == len(health)
 
 
+def test_port_that_two_of_the_cluster_need_is_told_before_anything_starts(tmp_path: Path) -> None:
+    made = cluster.plan(LocalSettings(state_dir=tmp_path, kafka_port=7001, redis_port=7002), [], {}, example=False)
+    with pytest.raises(LocalFault, match=r"port 7002 is needed for Kafka's controller.* and for Valkey; .*REDIS_PORT"):
+        made.ports()
+
+
 def test_example_is_found_wherever_the_command_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_folder(EXAMPLE)
