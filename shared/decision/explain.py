@@ -148,7 +148,8 @@ _SAW: dict[str, Callable[[Case], str]] = {
     "policies": lambda case: f"{len(case.guarded.rejects)} that reject, {len(case.guarded.accepts)} that accept"
     if case.guarded is not None else "",
     "signals": lambda case: f"{len(case.throttles)} throttles" if case.throttles else "nothing about the caller",
-    "idempotency": lambda case: "a key" if case.claim is not None else "no key",
+    "idempotency": lambda case: ("a key; whether it was used before is not looked at" if case.claim is not None
+                                 else "no key"),
     "limits": lambda case: f"{len(case.demands) - len(case.grants)} limits",
     "allowance": lambda case: f"{len(case.grants)} allowances",
     "form": lambda case: f"{len(case.request.body)} bytes of body",

@@ -135,6 +135,9 @@ async def test_headers_are_taken_as_the_edge_takes_them() -> None:
         answer = await told(here, operation="make-thing", client="c", headers=headers)
         assert answer["decision"]["code"] == code
         assert code == decide(case(here, "make-thing", key=next(iter(headers.values()), None))).reason
+        # the store is not asked for a call that was made under the key
+        saw = next(one["saw"] for one in answer["checks"] if one["check"] == "idempotency")
+        assert saw == ("a key; whether it was used before is not looked at" if code == "ok" else "no key")
 
 
 async def test_header_that_stands_twice_is_a_list_as_at_the_edge() -> None:
