@@ -32,9 +32,10 @@ _TEXTS = {
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
     429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
-    500: "The workflow failed (`workflow-failed`), or its reply does not fit (`reply-invalid`)",
+    500: "The workflow failed (`workflow-failed`, `tasks-spent`), or its reply does not fit (`reply-invalid`)",
     502: "An outside system failed (`upstream-failed`)",
-    503: "Overloaded, disabled or unavailable (`overloaded`, `operation-disabled`, `unavailable`)",
+    503: "Overloaded, disabled, stopped or unavailable (`overloaded`, `operation-disabled`, `workflow-stopped`, "
+         "`unavailable`)",
     504: "No answer in time (`timeout`)",
 }
 _PROBLEM: dict[str, Any] = {
