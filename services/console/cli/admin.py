@@ -89,8 +89,8 @@ def path(parts: Parts) -> str:
     return "/".join(quote(str(one), safe="", errors=_BYTES) for one in parts)
 
 
-def send(method: str, url: str, token: str | None, body: Any = None,
-         timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], bytes]:
+def send(method: str, url: str, token: str | None, body: Any = None, timeout_s: float = TIMEOUT_S,
+         more: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
     """One HTTP call: status, headers, body. Raises Failure when nobody answers."""
     data = None if body is None else json.dumps(body).encode()
     base = url.split("/v1")[0]
@@ -98,6 +98,9 @@ def send(method: str, url: str, token: str | None, body: Any = None,
     if token:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    for name, value in (more or {}).items():
+        # as the edge reads it; the library would take it for Latin-1
+        request.add_header(name, value.encode())  # type: ignore[arg-type]  # it sends bytes as they are
     # no proxy of the environment stands between this machine and itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

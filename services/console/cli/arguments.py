@@ -5,11 +5,37 @@ Out:   its value, or what is wrong with it.
 Never: a default.
 """
 
+import re
 from datetime import UTC, datetime
 
 import typer
 
+from shared.contracts.request import joined
 from shared.project.durations import to_ms
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
+    """As in name=value, the value as it is. Raises BadParameter that names the option."""
+    return [_pair(text, "=", option) for text in given or ()]
+
+
+def headers(given: list[str] | None, option: str) -> dict[str, str]:
+    """As in name: value; a name that comes twice is a list. Raises BadParameter that names the option."""
+    found = [_pair(text, ":", option) for text in given or ()]
+    for name, value in found:
+        # a value is not told: it may be a secret (RFC 9110, 5.1 and 5.5)
+        if _HEADER_NAME.fullmatch(name) is None or not value.strip().isprintable():
+            raise typer.BadParameter(f"what is given for {name!r} is no header that can be sent", param_hint=option)
+    return joined((name, value.strip()) for name, value in found)
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    name, there, value = text.partition(separator)
+    if not there or not name.strip():
+        raise typer.BadParameter(f"{text!r} is not name{separator}value", param_hint=option)
+    return name.strip(), value
 
 
 def milliseconds(text: str, option: str) -> int:

@@ -17,7 +17,6 @@ from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
 from services.console.cli.projects import read_folder
-from shared.contracts.request import joined
 
 Project = Annotated[str, typer.Option(help="Name of the project.")]
 Pairs = Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")]
@@ -45,13 +44,13 @@ def explain(project: Project, operation: Annotated[str, typer.Option(help="Name 
             as_json: AsJson = False) -> None:
     """Show each check that a call would meet, with what it saw and why it passed or refused."""
     values: dict[str, list[str]] = {}
-    for name, value in _pairs(query, "=", "--query"):
+    for name, value in arguments.pairs(query, "--query"):
         values.setdefault(name, []).append(value)
     answer = admin.ask("POST", ("projects", project, "access", "explain"), {
         "operation": operation, "client": client, "roles": role, "ip": ip, "query": values,
-        "headers": joined(_pairs(header, ":", "--header")),
-        "params": dict(_pairs(param, "=", "--param")), "body": _body(body),
-        "claims": {name: _json(value) for name, value in _pairs(claim, "=", "--claim")}})
+        "headers": arguments.headers(header, "--header"),
+        "params": dict(arguments.pairs(param, "--param")), "body": _body(body),
+        "claims": {name: _json(value) for name, value in arguments.pairs(claim, "--claim")}})
     if as_json:
         output.document(answer)
         return
@@ -100,16 +99,6 @@ def replay(project: Project, draft: Annotated[Path, typer.Option(help="Folder wi
 
 def _caller(cell: Mapping[str, str]) -> str:
     return f"(JWT of {cell['issuer']})" if cell["issuer"] else cell["client"] or "(anybody)"
-
-
-def _pairs(given: list[str] | None, separator: str, option: str) -> list[tuple[str, str]]:
-    found = []
-    for text in given or ():
-        name, there, value = text.partition(separator)
-        if not there or not name:
-            raise typer.BadParameter(f"{text!r} is not name{separator}value", param_hint=option)
-        found.append((name.strip(), value.strip()))
-    return found
 
 
 def _body(given: str | None) -> str | None:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from services.console.cli import admin, output
+from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from shared.project.durations import to_ms
 
@@ -34,6 +34,8 @@ def register(app: typer.Typer) -> None:
 def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Name of the operation.")],
          param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; path or query.")] = None,
          body: Annotated[str | None, typer.Option(help="JSON, or @file.")] = None,
+         header: Annotated[list[str] | None, typer.Option(
+             "--header", "-H", help="name: value, as in Idempotency-Key: a1; several times.")] = None,
          token: Annotated[str | None, typer.Option(envvar="WEIR_TOKEN", help="Default: that of an example.")] = None,
          ) -> None:
     """Call an operation over HTTP and print its answer."""
@@ -41,7 +43,7 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
              if one["name"] == operation]
     if not found:
         raise Failure(f"project {project!r} has no operation {operation!r}")
-    params = dict(_pair(text) for text in param or ())
+    params, sent = dict(arguments.pairs(param, "--param")), arguments.headers(header, "--header")
     path = quote(found[0]["path"], safe=_OF_A_PATH)
     for name in list(params):
         if f"{{{name}}}" in path:
@@ -51,7 +53,7 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
         raise Failure(f"the path {found[0]['path']} needs {' and '.join(f'--param {name}=...' for name in missing)}")
     query = f"?{urlencode(params)}" if params else ""
     status, headers, raw = admin.send(found[0]["method"], f"{admin.ingress_url()}/{project}{path}{query}",
-                                      _token(token, project), _body(body), _patience_s(found[0]))
+                                      _token(token, project), _body(body), _patience_s(found[0]), sent)
     output.say(f"{status}  X-Request-Id: {headers.get('X-Request-Id', '-')}")
     output.say(raw.decode(errors="replace"))
     if status >= 400:
@@ -67,13 +69,6 @@ def _patience_s(operation: Mapping[str, Any]) -> float:
 def _token(given: str | None, project: str) -> str | None:
     token = (given or "").strip()
     return admin.one_word(token, "--token, or in WEIR_TOKEN,", "token") if token else _kept_token(project)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise Failure(f"--param {text!r}: expected name=value")
-    return name, value
 
 
 def _body(text: str | None) -> Any:

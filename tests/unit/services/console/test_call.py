@@ -31,22 +31,32 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_answer_is_waited_for_as_long_as_the_operation_may_take(
         said: dict[str, Any], patience_s: float, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "ask", lambda *_: {"document": {"operations": [OPERATION | said]}})
-    observe.call("p", "read", ["id=a/b"], None, TOKEN)
-    [(_, url, token, _, waited_s)] = sent
+    observe.call("p", "read", ["id=a/b"], token=TOKEN)
+    [(_, url, token, _, waited_s, _)] = sent
     assert (url.endswith("/p/notes/a%2Fb"), token, waited_s) == (True, TOKEN, patience_s)
+
+
+def test_headers_are_sent_and_what_is_none_is_told_by_its_name_alone(sent: list[tuple[Any, ...]]) -> None:
+    observe.call("p", "read", ["id=1"], header=["Idempotency-Key: a1", "X-Tag:b", "x-tag: ü"])
+    assert sent[0][5] == {"idempotency-key": "a1", "x-tag": "b, ü"}
+    for wrong in ("X Tag: b", "X-Tag: b\nX-Other: c"):
+        with pytest.raises(typer.BadParameter, match=r"what is given for 'X.Tag' is no header that can be sent$"):
+            observe.call("p", "read", ["id=1"], header=[wrong])
+    with pytest.raises(typer.BadParameter, match="'X-Tag' is not name:value"):
+        observe.call("p", "read", ["id=1"], header=["X-Tag"])
 
 
 def test_parameter_of_the_path_that_is_not_said_is_told(sent: list[tuple[Any, ...]]) -> None:
     with pytest.raises(Failure, match=r"needs --param id="):
-        observe.call("p", "read", ["ID=1"], None, TOKEN)
+        observe.call("p", "read", ["ID=1"], token=TOKEN)
     assert sent == []
 
 
 def test_end_of_a_line_is_none_of_the_token_and_no_other_one_is_told(sent: list[tuple[Any, ...]]) -> None:
-    observe.call("p", "read", ["id=1"], None, f"{TOKEN}\r\n")
+    observe.call("p", "read", ["id=1"], token=f"{TOKEN}\r\n")
     assert sent[0][2] == TOKEN
     with pytest.raises(Failure, match="WEIR_TOKEN, is no token") as failure:
-        observe.call("p", "read", ["id=1"], None, f"{TOKEN}\nx")
+        observe.call("p", "read", ["id=1"], token=f"{TOKEN}\nx")
     assert TOKEN not in str(failure.value)
 
 
@@ -57,7 +67,7 @@ def test_token_that_is_not_given_is_that_of_the_example_and_nothing_elsewhere(
         tmp_path: Path) -> None:
     monkeypatch.setenv("WEIR_STATE_DIR", str(tmp_path))
     (tmp_path / file).write_text(f"{token}\n")
-    observe.call(project, "read", ["id=1"], None, None)
+    observe.call(project, "read", ["id=1"], token=None)
     assert sent[0][2] == token
 
 
@@ -80,5 +90,5 @@ def test_address_that_is_none_is_told_by_its_setting(url: str, monkeypatch: pyte
 def test_call_that_is_refused_ends_with_a_code(sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin, "send", lambda *_: (404, {}, b"{}"))
     with pytest.raises(typer.Exit):
-        observe.call("p", "read", ["id=1"], None, TOKEN)
+        observe.call("p", "read", ["id=1"], token=TOKEN)
     assert sent == []
