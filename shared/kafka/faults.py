@@ -6,6 +6,8 @@ Never: aiokafka.errors imported anywhere else.
 """
 
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     InvalidCommitOffsetSizeError,
     KafkaConnectionError,
     KafkaError,
@@ -26,6 +28,12 @@ CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
 UnknownTopic, NotAuthorized = UnknownTopicOrPartitionError, TopicAuthorizationFailedError
 # what the client says of a record that it will never read: it was compressed by what is not installed
 UNREADABLE = UnsupportedCodecError
+_MAY_NOT = ("the broker's rules do not let this process do it; `python -m deploy.kafka.acls` prints those that each "
+            "service needs")
+# what to do about it
+_TO_DO: dict[type[KafkaError], str] = {
+    TopicAuthorizationFailedError: _MAY_NOT, GroupAuthorizationFailedError: _MAY_NOT,
+    ClusterAuthorizationFailedError: _MAY_NOT}
 
 
 class KafkaUnavailable(WeirError):
@@ -74,4 +82,5 @@ def translate(error: BaseException, doing: str) -> WeirError:
     if isinstance(error, (KafkaConnectionError, NodeNotReadyError, TimeoutError, OSError)):
         return KafkaUnavailable(f"{doing}: the broker does not answer ({type(error).__name__}); "
                                 "is it up, and is WEIR_KAFKA_BOOTSTRAP its address?")
-    return SendFailed(f"{doing}: {type(error).__name__}: {error}")
+    to_do = next((text for kind, text in _TO_DO.items() if isinstance(error, kind)), None)
+    return SendFailed(f"{doing}: {error}: {to_do}" if to_do else f"{doing}: {type(error).__name__}: {error}")

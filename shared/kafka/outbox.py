@@ -26,10 +26,12 @@ from shared.errors import WeirError
 from shared.kafka import connect
 from shared.kafka.faults import (
     CLIENT_ERRORS,
+    KafkaUnavailable,
     NoSuchPartition,
     OutboxFull,
     RecordTooLarge,
     SendFailed,
+    UnknownTopic,
     translate,
     was_refused,
 )
@@ -139,20 +141,32 @@ class Outbox:
             raise RecordTooLarge(f"a record of {size} bytes for {topic[:200]} is larger than {_LARGEST_RECORD}")
 
     async def partitions(self, topic: str) -> list[int]:
-        """The partitions of a topic. Raises KafkaUnavailable or SendFailed when the broker does not know it."""
-        if self._producer is None:
+        """The partitions of a topic. Raises SendFailed where the broker knows none, KafkaUnavailable where it does not
+        say."""
+        producer = self._producer
+        if producer is None:
             raise SendFailed("the outbox is not started")
+        client = producer.client
         try:
-            if topic in NAMES:
-                found = sorted(await self._producer.partitions_for(topic))
-                # known by chance, where the client has asked for all there are, it would be lost with the next look
-                self._producer.client._topics.add(topic)
-                return found
-            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
-                return await self._strangers.partitions(self._producer.client, topic)
+            if topic not in NAMES:
+                async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                    return await self._strangers.partitions(client, topic)
+            found = await producer.partitions_for(topic)
+        except UnknownTopic as exc:
+            if topic not in NAMES:
+                raise translate(exc, f"looking for the topic {topic}; whoever reads it has to make it") from exc
+            # of a topic that was not written to yet the client says the same while no broker answers
+            if not await client.force_metadata_update():
+                raise KafkaUnavailable(f"looking for the topic {topic}: the broker does not answer") from exc
+            found = client.cluster.partitions_for_topic(topic)
+            if not found:
+                raise translate(exc, f"looking for the topic {topic}; `weir up` and `python -m shared.kafka.topics` "
+                                "make it") from exc
         except CLIENT_ERRORS as exc:
-            whose = "`weir up` creates it" if topic in NAMES else "whoever reads it has to make it"
-            raise translate(exc, f"looking for the topic {topic}; {whose}") from exc
+            raise translate(exc, f"looking for the topic {topic}") from exc
+        # known by chance, where the client has asked for all there are, it would be lost with the next look
+        client._topics.add(topic)
+        return sorted(found)
 
     def stalled_ms(self) -> int:
         """For how long the slowest batch in flight has been waiting; 0 when none is."""
@@ -221,8 +235,8 @@ class Outbox:
             raise SendFailed("the outbox is not started")
         partition = lane.partition
         if partition is None:
-            partition = self._next(lane, producer, await self.partitions(lane.topic))
-        elif partition not in await self.partitions(lane.topic) and not await self._is_new(producer, lane):
+            partition = self._next(lane, producer, await self._known(lane.topic))
+        elif partition not in await self._known(lane.topic) and not await self._is_new(producer, lane):
             raise NoSuchPartition(f"publishing to {lane.topic}: it has no partition {partition}")
         batch.builder.close()
         try:
@@ -231,6 +245,14 @@ class Outbox:
             if was_refused(exc):
                 self._begin_anew(producer)
             raise
+
+    async def _known(self, topic: str) -> list[int]:
+        """The partitions, once a broker tells them: whoever sends says how long that may take."""
+        while True:
+            try:
+                return await self.partitions(topic)
+            except KafkaUnavailable:
+                await asyncio.sleep(_REST_S)
 
     def _next(self, lane: _Lane, producer: AIOKafkaProducer, partitions: list[int]) -> int:
         """Another partition each time; one that has no leader waits for one, and others do not wait for it."""

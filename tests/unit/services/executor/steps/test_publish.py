@@ -79,7 +79,7 @@ async def test_broker_that_does_not_take_a_record_fails_the_step_and_its_workflo
 
 @pytest.mark.parametrize("key", [None, "a"])
 async def test_record_for_a_topic_that_is_not_there_is_not_left_to_the_outbox(key: str | None) -> None:
-    sends = Sends(topic=_of(UnknownTopicOrPartitionError(), "looking for the topic; `weir up` creates it"))
+    sends = Sends(topic=_of(UnknownTopicOrPartitionError(), "looking for the topic"))
     error = await publish(sends, {"id": "p", "publish": {"topic": "shop.orders", "key": key, "value": 1}})
     assert (error.members["error"], sends.sent) == ("publish-failed", [])
     assert "'shop.orders' is not there" in str(error)
