@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from shared.clock import SystemClock
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_text_too_long, is_unknown_member
 from shared.kafka.finished import Finished, read
+from shared.kafka.jumps import Jumps
 from shared.kafka.offsets import InHand, OffsetTracker
 from shared.kafka.record import Record
 from shared.kafka.unreadable import read_around
@@ -52,6 +53,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Reads once started; `handler` has to be set before."""
         self._settings, self._tasks, self._metrics = settings, tasks, metrics
         self._subscription = subscription
+        self._jumps = Jumps(subscription.group, tasks)
         self._consumer: AIOKafkaConsumer | None = None
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         # of partitions that were taken away and may have come back since
@@ -191,6 +193,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
                     self._written_ms(partition)
                     self._places[partition] = found[-1].offset + 1
+                    self._jumps.look(consumer, partition, found)
                 self._metrics.consumed.inc(partition.topic, by=len(found))
                 records.extend(self._to_do(partition, tracker, found))
             if records:
@@ -282,7 +285,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return False
         return True
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Commit what is done, then let go of the partitions: their open records go to whoever has them next."""
         held = {partition: (tracker, tracker.in_hand(self._in_hand.get(partition))) for partition in revoked
                 if (tracker := self._trackers.get(partition)) is not None}
@@ -299,6 +302,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._trackers.pop(partition, None)
             self._places.pop(partition, None)
             self._polls.pop(partition, None)
+        self._jumps.end(revoked)
         self._open = sum(tracker.open for tracker in self._trackers.values())
         self._look_around()
 
@@ -327,6 +331,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             log.warning("group %s: what was finished behind open records is not known and done again: %r",
                         self._subscription.group, exc, extra={"action": actions.COMMIT_FAILED})
             return {}
+        self._jumps.begin({partition: place.offset for partition, place in committed.items() if place.offset >= 0})
         return {partition: finished for partition, place in committed.items()
                 if (finished := read(place.metadata)) is not None}
 
