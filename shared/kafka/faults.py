@@ -77,6 +77,11 @@ def is_unknown_member(error: BaseException) -> bool:
     return isinstance(error.__cause__, UnknownMemberIdError)
 
 
+def forbidden(topic: str) -> WeirError:
+    """The client keeps on asking for a topic that it may not read, and says nothing."""
+    return translate(TopicAuthorizationFailedError(topic), f"reading {topic}")
+
+
 def translate(error: BaseException, doing: str) -> WeirError:
     """A foreign error as one of ours; `doing` says what was tried, with the address or topic."""
     if isinstance(error, (KafkaConnectionError, NodeNotReadyError, TimeoutError, OSError)):

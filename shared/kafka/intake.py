@@ -20,7 +20,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from shared.clock import SystemClock
 from shared.kafka import connect
-from shared.kafka.faults import CLIENT_ERRORS, UNREADABLE, KafkaUnavailable, is_text_too_long, is_unknown_member
+from shared.kafka.faults import (
+    CLIENT_ERRORS,
+    UNREADABLE,
+    KafkaUnavailable,
+    is_text_too_long,
+    is_unknown_member,
+    translate,
+)
 from shared.kafka.finished import Finished, read
 from shared.kafka.jumps import Jumps
 from shared.kafka.offsets import InHand, OffsetTracker
@@ -220,6 +227,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return polled
         except UNREADABLE:
             return await read_around(consumer, self._places, self._settings.max_poll_records)
+        except CLIENT_ERRORS as exc:
+            raise translate(exc, f"reading as group {self._subscription.group}") from exc
 
     async def _commit_now_and_then(self) -> None:
         while True:

@@ -6,17 +6,23 @@ Never: what the records mean.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.kafka import connect
+from shared.kafka.faults import forbidden
 from shared.kafka.record import Record
 from shared.kafka.unreadable import Careful
 from shared.kafka.watchdog import Watched, places_of
+from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
+
+log = logging.getLogger(__name__)
+_TELL_S = 5.0
 
 
 class Tail:
@@ -30,13 +36,29 @@ class Tail:
         self._loop: asyncio.Task[None] | None = None
 
     async def open(self, partition: int = 0, *, at_end: bool = False) -> AIOKafkaConsumer:
-        """A consumer whose place is known: no record that comes from now on is missed. Raises KafkaUnavailable."""
+        """A consumer whose place is known: no record that comes from now on is missed. Raises KafkaUnavailable, or
+        SendFailed where the topic may not be read."""
         self._consumer = consumer = await connect.lone_consumer(self._settings)
         place = TopicPartition(self._topic, partition)
         consumer.assign([place])
-        await (consumer.seek_to_end if at_end else consumer.seek_to_beginning)(place)
-        self._careful = Careful(consumer, self._settings.max_poll_records, {place: await consumer.position(place)})
+        seek = consumer.seek_to_end if at_end else consumer.seek_to_beginning
+        finding = asyncio.ensure_future(_found(consumer, place, seek(place)))
+        try:
+            # the client would wait for ever, whatever it waits for
+            while not (await asyncio.wait([finding], timeout=_TELL_S))[0]:
+                self._say_why(consumer._client.cluster)
+            self._careful = Careful(consumer, self._settings.max_poll_records, {place: finding.result()})
+        finally:
+            finding.cancel()
         return consumer
+
+    def _say_why(self, cluster: Any) -> None:
+        """Why it cannot be read yet. Raises SendFailed."""
+        if self._topic in cluster.unauthorized_topics:
+            raise forbidden(self._topic)
+        log.warning("%s cannot be read yet: %s", self._topic, "the broker does not tell where it ends"
+                    if cluster.partitions_for_topic(self._topic) else "the broker does not answer, or there is no such "
+                    "topic (`python -m shared.kafka.topics` makes it)", extra={"action": actions.KAFKA_RETRY})
 
     async def poll(self, max_records: int | None = None) -> list[Record]:
         """What comes within a second, one record after the other, whatever the client makes of it."""
@@ -59,3 +81,9 @@ class Tail:
     def watched(self) -> Watched:
         """For the watchdog."""
         return Watched(name=self._topic, places=lambda: places_of(self._consumer))
+
+
+async def _found(consumer: AIOKafkaConsumer, place: TopicPartition, sought: Awaitable[object]) -> int:
+    await sought
+    offset: int = await consumer.position(place)
+    return offset
