@@ -16,7 +16,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.errors import WeirError
 from shared.kafka.dead_letters import DeadLetters
-from shared.kafka.faults import NoSuchPartition, SendFailed
+from shared.kafka.faults import NoSuchPartition, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
 from shared.names import actions, topics
@@ -63,8 +63,10 @@ class Answers:
     def _settle(self, done: asyncio.Future[None]) -> None:
         settled, answered = self._on_their_way.pop(done)
         error = done.exception()
-        if error is not None and answered[0][0] == topics.REPLIES and not isinstance(error, NoSuchPartition):
-            # the cluster's own callers wait there: the request is better redelivered than left without an answer
+        if (error is not None and answered[0][0] == topics.REPLIES
+                and not isinstance(error, NoSuchPartition | RecordTooLarge)):
+            # the cluster's own callers wait there: the request is better redelivered than left without an answer, but
+            # for one that would be refused again
             settled.set_exception(error)
             return
         for topic, record in answered if error is not None else ():

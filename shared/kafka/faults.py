@@ -12,6 +12,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     NodeNotReadyError,
     OffsetMetadataTooLargeError,
     TopicAuthorizationFailedError,
@@ -33,7 +34,9 @@ _MAY_NOT = ("the broker's rules do not let this process do it; `python -m deploy
 # what to do about it
 _TO_DO: dict[type[KafkaError], str] = {
     TopicAuthorizationFailedError: _MAY_NOT, GroupAuthorizationFailedError: _MAY_NOT,
-    ClusterAuthorizationFailedError: _MAY_NOT}
+    ClusterAuthorizationFailedError: _MAY_NOT,
+    MessageSizeTooLargeError: "the broker takes less than this process sends at once: raise max.message.bytes of the "
+                              "topic to 1048588, or lower WEIR_KAFKA_MAX_BATCH_BYTES"}
 
 
 class KafkaUnavailable(WeirError):
@@ -51,7 +54,7 @@ class SendFailed(WeirError):
 
 
 class RecordTooLarge(SendFailed):
-    """No batch can hold the record, whenever it is sent; nothing was published."""
+    """No batch can hold the record, or the broker takes none with it, whenever it is sent; nothing was published."""
 
 
 class NoSuchPartition(SendFailed):
@@ -65,6 +68,11 @@ class OutboxFull(SendFailed):
 def was_refused(error: BaseException) -> bool:
     """Whether a batch will not be written, ever: one that was not acknowledged in time may be."""
     return isinstance(error, KafkaError) and not isinstance(error, KafkaTimeoutError)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the broker takes nothing as large as this; a record that was alone is refused each time."""
+    return isinstance(error, MessageSizeTooLargeError)
 
 
 def is_text_too_long(error: BaseException) -> bool:

@@ -32,6 +32,7 @@ from shared.kafka.faults import (
     RecordTooLarge,
     SendFailed,
     UnknownTopic,
+    is_too_large,
     translate,
     was_refused,
 )
@@ -215,6 +216,8 @@ class Outbox:
         except (*CLIENT_ERRORS, WeirError) as exc:
             error = exc if isinstance(exc, WeirError) else translate(
                 exc, f"publishing {batch.records} records to {lane.topic}")
+            if is_too_large(exc) and batch.records == 1:
+                error = RecordTooLarge(str(error))
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
             self._metrics.kafka_errors.inc("send")
             batch.acknowledged.set_exception(error)

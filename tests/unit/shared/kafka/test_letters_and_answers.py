@@ -12,7 +12,7 @@ from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
-from shared.kafka.faults import KafkaUnavailable, NoSuchPartition, SendFailed
+from shared.kafka.faults import KafkaUnavailable, NoSuchPartition, RecordTooLarge, SendFailed
 from shared.names import headers as H
 from shared.names import topics
 from shared.telemetry.metrics import Metrics
@@ -75,8 +75,8 @@ async def test_acknowledged_answer_settles_its_record() -> None:
 
 @pytest.mark.parametrize(("topic", "error"), [
     ("replies.x", SendFailed("no such topic")), ("replies.x", KafkaUnavailable("away")),
-    (topics.REPLIES, NoSuchPartition("9"))])
-async def test_answer_to_a_place_that_a_caller_named_wrongly_is_buried_and_the_record_is_done(
+    (topics.REPLIES, NoSuchPartition("9")), (topics.REPLIES, RecordTooLarge("the broker takes less"))])
+async def test_answer_that_can_never_be_delivered_is_buried_and_the_record_is_done(
         topic: str, error: Exception) -> None:
     outbox = FakeOutbox()
     settled, = answers(outbox).send(address(topic), REPLY, FakeRecord(value=b"request"))

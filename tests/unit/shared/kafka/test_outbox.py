@@ -1,14 +1,14 @@
-"""A topic that is written to for the first time while no broker answers."""
+"""A topic that is written to for the first time while no broker answers; what a broker never takes."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from shared.kafka import outbox as module
-from shared.kafka.faults import KafkaUnavailable, SendFailed
+from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
@@ -72,3 +72,18 @@ async def test_broker_that_is_away_is_not_taken_for_one_without_the_topic() -> N
 async def test_topic_that_the_broker_does_not_have_is_told_at_once_with_who_makes_it() -> None:
     with pytest.raises(SendFailed, match=r"weir\.audit; .*`python -m shared\.kafka\.topics` make it"):
         await outbox(Producer(lambda: True)).send(topics.AUDIT, b"x", [])
+
+
+@pytest.mark.parametrize("records", [1, 2])
+async def test_record_that_was_alone_and_is_larger_than_the_broker_takes_is_told_from_a_batch_that_is(
+        records: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise MessageSizeTooLargeError
+    producer = Producer(lambda: True)
+    monkeypatch.setattr(producer, "send_batch", refuse)
+    sender = outbox(producer)
+    monkeypatch.setattr(sender, "_begin_anew", lambda _: None)
+    sent = [sender.send(topics.USAGE, b"x", []) for _ in range(records)]
+    with pytest.raises(SendFailed, match=r"raise max\.message\.bytes") as refused:
+        await sent[0]
+    assert isinstance(refused.value, RecordTooLarge) is (records == 1)
