@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from services.control.api import Body, Call, Result, Route, Whole
 from services.control.changes import loaded
 from services.control.faults import NotFound
+from services.control.resources.executions import in_its_way
 from shared.contracts.request import HttpFacts, RequestRecord, joined
 from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.callers.identity import Identity
@@ -25,6 +26,7 @@ from shared.decision.matrix import matrix
 from shared.errors import Refused, WeirError
 from shared.names import headers as H
 from shared.names import topics
+from shared.names.reasons import Reason
 from shared.project.access.facts import packed, spelled
 from shared.project.base import Name
 from shared.store.amounts import spend
@@ -100,6 +102,8 @@ async def explain(call: Call) -> Result:
     if refusal is None:
         rest, refusal = before_work(case)
         findings += rest
+    if refusal is None:
+        notes += _stopped(call, guarded, question.operation)
     return Result({"project": project, "version": guarded.version, "operation": case.operation,
                    "decision": _decision(refusal), "checks": [asdict(finding) for finding in findings],
                    "observed": case.observed, "notes": notes})
@@ -134,6 +138,17 @@ def _assumed(book: PolicyBook, guarded: GuardedProject,
     if isinstance(found, Identity) and question.roles is not None:
         found = structs.replace(found, roles=frozenset(question.roles))
     return found, notes
+
+
+def _stopped(call: Call, guarded: GuardedProject, operation: str) -> list[str]:
+    """What executors will say to a call that is let in: no check asks for it."""
+    halt = in_its_way(call.desk.registry.catalogue, guarded.name, guarded.version, operation)
+    if halt is None:
+        return []
+    own = halt.workflow == guarded.operations[operation].operation.workflow
+    return [f"workflow {halt.workflow!r} is stopped{f' ({halt.reason})' if halt.reason else ''}: a call that is let in "
+            f"gets 503 {Reason.WORKFLOW_STOPPED}{'' if own else ' where it calls that one and waits for it'}, until "
+            f"`weir workflow start {halt.project} {halt.workflow}`"]
 
 
 def _case(call: Call, guarded: GuardedProject, question: Question) -> Case:

@@ -15,7 +15,6 @@ from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt
-from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.errors import InputInvalid
 from shared.names.headers import HTTP_LOOKED_AT
@@ -67,7 +66,8 @@ async def resume_execution(call: Call) -> Result:
     """Go on with a failed durable execution, from its first unfinished step."""
     found, desk, project = await _found(call), call.desk, call.path["project"]
     kept = await failed(desk.store, project, found.id)
-    halt = None if kept is None else _in_its_way(desk.registry.catalogue, kept)
+    halt = None if kept is None else in_its_way(
+        desk.registry.catalogue, kept.project, kept.version, kept.operation)
     if halt is not None:
         raise Conflict(f"the execution would end at once, and for good: workflow {halt.workflow!r}, which it runs, is "
                        f"stopped{f' ({halt.reason})' if halt.reason else ''}. Resume it after "
@@ -130,20 +130,20 @@ async def _found(call: Call) -> ExecutionResult:
     return found
 
 
-def _in_its_way(catalogue: Catalogue, execution: ExecutionRecord) -> Halt | None:
-    """What stops the workflow of an execution, or one that it calls by whatever way."""
-    version = catalogue.version(execution.project, execution.version)
-    if version is None or not any(project == execution.project for project, _ in catalogue.halts):
+def in_its_way(catalogue: Catalogue, project: str, number: int, operation: str) -> Halt | None:
+    """What stops the workflow of a version's operation, or one that it calls by whatever way."""
+    version = catalogue.version(project, number)
+    if version is None or not any(halt.project == project for halt in catalogue.halts.values()):
         return None
     try:
-        project = Project.model_validate(version.document)
+        read = Project.model_validate(version.document)
     except ValidationError:
         # without its connector no executor runs it either: each says so
         return None
     runs = called_first(
-        [operation.workflow for operation in project.operations if operation.name == execution.operation],
-        lambda name: [called for _, called in calls_in(project.workflows[name].steps)])
-    halts = [catalogue.halts.get((execution.project, workflow)) for workflow in reversed(runs)]
+        [one.workflow for one in read.operations if one.name == operation],
+        lambda name: [called for _, called in calls_in(read.workflows[name].steps)])
+    halts = [catalogue.halts.get((project, workflow)) for workflow in reversed(runs)]
     return next((halt for halt in halts if halt is not None), None)
 
 

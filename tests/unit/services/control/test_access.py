@@ -11,10 +11,13 @@ from services.control.api import Call, Desk
 from services.control.faults import NotFound
 from services.control.resources import access
 from services.control.resources.access import Question, explain, show_matrix
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Halt, ProjectVersion
 from shared.decision.book import PolicyBook
 from shared.decision.decide import decide
 from shared.decision.vault import Vault
-from tests.support.calls import NOW, OPERATIONS, SEAL, book, case
+from shared.project.model import Project
+from tests.support.calls import NOW, OPERATIONS, SEAL, STEPS, book, case
 from tests.support.fakes import StoppedClock
 from tests.support.issuer import Issuer
 
@@ -33,8 +36,9 @@ def known(schemes: Any = SCHEMES, policies: Any = POLICIES, **more: Any) -> Poli
     return book(policies, Vault(seal=SEAL, key_sets=keys), authentication={"jwt": schemes}, **more)
 
 
-async def told(known: PolicyBook, **question: Any) -> dict[str, Any]:
-    desk = cast(Desk, SimpleNamespace(book=known, clock=StoppedClock(NOW), store=None))
+async def told(known: PolicyBook, catalogue: Catalogue | None = None, **question: Any) -> dict[str, Any]:
+    registry = SimpleNamespace(catalogue=catalogue or Catalogue())
+    desk = cast(Desk, SimpleNamespace(book=known, clock=StoppedClock(NOW), store=None, registry=registry))
     answer = await explain(Call(desk=desk, path={"project": "p"}, query={},
                                 body=Question.model_validate({"ip": "10.1.2.3", **question})))
     return cast(dict[str, Any], answer.body)
@@ -93,6 +97,23 @@ async def test_jwt_names_nobody_where_the_operation_takes_none() -> None:
 async def test_client_that_nothing_can_name_is_not_found() -> None:
     with pytest.raises(NotFound, match="has no client 'shop'; it has c, made"):
         await told(known(schemes=[]), operation="get-thing", client="shop")
+
+
+@pytest.mark.parametrize(("stopped", "when"), [("w", ""), ("part", " where it calls that one and waits for it")])
+async def test_call_whose_workflow_is_stopped_is_said_to_get_503(stopped: str, when: str) -> None:
+    steps = [{"id": "other", "call": {"workflow": "part"}}]
+    document = Project.model_validate({"name": "p", "operations": OPERATIONS, "workflows": {
+        "w": {"name": "w", "steps": steps}, "part": {"name": "part", "steps": STEPS}}}).to_document()
+    catalogue = Catalogue()
+    catalogue.put(ProjectVersion(project="p", version=3, document=document, files={}, time=0))
+    question = {"operation": "get-thing", "client": "c", "params": {"id": "7"}}
+    assert (await told(book([]), catalogue, **question))["notes"] == []
+    catalogue.put(Halt(project="p", workflow=stopped, halted=True, reason="stock is wrong", time=0))
+    answer = await told(book([]), catalogue, **question)
+    assert answer["notes"] == [f"workflow '{stopped}' is stopped (stock is wrong): a call that is let in gets 503 "
+                               f"workflow-stopped{when}, until `weir workflow start p {stopped}`"]
+    # one that does not come there is told nothing of it
+    assert (await told(book([]), catalogue, **{**question, "client": None}))["notes"] == []
 
 
 def test_roles_are_somebodys() -> None:
