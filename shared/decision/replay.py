@@ -21,6 +21,7 @@ from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import Decision, look, settle, spend
 from shared.names.reasons import Reason
 from shared.project.access.budgets import Demand, Kind
+from shared.project.modes import RESULTS
 
 _MAX_SAMPLES = 5
 Change = tuple[str, str, str, str, str]
@@ -50,9 +51,13 @@ class _Side:
         case.demands = [_passable(demand) for demand in asked]
         self.calls += 1
         # policy names calls from inside that have no id; here they must not pass for one that comes again
-        spend(case, self.amounts, f"call {self.calls}")
+        request_id = request.request_id or f"call {self.calls}"
+        spend(case, self.amounts, request_id)
         decision = settle(case)
-        if decision.refusal is not None:
+        if decision.refusal is not None or (case.guarded is not None and case.guarded.operation is RESULTS):
+            # policy ends it, and gives back what it has taken; how one ends that runs nobody knows here
+            once = [case.once_taken] if decision.refusal is not None and case.once_taken else []
+            self.amounts.release(request_id, [*case.holds, *once])
             return case, decision, ""
         if case.claim is not None:
             self.kept[case.claim.key] = case.claim.digest, time_ms + case.claim.keep_ms

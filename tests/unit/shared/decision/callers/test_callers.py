@@ -14,6 +14,7 @@ from shared.decision.decide import decide, look, settle
 from shared.decision.replay import Replay
 from shared.decision.vault import Vault
 from shared.names import topics
+from shared.names.headers import JSON
 from shared.names.reasons import Reason
 from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
 from tests.support.calls import DIGEST, NOW, OPERATIONS, SEAL, TEXT, book, case
@@ -162,6 +163,23 @@ def test_replay_has_nothing_undecidable_where_every_proof_can_be_verified() -> N
         replay.take(case(live, token=None, **call).request, topics.REQUESTS_EDGE, NOW)
     doc = replay.to_doc()
     assert (doc["requests"], doc["undecidable"], doc["admitted_before"], doc["admitted_after"]) == (5, [], 1, 0)
+
+
+def test_replay_lets_a_message_come_again_that_policy_refused() -> None:
+    reads = [{**one, "input": {"body": {"type": "object", "required": ["total"]}}} for one in OPERATIONS]
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    vault = Vault(seal=SEAL, secrets={"TILL": SECRET})
+    live = book([few], vault, authentication=AUTHENTICATION, operations=reads)
+    nobody = book([{"name": "nobody", "action": "reject"}], vault, authentication=AUTHENTICATION).project("p")
+    assert nobody is not None
+    replay = Replay(live, live.with_project(nobody))
+    for number, body in enumerate((b"{}", b"{}", b'{"total":1}', b'{"total":1}')):
+        request = case(live, "make-thing", token=None, request_id=f"r{number}", **message(body=body)).request
+        replay.take(structs.replace(request, content_type=JSON), topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert [(one["before"], one["samples"]) for one in doc["changes"]] == [
+        ("input-invalid", ["r0", "r1"]), ("ok", ["r2"]), ("credentials-invalid", ["r3"])]
+    assert (doc["admitted_before"], doc["undecidable"]) == (1, []), "and its place is free at once"
 
 
 def test_certificate_names_its_client() -> None:
