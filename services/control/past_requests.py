@@ -15,9 +15,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.control.by_time import ByTime
 from shared.contracts.codec import header_map
-from shared.contracts.request import RequestRecord
+from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.decision.book import GuardedProject, PolicyBook
 from shared.decision.replay import Replay
+from shared.decision.unfit import unfit
 from shared.errors import BadRecord, Unavailable
 from shared.kafka import connect
 from shared.kafka.faults import CLIENT_ERRORS
@@ -25,6 +26,7 @@ from shared.kafka.record import Record
 from shared.kafka.unreadable import Careful
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
+from shared.settings.requests import RequestSettings
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
 # decisions between two looks at the loop
@@ -34,18 +36,21 @@ _AT_ONCE = 50
 class PastRequests:
     """Replays, one after the other."""
 
-    def __init__(self, kafka: KafkaSettings, book: PolicyBook, max_records: int) -> None:
-        """`book`: what is in force."""
-        self._kafka, self._book, self._max = kafka, book, max_records
+    def __init__(self, kafka: KafkaSettings, book: PolicyBook, max_records: int,
+                 asked: RequestSettings | None = None) -> None:
+        """`book`: what is in force; `asked`: which records policy decides."""
+        self._kafka, self._book, self._max, self._asked = kafka, book, max_records, asked or RequestSettings()
         self._lock = asyncio.Lock()
 
     async def run(self, draft: GuardedProject, since_ms: int,
                   gone: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """Decide all requests to the draft's project since then. Raises Unavailable, also when `gone` says that nobody
         waits for it: it may take minutes, and whoever comes next waits for those."""
-        replay = Replay(self._book, self._book.with_project(draft))
         async with self._lock:
             _check(gone)
+            # whatever is put in force while it runs, each call is decided by the same
+            live = self._book.as_it_is()
+            replay = Replay(live, live.with_project(draft))
             consumer = await connect.lone_consumer(self._kafka, *_TOPICS)
             try:
                 read, unread = await self._read(consumer, replay, draft.name, since_ms, gone)
@@ -84,13 +89,21 @@ class PastRequests:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             try:
-                request = RequestRecord.from_headers(header_map(record.headers), record.value,
-                                                     edge=record.topic == topics.REQUESTS_EDGE)
-                if request.project == project:
-                    replay.take(request, record.topic, record.timestamp)
+                request = self._request(record)
             except BadRecord:
                 # policy has put it aside as well
                 continue
+            if request is not None and request.project == project:
+                replay.take(request, record.topic, record.timestamp)
+
+    def _request(self, record: Record) -> RequestRecord | None:
+        """None for what policy puts aside or refuses whatever the version: it is no call of the project, and spends
+        nothing. Raises BadRecord."""
+        headers = header_map(record.headers)
+        request = RequestRecord.from_headers(headers, record.value, edge=record.topic == topics.REQUESTS_EDGE)
+        told = request.reply_to
+        aside = told is not None and not told.allowed_by(self._asked.reply_prefixes)
+        return None if aside or unfit(request, secret_headers_in(headers), self._asked.max_body_bytes) else request
 
 
 def _check(gone: Callable[[], bool]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from services.policy.hearing import Hearing
 from services.policy.parts import PolicyParts
 from services.policy.rulings import Effects, Rulings, undecided
-from services.policy.unfit import unfit
 from shared.contracts import ids
 from shared.contracts.codec import header_map
 from shared.contracts.kept_answer import KeptAnswer
@@ -19,6 +18,7 @@ from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.contracts.usage import LONGEST_US
 from shared.decision.case import Case
 from shared.decision.decide import Decision, look, settle
+from shared.decision.unfit import unfit
 from shared.errors import BadRecord
 from shared.kafka.record import Record
 from shared.names import topics

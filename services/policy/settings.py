@@ -6,18 +6,15 @@ Never: limits of a project; those are the project's own.
 """
 
 from pydantic import PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.settings.requests import RequestSettings
 
 
-class PolicySettings(BaseSettings):
+class PolicySettings(RequestSettings):
     """Environment: WEIR_POLICY_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="WEIR_POLICY_", frozen=True, extra="ignore")
 
     # enough to keep several batches under way, few enough to be redelivered quickly after a kill
     max_open_records: PositiveInt = 2_000
-    # where answers may be written: a topic's name, or a prefix that ends in a dot
-    reply_prefixes: tuple[str, ...] = ("weir.replies", "replies.")
     # how many policy instances share each limit while the store is away
     instances: PositiveInt = 1
     # how long a store that failed is left alone
@@ -27,4 +24,3 @@ class PolicySettings(BaseSettings):
     key_sets_rest_s: PositiveInt = 10
     # for how long the result of an execution can be asked for
     result_keep_ms: PositiveInt = 86_400_000
-    max_body_bytes: PositiveInt = 900_000

@@ -7,6 +7,7 @@ Never: compiled things; each service compiles what it needs from what `put` says
 
 import logging
 from collections.abc import Callable, MutableMapping, Sequence
+from copy import copy
 from typing import TypeVar
 
 from shared.contracts.config import (
@@ -43,6 +44,13 @@ class Catalogue:
         self.log_levels: dict[str, LogLevel] = {}
         self.tokens: dict[str, Token] = {}
         self.tokens_by_digest: dict[str, Token] = {}
+
+    def as_it_is(self) -> "Catalogue":
+        """The same, in which nothing that decides calls changes any more."""
+        other = copy(self)
+        other.clients, other.adjustments = {**self.clients}, {**self.adjustments}
+        other.tokens, other.tokens_by_digest = {**self.tokens}, {**self.tokens_by_digest}
+        return other
 
     def put(self, entity: Entity) -> None:
         """Take one entity in; the same one twice changes nothing."""

@@ -130,6 +130,12 @@ class PolicyBook:
         """The project's version in force."""
         return self._projects.get(name)
 
+    def as_it_is(self) -> "PolicyBook":
+        """The same book, in which no version, client, token or adjustment changes any more."""
+        other = copy(self)
+        other._projects, other._owners, other._catalogue = {**self._projects}, {}, self._catalogue.as_it_is()
+        return other
+
     def with_project(self, guarded: GuardedProject) -> "PolicyBook":
         """The same book with another version of one project: a draft."""
         other = copy(self)

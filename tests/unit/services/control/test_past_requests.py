@@ -1,6 +1,7 @@
 """Past requests are decided in the order of their times, wherever they stand and however polls cut them."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from services.control import past_requests
 from services.control.past_requests import PastRequests
 from services.control.resources.access import Draft
 from shared.contracts import ids
+from shared.contracts.config import ProjectVersion
 from shared.errors import Unavailable
+from shared.names import headers as H
 from shared.names import topics
+from shared.project.model import Project
 from shared.settings.kafka import KafkaSettings
-from tests.support.calls import NOW, book, case
+from tests.support.calls import NOW, OPERATIONS, STEPS, book, case
 from tests.support.fakes import FakeRecord
 
 ONE, OTHER, INSIDE = (TopicPartition(topics.REQUESTS_EDGE, 0), TopicPartition(topics.REQUESTS_EDGE, 1),
@@ -146,6 +150,45 @@ async def test_replay_that_nobody_waits_for_ends_and_holds_up_no_other(monkeypat
         await replays.run(draft, NOW, lambda: next(looked))
     assert stopped.is_set()
     assert (await replays.run(draft, NOW))["requests"] == len(EVERY_4S)
+
+
+async def test_what_is_put_in_force_while_a_replay_runs_decides_none_of_its_calls(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    here, polls = book([]), count()
+    draft, nobody = here.project("p"), {"name": "nobody", "action": "reject"}
+    assert draft is not None
+
+    def look() -> bool:
+        if next(polls) == 5:
+            document = Project.model_validate({
+                "name": "p", "workflows": {"w": {"name": "w", "steps": STEPS}}, "operations": OPERATIONS,
+                "policies": [nobody]}).to_document()
+            here.take([ProjectVersion(project="p", version=4, document=document, files={}, time=0)])
+        return False
+
+    async def consumer(*_: object) -> Consumer:
+        return Consumer({ONE: EVERY_4S}, {ONE: 100})
+    monkeypatch.setattr(past_requests.connect, "lone_consumer", consumer)
+    told = await PastRequests(KafkaSettings(), here, 10_000).run(draft, NOW, look)
+    assert (told["admitted_before"], told["admitted_after"], told["changes"]) == (960, 960, [])
+
+
+async def test_records_that_policy_refuses_whatever_the_version_are_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = [(H.REPLY_TOPIC, b"else.where"), (H.CORRELATION_ID, b"1")]
+    odd = [("authorization", b"Bearer x")], address, [(H.REPLY_TOPIC, b"replies.x"), address[1]], []
+
+    async def consumer(*_: object) -> Consumer:
+        made = Consumer({INSIDE: [0, 1, 2, 3, 4]}, {INSIDE: 100})
+        records = made._records[INSIDE]
+        for record, headers in zip(records, odd, strict=False):
+            record.headers.extend(headers)
+        records[4].value = b"x" * 900_001
+        return made
+    monkeypatch.setattr(past_requests.connect, "lone_consumer", consumer)
+    draft = LIVE.project("p")
+    assert draft is not None
+    told = await PastRequests(KafkaSettings(), LIVE, 10_000).run(draft, NOW)
+    assert (told["records_read"], told["requests"], told["admitted_before"]) == (5, 2, 2)
 
 
 @pytest.mark.parametrize("since", [-1, 10**19, NOW * 1000])
