@@ -19,9 +19,11 @@ from shared.decision.book import PolicyBook
 from shared.decision.case import Case
 from shared.decision.checks.idempotency import may_run
 from shared.decision.decide import Decision, look, settle, spend
+from shared.names import topics
 from shared.names.reasons import Reason
 from shared.project.access.budgets import Demand, Kind
 from shared.project.modes import RESULTS
+from shared.project.routes import Match
 
 _MAX_SAMPLES = 5
 Change = tuple[str, str, str, str, str]
@@ -43,7 +45,7 @@ class _Side:
 
     def decide(self, request: RequestRecord, topic: str, time_ms: int) -> tuple[Case, Decision, str]:
         """`str`: the `concurrent` limit that might refuse it where nothing else does, as far as anybody knows here."""
-        case = Case(request=request, topic=topic, book=self.book, now_ms=time_ms, past=True)
+        case = Case(request=self._led(request, topic), topic=topic, book=self.book, now_ms=time_ms, past=True)
         decision = look(case) or self._again(case)
         if decision is not None:
             return case, decision, ""
@@ -64,6 +66,16 @@ class _Side:
         return case, decision, next((
             demand.name for demand, outcome in zip(asked, case.outcomes, strict=False)
             if demand.kind is Kind.CONCURRENT and demand.enforced and outcome.wait_ms), "")
+
+    def _led(self, request: RequestRecord, topic: str) -> RequestRecord:
+        """What came by HTTP, with the operation that this version has at its path: the edge has asked another one."""
+        http, project = request.http, self.book.project(request.project)
+        if topic != topics.REQUESTS_EDGE or http is None or project is None:
+            return request
+        found = project.routes.match(http.method, http.path)
+        if isinstance(found, Match):
+            return structs.replace(request, operation=found.operation.name, params=dict(found.params))
+        return structs.replace(request, operation=None, params={}, method=http.method, path=http.path)
 
     def _again(self, case: Case) -> Decision | None:
         """A call that was asked before gets the first answer, and spends nothing."""

@@ -43,8 +43,9 @@ def case(known: PolicyBook, operation: str = "get-thing", *, now_ms: int = NOW, 
          body: bytes = b"", sealed: dict[str, str] | None = None, request_id: str = "r",
          key: str | None = None, **http: Any) -> Case:
     """A call over the edge; `sealed`: credentials for policy alone; `http`: fields of HttpFacts."""
-    method = next((str(one["method"]) for one in OPERATIONS if one["name"] == operation), "GET")
-    facts = HttpFacts(**{"method": method, "path": "/", "client_ip": "10.1.2.3", **http})
+    method, path = next(((str(one["method"]), str(one["path"]).replace("{id}", "7")) for one in OPERATIONS
+                         if one["name"] == operation), ("GET", "/"))
+    facts = HttpFacts(**{"method": method, "path": path, "client_ip": "10.1.2.3", **http})
     request = RequestRecord(project="p", operation=operation, params={"id": "7"}, token_digest=token, http=facts,
                             body=body, request_id=request_id, idempotency_key=key,
                             sealed=SEAL.close(sealed, request_id) if sealed else None)

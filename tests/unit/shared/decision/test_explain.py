@@ -266,6 +266,22 @@ def test_replay_knows_of_a_block_from_when_it_was_made() -> None:
     assert replay.admitted["before"] == 1
 
 
+def test_replay_leads_a_call_to_what_the_draft_has_at_its_path() -> None:
+    live = book([])
+    draft = book([], operations=[{**OPERATIONS[0], "name": "find-thing", "path": "/things/{key}"},
+                                 {**OPERATIONS[1], "path": "/new-things"}, {**OPERATIONS[2], "method": "PUT"}],
+                 ).project("p")
+    assert draft is not None
+    replay = Replay(live, live.with_project(draft))
+    for operation in ("get-thing", "make-thing", "open"):
+        replay.take(case(live, operation, request_id=operation).request, topics.REQUESTS_EDGE, NOW)
+        replay.take(structs.replace(case(live, operation, request_id=f"{operation}, inside").request, http=None),
+                    topics.REQUESTS_INTERNAL, NOW)
+    assert {(one["after"], *one["samples"]) for one in replay.to_doc()["changes"]} == {
+        ("operation-not-found", "make-thing"), ("method-not-allowed", "open"),
+        ("operation-not-found", "get-thing, inside")}
+
+
 def test_replay_names_the_operation_of_a_call_by_method_and_path() -> None:
     replay = replaying(NOBODY)
     replay.take(RequestRecord(project="p", method="GET", path="/open"), topics.REQUESTS_INTERNAL, NOW)
