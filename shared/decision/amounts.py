@@ -14,6 +14,7 @@ same number, and lets in when it is past: a cost of two takes twice as long.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ from shared.project.access.budgets import Demand, Kind
 _PARTS, _MINUTE_MS = 20, 60_000
 # when more amounts than these are known, those that are over are forgotten
 _TIDY_AT = 10_000
+# so many that have gone are kept before they are forgotten all together
+_MOST_GONE = 100
 # nobody is told of more, nor to wait for longer: 317 years
 _FAR = 10**13
 # of a microsecond; what is said in milliseconds is not one more for it
@@ -68,6 +71,8 @@ class _Amount:
     used: int = 0
     parts: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
+    # when whom's time is over, the next one first; who has gone, or holds on, is still among them
+    ends: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Amounts:
@@ -121,7 +126,7 @@ class Amounts:
             return Outcome(limit - amount.used, reset, 0 if amount.used + demand.cost <= limit else reset)
         if demand.kind is Kind.ALLOWANCE:
             return _allowance(amount, demand, limit, now_ms)
-        amount.holders = {holder: until for holder, until in amount.holders.items() if until > now_ms}
+        _let_go(amount, now_ms)
         fits = ask.request_id in amount.holders or len(amount.holders) < limit
         reset = max(demand.extra - now_ms, 1) if demand.kind is Kind.ONCE else 1000
         return Outcome(limit - len(amount.holders), reset, 0 if fits else reset)
@@ -143,8 +148,23 @@ class Amounts:
             amount.over_us = demand.extra * 1000
         else:
             until_ms = demand.extra if demand.kind is Kind.ONCE else ask.until_ms
-            amount.holders[ask.request_id] = until_ms
+            _hold(amount, ask.request_id, until_ms)
             amount.over_us = max(amount.over_us, until_ms * 1000)
+
+
+def _hold(amount: _Amount, holder: str, until_ms: int) -> None:
+    amount.holders[holder] = until_ms
+    heappush(amount.ends, (until_ms, holder))
+    if len(amount.ends) > 2 * len(amount.holders) + _MOST_GONE:
+        amount.ends = sorted([(until, who) for who, until in amount.holders.items()])
+
+
+def _let_go(amount: _Amount, now_ms: int) -> None:
+    """Those whose time is over. Nobody looks at the others: with thousands of places each call would look at all."""
+    while amount.ends and amount.ends[0][0] <= now_ms:
+        until, holder = heappop(amount.ends)
+        if amount.holders.get(holder) == until:
+            del amount.holders[holder]
 
 
 def _part_ms(demand: Demand) -> int:

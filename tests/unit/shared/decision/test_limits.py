@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import accumulate, pairwise
+from time import process_time
 from typing import Any
 
 import pytest
@@ -145,6 +146,18 @@ def test_place_that_is_given_back_is_free_for_the_next_call() -> None:
     assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 1000, "only its holder gives a place back"
     amounts.release("a", ["k"])
     assert amounts.spend([second], NOW * 1000)[0][0].wait_ms == 0
+
+
+def test_of_many_places_each_call_does_not_look_at_all() -> None:
+    amounts, one = Amounts(), demand(Kind.CONCURRENT, 20_000)
+    began = process_time()
+    for number in range(30_000):
+        amounts.spend([Ask(f"r{number}", NOW + number + 15_000, [one])], (NOW + number) * 1000)
+    assert process_time() - began < 5
+    for number in range(30_000, 40_000):
+        amounts.spend([Ask(f"r{number}", NOW + 9**12, [one])], (NOW + 50_000) * 1000)
+        amounts.release(f"r{number}", ["k"])
+    assert len(amounts._amounts["k"].ends) < 200, "who has gone long before its deadline is forgotten"
 
 
 @pytest.mark.parametrize(("extra", "most"), [(20, 20), (0, 60)], ids=["bucket", "smooth"])
