@@ -203,8 +203,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     self._jumps.look(consumer, partition, found)
                 self._metrics.consumed.inc(partition.topic, by=len(found))
                 records.extend(self._to_do(partition, tracker, found))
+            # what goes on here from before a rebalance is open, too, though nothing begins
+            self._look_around()
             if records:
-                self._look_around()
                 self.handler(records)
 
     def _to_do(self, partition: TopicPartition, tracker: OffsetTracker, found: Sequence[Record]) -> Sequence[Record]:

@@ -1,6 +1,7 @@
 """A member that cannot commit may not be one any more."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -187,15 +188,19 @@ class Polled:
         """Nothing is told beside the offset, and nothing was committed."""
         return {}
 
+    async def stop(self) -> None:
+        """Gone."""
 
-async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_comes_back() -> None:
-    consumer = Polled([FakeRecord(topic="t", offset=offset, timestamp=5) for offset in range(4)])
+
+def reader(consumer: Polled) -> tuple[Intake, list[FakeRecord], Callable[[], Awaitable[None]]]:
+    """One that only begins what it is handed; what it has begun; a rebalance that leaves it its partition."""
     intake = Intake(KafkaSettings(commit_interval_ms=600_000), Tasks(), Metrics(), Subscription(
         group="g", instance="i", topics=("t",), max_open=10))
     intake._consumer = consumer
     begun: list[FakeRecord] = []
     intake.handler = begun.extend  # type: ignore[assignment]  # doubles
     intake._room.set()
+    intake._idle.set()
 
     async def assigned() -> None:
         await intake.on_partitions_revoked([PLACE])
@@ -203,6 +208,12 @@ async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_co
         consumer.waiting = list(consumer.records)
         await eventually(lambda: not consumer.waiting)
         await asyncio.sleep(0.01)
+    return intake, begun, assigned
+
+
+async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_comes_back() -> None:
+    consumer = Polled([FakeRecord(topic="t", offset=offset, timestamp=5) for offset in range(4)])
+    intake, begun, assigned = reader(consumer)
     polling = asyncio.create_task(intake._poll(consumer))
     await assigned()
     assert [one.offset for one in begun] == [0, 1, 2, 3]
@@ -222,3 +233,19 @@ async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_co
     # nothing of it is kept
     assert not intake._in_hand
     polling.cancel()
+
+
+async def test_stop_waits_for_what_is_worked_on_here_though_nothing_else_has_come_with_its_partition() -> None:
+    consumer = Polled([FakeRecord(topic="t", offset=0, timestamp=5)])
+    intake, begun, assigned = reader(consumer)
+    polling = asyncio.create_task(intake._poll(consumer))
+    await assigned()
+    await assigned()
+    assert (len(begun), intake.open()) == (1, 1)
+    stopping = asyncio.create_task(intake.stop())
+    await asyncio.sleep(0.01)
+    assert not stopping.done(), "it would be cut off, and done again by whoever comes next"
+    intake.finished(begun)
+    await asyncio.wait_for(stopping, 1)
+    assert consumer.commits == [1]
+    await polling
