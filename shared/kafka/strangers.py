@@ -34,7 +34,13 @@ class Strangers:
         """Raises UnknownTopic, NotAuthorized. Without a broker it waits for one: how long is for the caller to say."""
         found = client.cluster.partitions_for_topic(topic)
         if found is None:
-            found = await self._look(client, topic)
+            try:
+                found = await self._look(client, topic)
+            except asyncio.CancelledError:
+                # whoever asked waits no longer, and may never ask again
+                if topic not in self._named:
+                    self._forget(client, topic)
+                raise
         self._missing.pop(topic, None)
         self._remember(client, topic)
         return sorted(found)

@@ -90,3 +90,13 @@ async def test_client_has_no_more_topics_in_mind_than_were_named_lately(monkeypa
         with pytest.raises(UnknownTopic):
             await known.partitions(client, f"{topic}.not-there")
     assert client._topics == {"weir.replies", "replies.7", "replies.8", "replies.9"}
+
+
+async def test_topic_that_nobody_waited_long_enough_for_does_not_stay_in_the_clients_mind() -> None:
+    client, known = Cluster(), Strangers()
+    client.away = 1_000_000
+    for number in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await known.partitions(client, f"replies.{number}")
+    assert not client._topics
