@@ -57,10 +57,15 @@ async def test_whoever_is_cancelled_is_so_once_all_have_let_go() -> None:
 
 
 async def test_end_of_time_while_a_failed_one_lets_the_others_go_is_the_end_of_time() -> None:
-    work = Work(letting_go_s=60)
+    work, limit = Work(letting_go_s=60), asyncio.timeout(None)
+
+    async def fails() -> None:
+        # not before: the time would be over for the one that waits
+        limit.reschedule(asyncio.get_running_loop().time() + 0.05)
+        raise ValueError
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.005):
-            await together([work.waits("a"), work.fails(ValueError())])
+        async with limit:
+            await together([work.waits("a"), fails()])
     assert work.ended == []
 
 
