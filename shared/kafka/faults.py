@@ -27,6 +27,8 @@ from shared.names.reasons import Reason
 CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
 # what the client says of a topic that is not there, or not for us
 UnknownTopic, NotAuthorized = UnknownTopicOrPartitionError, TopicAuthorizationFailedError
+# what it says of a batch that is larger than the broker takes
+MessageSizeTooLarge = MessageSizeTooLargeError
 # what the client says of a record that it will never read: it was compressed by what is not installed
 UNREADABLE = UnsupportedCodecError
 _MAY_NOT = ("the broker's rules do not let this process do it; `python -m deploy.kafka.acls` prints those that each "

@@ -9,6 +9,7 @@ one partition, another one each time: spreading a small batch costs the broker m
 
 The client numbers the batches of a partition, those too that the broker refuses, and after one of these the broker
 takes nothing more from it there: out of order. So who has been refused a batch goes on with a client that begins anew.
+A batch that was refused for its size goes in smaller ones, and those of its topic are no larger from then on.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ from random import getrandbits
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from shared.errors import WeirError
 from shared.kafka import connect
 from shared.kafka.faults import (
     CLIENT_ERRORS,
     KafkaUnavailable,
+    MessageSizeTooLarge,
     NoSuchPartition,
     OutboxFull,
     RecordTooLarge,
@@ -54,6 +57,7 @@ _RECORD_BYTES, _HEADER_BYTES = 40, 10
 _NAME_BYTES = 4
 # the least time between two clients, and between two questions which partitions there are
 _REST_S = 1.0
+_PAUSE_S = 0.05
 
 
 @dataclass(slots=True)
@@ -92,7 +96,11 @@ class Outbox:
         # one client takes the other's place
         self._changes: set[asyncio.Task[None]] = set()
         self._changed_s = self._asked_s = -math.inf
+        # of which the broker takes nothing more from the present client
+        self._spoiled: set[tuple[str, int]] = set()
         self._strangers = Strangers()
+        # bytes of a batch, of topics whose broker has refused a larger one
+        self._most: dict[str, int] = {}
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnavailable."""
@@ -126,7 +134,9 @@ class Outbox:
             self._open(lane)
             if not lane.busy:
                 asyncio.get_running_loop().call_soon(self._flush, lane)
-        batch = lane.waiting[-1]
+        batch, most = lane.waiting[-1], self._most.get(topic)
+        if most is not None and batch.records and batch.builder.size() + _size(key, value, headers) > most:
+            batch = self._open(lane)
         if batch.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
             # an empty batch takes any record, whatever its size; that is why sizes are looked at before
             batch = self._open(lane)
@@ -191,13 +201,17 @@ class Outbox:
         # callers name reply topics of their own, as many as they like
         return topic if topic in NAMES else OTHER
 
-    def _open(self, lane: _Lane) -> _Batch:
+    def _builder(self) -> Any:
         if self._producer is None:
             raise SendFailed("the outbox is not started")
+        return self._producer.create_batch()
+
+    def _open(self, lane: _Lane) -> _Batch:
+        builder = self._builder()
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # who does not wait for the acknowledgement must not cause 'exception was never retrieved'
         acknowledged.add_done_callback(heard)
-        batch = _Batch(self._producer.create_batch(), acknowledged)
+        batch = _Batch(builder, acknowledged)
         lane.waiting.append(batch)
         return batch
 
@@ -216,7 +230,7 @@ class Outbox:
         except (*CLIENT_ERRORS, WeirError) as exc:
             error = exc if isinstance(exc, WeirError) else translate(
                 exc, f"publishing {batch.records} records to {lane.topic}")
-            if is_too_large(exc) and batch.records == 1:
+            if is_too_large(exc):
                 error = RecordTooLarge(str(error))
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
             self._metrics.kafka_errors.inc("send")
@@ -241,13 +255,55 @@ class Outbox:
             partition = self._next(lane, producer, await self._known(lane.topic))
         elif partition not in await self._known(lane.topic) and not await self._is_new(producer, lane):
             raise NoSuchPartition(f"publishing to {lane.topic}: it has no partition {partition}")
-        batch.builder.close()
         try:
-            await (await producer.send_batch(batch.builder, lane.topic, partition=partition))
+            await self._submit(batch.builder, lane.topic, partition)
+        except CLIENT_ERRORS as exc:
+            if not is_too_large(exc) or batch.records == 1:
+                raise
+            log.warning("%s", translate(exc, f"publishing {batch.records} records to {lane.topic} at once; they go in "
+                                             "smaller batches"),
+                        extra={"action": actions.SEND_STALLED, "topic": lane.topic})
+            await self._publish_in_parts(batch, lane.topic, partition)
+
+    async def _submit(self, builder: Any, topic: str, partition: int) -> None:
+        builder.close()
+        while (producer := self._producer) is None or (topic, partition) in self._spoiled:
+            self._begin_anew(producer)
+            await asyncio.sleep(_PAUSE_S)
+        try:
+            await (await producer.send_batch(builder, topic, partition=partition))
         except CLIENT_ERRORS as exc:
             if was_refused(exc):
+                if producer is self._producer:
+                    self._spoiled.add((topic, partition))
                 self._begin_anew(producer)
             raise
+
+    async def _publish_in_parts(self, batch: _Batch, topic: str, partition: int) -> None:
+        """In their order, what was refused together; what is refused alone, too, does not keep back the others."""
+        records, most = _records_of(batch.builder), batch.builder.size() // 2
+        # of those that are refused alone, the smallest so far: larger ones need not be tried
+        too_large, lost, why = math.inf, 0, MessageSizeTooLarge()
+        while records:
+            builder = self._builder()
+            part = _fill(builder, records, most)
+            if len(part) == 1 and builder.size() >= too_large:
+                lost += 1
+                continue
+            try:
+                await self._submit(builder, topic, partition)
+            except MessageSizeTooLarge as exc:
+                why = exc
+                if len(part) > 1:
+                    most = builder.size() // 2
+                    records.extendleft(reversed(part))
+                else:
+                    too_large, lost = builder.size(), lost + 1
+        if topic in NAMES:
+            self._most[topic] = min(most, self._most.get(topic, most))
+        if lost:
+            raise RecordTooLarge(str(translate(
+                why, f"publishing {lost} of {batch.records} records to {topic}; the others are published")))
 
     async def _known(self, topic: str) -> list[int]:
         """The partitions, once a broker tells them: whoever sends says how long that may take."""
@@ -272,11 +328,12 @@ class Outbox:
             await producer.client.force_metadata_update()
         return lane.partition in await self.partitions(lane.topic)
 
-    def _begin_anew(self, refused: AIOKafkaProducer) -> None:
+    def _begin_anew(self, refused: AIOKafkaProducer | None) -> None:
         """Go on with another client, once somebody was refused."""
         now_s = time.monotonic()
-        if refused is self._producer and now_s - self._changed_s > _REST_S:
-            self._changed_s = now_s
+        if refused is not None and refused is self._producer and now_s - self._changed_s > _REST_S:
+            # one at a time
+            self._changed_s = math.inf
             change = asyncio.get_running_loop().create_task(self._change(refused))
             self._changes.add(change)
             change.add_done_callback(self._changes.discard)
@@ -288,6 +345,9 @@ class Outbox:
             # the next one that is refused tries again
             log.warning("%s", exc, extra={"action": actions.KAFKA_RETRY})
             return
+        finally:
+            self._changed_s = time.monotonic()
+        self._spoiled.clear()
         # what it was given by now it delivers first
         under_way = set(self._deliveries)
         if under_way:
@@ -301,3 +361,21 @@ def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     for name, content in headers:
         size += _NAME_BYTES * len(name) + len(content)
     return size
+
+
+def _records_of(builder: Any) -> deque[Any]:
+    """What stands in a batch that was closed."""
+    return deque(DefaultRecordBatch(bytes(builder._build())))
+
+
+def _fill(builder: Any, records: deque[Any], most: int) -> list[Any]:
+    """Move records into a batch of so many bytes, or a single one; which."""
+    part: list[Any] = []
+    while records:
+        one = records[0]
+        if part and builder.size() + _size(one.key, one.value, one.headers) > most:
+            break
+        if builder.append(timestamp=one.timestamp, key=one.key, value=one.value, headers=one.headers) is None:
+            break
+        part.append(records.popleft())
+    return part

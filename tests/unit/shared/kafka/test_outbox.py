@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber, UnknownTopicOrPartitionError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
+from shared.kafka import connect
 from shared.kafka import outbox as module
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
@@ -74,16 +77,80 @@ async def test_topic_that_the_broker_does_not_have_is_told_at_once_with_who_make
         await outbox(Producer(lambda: True)).send(topics.AUDIT, b"x", [])
 
 
-@pytest.mark.parametrize("records", [1, 2])
-async def test_record_that_was_alone_and_is_larger_than_the_broker_takes_is_told_from_a_batch_that_is(
-        records: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: Any, **__: Any) -> Any:
-        raise MessageSizeTooLargeError
-    producer = Producer(lambda: True)
-    monkeypatch.setattr(producer, "send_batch", refuse)
-    sender = outbox(producer)
-    monkeypatch.setattr(sender, "_begin_anew", lambda _: None)
-    sent = [sender.send(topics.USAGE, b"x", []) for _ in range(records)]
-    with pytest.raises(SendFailed, match=r"raise max\.message\.bytes") as refused:
+class Narrow(Producer):
+    """A client of a broker that takes batches of so many bytes; once it was refused one it is of no more use."""
+
+    def __init__(self, most: int, written: list[bytes]) -> None:
+        super().__init__(lambda: True)
+        self.most, self.written, self.spoiled = most, written, False
+
+    def create_batch(self) -> Any:
+        return BatchBuilder(1_000_000, 0)
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any:
+        if self.spoiled:
+            raise OutOfOrderSequenceNumber
+        found = list(DefaultRecordBatch(bytes(batch._build())))
+        self.spoiled = batch.size() > self.most
+        if self.spoiled:
+            raise MessageSizeTooLargeError
+        self.sent.append((topic, len(found)))
+        self.written += [one.value for one in found]
+        return asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Its work is done."""
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> tuple[Outbox, list[bytes], list[Narrow]]:
+    """An outbox on a broker that takes batches of a thousand bytes, what is written there, and its clients."""
+    written, made = list[bytes](), list[Narrow]()
+
+    async def producer(_: KafkaSettings) -> Narrow:
+        await asyncio.sleep(0.01)
+        made.append(Narrow(1_000, written))
+        return made[-1]
+    monkeypatch.setattr(connect, "producer", producer)
+    monkeypatch.setattr(module, "_REST_S", 0.01)
+    monkeypatch.setattr(module, "_PAUSE_S", 0.001)
+    return outbox(Narrow(1_000, written)), written, made
+
+
+async def test_record_that_was_alone_and_is_larger_than_the_broker_takes_is_told_so(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    with pytest.raises(RecordTooLarge, match=r"raise max\.message\.bytes"):
+        await narrow[0].send(topics.USAGE, b"x" * 2_000, [])
+
+
+async def test_batch_that_is_larger_than_the_broker_takes_goes_in_smaller_ones_and_so_do_those_after_it(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    sender, written, made = narrow
+    values = [b"%d" % number * 100 for number in range(10, 40)]
+    await asyncio.gather(*(sender.send(topics.USAGE, value, []) for value in values))
+    assert written == values
+    clients = len(made)
+    await asyncio.gather(*(sender.send(topics.USAGE, value, []) for value in values))
+    assert (written, len(made)) == (values * 2, clients), "nothing is refused again"
+
+
+async def test_record_that_is_too_large_for_the_broker_keeps_back_none_that_went_with_it(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    sender, written, _ = narrow
+    values = [b"a", b"b" * 1_000, b"c", b"d" * 2_000, b"e" * 950, b"f"]
+    sent = [sender.send(topics.USAGE, value, []) for value in values]
+    with pytest.raises(RecordTooLarge, match=r"publishing 3 of 6 records .*; the others are published.*raise max"):
         await sent[0]
-    assert isinstance(refused.value, RecordTooLarge) is (records == 1)
+    assert written == [b"a", b"c", b"f"]
+
+
+async def test_batches_behind_one_that_the_broker_refuses_wait_for_a_client_from_which_it_takes_them(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    sender, written, _ = narrow
+    refused = sender.send(topics.USAGE, b"x" * 2_000, [])
+    await asyncio.sleep(0)
+    sent = sender.send(topics.USAGE, b"y", [])
+    with pytest.raises(RecordTooLarge):
+        await refused
+    await sent
+    assert written == [b"y"]
