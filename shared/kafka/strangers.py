@@ -18,6 +18,8 @@ from shared.kafka.faults import NotAuthorized, UnknownTopic
 _PATIENCE_S, _PAUSE_S = 1.0, 0.1
 # the least time between two looks for a topic that is not there
 _REST_S = 1.0
+# so many may be waited for at a time: whoever names others by the thousand must not hold up everybody's records
+_MOST_AWAITED = 100
 _MOST = 2_000
 
 
@@ -29,11 +31,14 @@ class Strangers:
         # when each that is not there was looked for last, by the clock that never goes back
         self._missing: OrderedDict[str, float] = OrderedDict()
         self._named: OrderedDict[str, None] = OrderedDict()
+        # how often a topic is waited for just now
+        self._awaited = 0
 
     async def partitions(self, client: Any, topic: str) -> list[int]:
         """Raises UnknownTopic, NotAuthorized. Without a broker it waits for one: how long is for the caller to say."""
         found = client.cluster.partitions_for_topic(topic)
         if found is None:
+            self._awaited += 1
             try:
                 found = await self._look(client, topic)
             except asyncio.CancelledError:
@@ -41,6 +46,8 @@ class Strangers:
                 if topic not in self._named:
                     self._forget(client, topic)
                 raise
+            finally:
+                self._awaited -= 1
         self._missing.pop(topic, None)
         self._remember(client, topic)
         return sorted(found)
@@ -49,7 +56,7 @@ class Strangers:
         asked_s = self._missing.get(topic, -math.inf)
         if time.monotonic() - asked_s < _REST_S:
             raise UnknownTopic
-        patience_s = _PAUSE_S if topic in self._missing else _PATIENCE_S
+        patience_s = _PAUSE_S if topic in self._missing or self._awaited > _MOST_AWAITED else _PATIENCE_S
         until_s = None
         while True:
             client.add_topic(topic)

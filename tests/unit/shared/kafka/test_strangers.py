@@ -100,3 +100,15 @@ async def test_topic_that_nobody_waited_long_enough_for_does_not_stay_in_the_cli
             async with asyncio.timeout(0.01):
                 await known.partitions(client, f"replies.{number}")
     assert not client._topics
+
+
+async def test_where_many_topics_are_not_there_most_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers, "_MOST_AWAITED", 3)
+    monkeypatch.setattr(strangers, "_PATIENCE_S", 60)
+    client, known = Cluster(), Strangers()
+    finding = [asyncio.ensure_future(known.partitions(client, f"replies.{number}")) for number in range(5)]
+    done, waited_for = await asyncio.wait(finding, timeout=0.5)
+    assert done == set(finding[3:])
+    assert all(isinstance(one.exception(), UnknownTopic) for one in done)
+    for one in waited_for:
+        one.cancel()
