@@ -20,6 +20,7 @@ from shared.decision.replay import Replay
 from shared.errors import WeirError
 from shared.names import topics
 from shared.names.reasons import Reason
+from shared.project.modes import EXECUTIONS, RESULTS
 from tests.support.calls import NOW, OPERATIONS, book, case
 
 POLICIES: list[dict[str, Any]] = [
@@ -225,6 +226,16 @@ def test_replay_does_not_know_whom_a_limit_of_calls_at_the_same_time_would_refus
     for number in range(5):
         unchanged.take(case(unchanged.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW)
     assert (unchanged.to_doc()["changes"], unchanged.to_doc()["undecidable"]) == ([], [])
+
+
+def test_replay_knows_that_whoever_asks_for_a_result_is_gone_at_once() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    replay = replaying(NOBODY, book([few]))
+    for number in range(3):
+        replay.take(case(replay.live, RESULTS.name, request_id=f"r{number}", path=f"{EXECUTIONS}x").request,
+                    topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert ([one["requests"] for one in doc["changes"]], doc["undecidable"]) == ([3], [])
 
 
 def test_replay_tells_calls_from_inside_apart_that_have_no_id() -> None:
