@@ -29,13 +29,17 @@ class Health:
         self._service = service
         self.metrics = metrics
         self.not_ready_because: str | None = "starting"
-        metrics.read(M.READY, lambda: self.not_ready_because is None)
+        # what the probes said last
+        self._found: str | None = None
+        metrics.read(M.READY, lambda: (self.not_ready_because or self._found) is None)
         # asked in this order; the first reason counts
         self.probes: list[Probe] = []
 
     async def answer(self, path: str, accept: str = "") -> web.Response | None:
         """Answer one of the three paths; None for any other. `accept`: which text of the metrics is wanted."""
         if path == METRICS:
+            # weir_ready is what `/-/ready` would say: whoever looks at metrics alone may be the only one to look
+            await self._reason()
             text, content_type = await self.metrics.told(accept)
             return web.Response(body=text, headers={"Content-Type": content_type})
         if path == LIVE:
@@ -46,10 +50,11 @@ class Health:
         return None
 
     async def _reason(self) -> str | None:
-        reason = self.not_ready_because
-        for probe in self.probes:
-            reason = reason or await probe()
-        return reason
+        found = None
+        for probe in self.probes if self.not_ready_because is None else ():
+            found = found or await probe()
+        self._found = found
+        return self.not_ready_because or found
 
 
 def _state(status: int, service: str, reason: str | None) -> web.Response:
