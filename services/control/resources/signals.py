@@ -46,10 +46,10 @@ class NewSignal(Body):
 
 
 async def list_signals(call: Call) -> Result:
-    """Those in force, oldest first."""
+    """Those in force, oldest first; of all projects where none is named."""
     project = call.path["project"] if call.path["project"] == EVERYWHERE else known_project(call)
     return Result([_shown(signal) for signal in call.desk.book.signals.all(call.desk.clock.now_ms())
-                   if signal.project in (project, EVERYWHERE)])
+                   if project == EVERYWHERE or signal.project in (project, EVERYWHERE)])
 
 
 async def show_signal(call: Call) -> Result:
