@@ -10,7 +10,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion11, web
 from msgspec import structs
 
 from services.ingress import admission, answer, coding, cors, message, translate
@@ -48,6 +48,7 @@ from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.modes import OWN_PATHS, Answering
+from shared.runtime.bodies import whole
 from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
@@ -269,7 +270,7 @@ class Door:
             self._ask_for_body(request)
             try:
                 async with asyncio.timeout(self._parts.settings.body_ms / 1000):
-                    body = await _whole(content, limit, share)
+                    found = await whole(content, limit, share.take)
             except TimeoutError as exc:
                 raise BodyTooSlow(f"the body was not there after {self._parts.settings.body_ms} ms "
                                   "(WEIR_INGRESS_BODY_MS)") from exc
@@ -277,6 +278,9 @@ class Door:
                 raise unreadable(exc) from None
             except ConnectionError as exc:
                 raise ClientGone("the caller has closed the connection before all of the body had come") from exc
+            if found is None:
+                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
+            body = found
         visit.bytes_in = len(body)
         admission.check_size(len(body), limit)
         if how is not None and body:
@@ -296,17 +300,3 @@ class Door:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""
         owner = self._parts.callers.owner(self._parts.callers.parts(request, path, query), target)
         return owner is not None and owner.client in target.tracing.debug
-
-
-async def _whole(content: StreamReader, limit: int, share: Share) -> bytes:
-    body = bytearray()
-    try:
-        while piece := await content.readany():
-            if len(body) + len(piece) > limit:
-                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
-            share.take(len(piece))
-            body += piece
-        return bytes(body)
-    finally:
-        # the reader keeps its error, and that this frame: they go when somebody looks for cycles, long after
-        body.clear()

@@ -27,7 +27,7 @@ from shared.names.reasons import Reason
 CLIENT_ERRORS = (KafkaError, OSError, AssertionError, TimeoutError)
 # what the client says of a topic that is not there, or not for us
 UnknownTopic, NotAuthorized = UnknownTopicOrPartitionError, TopicAuthorizationFailedError
-# what it says of a batch that is larger than the broker takes
+# what it says of a batch that is larger than the broker takes; a record that was alone is refused each time
 MessageSizeTooLarge = MessageSizeTooLargeError
 # what the client says of a record that it will never read: it was compressed by what is not installed
 UNREADABLE = UnsupportedCodecError
@@ -70,11 +70,6 @@ class OutboxFull(SendFailed):
 def was_refused(error: BaseException) -> bool:
     """Whether a batch will not be written, ever: one that was not acknowledged in time may be."""
     return isinstance(error, KafkaError) and not isinstance(error, KafkaTimeoutError)
-
-
-def is_too_large(error: BaseException) -> bool:
-    """Whether the broker takes nothing as large as this; a record that was alone is refused each time."""
-    return isinstance(error, MessageSizeTooLargeError)
 
 
 def is_text_too_long(error: BaseException) -> bool:

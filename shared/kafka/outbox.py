@@ -35,7 +35,6 @@ from shared.kafka.faults import (
     RecordTooLarge,
     SendFailed,
     UnknownTopic,
-    is_too_large,
     translate,
     was_refused,
 )
@@ -230,7 +229,7 @@ class Outbox:
         except (*CLIENT_ERRORS, WeirError) as exc:
             error = exc if isinstance(exc, WeirError) else translate(
                 exc, f"publishing {batch.records} records to {lane.topic}")
-            if is_too_large(exc):
+            if isinstance(exc, MessageSizeTooLarge):
                 error = RecordTooLarge(str(error))
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
             self._metrics.kafka_errors.inc("send")
@@ -257,8 +256,8 @@ class Outbox:
             raise NoSuchPartition(f"publishing to {lane.topic}: it has no partition {partition}")
         try:
             await self._submit(batch.builder, lane.topic, partition)
-        except CLIENT_ERRORS as exc:
-            if not is_too_large(exc) or batch.records == 1:
+        except MessageSizeTooLarge as exc:
+            if batch.records == 1:
                 raise
             log.warning("%s", translate(exc, f"publishing {batch.records} records to {lane.topic} at once; they go in "
                                              "smaller batches"),

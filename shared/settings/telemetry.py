@@ -10,8 +10,10 @@ import re
 from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.names.headers import TCHAR
+
 # of a header, as HTTP has it
-_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_NAME, _VALUE = re.compile(f"{TCHAR}+"), re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 class TraceSettings(BaseSettings):

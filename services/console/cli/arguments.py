@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 import typer
 
 from shared.contracts.request import joined
+from shared.names.headers import TCHAR
 from shared.project.durations import to_ms
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = re.compile(f"{TCHAR}+")
 
 
 def pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
