@@ -186,7 +186,7 @@ async def test_store_that_hangs_costs_a_time_out_and_comes_back(server: Server) 
     try:
         found = await asyncio.gather(*(hasty.command("ECHO", "x") for _ in range(20)), return_exceptions=True)
         assert {type(one) for one in found} == {StoreUnavailable}
-        assert time.monotonic() - began < 0.4
+        assert time.monotonic() - began < 1
         while time.monotonic() - began < 1.5:
             with pytest.raises(StoreUnavailable):
                 await hasty.ping()

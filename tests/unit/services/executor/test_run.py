@@ -87,7 +87,7 @@ def nobody() -> Neighbours:
                            owner="t", max_in_flight=1))
 
 
-async def perform(steps: list[dict[str, Any]], *, left_ms: int = 2_000, operation: dict[str, Any] | None = None,
+async def perform(steps: list[dict[str, Any]], *, left_ms: int = 20_000, operation: dict[str, Any] | None = None,
                   trigger: dict[str, Any] | None = None, config: dict[str, Any] | None = None,
                   workflow: dict[str, Any] | None = None, others: dict[str, Any] | None = None,
                   journals: Journals | None = None, store: Store | None = None,

@@ -51,7 +51,7 @@ async def test_topic_that_is_not_there_is_waited_for_once_and_found_when_somebod
         with pytest.raises(UnknownTopic):
             await known.partitions(client, "replies.a")
     assert client.looks == looks
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 1
     client.there["replies.a"] = 2
     await asyncio.sleep(0.06)
     assert await known.partitions(client, "replies.a") == [0, 1]

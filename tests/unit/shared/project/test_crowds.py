@@ -27,12 +27,12 @@ NAMES = {str(number): number for number in NUMBERS}
     ("$keys(trigger.body.a)", {"a": [NAMES]}), ("$sift(trigger.body, function($v) {true})", NAMES),
     ("trigger.body.rows{id: 1}", {"rows": [{"id": str(number)} for number in NUMBERS]})])
 def test_more_than_the_engine_does_in_time_is_refused_at_once(expression: str, body: Any) -> None:
-    template, began = compile_value(f"{{% {expression} %}}"), time.monotonic()
+    template, began = compile_value(f"{{% {expression} %}}"), time.process_time()
     with pytest.raises(WorkflowFailed) as failed:
         template.render({"trigger": {"body": body}})
     assert failed.value.members["error"] == "expression-too-large"
     assert "_MAX_BYTES" not in str(failed.value)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(("expression", "gives"), [
