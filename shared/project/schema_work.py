@@ -116,8 +116,8 @@ class SchemaWork:
     def _node(self, schema: Any, resolver: Resolver) -> _Node:
         if not isinstance(schema, dict):
             return _Node(1)
-        if isinstance(schema.get("$id"), str) and resolver.base_uri != schema["$id"]:
-            resolver = resolver.lookup(schema["$id"]).resolver
+        if isinstance(schema.get("$id"), str):
+            resolver = _inside(schema, resolver)
 
         def at(*keywords: str) -> list[_Node]:
             return [self._node(schema[key], resolver) for key in keywords if key in schema]
@@ -154,6 +154,16 @@ class SchemaWork:
                 return node
             self._unread.append((node, found.contents, found.resolver))
         return self._referred[key]
+
+
+def _inside(schema: Any, resolver: Resolver) -> Resolver:
+    """Where references of a schema with a name of its own begin. Whatever was referred to is in there already, and a
+    name that is relative leads somewhere else from there, or nowhere."""
+    try:
+        found = resolver.lookup(schema["$id"])
+    except ReferencingError:
+        return resolver
+    return found.resolver if found.contents == schema else resolver
 
 
 def _parts(found: Any) -> Iterable[Any]:

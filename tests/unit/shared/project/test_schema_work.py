@@ -40,6 +40,9 @@ def nested(deep: int, member: str = "c") -> Any:
     ({"$defs": {"v": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/v"}, "b": {"$ref": "#/$defs/v"}}},
      False, False),
     ({"$id": "http://a/b", "$ref": "#k", "$defs": {"k": {"$anchor": "k", "items": {"$ref": "b"}}}}, False, False),
+    ({"$id": "http://a/b", "$ref": "n/tree", "$defs": {"tree": {**TREE, "$id": "n/tree"}}}, True, True),
+    ({"$id": "http://a/b", "$ref": "n/foo", "$defs": {
+        "foo": {"$id": "n/foo", "$ref": "bar"}, "bar": {"$id": "n/bar", "items": {"$ref": "bar"}}}}, False, False),
     ({"$defs": {f"s{i}": {"allOf": [{"$ref": f"#/$defs/s{i + 1}"}] * 2} for i in range(20)} | {"s20": {}},
       "$ref": "#/$defs/s0"}, True, False)])
 def test_schema_is_known_to_explode_or_not(schema: Any, explodes: bool, chooses: bool) -> None:
