@@ -213,7 +213,8 @@ class Scene(Struct, kw_only=True):
 
     def untold(self) -> "Scene":
         """The same place, and no span is made from here on."""
-        return replace(self, trace=TraceContext(self.trace.trace_id, self.trace.span_id, sampled=False), span=None)
+        trace = TraceContext(self.trace.trace_id, self.trace.span_id, sampled=False, random=self.trace.random)
+        return replace(self, trace=trace, span=None)
 
     def beside(self) -> "Scene":
         """A place of its own beside this one, which shares all outputs."""

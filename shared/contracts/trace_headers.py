@@ -10,7 +10,7 @@ import re
 from shared.contracts.traceparent import TraceContext
 from shared.names.headers import TCHAR
 
-MAX_STATE, MAX_STATE_MEMBERS = 512, 32
+MAX_STATE, MAX_STATE_MEMBERS, LARGE_MEMBER = 512, 32, 128
 MAX_BAGGAGE, MAX_BAGGAGE_MEMBERS = 8_192, 180
 _STATE = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]")
 _TOKEN, _OCTETS = f"{TCHAR}+", r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
@@ -18,16 +18,20 @@ _BAGGAGE = re.compile(rf"{_TOKEN}\s*=\s*{_OCTETS}(\s*;\s*{_TOKEN}(\s*=\s*{_OCTET
 
 
 def tracestate(value: str | None, traceparent: str | None) -> str | None:
-    """Of a list that is too long, the newest members (they stand first) go on. The state of a context that is not gone
-    on with says nothing."""
+    """Of members with the same key the newest goes on (it stands first), of a text that is too long what is small, and
+    of that the newest; nothing of a list with too many. The state of a context that nobody goes on with says nothing.
+    """
     if value is None or TraceContext.parse(traceparent) is None:
         return None
     members = _members(value, _STATE)
-    if members is None or len({member.partition("=")[0] for member in members}) < len(members):
+    if members is None or len(members) > MAX_STATE_MEMBERS:
         return None
-    members = members[:MAX_STATE_MEMBERS]
+    newest: dict[str, str] = {}
+    for member in members:
+        newest.setdefault(member.partition("=")[0], member)
+    members = list(newest.values())
     while len(",".join(members)) > MAX_STATE:
-        members.pop()
+        members.remove(next((member for member in reversed(members) if len(member) > LARGE_MEMBER), members[-1]))
     return ",".join(members)
 
 

@@ -30,7 +30,7 @@ class Sampler:
             sampled = trace.sampled and self._room()
         if (sampled or forced) == trace.sampled:
             return trace
-        return TraceContext(trace.trace_id, trace.span_id, sampled or forced, trace.root)
+        return TraceContext(trace.trace_id, trace.span_id, sampled or forced, trace.root, trace.random)
 
     def _room(self) -> bool:
         now_us = self._clock.elapsed_us()

@@ -54,7 +54,7 @@ class Span:
                  sink: Callable[["Span"], None]) -> None:
         """Begins now."""
         self.name, self.kind, self.resource, self.sink = name, kind, resource, sink
-        self.context = TraceContext(under.trace_id, os.urandom(8).hex(), sampled=True)
+        self.context = TraceContext(under.trace_id, os.urandom(8).hex(), sampled=True, random=under.random)
         self.parent_id = "" if under.root else under.span_id
         self.attributes: dict[str, Value] = {}
         # most have none, and an empty list costs, too

@@ -74,7 +74,15 @@ def test_malformed_trace_context_is_none_and_never_an_error(text: str) -> None:
 def test_trace_context_comes_back_as_it_went(sampled: bool) -> None:
     context = TraceContext.new(sampled=sampled)
     # that no span has its id yet is nobody else's business
-    assert TraceContext.parse(str(context)) == TraceContext(context.trace_id, context.span_id, sampled=sampled)
+    assert TraceContext.parse(str(context)) == TraceContext(context.trace_id, context.span_id, sampled, random=True)
+
+
+@pytest.mark.parametrize(("came", "goes"), [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("ff", "03"),
+                                            ("0c", "00")])
+def test_flags_that_are_known_go_on_as_they_came(came: str, goes: str) -> None:
+    context = TraceContext.parse(f"00-{'a' * 32}-{'b' * 16}-{came}")
+    assert context is not None
+    assert {str(one)[-2:] for one in (context, context.renewed())} == {goes}
 
 
 def test_trace_context_of_a_later_version_is_read_and_zero_ids_are_not() -> None:

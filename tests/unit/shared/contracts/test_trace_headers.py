@@ -14,8 +14,11 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 @pytest.mark.parametrize(("came", "goes"), [
     ("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
     (" rojo=1 ,\tcongo=2,,", "rojo=1,congo=2"), ("fw529a3039@dt=FfAA", "fw529a3039@dt=FfAA"),
-    ("", None), ("Rojo=1", None), ("rojo", None), ("rojo=", None), ("a=1,a=2", None), ("a=\x00", None),
-    ("a=1=2", None)])
+    ("", None), ("Rojo=1", None), ("rojo", None), ("rojo=", None), ("a=\x00", None),
+    ("a=1=2", None), ("a=1,b=2,a=3", "a=1,b=2"), ("foo@bar@baz=1", "foo@bar@baz=1"), ("@foo=1,bar=2", None),
+    ("z" * 256 + "=1", "z" * 256 + "=1"), ("foo=1," + "z" * 257 + "=1", None),
+    (",".join(f"k{n}=1" for n in range(32)), ",".join(f"k{n}=1" for n in range(32))),
+    (",".join(f"k{n}=1" for n in range(33)), None)])
 def test_state_goes_on_when_it_is_well_formed(came: str, goes: str | None) -> None:
     assert tracestate(came, PARENT) == goes
 
@@ -25,7 +28,10 @@ def test_state_without_a_context_that_is_gone_on_with_says_nothing() -> None:
     assert tracestate("rojo=1", "00-x") is None
 
 
-def test_of_a_long_state_the_newest_members_go_on() -> None:
+def test_of_a_long_state_what_is_small_and_new_goes_on() -> None:
+    large = ",".join(f"{name}={name * 150}" for name in "abc")
+    assert tracestate(f"{large},small=1", PARENT) == f"{large},small=1"
+    assert tracestate(f"{large},small={'x' * 50}", PARENT) == f"a={'a' * 150},b={'b' * 150},small={'x' * 50}"
     kept = tracestate(",".join(f"v{number}={'x' * 60}" for number in range(20)), PARENT)
     assert kept is not None
     assert kept.split(",") == [f"v{number}={'x' * 60}" for number in range(8)]

@@ -2,6 +2,7 @@
 
 from shared.contracts.traceparent import TraceContext
 from shared.telemetry.sampling import Sampler
+from shared.telemetry.span import Kind, Resource, Span
 from tests.support.fakes import StoppedClock
 
 
@@ -42,3 +43,12 @@ def test_who_may_ask_for_a_trace_has_it_past_every_bound() -> None:
 def test_a_caller_who_does_not_sample_is_not_sampled() -> None:
     caller = TraceContext("a" * 32, "b" * 16, sampled=False)
     assert sampler(StoppedClock(), chance=0.0).head(caller, 1) == caller
+
+
+def test_that_an_id_was_made_by_chance_goes_on_with_it_sampled_or_not() -> None:
+    for random in (False, True):
+        caller = TraceContext("a" * 32, "b" * 16, sampled=False, random=random)
+        forced = sampler(StoppedClock()).head(caller, 0, forced=True)
+        under = Span("s", Kind.SERVER, forced, Resource("weir"), lambda _: None).context
+        assert [str(one)[-2:] for one in (caller, forced, under)] == (["02", "03", "03"] if random else
+                                                                      ["00", "01", "01"])
