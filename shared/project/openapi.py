@@ -9,8 +9,9 @@ from collections.abc import Collection
 from typing import Any
 
 from shared.project.model import Operation, Project, Schema
+from shared.project.openapi_schemas import Components
 
-_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+_PROBLEM_REF, _RESPONSE = {"$ref": "#/components/schemas/Problem"}, "#/components/responses/Problem"
 _JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
 _REQUEST_ID = {"X-Request-Id": {"description": "Id of the request; say it when you ask for help",
                                 "schema": {"type": "string", "format": "uuid"}}}
@@ -56,17 +57,22 @@ _PROBLEM: dict[str, Any] = {
 def openapi(project: Project, base_url: str) -> dict[str, Any]:
     """OpenAPI 3.1 of all operations, the disabled ones marked as deprecated."""
     paths: dict[str, dict[str, Any]] = {}
+    components = Components({"Problem": _PROBLEM})
     for operation in project.operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(project, operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(project, operation, components)
+    used = [response.get("$ref") for path in paths.values() for one in path.values()
+            for response in one["responses"].values()]
+    tags = dict.fromkeys(tag for operation in project.operations for tag in operation.tags)
     return {
         "openapi": "3.1.0",
         "info": {"title": project.title or project.name, "version": project.version or "0",
                  "description": project.description},
         "servers": [{"url": base_url}],
+        "tags": [{"name": tag} for tag in tags],
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM},
-            "responses": {f"Problem{status}": _problem(status) for status in _TEXTS},
+            "schemas": components.schemas,
+            "responses": {f"Problem{status}": _problem(status) for status in _TEXTS if _RESPONSE + str(status) in used},
             "securitySchemes": _schemes(project),
         },
         "security": _any_of(project, project.authentication.kinds()),
@@ -98,10 +104,11 @@ def _any_of(project: Project, kinds: Collection[str]) -> list[dict[str, list[str
     return [{name: []} for name in _schemes(project) if name in kinds or name.rpartition("_")[0] in kinds]
 
 
-def _operation(project: Project, operation: Operation) -> dict[str, Any]:
+def _operation(project: Project, operation: Operation, components: Components) -> dict[str, Any]:
     out: dict[str, Any] = {
         "operationId": operation.name, "summary": operation.title or operation.summary or operation.name,
-        "parameters": _parameters(project, operation), "responses": _responses(project, operation)}
+        "parameters": _parameters(project, operation, components),
+        "responses": _responses(project, operation, components)}
     if operation.description:
         out["description"] = operation.description
     if operation.tags:
@@ -113,23 +120,26 @@ def _operation(project: Project, operation: Operation) -> dict[str, Any]:
     if not operation.enabled:
         out["deprecated"] = True
     if operation.input.body is not None:
-        out["requestBody"] = {"required": True, "content": {_JSON: {"schema": operation.input.body}}}
+        out["requestBody"] = {"required": True, "content": {
+            _JSON: {"schema": components.use(f"{operation.name}.body", operation.input.body)}}}
     return out
 
 
-def _parameters(project: Project, operation: Operation) -> list[dict[str, Any]]:
+def _parameters(project: Project, operation: Operation, components: Components) -> list[dict[str, Any]]:
     text = {"type": "string"}
-    described = _properties(operation.input.path)
+    path, query, headers = (components.take(f"{operation.name}.{place}", getattr(operation.input, place))
+                            for place in ("path", "query", "headers"))
+    described = _properties(path)
     parameters = [_parameter("path", name, described.get(name, text), required=True)
                   for name in sorted(operation.path_parameters)]
-    for place, schema in (("query", operation.input.query), ("header", operation.input.headers)):
+    for place, schema in (("query", query), ("header", headers)):
         required = schema.get("required", []) if isinstance(schema, dict) else []
         known = {**_properties(schema), **{name: text for name in required if name not in _properties(schema)}}
         parameters += [_parameter(place, name, sub, required=name in required) for name, sub in known.items()]
-    headers = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
+    sent = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
     for name in _asked_headers(project, operation):
-        headers.setdefault(name.lower(), _parameter("header", name, text, required=True))["required"] = True
-    return [one for one in parameters if one["in"] != "header"] + list(headers.values())
+        sent.setdefault(name.lower(), _parameter("header", name, text, required=True))["required"] = True
+    return [one for one in parameters if one["in"] != "header"] + list(sent.values())
 
 
 def _asked_headers(project: Project, operation: Operation) -> list[str]:
@@ -148,7 +158,7 @@ def _properties(schema: Schema | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _responses(project: Project, operation: Operation) -> dict[str, Any]:
+def _responses(project: Project, operation: Operation, components: Components) -> dict[str, Any]:
     if operation.mode == "events":
         responses: dict[str, Any] = {"200": {
             "description": "Server-sent events as they come; the last one is `end`, or `error` with a problem document",
@@ -156,11 +166,11 @@ def _responses(project: Project, operation: Operation) -> dict[str, Any]:
     elif operation.mode != "request_response":
         responses = {"202": _accepted("it runs after this answer", kept=operation.mode == "validate")}
     else:
-        responses = _replies(operation)
+        responses = _replies(operation, components)
         responses.setdefault("202", _accepted("the call asked for it by `Prefer: respond-async`, or for a shorter "
                                               "wait by `Prefer: wait`", kept=True))
     for status in _problems_of(operation):
-        declared = responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
+        declared = responses.setdefault(str(status), {"$ref": _RESPONSE + str(status)})
         if "$ref" not in declared:
             declared["content"] = {_JSON: {}, **declared.get("content", {}), _PROBLEM_JSON: {"schema": _PROBLEM_REF}}
     for policy in project.policies:
@@ -169,14 +179,16 @@ def _responses(project: Project, operation: Operation) -> dict[str, Any]:
     return responses
 
 
-def _replies(operation: Operation) -> dict[str, Any]:
+def _replies(operation: Operation, components: Components) -> dict[str, Any]:
     """The workflow's own answers."""
     responses: dict[str, Any] = {}
     for name, reply in operation.replies.items():
-        headers = {header: {"schema": schema} for header, schema in _properties(reply.headers).items()}
+        place = f"{operation.name}.replies.{name}"
+        described = _properties(components.take(f"{place}.headers", reply.headers))
+        headers = {header: {"schema": schema} for header, schema in described.items()}
         answer: dict[str, Any] = {"description": reply.description or name, "headers": {**_REQUEST_ID, **headers}}
         if reply.body is not None:
-            answer["content"] = {_JSON: {"schema": reply.body}}
+            answer["content"] = {_JSON: {"schema": components.use(f"{place}.body", reply.body)}}
         responses[str(operation.reply_status(name) or 200)] = answer
     return responses or {"200": {"description": "The workflow's answer", "headers": _REQUEST_ID,
                                  "content": {_JSON: {}}}}
