@@ -94,7 +94,7 @@ def _guard(operation: Operation, policies: Sequence[CompiledPolicy], allowances:
     by_action = {action: tuple(compiled for compiled in speaking if compiled.policy.action == action)
                  for action in ("reject", "accept")}
     runs = operation.workflow in project.workflows
-    return GuardedOperation(operation, InputValidator.of(operation), answering(operation, None, edge=True),
+    return GuardedOperation(operation, InputValidator(operation), answering(operation, None, edge=True),
                             answering(operation, None, edge=False), by_action["reject"], by_action["accept"],
                             any(compiled.limits for compiled in by_action["accept"]), project.kinds_of(operation),
                             compile_form(project.headers, project.bounds, operation.name),

@@ -111,7 +111,7 @@ def _misfit(value: object, taken: _Taken) -> str:
         return ""
     missing = [name for name in schema.get("required", ()) if name not in value]
     unknown = [name for name in value if name not in schema.get("properties", {})
-               ] if schema.get("additionalProperties") is False else []
+               ] if schema.get("additionalProperties") is False and "patternProperties" not in schema else []
     return "; ".join([*(f"{name!r} is missing" for name in missing),
                       *(f"{name!r} is none of its members" for name in unknown)])
 

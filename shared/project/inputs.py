@@ -5,8 +5,6 @@ Out:   every misfit with its JSON pointer, and the values coerced to the types t
 Never: the first misfit only, but for a large value; a long value echoed back.
 """
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +14,11 @@ from jsonschema_rs import ValidationError
 from msgspec import Struct
 
 from shared.project.access.facts import MISSING
+from shared.project.coercion import Coercion
 from shared.project.model import Operation, ReplySchema, Schema
 from shared.project.schema_work import SchemaWork
 from shared.project.schemas import compile_schema
 
-# JSON's grammar of numbers (RFC 8259, 6), not Python's, which takes `1_0` and digits of other scripts
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
-# what a record can carry as a JSON integer
-_LARGEST_INTEGER = 2**63 - 1
 _MAX_ERRORS = 50
 _MAX_MESSAGE = 200
 # a tenth of a second where all alternatives have to be tried; some hundredths where everything misfits
@@ -51,20 +45,11 @@ class Checked(Struct):
 
 
 class _Part:
-    """One schema, compiled, with the scalar types of its properties for coercion."""
+    """One schema, compiled."""
 
     def __init__(self, where: str, schema: Schema) -> None:
         self._where = where
         self._validator, self._work = compile_schema(schema), SchemaWork(schema)
-        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
-        self._types = {name: _types(sub) for name, sub in properties.items()}
-        self._items = {name: _types(sub.get("items", {})) for name, sub in properties.items() if isinstance(sub, dict)}
-
-    def coerce(self, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """Texts of a URL as the types that the schema names; what does not convert stays a text and then misfits."""
-        return {name: [_coerced(text, self._items.get(name, ())) for text in texts]
-                if "array" in self._types.get(name, ()) else _coerced(texts[-1], self._types.get(name, ()))
-                for name, texts in values.items() if texts}
 
     def errors(self, value: Any) -> list[InputError]:
         """Every misfit."""
@@ -102,37 +87,42 @@ class _Part:
         return InputError(self._where, "", "does not fit the schema, and is too large to say where")
 
 
+class _Texts:
+    """The schema of a part of the URL, compiled."""
+
+    def __init__(self, where: str, schema: Schema) -> None:
+        self._part, self._coercion = _Part(where, schema), Coercion(schema)
+
+    def checked(self, texts: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], list[InputError]]:
+        """The values that they mean, every misfit."""
+        values = self._coercion.values(texts)
+        return values, self._part.errors(values)
+
+
 class _Headers:
     """The schema of headers, compiled: names are compared without their case, texts as the types that it names."""
 
     def __init__(self, schema: Schema) -> None:
-        self._part = _Part("headers", schema)
-        described = schema if isinstance(schema, dict) else {}
-        self._spelled = {name.lower(): name for name in (*described.get("properties", ()),
-                                                         *described.get("required", ()))}
+        self._part, self._coercion = _Part("headers", schema), Coercion(schema)
+        self._spelled = {name.lower(): name for name in self._coercion.names}
 
     def errors(self, headers: Mapping[str, str]) -> list[InputError]:
         """Every misfit."""
         named = {self._spelled.get(name.lower(), name): [value] for name, value in headers.items()}
-        return self._part.errors(self._part.coerce(named))
+        return self._part.errors(self._coercion.values(named))
 
 
 class InputValidator:
     """The input schemas of one operation, compiled."""
 
-    def __init__(self, parts: Mapping[str, _Part], headers: _Headers | None) -> None:
-        """`parts`: by where they apply."""
-        self._path, self._query, self._body = parts.get("path"), parts.get("query"), parts.get("body")
-        self._headers = headers
-        self.reads_body = "body" in parts
-
-    @classmethod
-    def of(cls, operation: Operation) -> "InputValidator":
+    def __init__(self, operation: Operation) -> None:
         """Compile; the schemas are known to be schemas."""
-        schemas = {"path": operation.input.path, "query": operation.input.query, "body": operation.input.body}
-        headers = operation.input.headers
-        return cls({where: _Part(where, schema) for where, schema in schemas.items() if schema is not None},
-                   None if headers is None else _Headers(headers))
+        given = operation.input
+        self._path = None if given.path is None else _Texts("path", given.path)
+        self._query = None if given.query is None else _Texts("query", given.query)
+        self._headers = None if given.headers is None else _Headers(given.headers)
+        self._body = None if given.body is None else _Part("body", given.body)
+        self.reads_body = self._body is not None
 
     def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
               body: bytes, document: Any = MISSING) -> Checked:
@@ -144,11 +134,11 @@ class InputValidator:
             checked.query = {name: values[-1] if len(values) == 1 else list(values)
                              for name, values in query.items() if values}
         if self._path is not None:
-            checked.path = self._path.coerce({name: [value] for name, value in path.items()})
-            checked.errors += self._path.errors(checked.path)
+            checked.path, misfits = self._path.checked({name: [value] for name, value in path.items()})
+            checked.errors += misfits
         if self._query is not None:
-            checked.query = self._query.coerce(query)
-            checked.errors += self._query.errors(checked.query)
+            checked.query, misfits = self._query.checked(query)
+            checked.errors += misfits
         if self._headers is not None:
             checked.errors += self._headers.errors(headers)
         if self._body is not None:
@@ -214,25 +204,6 @@ def _body_errors(part: _Part, body: bytes) -> list[InputError]:
         return part.errors(orjson.loads(body))
     except orjson.JSONDecodeError as exc:
         return [InputError("body", "", f"the body is not JSON: {exc}")]
-
-
-def _types(schema: Any) -> tuple[str, ...]:
-    named = schema.get("type", ()) if isinstance(schema, dict) else ()
-    return (named,) if isinstance(named, str) else tuple(named)
-
-
-def _coerced(text: str, types: Sequence[str]) -> Any:
-    if "string" in types:
-        return text
-    if "boolean" in types and text in ("true", "false"):
-        return text == "true"
-    if "null" in types and text == "":
-        return None
-    if "integer" in types and _INTEGER.fullmatch(text) and abs(int(text)) <= _LARGEST_INTEGER:
-        return int(text)
-    if "number" in types and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
-        return float(text)
-    return text
 
 
 def _pointer(path: Sequence[str | int]) -> str:

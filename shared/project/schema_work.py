@@ -14,19 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jsonschema_rs import (
-    Draft202012,
-    Draft202012Validator,
-    ReferencingError,
-    RegexOptions,
-    Registry,
-    Resolver,
-    ValidationError,
-)
+from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, Resolver, ValidationError
 
-_BASE = "weir:"
+from shared.project.schema_parts import LISTS, REFERENCES, inside, parts, resolver_of
+
 # keywords whose schemas look at the same part of the value
-_LISTS, _ONES, _REFERENCES = ("allOf", "anyOf", "oneOf"), ("not", "if", "then", "else"), ("$ref", "$dynamicRef")
+_ONES = ("not", "if", "then", "else")
 # a misfit holds a copy of its part: so many members or items are copied in one step
 _COPIED = 16
 # a pattern that looks ahead, behind or back takes up to the square of a text, until the library gives up at a million;
@@ -79,11 +72,10 @@ class SchemaWork:
         # what references lead to, and is still to be read: chains of them may be longer than a stack
         self._unread: list[tuple[_Node, Any, Resolver]] = []
         self.refers_back = False
-        resolver = Registry([(_BASE, schema if isinstance(schema, dict) else {})], draft=Draft202012).resolver(_BASE)
-        self._root = self._node(schema, resolver)
+        self._root = self._node(schema, resolver_of(schema))
         while self._unread:
-            node, found, inside = self._unread.pop()
-            node.beside.append(self._node(found, inside))
+            node, found, resolver = self._unread.pop()
+            node.beside.append(self._node(found, resolver))
         self.chooses = any(_looks_below(node) for node in self._chosen)
         self.explodes = _explodes(self._nodes)
 
@@ -116,14 +108,13 @@ class SchemaWork:
     def _node(self, schema: Any, resolver: Resolver) -> _Node:
         if not isinstance(schema, dict):
             return _Node(1)
-        if isinstance(schema.get("$id"), str):
-            resolver = _inside(schema, resolver)
+        resolver = inside(schema, resolver)
 
         def at(*keywords: str) -> list[_Node]:
             return [self._node(schema[key], resolver) for key in keywords if key in schema]
 
         def all_of(*keywords: str) -> list[_Node]:
-            return [self._node(sub, resolver) for key in keywords for sub in _parts(schema.get(key))]
+            return [self._node(sub, resolver) for key in keywords for sub in parts(schema.get(key))]
         node = _Node(1 + len(schema) + sum(len(told) for key in ("required", "enum")
                                            if isinstance(told := schema.get(key), list)))
         patterns = [schema.get("pattern"), *_names(schema.get("patternProperties"))]
@@ -137,8 +128,8 @@ class SchemaWork:
         node.rest, node.first = at("additionalProperties"), all_of("prefixItems")
         node.members = [*all_of("patternProperties"), *at("unevaluatedProperties")]
         node.items = at("items", "contains", "unevaluatedItems")
-        chosen = [*all_of(*_LISTS, "dependentSchemas"), *at(*_ONES)]
-        node.beside = chosen + [self._refer(schema[key], resolver) for key in _REFERENCES if key in schema]
+        chosen = [*all_of(*LISTS, "dependentSchemas"), *at(*_ONES)]
+        node.beside = chosen + [self._refer(schema[key], resolver) for key in REFERENCES if key in schema]
         self._nodes.append(node)
         self._chosen += chosen
         return node
@@ -154,22 +145,6 @@ class SchemaWork:
                 return node
             self._unread.append((node, found.contents, found.resolver))
         return self._referred[key]
-
-
-def _inside(schema: Any, resolver: Resolver) -> Resolver:
-    """Where references of a schema with a name of its own begin. Whatever was referred to is in there already, and a
-    name that is relative leads somewhere else from there, or nowhere."""
-    try:
-        found = resolver.lookup(schema["$id"])
-    except ReferencingError:
-        return resolver
-    return found.resolver if found.contents == schema else resolver
-
-
-def _parts(found: Any) -> Iterable[Any]:
-    if isinstance(found, dict):
-        return found.values()
-    return found if isinstance(found, list) else ()
 
 
 def _names(found: Any) -> Iterable[Any]:

@@ -261,6 +261,11 @@ def test_changed_workflow_is_refused_with_the_calls_that_no_longer_fit(given: st
     assert all(str(says) in one.message for one in found)
 
 
+def test_name_that_fits_a_pattern_is_one_of_the_members() -> None:
+    called = "input: { type: object, additionalProperties: false, patternProperties: { ^x: {} } }\nsteps:\n" + ANSWER
+    assert problems("steps:\n  - { id: c, call: { workflow: a, input: { xy: '{% 1 %}' } } }\n" + ANSWER, a=called) == []
+
+
 @pytest.mark.parametrize("schema", ["{ type: object, required: 5 }",
                                     "{ type: object, additionalProperties: false, properties: null }"])
 @pytest.mark.parametrize("given", ["{ x: '{% 1 %}' }", "{ x: 1 }"])

@@ -117,7 +117,7 @@ def test_duration_without_a_unit_is_refused(wrong: object) -> None:
 
 
 def test_values_of_a_url_are_coerced_to_the_types_of_their_schemas() -> None:
-    inputs = InputValidator.of(operation(input={
+    inputs = InputValidator(operation(input={
         "path": {"properties": {"id": {"type": "integer"}}},
         "query": {"properties": {"f": {"type": "number"}, "b": {"type": "boolean"}, "s": {"type": "string"},
                                  "l": {"type": "array", "items": {"type": "integer"}},
@@ -129,7 +129,7 @@ def test_values_of_a_url_are_coerced_to_the_types_of_their_schemas() -> None:
 
 
 def test_every_misfit_is_told_with_its_pointer() -> None:
-    inputs = InputValidator.of(operation(input={
+    inputs = InputValidator(operation(input={
         "path": {"properties": {"id": {"type": "integer"}}}, "headers": {"required": ["x-a"]},
         "body": {"properties": {"a/b": {"type": "integer"}, "l": {"items": {"type": "string"}}}}}))
     checked = inputs.check({"id": "x"}, {}, {}, b'{"a/b": "1", "l": ["a", 2]}')
@@ -138,13 +138,13 @@ def test_every_misfit_is_told_with_its_pointer() -> None:
 
 
 def test_body_that_somebody_has_read_is_checked_as_it_was_read() -> None:
-    inputs = InputValidator.of(operation(input={"body": {"type": "integer"}}))
+    inputs = InputValidator(operation(input={"body": {"type": "integer"}}))
     assert inputs.check({}, {}, {}, b"1", 1).errors == []
     assert [error.where for error in inputs.check({}, {}, {}, b"null", None).errors] == ["body"]
 
 
 def test_long_values_are_not_echoed() -> None:
-    inputs = InputValidator.of(operation(input={"body": {"type": "integer"}}))
+    inputs = InputValidator(operation(input={"body": {"type": "integer"}}))
     checked = inputs.check({}, {}, {}, b'"' + b"x" * 100_000 + b'"')
     assert len(checked.errors[0].message) < 300
 
@@ -164,7 +164,7 @@ def test_headers_of_a_reply_are_checked_as_the_types_of_their_schema_and_without
 
 
 def test_headers_of_a_call_are_checked_as_the_types_of_their_schema_and_without_the_case_of_their_names() -> None:
-    inputs = InputValidator.of(operation(input={"headers": {
+    inputs = InputValidator(operation(input={"headers": {
         "required": ["X-Left"], "properties": {"X-Left": {"type": "integer"}, "x-told": {"type": "boolean"}}}}))
     assert inputs.check({}, {}, {"x-left": "7", "x-told": "true", "user-agent": "curl"}, b"").errors == []
     for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-told": "7"}):
@@ -269,6 +269,6 @@ def test_published_schema_and_validation_agree_on_a_step(step: str, fits: bool) 
 
 
 def test_body_that_is_nested_too_deep_to_be_told_of_is_refused_like_any_other() -> None:
-    validator = InputValidator.of(operation(input={"body": {"type": "object"}}))
+    validator = InputValidator(operation(input={"body": {"type": "object"}}))
     checked = validator.check({}, {}, {}, b"[" * 900 + b"]" * 900)
     assert [(error.where, "nested too deep" in error.message) for error in checked.errors] == [("body", True)]
