@@ -123,6 +123,17 @@ async def test_effect_of_a_durable_step_that_was_not_noted_happens_once(store: S
     assert await outputs(store, act(key, "get")) == [1]
 
 
+async def test_effect_that_an_older_release_remembers_under_a_key_of_its_own_is_not_done_again(
+        store: Store, key: str) -> None:
+    step = act(key, "increment")
+    # as if that one's executor had died before it could note what the step gave
+    await store.command("SET", f"weir:storage-done:p:{key}/{step['id']}", "7", "PX", 60_000)
+    _, scene = await perform([step, {"id": "answer", "reply": {}}], workflow={"durable": True}, store=store,
+                             journals=Journals(store, Tasks()), request_id=key)
+    assert scene.scope["steps"][step["id"]] == 7
+    assert await outputs(store, act(key, "get")) == [None]
+
+
 async def test_what_was_stored_is_remembered_no_longer_than_the_journal_of_its_execution(
         store: Store, key: str) -> None:
     async def longest_ms() -> int:

@@ -1,11 +1,13 @@
 -- One value of a workflow, whatever is done with it.
 -- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, most bytes that are read; the journal of
 -- the execution or '', the name of the effect in it, ms until the journal is forgotten, where it has no end yet.
--- Returns JSON. An effect that the journal remembers is not done again: its result is. What is only read has none.
+-- Returns JSON. An effect that the journal remembers is not done again: its result is. What is only read has none. Releases
+-- of before remembered it under weir:storage-done:<project>:<execution>/<path of the step>; such a key is read as well.
 local key, action, value, ttl, most, readable, journal, effect, remember = unpack(ARGV)
 local remembered = journal ~= '' and action ~= 'get'
 if remembered then
-  local before = redis.call('HGET', journal, effect)
+  local older = journal:gsub('^weir:journal:', 'weir:storage-done:') .. '/' .. effect:gsub('/done$', '')
+  local before = redis.call('HGET', journal, effect) or redis.call('GET', older)
   if before then return before end
 end
 local kind = redis.call('TYPE', key).ok
