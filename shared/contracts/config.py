@@ -18,12 +18,13 @@ Never: a raw secret; a change to an entity in place: a new value under the same 
 | `token/<id>` | {id, project, client, digests, created, expires, revoked} |
 
 A project's version in force is its highest one; one record holds the whole version, so it is there or it is not. One
-whose document is empty removes the project, and what came before can be gone back to.
+without files, whose document is empty or has nothing but the project's name, removes the project, and what came before
+can be gone back to.
 """
 
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -276,6 +277,10 @@ def to_value(entity: Written) -> bytes:
         # releases that know no removed ones go on reading the others
         return orjson.dumps({"project": entity.project, "name": entity.name, "time": entity.time,
                              "roles": entity.roles})
+    if isinstance(entity, ProjectVersion) and entity.removes:
+        # releases that know no removal read a project without operations; what they could not read they would pass
+        # over, and the version before would be in force there
+        return orjson.dumps(replace(entity, document=_emptied(entity)))
     return orjson.dumps(entity)
 
 
@@ -293,7 +298,13 @@ def from_record(key: bytes | None, value: bytes) -> Written:
         raise BadRecord(f"config record {key!r}: {exc}") from exc
     if entity.key != key:
         raise BadRecord(f"config record {key!r} holds {entity.key!r}")
+    if isinstance(entity, ProjectVersion) and not entity.files and entity.document == _emptied(entity):
+        return replace(entity, document={})
     return entity
+
+
+def _emptied(version: ProjectVersion) -> dict[str, Any]:
+    return {"name": version.project}
 
 
 def removed(key: bytes | None) -> Dropped | None:

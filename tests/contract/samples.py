@@ -62,10 +62,12 @@ def _request(**more: Any) -> RequestRecord:
         "traceparent": TRACEPARENT, "tracestate": "vendor=1", **more})
 
 
+REMOVAL = config.ProjectVersion(
+    project="shop", version=4, document={}, files={}, time=1_700_000_000_000, author="ada", note="removed")
 # samples that today's code writes differently; their old files must still decode
 SUPERSEDED = frozenset({"execution", "execution-observed", "execution-kept", "execution-caller", "execution-depth",
                         "execution-traced", "request-edge", "usage", "usage-observed", "usage-step", "usage-caller",
-                        "signal"})
+                        "signal", "config-project-removed"})
 SAMPLES: dict[str, Any] = {
     "request-edge": _request(operation="get-employee", params={"id": "e-100"}, reply_to=OWN, http=HttpFacts(
         method="GET", path="/employees/e-100", query={"q": ["1", "ü"]}, headers={"accept": "*/*"}, client_ip="::1")),
@@ -172,6 +174,8 @@ SAMPLES: dict[str, Any] = {
     "config-project": config.ProjectVersion(
         project="shop", version=3, document={"name": "shop", "operations": []}, files={"weir.yaml": "name: shop # ü\n"},
         time=1_700_000_000_000, author="ada", note="first"),
+    "config-project-removed": REMOVAL,
+    "config-project-emptied": REMOVAL,
     "config-client-removed": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000,
                                            removed=True),
     "config-client": config.Client(project="shop", name="till", roles=["reader"], time=1_700_000_000_000),

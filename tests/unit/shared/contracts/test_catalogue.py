@@ -14,6 +14,7 @@ from shared.contracts.execution import ExecutionRecord
 from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord
 from shared.errors import BadRecord
+from shared.project.model import Project
 
 VERSION = ProjectVersion(project="p", version=1, document={"name": "p"}, files={}, time=0)
 TOKEN = Token(id="t", project="p", client="c", digests={"a": "b"}, created=0)
@@ -44,6 +45,14 @@ def test_newest_version_that_compiles_is_in_force() -> None:
                         for number in (4, 1, 3, 2)))
     assert renewed(known) == {"p": 2}
     assert [version.version for version in known.history("p")] == [1, 2]
+
+
+def test_project_that_was_removed_has_no_operations_for_a_release_that_knows_no_removal() -> None:
+    record = config.to_value(replace(VERSION, version=2, document={}))
+    assert Project.model_validate(orjson.loads(record)["document"]).operations == ()
+    known = config.from_record(b"project/p/2", record)
+    assert isinstance(known, ProjectVersion)
+    assert known.removes
 
 
 def test_older_version_is_as_it_was_in_little_memory_in_whatever_order_they_come() -> None:
