@@ -1,4 +1,4 @@
-"""One sample of every record class, as it was when its golden record was written.
+"""One sample of every record class, and of what stands in the store, as it was when its golden record was written.
 
 A golden record is never rewritten: a class that changes gets a new sample and a new file, and old files must still
 decode. `python -m tests.contract.samples` writes the files that are missing.
@@ -14,6 +14,8 @@ from shared.contracts import config
 from shared.contracts.codec import header_map
 from shared.contracts.dead_letter import DeadLetter, LetterNote
 from shared.contracts.execution import ExecutionRecord
+from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.origin import Origin
 from shared.contracts.query import UsageQuery
 from shared.contracts.reply import ReplyRecord
@@ -189,6 +191,18 @@ SAMPLES: dict[str, Any] = {
     "config-allowance": config.Adjustment(
         project="shop", name="client", start=1_764_543_600_000, time=1_700_000_000_000,
         raised={"*": 100, '["till"]': 5}, forgiven={'["till"]': 70}),
+    "kept-claim": KeptAnswer.claimed(REQUEST_ID, "ab"),
+    "kept-claim-attempt": KeptAnswer.claimed(REQUEST_ID, "ab", "0f1e"),
+    "kept-answer": KeptAnswer(
+        request_id=REQUEST_ID, digest="ab", status=201, headers={"Location": "/employees/e-101"},
+        content_type="application/json", body=b'{"id":"e-101"}'),
+    "result-waiting": ExecutionResult(
+        id=REQUEST_ID, operation="order", client="chat", state="waiting", accepted=1_700_000_000_000, tasks=4,
+        steps=("a", "b")),
+    "result-ended": ExecutionResult(
+        id=REQUEST_ID, operation="order", client="chat", state="succeeded", accepted=1_700_000_000_000,
+        ended=1_700_000_005_000, tasks=9, steps=("a", "b", "c"), status=201, headers={"Location": "/employees/e-101"},
+        content_type="application/json", body=b'{"id":"e-101"}'),
     "letter-note": LetterNote(letter=12, outcome="replayed", time_ms=6, request_id=REQUEST_ID),
     "dead-letter": DeadLetter(origin=ORIGIN, service="policy", error="header weir-project is missing", time_ms=5),
 }
@@ -202,6 +216,8 @@ def encode(sample: Any) -> Wire:
         return Wire(sample.to_json(), OWN.to_headers())
     if isinstance(sample, DeadLetter):
         return Wire(b"\x00\xff", sample.to_headers([("weir-operation", b"\xff"), ("Authorization", b"Bearer x")]))
+    if isinstance(sample, KeptAnswer | ExecutionResult):
+        return Wire(sample.to_bytes(), [])
     if isinstance(sample, LetterNote):
         return Wire(b"", sample.to_headers())
     if isinstance(sample, ReplyRecord):
@@ -228,6 +244,8 @@ def decode(name: str, wire: Wire) -> Any:
         "reply": lambda: ReplyRecord.from_headers(headers, wire.value),
         "usage": lambda: Envelope.from_record(wire.value, headers),
         "signal": lambda: Signal.from_record(wire.key, wire.value),
+        "kept": lambda: KeptAnswer.from_bytes(wire.value),
+        "result": lambda: ExecutionResult.from_bytes(wire.value),
         "letter": lambda: LetterNote.from_headers(headers),
         "query": lambda: UsageQuery.from_json(wire.value),
     }
