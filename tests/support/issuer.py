@@ -42,7 +42,7 @@ class Issuer:
                 algorithms=[algorithm])
 
 
-def signed(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
+def signed(secret: str, message_id: str, timestamp_s: int | str, body: bytes) -> str:
     """The value of `webhook-signature`."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{message_id}.{timestamp_s}.".encode() + body, hashlib.sha256).digest()

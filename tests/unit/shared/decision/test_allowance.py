@@ -73,6 +73,16 @@ def test_every_answer_says_what_is_left() -> None:
     assert looked.answer_headers["Allowance"] == '"project";q=10;r=7;t=1218600, "client";q=100;r=97;t=9000'
 
 
+def test_of_two_that_are_spent_the_one_is_told_that_keeps_the_caller_waiting_longer() -> None:
+    for allowances in (({"tasks": 10}, {"tasks": 5, "per": "day", "name": "day"}),
+                       ({"tasks": 5, "per": "day", "name": "day"}, {"tasks": 10})):
+        known, amounts = budgeted(*allowances), Amounts()
+        spent(known, amounts, 10)
+        refusal = decide(case(known), amounts).refusal
+        assert refusal is not None
+        assert (refusal.members, refusal.headers["Retry-After"]) == ({"allowance": "project"}, "1218600")
+
+
 def test_project_without_allowance_has_nothing_to_ask() -> None:
     _, looked = call(book([]), Amounts())
     assert (looked.demands, looked.grants, looked.answer_headers) == ([], (), {})

@@ -37,6 +37,8 @@ def book(**token: Any) -> PolicyBook:
     made = PolicyBook()
     stored = {topics.REQUESTS_INTERNAL: tokens.stored_digest(DIGEST)}
     made.take([ProjectVersion(project="p", version=3, document=DOCUMENT, files={}, time=0),
+               # with a client of the same name
+               ProjectVersion(project="other", version=1, document={**DOCUMENT, "name": "other"}, files={}, time=0),
                Token(**{"id": "t", "project": "p", "client": "c", "digests": stored, "created": 0, **token})])
     return made
 
@@ -112,6 +114,13 @@ def test_token_counts_only_while_and_where_it_is_valid(token: dict[str, Any], re
     ids=["good first", "good second", "good third", "none good", "more than a call can show"])
 def test_first_good_token_of_several_counts(shown: str, reason: Reason) -> None:
     assert rule({"operation": "get", "params": {"id": 1}, "token_digest": shown})[0].reason is reason
+
+
+def test_of_several_tokens_that_are_no_good_the_first_says_why() -> None:
+    known = book(expires=NOW)
+    for shown, reason in ((f"{DIGEST} {'0' * 64}", Reason.CREDENTIALS_EXPIRED),
+                          (f"{'0' * 64} {DIGEST}", Reason.CREDENTIALS_INVALID)):
+        assert rule({"operation": "get", "token_digest": shown}, known)[0].reason is reason
 
 
 @given(st.booleans(), st.booleans(), st.booleans())

@@ -16,12 +16,13 @@ from shared.decision.vault import Vault
 from shared.names import topics
 from shared.names.headers import JSON
 from shared.names.reasons import Reason
-from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SECRET, URL, S, by, known
+from tests.support.callers import AUTHENTICATION, ISSUER, NEXT, OTHER, SCHEME, SECRET, URL, S, by, known
 from tests.support.calls import DIGEST, NOW, OPERATIONS, SEAL, TEXT, book, case
 from tests.support.issuer import signed
 
 
-def message(secret: str = SECRET, message_id: str = "msg_1", at: int = S, body: bytes = b"{}", **call: Any) -> Any:
+def message(secret: str = SECRET, message_id: str = "msg_1", at: int | str = S, body: bytes = b"{}",
+            **call: Any) -> Any:
     return {"sealed": {"signature": signed(secret, message_id, at, body)}, "body": body,
             "headers": {"webhook-id": message_id, "webhook-timestamp": str(at)}, **call}
 
@@ -36,7 +37,14 @@ def message(secret: str = SECRET, message_id: str = "msg_1", at: int = S, body: 
     ({**message(), "headers": {"webhook-id": "msg_1", "webhook-timestamp": "1e9"}}, Reason.CREDENTIALS_INVALID),
     ({**message(), "sealed": {"signature": "v1,AAAA v2,x v1"}}, Reason.CREDENTIALS_INVALID),
     ({**message(), "sealed": {"signature": "v0,x " + signed(SECRET, "msg_1", S, b"{}")}}, Reason.OK),
-    (message(body=b"\xff\x00"), Reason.OK),
+    (message(body=b"\xff\x00"), Reason.OK), (message(at=S + 300), Reason.OK),
+    (message(message_id=""), Reason.CREDENTIALS_INVALID), (message(message_id="x" * 200), Reason.OK),
+    (message(message_id="x" * 201), Reason.CREDENTIALS_INVALID),
+    # each with a signature that fits
+    *((message(at=at), Reason.CREDENTIALS_INVALID) for at in (
+        f" {S}", f"+{S}", str(S).translate({48 + digit: 0x660 + digit for digit in range(10)}), "\u00b2", "",
+        "1" * 13, "0" * 5_000)),
+    (message(at="0" * 2 + str(S)), Reason.OK),
 ])
 def test_signed_message_is_verified(call: dict[str, Any], reason: Reason) -> None:
     call = dict(call)
@@ -98,6 +106,34 @@ def test_message_stays_taken_for_as_long_as_what_it_starts_may_run() -> None:
     assert ends == [Reason.OK, Reason.CREDENTIALS_INVALID, Reason.OK]
 
 
+def test_message_stays_taken_for_as_long_as_its_time_may_be_good() -> None:
+    short = [{**one, "timeout": "1s", "run_timeout": "1s"} for one in OPERATIONS]
+    here = book([], Vault(seal=SEAL, secrets={"TILL": SECRET}), authentication=AUTHENTICATION, operations=short)
+    amounts, ends = Amounts(), []
+    for request_id, now_ms in (("a", NOW), ("b", NOW + 1_000), ("c", NOW + 600_000)):
+        looked = case(here, token=None, request_id=request_id, now_ms=now_ms, **message(at=S + 300))
+        ends.append(decide(looked, amounts).refusal)
+    assert [str(refusal) for refusal in ends] == ["None"] + ["this message has been delivered before"] * 2
+
+
+def test_message_that_has_come_before_spends_nothing() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"limit": 2, "per": "minute"}]}
+    here, amounts, ends = known(policies=[few]), Amounts(), []
+    for request_id, message_id in (("a", "first"), ("b", "first"), ("c", "second")):
+        looked = case(here, token=None, request_id=request_id, **message(message_id=message_id))
+        ends.append(decide(looked, amounts).reason)
+    assert ends == [Reason.OK, Reason.CREDENTIALS_INVALID, Reason.OK]
+
+
+@pytest.mark.parametrize("call", [message(), {"sealed": {"jwt": ISSUER.token(NOW, sub="made")}},
+                                  {"sealed": None, "certificate": "CN=made"}], ids=["signature", "jwt", "certificate"])
+def test_caller_has_the_roles_of_its_client_whatever_its_proof(call: dict[str, Any]) -> None:
+    here = known({"jwt": [{name: value for name, value in SCHEME.items() if name != "roles"}],
+                  "signature": [{"client": "made", "secret": "TILL"}], "certificate": {"CN=made": "made"}})
+    decision, looked = by(call["sealed"], here, **{name: value for name, value in call.items() if name != "sealed"})
+    assert (decision.reason, looked.client, looked.roles) == (Reason.OK, "made", {"reader"})
+
+
 def test_signature_cannot_be_verified_without_its_secret() -> None:
     decision, _ = by(message()["sealed"], known(secrets={}), headers=message()["headers"], body=b"{}")
     assert decision.reason is Reason.UNAVAILABLE
@@ -106,9 +142,10 @@ def test_signature_cannot_be_verified_without_its_secret() -> None:
 
 @pytest.mark.parametrize("secret", ["my-secret", "=", f"{NEXT},{SECRET}", f"{SECRET} plain", "whsec_abcde"])
 def test_secret_that_is_none_is_not_told_as_a_signature_that_does_not_fit(secret: str) -> None:
-    call = message("whsec_" + base64.b64encode(b"another one").decode())
-    decision, _ = by(call.pop("sealed"), known(secrets={"TILL": secret}), **call)
-    assert decision.reason is Reason.UNAVAILABLE
+    # the second is signed with no key at all
+    for call in (message("whsec_" + base64.b64encode(b"another one").decode()), message("whsec_")):
+        decision, _ = by(call.pop("sealed"), known(secrets={"TILL": secret}), **call)
+        assert decision.reason is Reason.UNAVAILABLE
     assert "WEIR_SECRET_TILL" in str(decision.refusal)
     assert secret not in str(decision.refusal)
 
@@ -216,6 +253,9 @@ def test_kinds_of_an_operation_narrow_those_of_the_project() -> None:
                   operations=operations)
     assert by({"jwt": ISSUER.token(NOW)}, narrow)[0].reason is Reason.CREDENTIALS_MISSING
     assert by(None, narrow, certificate="CN=depot,O=Acme")[0].reason is Reason.CREDENTIALS_MISSING
+    narrow.vault.secrets = {"TILL": SECRET}
+    call = message()
+    assert by(call.pop("sealed"), narrow, **call)[0].reason is Reason.CREDENTIALS_MISSING
 
 
 def test_sealed_credentials_open_for_their_own_request_alone() -> None:

@@ -238,6 +238,20 @@ def test_scopes_of_a_token_are_roles_that_a_policy_asks_for() -> None:
         assert decision.reason is reason
 
 
+@pytest.mark.parametrize(("said", "roles"), [
+    (["reader", 5, {}, ["editor"], None, "chief"], {"reader", "chief"}), (5, set()), ({"reader": 1}, set())])
+def test_roles_of_a_token_are_the_texts_of_its_claim(said: Any, roles: set[str]) -> None:
+    decision, looked = by({"jwt": ISSUER.token(NOW, realm={"roles": said})})
+    assert (decision.reason, looked.roles) == (Reason.OK, roles)
+
+
+def test_claims_of_a_token_are_seen_though_its_roles_are_those_of_its_client() -> None:
+    book_ = known({"jwt": [{name: value for name, value in SCHEME.items() if name != "roles"}]}, [
+        {"name": "gold", "action": "reject", "rules": [{"claim": {"name": "plan", "is_not": "gold"}}]}])
+    for plan, reason in (("gold", Reason.OK), ("tin", Reason.ACCESS_REJECTED)):
+        assert by({"jwt": ISSUER.token(NOW, plan=plan)}, book_)[0].reason is reason
+
+
 def test_callers_without_a_token_of_ours_are_counted_by_their_names_and_not_by_a_common_address() -> None:
     limit = {"limit": 1, "per": "minute", "by": "token"}
     book_ = known(policies=[{"name": "few", "action": "accept", "limits": [limit]}])
