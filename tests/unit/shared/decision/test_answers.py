@@ -10,6 +10,7 @@ from msgspec import structs
 
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord, error_reply
+from shared.contracts.sealed import Seal
 from shared.contracts.signal import FOREVER, Signal
 from shared.contracts.token import malformed
 from shared.decision.amounts import UNKNOWN, Amounts, Ask
@@ -34,6 +35,7 @@ from shared.errors import (
     WorkflowStopped,
 )
 from shared.names.reasons import Reason
+from tests.support import callers
 from tests.support.calls import DIGEST, NOW, SEAL, book, case
 from tests.support.issuer import signed
 
@@ -157,6 +159,10 @@ ROWS: list[tuple[str, Callable[[], WeirError], int, str, dict[str, str]]] = [
     ("throttle", lambda: spent(signal=replace(BLOCK, action="throttle", rate=1)), 429, "rate-limited", {
         "Retry-After": "63", "RateLimit": '"signal-scan";r=0;t=63', "RateLimit-Policy": '"signal-scan";q=1;w=60'}),
     ("no cluster key", lambda: refused(case(book([]), sealed={"jwt": "x"}, token=None)), 503, "unavailable", {}),
+    ("other cluster key", lambda: refused(case(book([], Vault(seal=Seal("B" * 43))), sealed={"jwt": "x"}, token=None)),
+     503, "unavailable", {"Retry-After": "2"}),
+    ("no keys yet", lambda: refused(case(callers.known(key_sets={}), token=None, sealed={
+        "jwt": callers.ISSUER.token(NOW)})), 503, "unavailable", {"Retry-After": "2"}),
     ("switched off", lambda: refused(case(known(), "off")), 503, "operation-disabled", {}),
     ("store away", once_unknown, 503, "unavailable", {"Retry-After": "2"}),
     ("too late", lambda: refused(late(case(known()))), 504, "timeout", {}),

@@ -68,6 +68,7 @@ ENDS = [
     ({"operation": "make", "body": b""}, Reason.INPUT_INVALID),
     ({"operation": "make", "body": b"x", "content_type": "text/plain"}, Reason.MEDIA_TYPE_UNSUPPORTED),
     ({"operation": "get", "deadline_ms": NOW}, Reason.TIMEOUT),
+    ({"operation": "get", "params": {"id": 5}, "deadline_ms": NOW + 1}, Reason.OK),
 ]
 
 

@@ -38,6 +38,7 @@ def test_what_was_asked_is_body_query_and_parameters() -> None:
     digests = [claimed(**call).digest for call in ({}, {"body": b"x"}, {"query": {"a": ["1"]}})]
     assert len(set(digests)) == 3
     assert claimed(headers={"x": "y"}).digest == digests[0]
+    assert len({claimed(query=query).digest for query in ({"a": ["1"], "b": []}, {"b": [], "a": ["1"]})}) == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "a\x00"])
@@ -57,6 +58,10 @@ def test_key_can_be_required() -> None:
     assert found.claim is not None
     assert found.claim.keep_ms == 3_600_000
     assert looked(key=None).claim is None
+
+
+def test_key_is_held_for_as_long_as_the_call_may_run_and_its_record_may_come_again() -> None:
+    assert (claimed().hold_ms, claimed(key="x" * 255).hold_ms) == (360_000, 360_000)
 
 
 def test_what_is_kept_under_a_key_decides() -> None:

@@ -169,6 +169,14 @@ def test_proof_that_cannot_be_looked_at_yet_is_not_called_wrong_because_another_
     call = message()
     decision, _ = by(call.pop("sealed"), known(secrets={}), token="0" * 64, **call)
     assert decision.reason is Reason.UNAVAILABLE
+
+
+def test_of_several_proofs_that_are_no_good_the_first_says_why() -> None:
+    old = ISSUER.token(NOW, exp=S - 99)
+    assert by({"jwt": old}, token="0" * 64)[0].reason is Reason.CREDENTIALS_INVALID
+    assert by({"jwt": old}, certificate="CN=else")[0].reason is Reason.CREDENTIALS_EXPIRED
+
+
 @pytest.mark.parametrize(("call", "vault", "why"), [
     (message(), {"secrets": {}}, "the secret TILL to verify this message with is not set (WEIR_SECRET_TILL)"),
     (message(), {"seal": None}, "the cluster key to verify these credentials with is not set (WEIR_CLUSTER_KEY)"),
