@@ -20,7 +20,7 @@ NOW = 1_000_000
 TEXT = tokens.new_token()
 DIGEST = tokens.topic_digest(TEXT, topics.REQUESTS_INTERNAL)
 REPLY = [{"id": "answer", "reply": {"body": 1}}]
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "name": "p", "clients": [{"name": "c"}], "workflows": {"w": {"name": "w", "steps": REPLY}},
     "operations": [
         {"name": "get", "method": "GET", "path": "/things/{id}", "workflow": "w",
@@ -138,6 +138,31 @@ def test_admitted_case_knows_client_version_and_coerced_values() -> None:
     assert (decision.version, case.client) == (3, "c")
     assert case.trigger["path"] == {"id": 5}
     assert case.trigger["query"] == {"tag": [1, 2], "free": "x"}
+
+
+def test_every_value_that_does_not_fit_is_listed_with_its_place() -> None:
+    refusal = rule({"operation": "make", "body": b'{"b": "x"}'})[0].refusal
+    assert refusal is not None
+    assert str(refusal) == "2 values of the request do not fit; `errors` lists each"
+    assert {(one["in"], one["pointer"]) for one in refusal.members["errors"]} == {("body", ""), ("body", "/b")}
+    assert all(one["message"] for one in refusal.members["errors"])
+
+
+def test_headers_are_held_against_their_schema_and_seen_by_the_workflow_as_the_owner_changes_them() -> None:
+    reads = [{**DOCUMENT["operations"][2], "input": {"headers": {"required": ["x-page"], "properties": {
+        "x-page": {"type": "integer"}}}}}]
+    changed = [{"operations": ["open"], "request": {"remove": ["x-page"], "set": {"x-gate": "weir"}}}]
+    for more, seen in (({}, {"x-page": "7"}), ({"headers": changed}, {"x-gate": "weir"})):
+        known = book()
+        document = {**DOCUMENT, "operations": reads, **more}
+        known.take([ProjectVersion(project="p", version=4, document=document, files={}, time=0)])
+        ends = {}
+        for page in ("7", "x"):
+            facts = HttpFacts(method="GET", path="/open", headers={"x-page": page}, client_ip="10.0.0.1")
+            decision, ends[page] = rule({"operation": "open", "http": facts}, known)
+            assert decision.reason is (Reason.OK if page == "7" else Reason.INPUT_INVALID)
+        assert ends["7"].trigger == {"path": {}, "query": {}, "headers": seen, "client": "c", "method": "GET",
+                                     "ip": "10.0.0.1"}
 
 
 def test_name_and_path_of_an_operation_find_the_same() -> None:
