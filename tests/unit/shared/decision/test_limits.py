@@ -245,6 +245,15 @@ def test_refusal_says_which_limit_is_spent_and_how_long_to_wait() -> None:
     assert 60 <= int(headers["Retry-After"]) <= 63
 
 
+def test_of_limits_that_are_spent_the_one_is_told_that_keeps_the_caller_waiting_longest() -> None:
+    limits = [{"name": "hour", "limit": 1, "per": "hour"}, {"name": "minute", "limit": 1, "per": "minute"},
+              {"name": "places", "concurrent": 1}]
+    for order in (limits, limits[::-1]):
+        refusal = calls(limited(*order), {"request_id": "a"}, {"request_id": "b"})[1][0].refusal
+        assert refusal is not None
+        assert (refusal.members, refusal.headers["Retry-After"]) == ({"limit": "hour"}, "3780")
+
+
 def test_headers_show_the_tightest_window_and_name_all() -> None:
     limits = ({"name": "hour", "limit": 100, "per": "hour"}, {"name": "minute", "limit": 5, "per": "minute"},
               {"concurrent": 7}, {"name": "tried", "limit": 1, "per": "day", "mode": "observe"})
@@ -267,6 +276,10 @@ DAY = {"name": "day", "limit": 10, "per": "day"}
     ([{"name": "hour", "limit": 10, "per": "hour", "cost": "size"}, {"name": "minute", "limit": 9, "per": "minute"}],
      [1, 1, 1, 9], '"hour";r=7;t=3780'),
     ([{"name": "even", "limit": 60, "per": "minute", "smooth": True}, DAY], [1, 1], '"even";r=0;t=1'),
+    ([{"name": "even", "limit": 60, "per": "minute", "smooth": True},
+      {"name": "slow", "limit": 60, "per": "hour", "smooth": True}], [1], '"slow";r=0;t=60'),
+    # for as long as the call that is refused has to wait, not until something is free
+    ([{"name": "burst", "limit": 60, "per": "minute", "burst": 10}], [10, 5], '"burst";r=0;t=5'),
     ([{"name": "once", "concurrent": 1}, DAY], [1, 1], '"day";r=9;t=86760')])
 def test_window_that_is_shown_is_the_one_to_look_at(
         limits: list[dict[str, Any]], bodies: list[int], shown: str) -> None:
