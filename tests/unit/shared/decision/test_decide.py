@@ -173,12 +173,13 @@ def test_name_and_path_of_an_operation_find_the_same() -> None:
 def test_parameters_by_name_are_what_they_would_be_in_a_url() -> None:
     by_name, by_path = (rule(request)[1].trigger for request in (
         {"operation": "get", "params": {"id": 5.0, "new": True, "n": 1e15, "tag": [1, 2.0], "gone": None, "free": {
-            "a": [None, 0.5, "ä"]}, "many": [False, "x"]}},
+            "a": [None, 0.5, "ä"]}, "many": [False, "x"], "half": 0.5, "far": 1e20}},
         {"method": "GET", "path": '/things/5?new=true&n=1000000000000000&tag=1&tag=2&free={"a": [null, 0.5, "ä"]}'
-                                  '&many=false&many=x'}))
+                                  '&many=false&many=x&half=0.5&far=1e%2B20'}))
     assert by_name["path"] == by_path["path"] == {"id": 5}
     assert by_name["query"] == by_path["query"] == {
-        "new": True, "n": 10**15, "tag": [1, 2], "free": '{"a": [null, 0.5, "ä"]}', "many": "x"}
+        "new": True, "n": 10**15, "tag": [1, 2], "free": '{"a": [null, 0.5, "ä"]}', "many": "x",
+        "half": "0.5", "far": "1e+20"}
 
 
 def test_query_of_the_edge_is_taken_from_the_edges_facts() -> None:

@@ -42,6 +42,16 @@ def test_blocked_caller_is_told_for_how_long_and_why() -> None:
     assert (refusal.status, refusal.headers, refusal.members) == (403, {"Retry-After": "60"}, {"signal": "burst"})
 
 
+def test_of_several_blocks_the_one_is_told_that_ends_last() -> None:
+    short, long = signal(detector="short"), signal("ip", "10.1.2.3", until=NOW + 90_001, detector="long")
+    ends = [(decide(case(with_signals(*made))).refusal, wait) for made, wait in (
+        ((short, long), "91"), ((signal(until=NOW + 90_001, detector="long"), signal("ip", "10.1.2.3")), "91"),
+        ((short, signal("token", "t", until=FOREVER, detector="long")), None))]
+    for refusal, wait in ends:
+        assert refusal is not None
+        assert (refusal.members, refusal.headers.get("Retry-After")) == ({"signal": "long"}, wait)
+
+
 def test_later_signal_replaces_the_earlier_one_whatever_the_spelling() -> None:
     known = with_signals(signal("ip", "10.1.2.3"), signal("ip", "::ffff:10.1.2.3", "unblock"))
     assert decide(case(known)).reason is Reason.OK
@@ -51,12 +61,14 @@ def test_later_signal_replaces_the_earlier_one_whatever_the_spelling() -> None:
 def test_watched_caller_is_reported_and_let_in() -> None:
     looked = case(with_signals(signal(action="observe", detector="scan")))
     assert decide(looked).reason is Reason.OK
-    assert looked.observed == ["signal-scan:client"]
+    assert (looked.observed, looked.demands) == (["signal-scan:client"], [])
 
 
 def test_throttled_caller_has_a_rate_of_its_own() -> None:
     known, amounts = with_signals(signal(action="throttle", rate=2)), Amounts()
-    decisions = [decide(case(known), amounts) for _ in range(3)]
+    looked = [case(known) for _ in range(3)]
+    decisions = [decide(one, amounts) for one in looked]
+    assert [one.observed for one in looked] == [[]] * 3
     assert [decision.reason for decision in decisions] == [Reason.OK, Reason.OK, Reason.RATE_LIMITED]
     refusal = decisions[2].refusal
     assert refusal is not None
