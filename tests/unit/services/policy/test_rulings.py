@@ -40,7 +40,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
 from tests.support.callers import AUTHENTICATION, SECRET, S
-from tests.support.calls import DIGEST, NOW, SEAL, book, case
+from tests.support.calls import DIGEST, NOW, SEAL, STEPS, book, case
 from tests.support.fakes import FakeOutbox, FakeRecord, Headers, StoppedClock
 from tests.support.issuer import signed
 from tests.unit.services.policy.test_inbox import Counting, numbered
@@ -130,13 +130,14 @@ class Court:
         self.done: list[Record] = []
         self.clock = clock = StoppedClock(NOW)
         sender, metrics = cast(Any, self.outbox), Metrics(muted=True)
+        self.last_used = LastUsed(self.store, self.tasks)
         self.usage, letters = UsageEnvelopes(sender, metrics), DeadLetters(sender, metrics, clock, "policy")
         self._bench = Bench(cast(PolicyParts, SimpleNamespace(
             settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=sender, metrics=metrics,
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
             intake=SimpleNamespace(finish_after=lambda records, _: self.done.extend(records)), dead_letters=letters,
             answers=Answers(sender, letters), usage=self.usage, access=AccessLog(0),
-            last_used=LastUsed(self.store, self.tasks), keep_addresses=False,
+            last_used=self.last_used, keep_addresses=False,
             results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
 
@@ -187,6 +188,35 @@ async def test_admitted_message_stays_taken_and_its_execution_knows_what_to_give
     assert execution.once.startswith("weir:seen:p:")
     assert await court.hear(2) == 401
     assert court.store.freed == []
+
+
+@pytest.mark.parametrize(("prefer", "durable", "waits", "keep_ms", "answer_by_ms"), [
+    (None, False, True, 1_000, NOW + 30_000), (None, True, True, 1_000, 0), ("respond-async", False, False, 1_000, 0)])
+async def test_execution_knows_what_the_executor_needs_and_whom_to_answer_unless_that_is_done(
+        prefer: str | None, durable: bool, waits: bool, keep_ms: int, answer_by_ms: int) -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court = Court(book([FAIR, few], operations=OPERATIONS, workflows={
+        "w": {"name": "w", "steps": STEPS, "durable": durable}}))
+    await court.hear(1, token=DIGEST, key="k", idempotency_key="key", prefer=prefer)
+    ran, = court.executions()
+    assert (ran.project, ran.version, ran.operation, ran.client, ran.token, ran.source) == (
+        "p", 3, "sold", "c", "t", "edge")
+    assert (str(ran.origin), ran.request_id, ran.deadline_ms) == ("weir.requests.edge/0/0", numbered(1), NOW + 300_000)
+    assert (ran.trigger["headers"]["x-key"], ran.content_type, ran.idempotency_key) == ("k", "application/json", "key")
+    assert ({*ran.timing}, len(ran.holds), {*ran.answer_headers}) == (
+        {"policy-queue", "policy"}, 1, {"RateLimit", "RateLimit-Policy"})
+    assert (ran.reply_to is not None) is waits
+    assert {*ran.claim} == ({"key", "digest", "keep_ms"} if waits else set())
+    assert (ran.keep_ms, ran.answer_by_ms) == (keep_ms, answer_by_ms)
+    assert court.last_used._noted == {"t": NOW}
+
+
+async def test_record_of_a_call_that_is_answered_at_once_is_not_done_before_its_execution_is_there(
+        here: PolicyBook) -> None:
+    court = Court(here)
+    court.outbox.cut = frozenset({topics.EXECUTIONS})
+    await court.hear(1, token=DIGEST, prefer="respond-async")
+    assert court.tasks.failed.done()
 
 
 async def test_request_that_comes_again_from_the_topic_is_not_its_own_replay(here: PolicyBook) -> None:

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts import token as tokens
+from shared.contracts.config import Token
 from shared.decision.amounts import Amounts, Ask
 from shared.decision.case import Case
 from shared.decision.decide import Decision, decide, look
+from shared.names import topics
 from shared.names.reasons import Reason
 from shared.project.access.budgets import Demand, Kind
-from tests.support.calls import NOW, book, case
+from tests.support.calls import DIGEST, NOW, book, case
 
 SECOND = 1_000_000
 
@@ -306,6 +309,13 @@ def test_window_that_is_shown_is_the_one_to_look_at(
 def test_each_combination_of_subjects_has_its_own_amount(
         by: Any, ways: list[dict[str, Any]], ends: list[Reason]) -> None:
     assert reasons(limited({**MINUTE, "by": by}), *ways) == ends
+
+
+def test_each_token_of_a_client_has_its_own_amount() -> None:
+    known, other, amounts = book(limited({**MINUTE, "by": "token"})), "1" * 64, Amounts()
+    known.take([Token(id="u", project="p", client="c", created=0,
+                      digests={topics.REQUESTS_EDGE: tokens.stored_digest(other)})])
+    assert [decide(case(known, token=shown), amounts).reason for shown in (DIGEST, other, other)] == [OK, OK, SPENT]
 
 
 def test_limit_counts_only_calls_that_its_policy_accepts() -> None:

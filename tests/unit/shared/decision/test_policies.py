@@ -122,6 +122,15 @@ def test_public_operation_needs_nobody_to_accept_it_but_can_be_rejected() -> Non
     assert ruling([reject(rules=[{"authenticated": False}])], "open").reason is Reason.OK
 
 
+@pytest.mark.parametrize("rule", [
+    {"client": "c"}, {"role": "reader"}, {"authenticated": True}, {"method": "GET"}, {"ip": "10.1.2.3"},
+    {"header": {"name": "x-a", "is": "1"}}, {"query": {"name": "tag", "is": "x"}}, {"body": {"at": "/a", "is": 1}},
+    {"when": 'path.id == "7" && query.tag == ["x"] && source == "edge" && operation == "get-thing"'}], ids=str)
+def test_rules_see_the_call_as_it_came(rule: dict[str, Any]) -> None:
+    call: dict[str, Any] = {"headers": {"x-a": "1"}, "query": {"tag": ["x"]}, "body": b'{"a": 1}'}
+    assert ruling([reject(rules=[rule])], **call).reason is Reason.ACCESS_REJECTED
+
+
 def test_first_reject_in_file_order_answers_with_its_own_status_and_message() -> None:
     decision = ruling([accept(), reject("one", status=451, message="not here"), reject("two")])
     assert decision.refusal is not None
