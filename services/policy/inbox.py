@@ -17,6 +17,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.request import RequestRecord, secret_headers_in
 from shared.contracts.usage import LONGEST_US
 from shared.decision.case import Case
+from shared.decision.checks.route import operation_is_open
 from shared.decision.decide import Decision, look, settle
 from shared.decision.unfit import unfit
 from shared.errors import BadRecord
@@ -139,6 +140,9 @@ class Bench:
         if decision is None and (case.demands or case.claim is not None):
             waiting.append(hearing)
             return None
+        if decision is not None and case.project is None:
+            # refused before anybody asked whose it is: that project counts it all the same
+            operation_is_open(case)
         if case.wanted_keys and self._may_wait_for(case.wanted_keys):
             self._expecting += 1
             parts.tasks.spawn(self._with_keys(record, case.wanted_keys), "key set")

@@ -23,7 +23,8 @@ from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.request import RequestRecord
-from shared.contracts.usage import Envelope
+from shared.contracts.token import mark
+from shared.contracts.usage import Envelope, UsageEvent
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
@@ -31,6 +32,8 @@ from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
 from shared.kafka.record import Record
 from shared.names import topics
+from shared.names.metrics import EXPIRED
+from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
 from shared.store.connection import Argument
 from shared.store.last_used import LastUsed
@@ -125,11 +128,13 @@ class Prompt(FakeOutbox):
 class Court:
     """Policy without a broker."""
 
-    def __init__(self, here: PolicyBook, store: Holding | None = None, outbox: Prompt | None = None) -> None:
+    def __init__(self, here: PolicyBook, store: Holding | None = None, outbox: Prompt | None = None, *,
+                 keep_addresses: bool = False) -> None:
         self.outbox, self.store, self.tasks = outbox or Prompt(5_000), store or Holding(), Tasks()
         self.done: list[Record] = []
         self.clock = clock = StoppedClock(NOW)
-        sender, metrics = cast(Any, self.outbox), Metrics(muted=True)
+        sender, metrics = cast(Any, self.outbox), Metrics()
+        self.metrics = metrics
         self.last_used = LastUsed(self.store, self.tasks)
         self.usage, letters = UsageEnvelopes(sender, metrics), DeadLetters(sender, metrics, clock, "policy")
         self._bench = Bench(cast(PolicyParts, SimpleNamespace(
@@ -137,13 +142,14 @@ class Court:
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
             intake=SimpleNamespace(finish_after=lambda records, _: self.done.extend(records)), dead_letters=letters,
             answers=Answers(sender, letters), usage=self.usage, access=AccessLog(0),
-            last_used=self.last_used, keep_addresses=False,
+            last_used=self.last_used, keep_addresses=keep_addresses,
             results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
 
     async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
                    prefer: str | None = None, message: str = "msg", token: str | None = None,
-                   idempotency_key: str | None = None, params: dict[str, Any] | None = None) -> int:
+                   idempotency_key: str | None = None, params: dict[str, Any] | None = None,
+                   deadline_ms: int | None = None) -> int:
         """A message comes, signed unless there is a token; the status of its answer, 0 where it goes on or is dead."""
         request_id = numbered(number)
         found = case(book([]), operation, request_id=request_id, token=token, body=body, method="POST",
@@ -151,7 +157,8 @@ class Court:
                      headers={"webhook-id": message, "webhook-timestamp": str(S), "x-key": key or request_id})
         to = ReplyAddress(correlation_id=request_id.encode(), topic=topics.REPLIES, partition=0)
         request = msgspec.structs.replace(found.request, prefer=prefer, content_type="application/json",
-                                           idempotency_key=idempotency_key, params=params or found.request.params)
+                                           idempotency_key=idempotency_key, params=params or found.request.params,
+                                           deadline_ms=deadline_ms)
         before = len(self.outbox.sent)
         await self.take(FakeRecord(topics.REQUESTS_EDGE, timestamp=NOW, value=body, headers=[*request.enclosed(to)]))
         told = self.replies(before)
@@ -165,6 +172,12 @@ class Court:
             while any(task.get_name() not in {"keys claimed in vain", "late answers"} for task in self.tasks._running):
                 self.usage.flush()
                 await asyncio.sleep(0)
+
+    def events(self) -> list[UsageEvent]:
+        """What is told of usage."""
+        self.usage.flush()
+        return [event for sent in self.outbox.sent if sent.topic == topics.USAGE
+                for event in Envelope.from_record(sent.value, header_map(cast(Any, sent.headers))).events]
 
     def replies(self, begin: int = 0) -> list[ReplyRecord]:
         return [ReplyRecord.from_headers(header_map(cast(Any, sent.headers)), sent.value)
@@ -217,6 +230,69 @@ async def test_record_of_a_call_that_is_answered_at_once_is_not_done_before_its_
     court.outbox.cut = frozenset({topics.EXECUTIONS})
     await court.hear(1, token=DIGEST, prefer="respond-async")
     assert court.tasks.failed.done()
+
+
+async def test_execution_is_as_deep_as_the_call_that_it_came_by() -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "public": True}]))
+    trace = f"00-{'a' * 32}-{'b' * 16}-00"
+    request = RequestRecord(project="p", operation="sold", depth=3, traceparent=trace, tracestate="a=1", baggage="b=2")
+    await court.take(FakeRecord(topics.REQUESTS_INTERNAL, timestamp=NOW, value=b"", headers=[*request.to_headers()]))
+    ran, = court.executions()
+    assert (ran.depth, ran.tracestate, ran.baggage, ran.source) == (3, "a=1", "b=2", "internal")
+    assert (ran.traceparent or "")[3:35] == "a" * 32
+
+
+@pytest.mark.parametrize(("keep", "wanted"), [(True, True), (True, False), (False, True), (False, False)])
+async def test_address_goes_no_further_unless_the_platform_and_the_owner_want_it(keep: bool, wanted: bool) -> None:
+    court = Court(book([], operations=OPERATIONS, abuse={"addresses": wanted}), keep_addresses=keep)
+    assert [await court.hear(1, token=DIGEST), await court.hear(2, "none", token=DIGEST)] == [0, 404]
+    assert [one.address for one in court.executions()] == ["10.1.2.3" if keep and wanted else ""]
+    assert [event.address for event in court.events()] == ["10.1.2.3" if keep and wanted else None]
+
+
+@pytest.mark.parametrize(("call", "told", "who", "proof"), [
+    ({"operation": "none", "token": DIGEST}, (404, "operation-not-found", ""), ("", None), None),
+    ({"operation": "strict", "token": DIGEST}, (400, "input-invalid", "strict"), ("c", "t"), None),
+    ({"token": "0" * 64}, (401, "credentials-invalid", "sold"), ("", None), mark("0" * 64)),
+    ({"token": DIGEST, "prefer": "respond-async"}, (503, "unavailable", "sold"), ("c", "t"), None)])
+async def test_call_that_ends_here_is_counted_with_who_asked_what_and_why(
+        call: dict[str, Any], told: tuple[int, str, str], who: tuple[str, str | None], proof: str | None) -> None:
+    watch = {"name": "watch", "action": "reject", "mode": "observe"}
+    court = Court(book([FAIR, watch], operations=OPERATIONS))
+    court.store.keeps = False
+    await court.hear(1, **call)
+    (reply,), (event,) = court.replies(), court.events()
+    assert (event.status, event.reason, event.operation) == told
+    assert (event.client, event.token, event.proof) == (*who, proof)
+    assert (event.kind, event.id, event.time, event.project) == ("request", numbered(1), NOW, "p")
+    assert (event.source, event.origin, event.address) == ("edge", "weir.requests.edge/0/0", None)
+    assert (event.bytes_in, event.bytes_out, {*event.timing}) == (2, len(reply.body), {"policy-queue", "policy"})
+    assert event.observed == (["watch:reject"] if who[0] else [])
+    assert (event.trace_id, event.span_id) == ((reply.traceparent or "")[3:35], None)
+    assert ("RateLimit" in reply.headers, reply.client) == (bool(who[0]), "c" if event.status >= 500 else "")
+
+
+@pytest.mark.parametrize(("record", "value", "status"), [
+    ({"deadline_ms": NOW}, b"", 504), ({}, b"x" * 4_000_000, 413), ({"secret": True}, b"", 401)])
+async def test_call_that_is_refused_before_anybody_looks_whose_it_is_counts_for_its_project_and_not_for_the_canary(
+        record: dict[str, Any], value: bytes, status: int) -> None:
+    court = Court(book([], operations=OPERATIONS))
+    to = ReplyAddress(correlation_id=b"c", topic=topics.REPLIES)
+    for called in ({"project": "p", "operation": "sold"}, {"project": "p", "method": "POST", "path": "/sold"},
+                   {"project": "q", "operation": "sold"}, {"project": CANARY.name, "operation": "ping"}):
+        request = RequestRecord(**called, deadline_ms=record.get("deadline_ms"), reply_to=to)
+        await court.take(FakeRecord(topics.REQUESTS_INTERNAL, timestamp=NOW, value=value, headers=[
+            *request.to_headers(), *([("authorization", b"Bearer x")] if "secret" in record else [])]))
+    assert [reply.status for reply in court.replies()] == [status] * 4
+    assert [(event.project, event.operation) for event in court.events()] == [("p", "sold"), ("p", "sold"), ("", "")]
+    late = court.metrics.registry.get_sample_value(f"{EXPIRED.name}_total")
+    assert (late or 0) == (4 if status == 504 else 0)
+
+
+async def test_address_of_a_call_that_comes_too_late_goes_no_further_than_its_owner_wants() -> None:
+    court = Court(book([], operations=OPERATIONS, abuse={"addresses": False}), keep_addresses=True)
+    assert await court.hear(1, token=DIGEST, deadline_ms=NOW) == 504
+    assert [event.address for event in court.events()] == [None]
 
 
 async def test_request_that_comes_again_from_the_topic_is_not_its_own_replay(here: PolicyBook) -> None:
@@ -334,6 +410,8 @@ async def test_202_says_what_is_left_of_the_limits_and_not_when_it_is_told_again
     assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"fair";q=1;w=60', '"fair";r=0;t=60')
     assert "Location" in first.headers
     assert "RateLimit" not in again.headers, "that was then"
+    assert (again.headers["Location"], again.headers["Idempotency-Replayed"]) == (first.headers["Location"], "true")
+    assert (again.status, again.content_type, again.body) == (first.status, first.content_type, first.body)
 
 
 async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_once_it_is_answered() -> None:
@@ -402,10 +480,8 @@ async def test_call_whose_record_tells_no_time_that_can_be_spoils_nothing(timest
             correlation_id=b"c", topic=topics.REPLIES))
         await court.take(FakeRecord(topics.REQUESTS_INTERNAL, offset=number, timestamp=timestamp, value=b"",
                                     headers=[*request.to_headers()]))
-    court.usage.flush()
-    events = [event for sent in court.outbox.sent if sent.topic == topics.USAGE
-              for event in Envelope.from_record(sent.value, header_map(cast(Any, sent.headers))).events]
-    assert ([reply.status for reply in court.replies()], len(court.executions()), len(events)) == ([404], 1, 1)
+    told = [reply.status for reply in court.replies()]
+    assert (told, len(court.executions()), len(court.events())) == ([404], 1, 1)
 
 
 async def test_message_and_key_of_a_call_that_runs_stay_taken_though_its_record_comes_again_and_is_refused(
