@@ -45,12 +45,10 @@ class Claims:
         self._freeing = False
 
     async def take(self, hearings: Sequence[Hearing]) -> list[Decision | KeptAnswer | None]:
-        """Claim the keys of those that have one."""
+        """Claim the keys of those that have one; some do."""
         attempt = token_hex(8)
         claims = {index: (made.key, KeptAnswer.claimed(hearing.request_id, made.digest, attempt), made.hold_ms)
                   for index, hearing in enumerate(hearings) if (made := hearing.case.claim) is not None}
-        if not claims:
-            return [None] * len(hearings)
         try:
             found = dict(zip(claims, await claim(self._store, [*claims.values()]), strict=True))
         except StoreUnavailable as exc:

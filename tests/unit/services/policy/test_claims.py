@@ -11,7 +11,7 @@ from services.policy.claims import Claims
 from services.policy.hearing import Hearing
 from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.traceparent import TraceContext
-from shared.decision.decide import look
+from shared.decision.decide import Decision, look
 from shared.kafka.record import Record
 from shared.names.reasons import Reason
 from shared.runtime.tasks import Tasks
@@ -33,8 +33,8 @@ class Late(Holding):
         return found
 
 
-def hearing(request_id: str) -> Hearing:
-    found = case(book([]), key="k", request_id=request_id)
+def hearing(request_id: str, key: str | None = "k") -> Hearing:
+    found = case(book([]), key=key, request_id=request_id)
     assert look(found) is None
     record: Record = None  # type: ignore[assignment]  # nobody looks at it here
     return Hearing(case=found, record=record, request_id=request_id, trace=TraceContext.new(sampled=False),
@@ -53,6 +53,9 @@ class Asking:
         assert not isinstance(found, KeptAnswer)
         return None if found is None else found.reason
 
+    async def take_all(self, *heard: Hearing) -> list[Decision | KeptAnswer | None]:
+        return await self._claims.take(heard)
+
     async def give_up(self, heard: Hearing) -> None:
         await self._claims.give_up(heard)
 
@@ -65,6 +68,18 @@ class Asking:
 async def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
     monkeypatch.setattr(claims, "_REST_S", 0)
     return Asking()
+
+
+async def test_while_the_store_is_away_only_calls_with_a_key_are_refused_and_told_when_to_try_again(
+        asking: Asking) -> None:
+    asking.store.gone = True
+    without, having = await asking.take_all(hearing("first", key=None), hearing("second"))
+    assert without is None
+    assert isinstance(having, Decision)
+    assert having.refusal is not None
+    assert (having.refusal.status, having.refusal.headers) == (503, {"Retry-After": "2"})
+    asking.store.gone = False
+    await asking.settled()
 
 
 async def test_key_that_was_claimed_too_late_for_its_call_is_free_for_whoever_tries_again(asking: Asking) -> None:

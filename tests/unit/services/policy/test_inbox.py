@@ -160,6 +160,23 @@ async def test_idempotency_keys_cost_one_more_however_many_there_are(monkeypatch
     assert door.store.trips == ["claim", "limits"]
 
 
+async def test_key_is_claimed_where_no_limit_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(book([]), monkeypatch)
+    door.poll(3, key="k")
+    assert (await door.counted(), door.store.trips) == ({Reason.OK: 3}, ["claim"])
+
+
+async def test_key_is_claimed_beside_calls_that_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(book(LIMITS), monkeypatch)
+    door.store.going.clear()
+    for key in ({}, {}, {"key": "k"}, {}):
+        door.poll(1, **key)
+        await asyncio.sleep(0)
+    door.store.going.set()
+    assert await door.counted() == {Reason.OK: 4}
+    assert door.store.trips == ["limits", "claim", "limits"]
+
+
 async def test_store_is_not_asked_where_no_limit_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     door = Door(book([]), monkeypatch)
     door.poll(100)
@@ -252,6 +269,7 @@ async def test_token_with_a_new_key_waits_for_it_and_is_not_called_wrong_where_t
     assert (await door.counted(), door.key_sets.fetched) == ({Reason.OK: 5, Reason.UNAVAILABLE: 1}, 1)
     door.poll(1, token=None, sealed={"jwt": OTHER.token(NOW, iss=ISSUER.name)})
     assert (await door.counted())[Reason.CREDENTIALS_INVALID] == 1
+    assert door._bench._expecting == 0, "whoever comes next may wait again"
 
 
 async def test_call_that_cannot_be_decided_is_dead_and_its_neighbours_are_not(

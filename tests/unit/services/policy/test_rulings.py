@@ -1,7 +1,7 @@
 """What follows from rulings: the message that a call came by is given back when nothing comes of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -132,6 +132,7 @@ class Court:
                  keep_addresses: bool = False) -> None:
         self.outbox, self.store, self.tasks = outbox or Prompt(5_000), store or Holding(), Tasks()
         self.done: list[Record] = []
+        self.awaited: list[list[asyncio.Future[None]]] = []
         self.clock = clock = StoppedClock(NOW)
         sender, metrics = cast(Any, self.outbox), Metrics()
         self.metrics = metrics
@@ -140,11 +141,15 @@ class Court:
         self._bench = Bench(cast(PolicyParts, SimpleNamespace(
             settings=PolicySettings(), clock=clock, book=here, tasks=self.tasks, outbox=sender, metrics=metrics,
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
-            intake=SimpleNamespace(finish_after=lambda records, _: self.done.extend(records)), dead_letters=letters,
+            intake=SimpleNamespace(finish_after=self._finish_after), dead_letters=letters,
             answers=Answers(sender, letters), usage=self.usage, access=AccessLog(0),
             last_used=self.last_used, keep_addresses=keep_addresses,
             results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
             counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
+
+    def _finish_after(self, records: Iterable[Record], effects: Iterable[asyncio.Future[None]]) -> None:
+        self.done.extend(records)
+        self.awaited.append([*effects])
 
     async def hear(self, number: int, operation: str = "sold", *, body: bytes = b"{}", key: str = "",
                    prefer: str | None = None, message: str = "msg", token: str | None = None,
@@ -230,6 +235,42 @@ async def test_record_of_a_call_that_is_answered_at_once_is_not_done_before_its_
     court.outbox.cut = frozenset({topics.EXECUTIONS})
     await court.hear(1, token=DIGEST, prefer="respond-async")
     assert court.tasks.failed.done()
+
+
+@pytest.mark.parametrize("policies", [[], [FAIR]], ids=["at once", "after the store"])
+async def test_record_is_done_when_all_that_follows_from_it_is_there(policies: list[dict[str, Any]]) -> None:
+    court = Court(book(policies, operations=OPERATIONS))
+    assert [await court.hear(1, token=DIGEST), await court.hear(2, "strict", token=DIGEST)] == [0, 400]
+    admitted, refused = court.awaited
+    assert admitted == [sent.done for sent in court.outbox.sent if sent.topic == topics.EXECUTIONS]
+    assert len(refused) == 2, "its answer, and what is told of usage"
+
+
+async def test_call_that_wants_its_answer_where_none_may_go_is_dead() -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "public": True}]))
+    for topic in ("weir.config", "weir.requests.internal", "x.replies.", "replies"):
+        request = RequestRecord(project="p", operation="sold", reply_to=ReplyAddress(correlation_id=b"c", topic=topic))
+        await court.take(FakeRecord(topics.REQUESTS_INTERNAL, timestamp=NOW, value=b"", headers=[
+            *request.to_headers()]))
+    assert [sent.topic for sent in court.outbox.sent] == [topics.DEAD_LETTERS] * 4
+
+
+async def test_nobody_can_guess_the_id_of_a_call_from_inside_who_does_not_know_what_it_says() -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "public": True}]))
+    for body, header in ((b"", b""), (b"x", b""), (b"", b"x"), (b"", None)):
+        request = RequestRecord(project="p", operation="sold", body=body)
+        await court.take(FakeRecord(topics.REQUESTS_INTERNAL, timestamp=NOW, value=body, headers=[
+            *request.to_headers(), *([("x-any", header)] if header is not None else [])]))
+    assert len({ran.request_id for ran in court.executions()}) == 4
+
+
+@pytest.mark.parametrize(("timestamp", "waited_us"), [(NOW - 5, 5_000), (NOW, 0), (NOW + 5, 0)])
+async def test_time_in_the_queue_is_told_and_is_never_less_than_nothing(timestamp: int, waited_us: int) -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "public": True}]))
+    request = RequestRecord(project="p", operation="sold")
+    await court.take(FakeRecord(topics.REQUESTS_INTERNAL, timestamp=timestamp, value=b"", headers=[
+        *request.to_headers()]))
+    assert court.executions()[0].timing == {"policy-queue": waited_us, "policy": 0}
 
 
 async def test_execution_is_as_deep_as_the_call_that_it_came_by() -> None:
