@@ -7,6 +7,7 @@ import pytest
 
 from services.policy.counters import Counters
 from shared.decision.amounts import Ask
+from shared.names.metrics import LIMITS_LOCAL
 from shared.project.access.budgets import Demand, Kind
 from shared.settings.redis import RedisSettings
 from shared.store.connection import Argument
@@ -26,6 +27,18 @@ async def test_instances_without_a_store_admit_together_no_more_at_once_than_wit
         asks = [Ask(str(number), clock.now_ms() + 300_000, [demand]) for number in range(60)]
         let_in += sum(outcome.wait_ms == 0 for outcome, in await kept.spend(asks))
     assert let_in == 18, "a third of 20 each"
+
+
+async def test_instance_without_a_store_says_how_many_calls_it_decides_alone_and_goes_by_the_clock() -> None:
+    clock, metrics = StoppedClock(), Metrics()
+    kept = Counters(nowhere(), clock, metrics, instances=1, rest_ms=60_000)
+    asks = [Ask(name, 0, [Demand("k", Kind.WINDOW, 1, 60_000, 1, 1, True, "n")]) for name in "ab"]
+    let_in = []
+    for later_ms in (0, 59_000, 4_000):
+        clock.now += later_ms
+        let_in.append([outcome.wait_ms == 0 for outcome, in await kept.spend(asks)])
+    assert let_in == [[True, False], [False, False], [True, False]]
+    assert metrics.registry.get_sample_value(f"{LIMITS_LOCAL.name}_total") == 6
 
 
 async def test_place_of_a_call_that_is_not_going_to_run_is_free_again_without_the_store() -> None:

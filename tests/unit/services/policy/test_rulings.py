@@ -455,6 +455,33 @@ async def test_202_says_what_is_left_of_the_limits_and_not_when_it_is_told_again
     assert (again.status, again.content_type, again.body) == (first.status, first.content_type, first.body)
 
 
+@pytest.mark.parametrize(("mode", "prefer", "kept", "applied"), [
+    ("request_response", "respond-async", True, {"Preference-Applied": "respond-async"}), ("validate", None, True, {}),
+    ("fire_and_forget", None, False, {}),
+    ("fire_and_forget", "respond-async", True, {"Preference-Applied": "respond-async"})])
+async def test_202_names_the_execution_and_where_its_result_will_be_if_it_is_kept(
+        mode: str, prefer: str | None, kept: bool, applied: dict[str, str]) -> None:
+    court = Court(book([], operations=[{**OPERATIONS[0], "mode": mode}]))
+    assert await court.hear(1, token=DIGEST, prefer=prefer) == 202
+    reply, = court.replies()
+    where = f"/p/-/executions/{numbered(1)}"
+    assert orjson.loads(reply.body) == {
+        "execution": numbered(1), "status": "accepted", **({"result": where} if kept else {})}
+    assert reply.headers == {**applied, **({"Location": where} if kept else {})}
+    assert court.store.trips == (["result"] if kept else [])
+
+
+@pytest.mark.parametrize(("whose", "asks", "status"), [("c", DIGEST, 200), ("", DIGEST, 200), ("d", DIGEST, 404)])
+async def test_execution_is_told_to_whoever_started_it_alone(whose: str, asks: str, status: int) -> None:
+    court = Court(book([], operations=OPERATIONS))
+    known = ExecutionResult(id=numbered(7), operation="sold", client=whose, state="accepted", accepted=NOW)
+    court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
+    assert await court.hear(1, "weir-execution", token=asks, params={"id": known.id}) == status
+    if status == 200:
+        headers = court.replies()[0].headers
+        assert (headers["Cache-Control"], headers["Retry-After"]) == ("no-store", "1")
+
+
 async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_once_it_is_answered() -> None:
     at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
     court = Court(book([at_once], operations=OPERATIONS))

@@ -2,7 +2,7 @@
 
 import pytest
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 
 from shared.decision import jwt_verifier
 from shared.decision.jwt_verifier import JwtVerifier
@@ -65,18 +65,21 @@ UNFIT: list[tuple[str, Key]] = [
     ("ES256", ECKey.generate_key("P-384")), ("EdDSA", OKPKey.generate_key("X25519")),
     ("Ed25519", OKPKey.generate_key("Ed448")), ("RS256", RSAKey.generate_key(2048, {"alg": "RS512"})),
     ("RS256", RSAKey.generate_key(2048, {"alg": "RSA-OAEP"})),
-    ("RS256", RSAKey.generate_key(2048, {"key_ops": ["encrypt"]}))]
+    ("RS256", RSAKey.generate_key(2048, {"key_ops": ["encrypt"]})),
+    # a secret that somebody publishes
+    ("RS256", OctKey.generate_key(256))]
 
 
 @pytest.mark.parametrize(("algorithm", "unfit"), UNFIT)
 def test_key_that_is_for_something_else_hides_no_key_that_fits(algorithm: str, unfit: Key) -> None:
-    published = [unfit.as_dict(private=False), *ISSUER.published["keys"]]
+    told = unfit.as_dict(private=isinstance(unfit, OctKey))
+    published = [told, *ISSUER.published["keys"]]
     token = ISSUER.token(NOW, algorithm)
     without_kid = ISSUER.token(NOW, algorithm, {"kid": None})
     for keys in (published, published[::-1]):
         for text in (token, without_kid):
             assert accepted(JwtVerifier(), text, KeySet.import_key_set({"keys": keys}))
-            assert not accepted(JwtVerifier(), text, KeySet.import_key_set({"keys": [unfit.as_dict(private=False)]}))
+            assert not accepted(JwtVerifier(), text, KeySet.import_key_set({"keys": [told]}))
 
 
 @pytest.mark.parametrize(("others", "taken"), [(19, True), (20, False)])

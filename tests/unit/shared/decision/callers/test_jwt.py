@@ -77,6 +77,15 @@ def test_claim_of_a_wrong_type_is_refused_by_its_name(claim: str, value: Any, re
     assert reason in str(decision.refusal)
 
 
+@pytest.mark.parametrize(("claim", "reason"), [("iss", "issuer"), ("aud", "`aud`"), ("exp", "`exp`"), ("sub", "'sub'")])
+def test_claim_that_is_not_there_is_missed_by_its_name(claim: str, reason: str) -> None:
+    claims = {name: value for name, value in GOOD.items() if name != claim}
+    for here in (known(), known(TWO_ISSUERS)):
+        decision, _ = by({"jwt": of_claims(json.dumps(claims).encode())}, here)
+        assert decision.reason is Reason.CREDENTIALS_INVALID
+        assert reason in str(decision.refusal)
+
+
 @pytest.mark.parametrize("iat", [S, S + 0.5, S + 400])
 def test_time_of_issue_is_a_number_and_judges_nothing(iat: float) -> None:
     assert by({"jwt": ISSUER.token(NOW, iat=iat, nbf=S - 0.5, exp=S + 0.5)})[0].reason is Reason.OK
