@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from services.policy.hearing import Hearing
 from shared.contracts.traceparent import TraceContext
@@ -10,7 +11,7 @@ from shared.decision.amounts import Amounts
 from shared.decision.decide import decide
 from shared.names.metrics import LIMITS_NEAR
 from shared.telemetry.metrics import Metrics
-from tests.support.calls import book, case
+from tests.support.calls import NOW, book, case
 from tests.support.fakes import FakeRecord
 
 WINDOW, BUCKET = {"limit": 10, "per": "minute"}, {"limit": 600, "per": "minute", "burst": 20}
@@ -32,3 +33,16 @@ def test_limit_is_nearly_spent_when_less_than_a_tenth_is_left_and_a_smooth_one_w
         heard.measure(metrics)
     told = metrics.registry.get_sample_value(f"{LIMITS_NEAR.name}_total", {"project": "p", "limit": "fair"})
     assert (told or 0) == near
+
+
+@pytest.mark.parametrize(("prefer", "queue_us", "deadline_ms", "answer_by_ms"), [
+    (None, 0, None, NOW + 30_000), (None, 5_000_999, None, NOW + 25_000), ("wait=10", 5_000_000, None, NOW + 5_000),
+    (None, 0, NOW + 1_000, NOW + 1_000), ("respond-async", 0, None, 0)])
+def test_caller_waits_since_its_record_was_written(
+        prefer: str | None, queue_us: int, deadline_ms: int | None, answer_by_ms: int) -> None:
+    looked = case(book([]))
+    looked.request = structs.replace(looked.request, prefer=prefer, deadline_ms=deadline_ms)
+    assert decide(looked).refusal is None
+    heard = Hearing(case=looked, record=FakeRecord(), source="edge", request_id="r", trace=TraceContext("", "", False),
+                    started_us=0, timing={"policy-queue": queue_us}, span=None, deciding=None)
+    assert heard.answer_by_ms == answer_by_ms

@@ -429,6 +429,7 @@ async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: Poli
     court.store.keeps = False
     assert await court.hear(1, token=DIGEST, prefer="respond-async", idempotency_key="k") == 503
     assert court.store.kept == {}
+    assert court.replies()[0].headers["Retry-After"] == "2"
 
 
 async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(here: PolicyBook) -> None:

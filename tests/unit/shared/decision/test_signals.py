@@ -126,6 +126,13 @@ def test_board_forgets_what_has_ended_when_there_is_much_of_it() -> None:
     assert [one.subject for one in board.all(0)] == ["late"]
 
 
+def test_signal_of_an_allowance_is_listed_while_it_lasts_and_is_about_no_caller() -> None:
+    board = SignalBoard()
+    board.take([signal("allowance", "project", "observe")])
+    assert not board, "no call has to look"
+    assert [[one.subject for one in board.all(NOW + after)] for after in (59_999, 60_000)] == [["project"], []]
+
+
 def test_board_knows_when_nobody_can_be_blocked() -> None:
     board = SignalBoard()
     board.take([signal(action="observe"), signal("ip", "10.1.2.3", "throttle")])
@@ -133,9 +140,10 @@ def test_board_knows_when_nobody_can_be_blocked() -> None:
     board.take([signal("token", "t", until=NOW + 5)])
     board.take_pins([pin(until=NOW + 9)])
     assert [board.blocks(NOW + after) for after in (0, 8, 9)] == [True, True, False]
-    board.take_pins([pin(action="")])
+    # what nobody knows of comes last
+    board.take_pins([pin(action=""), pin(action="", subject="10.9.9.9")])
     assert [board.blocks(NOW + after) for after in (0, 4, 5)] == [True, True, False]
-    board.take([signal("token", "t", "unblock")])
+    board.take([signal("token", "t", "unblock"), signal("token", "u", "unblock")])
     assert not board.blocks(NOW)
     assert len(board.about("p", [("client", "c")], NOW)) == 1
 
