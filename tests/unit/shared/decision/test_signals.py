@@ -89,8 +89,8 @@ def test_record_that_is_no_signal_is_refused(value: bytes) -> None:
         Signal.from_record(signal().key, value)
 
 
-def pin(action: str = "block", kind: str = "ip", subject: str = "10.1.2.3", until: int = FOREVER) -> Pin:
-    return Pin(project="p", kind=kind, subject=subject, action=action, until=until, time=NOW, detector="manual")
+def pin(action: str = "block", kind: str = "ip", subject: str = "10.1.2.3", until: int = FOREVER, **more: Any) -> Pin:
+    return Pin(project="p", kind=kind, subject=subject, action=action, until=until, time=NOW, detector="manual", **more)
 
 
 def test_pin_wins_over_what_detectors_say_and_ends_when_it_is_taken_away() -> None:
@@ -102,6 +102,28 @@ def test_pin_wins_over_what_detectors_say_and_ends_when_it_is_taken_away() -> No
     made.take([pin(action="")])
     assert decide(case(made)).reason is Reason.OK
     assert [one.detector for one in made.signals.all(NOW)] == ["path-scan"]
+
+
+def test_pin_says_how_often_and_why() -> None:
+    made = book([])
+    made.take([pin("throttle", rate=2), pin(kind="client", subject="d", reason="by hand")])
+    looked = case(made)
+    assert decide(looked).reason is Reason.OK
+    assert [demand.limit for demand in looked.demands] == [2]
+    assert [one.reason for one in made.signals.all(NOW) if one.action == "block"] == ["by hand"]
+    assert made.signals.by_action(NOW) == {("observe",): 0, ("throttle",): 1, ("block",): 1}
+
+
+def test_signal_that_has_ended_stops_nobody_while_others_are_in_force() -> None:
+    made = with_signals(signal(until=NOW), signal(subject="d"))
+    assert decide(case(made)).reason is Reason.OK
+    assert [one.subject for one in made.signals.all(NOW)] == ["d"]
+
+
+def test_what_was_said_later_does_not_count_for_a_call_of_the_past_and_does_for_one_of_now() -> None:
+    board = with_signals(signal(time=NOW)).signals
+    assert [[len(board.about("p", [("client", "c")], at, past=past)) for at in (NOW - 1, NOW, NOW + 59_999)]
+            for past in (True, False)] == [[0, 1, 1], [1, 1, 1]]
 
 
 def test_pin_with_an_end_ends_by_itself() -> None:
