@@ -19,6 +19,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 _MAX_CHARS = 1_000_000
 _MAX_NODES = 100_000
 _MAX_DEPTH = 60
+# with what aliases stand for at each of their places; a file without one cannot have more
+_MAX_WRITTEN_OUT = _MAX_CHARS // 2
 # what JSON has, and `<<`, which takes members over from elsewhere
 _TYPE = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TYPE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
@@ -143,9 +145,37 @@ def _composed(yaml: YAML, text: str, source: Source) -> list[tuple[tuple[Key, ..
         return []
     # before data are made of it: what `<<` takes over becomes part of the node then
     _note(node, source.places, source.written)
+    if _written_out(node) > _MAX_WRITTEN_OUT:
+        said = (f"a file may have {_MAX_WRITTEN_OUT} values with all that its aliases (`*name`) stand for; here are "
+                "more")
+        # what stands in itself is told by its depth, where that was seen
+        return [] if len(max(source.places, key=len)) > _MAX_DEPTH else [((), "file-too-large", said)]
     no_json = list(_no_json(node))
     source.data = yaml.constructor.construct_document(node)
     return no_json
+
+
+def _written_out(root: Node) -> float:
+    """How many values a file has where each alias is what it stands for; no end where one stands in itself."""
+    sizes: dict[int, float] = {}
+    waiting = [(root, False)]
+    while waiting:
+        node, is_counted_below = waiting.pop()
+        below = _below(node)
+        if is_counted_below:
+            sizes[id(node)] = 1 + sum(sizes[id(one)] for one in below)
+        elif id(node) not in sizes:
+            # whoever comes back here before it is counted stands in itself
+            sizes[id(node)] = math.inf
+            waiting.append((node, True))
+            waiting += [(one, False) for one in below]
+    return sizes[id(root)]
+
+
+def _below(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [one for _, one in node.value]
+    return list(node.value) if isinstance(node, SequenceNode) else []
 
 
 def _is_deep(text: str) -> bool:

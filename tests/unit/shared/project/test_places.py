@@ -34,6 +34,22 @@ def test_a_file_of_any_depth_is_a_problem(text: str) -> None:
     assert [problem.code for problem in source.problems] == ["yaml"]
 
 
+@pytest.mark.parametrize("text", [
+    "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)),
+    "a0: &a0 {b: x}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 30)),
+    "a: &a {b: *a, " + ", ".join(f"c{i}: [x]" for i in range(3_000)) + "}\n"])
+def test_a_file_whose_aliases_stand_for_more_than_anybody_can_read_is_a_problem(text: str) -> None:
+    """Whatever looked at it would not end."""
+    source = places.read("f.yaml", text)
+    assert source.data is None
+    assert [(problem.code, problem.line) for problem in source.problems] == [("file-too-large", 1)]
+
+
+def test_alias_that_stands_in_itself_is_told_where_it_is_too_deep() -> None:
+    assert [str(problem) for problem in places.read("f.yaml", "b: 1\na: &a [*a]\n").problems] == [
+        "f.yaml:2:4: nested more than 60 levels deep [nested]"]
+
+
 @pytest.mark.parametrize(("text", "says"), [
     ("if: {% trigger.body.x %}\n", '1:6: an expression stands in quotes, as in "{% trigger.body.name %}"'),
     ("a:\n  b: [{%x: 1%}]\n", '2:8: an expression stands in quotes'),
