@@ -114,7 +114,7 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
     app = build_app(kafka, service.instance, service.state_dir, Handlers(
         count=counter.count, answer=_desk(ground, known, screen).answer, begin=counter.begin, failed=tasks.fail))
     rewinder = Rewinder(counter.places, tasks, lambda: counter.full, Lookout(kafka).look, ledger.begin_anew)
-    processor = Processor(app, counter.places, rewinder)
+    processor = Processor(app, counter.places, rewinder, kafka, tasks)
     watchdog = Watchdog(kafka, tasks, metrics, (
         processor.watched(lambda: counter.full), follower.watched, signals.watched))
     health = Health("analytics", metrics)

@@ -82,6 +82,12 @@ def is_unknown_member(error: BaseException) -> bool:
     return isinstance(error.__cause__, UnknownMemberIdError)
 
 
+def is_forbidden(error: BaseException) -> bool:
+    """Whether the broker's rules are the reason: it says the same until they are others."""
+    return isinstance(error, TopicAuthorizationFailedError | GroupAuthorizationFailedError
+                      | ClusterAuthorizationFailedError)
+
+
 def forbidden(topic: str) -> WeirError:
     """The client keeps on asking for a topic that it may not read, and says nothing."""
     return translate(TopicAuthorizationFailedError(topic), f"reading {topic}")

@@ -24,6 +24,7 @@ from shared.kafka.faults import (
     CLIENT_ERRORS,
     UNREADABLE,
     KafkaUnavailable,
+    forbidden,
     is_text_too_long,
     is_unknown_member,
     translate,
@@ -223,6 +224,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return [record for record in found if record.offset not in known and record.offset not in going_on]
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+        for topic in consumer._client.cluster.unauthorized_topics:
+            # the client would read the others, and leave this one out
+            raise forbidden(topic)
         try:
             polled: dict[TopicPartition, list[Record]] = await consumer.getmany(timeout_ms=1000)
             return polled

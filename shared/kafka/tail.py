@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.kafka import connect
-from shared.kafka.faults import forbidden
+from shared.kafka.faults import CLIENT_ERRORS, forbidden, translate
 from shared.kafka.record import Record
 from shared.kafka.unreadable import Careful
 from shared.kafka.watchdog import Watched, places_of
@@ -61,11 +61,15 @@ class Tail:
                     "topic (`python -m shared.kafka.topics` makes it)", extra={"action": actions.KAFKA_RETRY})
 
     async def poll(self, max_records: int | None = None) -> list[Record]:
-        """What comes within a second, one record after the other, whatever the client makes of it."""
+        """What comes within a second, one record after the other, whatever the client makes of it. Raises
+        KafkaUnavailable, SendFailed."""
         if self._careful is None:
             raise RuntimeError("not open")
-        return [record for records in (await self._careful.poll(max_records=max_records)).values()
-                for record in records]
+        try:
+            polled = await self._careful.poll(max_records=max_records)
+        except CLIENT_ERRORS as exc:
+            raise translate(exc, f"reading {self._topic}") from exc
+        return [record for records in polled.values() for record in records]
 
     def follow(self, reading: Coroutine[Any, Any, None]) -> None:
         """Go on with it until `stop`."""

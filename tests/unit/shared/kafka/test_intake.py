@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, OffsetMetadataTooLargeError, UnknownMemberIdError
 
-from shared.kafka.faults import KafkaUnavailable
+from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.offsets import OffsetTracker
 from shared.runtime.tasks import Tasks
@@ -169,6 +169,8 @@ class Polled:
 
     def __init__(self, records: list[FakeRecord]) -> None:
         self.records, self.waiting, self.commits = records, list[FakeRecord](), list[Any]()
+        self.unauthorized_topics = set[str]()
+        self._client = self.cluster = self
 
     async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[FakeRecord]]:
         """All that waits."""
@@ -249,3 +251,12 @@ async def test_stop_waits_for_what_is_worked_on_here_though_nothing_else_has_com
     await asyncio.wait_for(stopping, 1)
     assert consumer.commits == [1]
     await polling
+
+
+async def test_topic_that_a_member_may_not_read_is_not_left_out_in_silence() -> None:
+    consumer = Polled([])
+    intake, _, _ = reader(consumer)
+    # the client goes on with the topics that it may read
+    consumer.unauthorized_topics = {"t"}
+    with pytest.raises(SendFailed, match=r"reading t: .*`python -m deploy\.kafka\.acls`"):
+        await asyncio.wait_for(intake._fetch(consumer), 1)

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from shared.kafka import connect
 from shared.kafka import tail as module
@@ -34,17 +35,22 @@ class Silent:
     async def position(self, _: Any) -> int:
         return 7
 
+    async def getmany(self, *_: Any, **__: Any) -> Any:
+        raise TopicAuthorizationFailedError("weir.signals")
+
 
 @pytest.fixture
 def opening(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Open a tail with this consumer; what waits is told each hundredth of a second."""
     monkeypatch.setattr(module, "_TELL_S", 0.01)
 
-    async def begin(consumer: Silent) -> None:
+    async def begin(consumer: Silent) -> Tail:
         async def made(_: Any) -> Silent:
             return consumer
         monkeypatch.setattr(connect, "lone_consumer", made)
-        await Tail(KafkaSettings(), Tasks(), "weir.signals").open()
+        tail = Tail(KafkaSettings(), Tasks(), "weir.signals")
+        await tail.open()
+        return tail
     return begin
 
 
@@ -65,3 +71,11 @@ async def test_process_that_waits_for_a_topic_says_for_which_and_goes_on_once_it
     assert why in line
     consumer.there.set()
     await asyncio.wait_for(waits, 5)
+
+
+async def test_process_that_may_read_a_topic_no_longer_says_what_it_lacks(opening: Any) -> None:
+    consumer = Silent(set(), {0})
+    consumer.there.set()
+    tail = await opening(consumer)
+    with pytest.raises(SendFailed, match=r"reading weir\.signals: .*`python -m deploy\.kafka\.acls`"):
+        await tail.poll()
