@@ -41,6 +41,9 @@ async def started(make: Callable[[], T], doing: str) -> T:
         try:
             async with asyncio.timeout(_START_S):
                 await client.start()
+        except asyncio.CancelledError:
+            await quietly(client.stop)
+            raise
         except CLIENT_ERRORS as exc:
             error = translate(exc, doing)
             log.warning("%s", error, extra={"action": actions.KAFKA_RETRY})

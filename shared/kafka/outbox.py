@@ -113,8 +113,10 @@ class Outbox:
             self._flush(lane)
         while self._deliveries:
             await asyncio.wait(self._deliveries)
-        for change in tuple(self._changes):
+        changes = tuple(self._changes)
+        for change in changes:
             change.cancel()
+        await asyncio.gather(*changes, return_exceptions=True)
         await self._producer.stop()
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,

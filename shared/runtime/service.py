@@ -106,7 +106,7 @@ async def _live(name: str, settings: ServiceSettings, build: Callable[[], Awaita
             _spare_the_collector()
             service.health.not_ready_because = None
             log.info("%s is ready", name, extra={"action": actions.SERVICE_READY})
-        code = await _until_over(stop, service.tasks)
+        code = await _until_over(name, stop, service.tasks)
     except Exception as exc:
         log.exception("%s failed: %s", name, exc, extra={"action": actions.SERVICE_FAILED})
         sys.stderr.flush()
@@ -138,12 +138,16 @@ async def _unless_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
     return True
 
 
-async def _until_over(stop: asyncio.Event, tasks: Tasks) -> int:
+async def _until_over(name: str, stop: asyncio.Event, tasks: Tasks) -> int:
     stopped = asyncio.ensure_future(stop.wait())
     ends: set[asyncio.Future[Any]] = {stopped, tasks.failed}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    return 1 if tasks.failed.done() else 0
+    if not tasks.failed.done():
+        return 0
+    # not every failure is a task's, which has told of it; and whoever reads a log begins at its end
+    log.error("%s ends: %r", name, tasks.failed.result(), extra={"action": actions.SERVICE_FAILED})
+    return 1
 
 
 async def _stop(name: str, parts: Sequence[Part], tasks: Tasks, drain_s: float) -> None:

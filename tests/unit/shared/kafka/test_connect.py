@@ -39,3 +39,15 @@ async def test_client_that_waits_for_a_broker_which_hangs_is_given_up_for_anothe
     found = cast(Client, await asyncio.wait_for(connect.started(make, "connecting"), 5))
     assert found is made[1]
     assert [client.stopped for client in made] == [True, False]
+
+
+async def test_client_whose_start_is_given_up_is_stopped() -> None:
+    client = Client()
+    client.hangs = True
+    starting = asyncio.ensure_future(connect.started(lambda: cast(Any, client), "connecting"))
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait([starting], timeout=5)
+    assert starting.cancelled()
+    # else it is told as lost, after what has ended the process
+    assert client.stopped

@@ -36,6 +36,7 @@ def test_process_of_which_a_thread_is_left_ends_and_says_where_that_is() -> None
     done = subprocess.run([sys.executable, "-c", LINGERING], cwd=ROOT, capture_output=True, text=True, timeout=30,
                           check=False)
     assert done.returncode == 1
+    assert "x ends: RuntimeError('no more')" in done.stderr
     assert "x has stopped" in done.stderr
     assert "Timeout" in done.stderr
     assert "threading.py" in done.stderr
