@@ -23,7 +23,7 @@ from shared.names.topics import TOPICS, Topic
 from shared.settings.kafka import KafkaSettings
 from shared.settings.wrong import told
 
-_TOPIC_EXISTS = 36
+_TOPIC_EXISTS, _TOO_MANY_COPIES = 36, 38
 _PAUSE_S = 0.2
 
 
@@ -62,7 +62,9 @@ async def _ensure(kafka: KafkaSettings, topics: list[Topic]) -> list[str]:
                 for topic in new])
             for name, code, message in answer.topic_errors:
                 if code not in (0, _TOPIC_EXISTS):
-                    raise SendFailed(f"topic {name} could not be made: {message} (code {code})")
+                    to_do = (f"; each copy needs a broker of its own, and WEIR_KAFKA_REPLICATION is {kafka.replication}"
+                             if code == _TOO_MANY_COPIES else "")
+                    raise SendFailed(f"topic {name} could not be made: {message} (code {code}){to_do}")
         more = {topic.name: NewPartitions(topic.partitions) for topic in topics
                 if there.get(topic.name, topic.partitions) < topic.partitions}
         if more:
