@@ -25,6 +25,7 @@ from shared.names import topics
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 
+_TOPICS = (topics.USAGE, topics.QUERIES)
 _LOOK_S = 1.0
 
 
@@ -39,7 +40,7 @@ class Processor:
 
     async def start(self) -> None:
         """Join the group; messages come from now on. Raises SendFailed where that is not allowed."""
-        await rights.look(self._kafka, GROUP, (topics.USAGE, topics.QUERIES))
+        await rights.look(self._kafka, GROUP, _TOPICS)
         self._app.finalize()
         await self._app.start()
         self._heart = self._tasks.spawn(self._listen(), "listen to faust")
@@ -65,7 +66,7 @@ class Processor:
 
     def watched(self, full: Callable[[], bool]) -> Watched:
         """For the watchdog; `full`: whether no more is taken for now."""
-        return Watched(name=GROUP, places=self._taken, waits=full)
+        return Watched(name=GROUP, topics=_TOPICS, places=self._taken, waits=full)
 
     async def _taken(self) -> dict[TopicPartition, int]:
         """What was handed over, which is less than what was fetched."""

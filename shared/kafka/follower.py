@@ -4,7 +4,8 @@ In:    `weir.config` or `weir.signals` from the beginning.
 Out:   what the records hold, to one callback: all that is there at the start at once, then poll by poll.
 Never: a consumer group: every process reads the whole topic.
 
-Anything unreadable is logged and passed over: one bad record must not keep a cluster from starting.
+Anything unreadable is logged and passed over: one bad record must not keep a cluster from starting. What the topic has
+lost is logged: processes that run know it still, and those that start do not.
 """
 
 import asyncio
@@ -35,6 +36,9 @@ T = TypeVar("T")
 class TopicFollower(Generic[T]):
     """Calls `apply` with what the records hold, in the order of the topic."""
 
+    # what an operator can do about records that are gone
+    to_do = "those that start from now on do not know it"
+
     def __init__(self, settings: KafkaSettings, tasks: Tasks, place: TopicPartition,
                  read: Callable[[bytes | None, bytes], T], apply: Callable[[Sequence[T]], None],
                  removed: Callable[[bytes | None], T | None] = lambda _: None) -> None:
@@ -58,6 +62,7 @@ class TopicFollower(Generic[T]):
             found += await self._poll()
             self._thin_out(found)
         self._take(found)
+        await self._look_at_start(consumer)
         await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
 
@@ -104,6 +109,9 @@ class TopicFollower(Generic[T]):
                             extra={"action": actions.CONFIG_UNREADABLE})
         return found
 
+    async def _look_at_start(self, consumer: AIOKafkaConsumer) -> None:
+        """Whether all is there that was ever written, but for what was written again since."""
+
     def _thin_out(self, found: list[T]) -> None:
         """What is there at the start is held all together."""
 
@@ -115,6 +123,10 @@ class TopicFollower(Generic[T]):
         """Everything before `offset` has been applied."""
         if offset == self.next_offset:
             return
+        if offset < self.next_offset:
+            log.error("%s was read up to %d and goes on from %d: it has lost its newest records or was made anew. What "
+                      "they said is in force in this process until it ends; %s", self._place.topic, self.next_offset,
+                      offset, self.to_do, extra={"action": actions.STREAM_LOST})
         async with self._moved:
             self.next_offset = offset
             self._moved.notify_all()
@@ -122,6 +134,9 @@ class TopicFollower(Generic[T]):
 
 class ConfigFollower(TopicFollower[Entity]):
     """Follows the configuration."""
+
+    to_do = ("`weir export` saves each project as long as control runs; then end all processes, start them again, "
+             "apply the projects, and make clients, tokens and credentials anew")
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics,
                  apply: Callable[[Sequence[Entity]], None]) -> None:
@@ -135,6 +150,13 @@ class ConfigFollower(TopicFollower[Entity]):
         self._newest: dict[str, tuple[int, int]] = {}
         self._thinned = 0
         metrics.read(CONFIG_OFFSET, lambda: self.next_offset)
+
+    async def _look_at_start(self, consumer: AIOKafkaConsumer) -> None:
+        start = (await consumer.beginning_offsets([self._place]))[self._place]
+        if start:
+            log.error("%s begins at %d: what was written before is gone, projects, clients and tokens maybe, and who "
+                      "starts does not know of it. Somebody has deleted its records, or its cleanup.policy is not "
+                      "`compact`, as it has to be", self._place.topic, start, extra={"action": actions.STREAM_LOST})
 
     def _thin_out(self, found: list[Entity]) -> None:
         for place, entity in enumerate(found[self._thinned:], self._thinned):

@@ -84,7 +84,7 @@ class Tail:
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=self._topic, places=lambda: places_of(self._consumer))
+        return Watched(name=self._topic, topics=(self._topic,), places=lambda: places_of(self._consumer))
 
 
 async def _found(consumer: AIOKafkaConsumer, place: TopicPartition, sought: Awaitable[object]) -> int:

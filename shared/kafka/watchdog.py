@@ -3,7 +3,7 @@
 In:    the consumers of this process, the ends of what they read, asked of the broker by a client of our own.
 Out:   lag and age for the metrics; the end of a process of which a consumer reads nothing though there is something to
        read: its supervisor starts it anew, and as a static member it has its partitions back at once; whether the
-       broker answers at all.
+       broker answers at all, and has the topics.
 Never: an end for what is no fault of the consumer: a broker that is away, bounds that are full, nothing to read.
 
 A client that lost its way does not know it: it waits for a fetch that never ends, or a loop waits for it. Seen from
@@ -13,7 +13,7 @@ outside both look the same: the topic grows and the place in it does not move.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -32,6 +32,8 @@ Places = Mapping[TopicPartition, int]
 _ASK_S = 2.0
 # one answer that is late is a busy machine's
 _SILENT_S = 3.0
+_NO_TOPIC = ("there is no such topic any more; `python -m shared.kafka.topics` makes it, without what it held, and who "
+             "reads it goes on")
 
 
 class ConsumerStopped(KafkaUnavailable):
@@ -40,10 +42,12 @@ class ConsumerStopped(KafkaUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One consumer. `places`: next offset of each partition that it owns; `waits`: it reads nothing on purpose;
-    `oldest_s`: age of the oldest record that it has read and not finished."""
+    """One consumer. `topics`: what it reads, as long as they are there; `places`: next offset of each partition that it
+    owns; `waits`: it reads nothing on purpose; `oldest_s`: age of the oldest record that it has read and not
+    finished."""
 
     name: str
+    topics: Sequence[str]
     places: Callable[[], Awaitable[Places]]
     waits: Callable[[], bool] = lambda: False
     oldest_s: Callable[[], float] = lambda: 0.0
@@ -92,6 +96,8 @@ class Watchdog:
         self._asker: AIOKafkaConsumer | None = None
         self._loop: asyncio.Task[None] | None = None
         self._silent_since_s: float | None = None
+        # topics that somebody has deleted
+        self._gone: set[str] = set()
         metrics.read(M.CONSUMER_LAG, self._lags)
         metrics.read(M.OLDEST_SECONDS, self._oldest)
 
@@ -109,9 +115,16 @@ class Watchdog:
     async def probe(self) -> str | None:
         """Why a service that reads cannot do its work; None when it can."""
         silent_s = 0.0 if self._silent_since_s is None else time.monotonic() - self._silent_since_s
-        return f"the broker has not answered for {silent_s:.0f} s" if silent_s > _SILENT_S else None
+        if silent_s > _SILENT_S:
+            return f"the broker has not answered for {silent_s:.0f} s"
+        return f"{', '.join(sorted(self._gone))}: {_NO_TOPIC}" if self._gone else None
 
     async def _run(self, asker: AIOKafkaConsumer) -> None:
+        # it is told of these on and on, whether or not somebody has partitions of them
+        told = asker._client.set_topics([topic for one in self._watched for topic in one.topics])
+        while not await told:
+            await asyncio.sleep(self._settings.watch_every_ms / 1000)
+            told = asker._client.force_metadata_update()
         while True:
             for one, progress in self._watched.items():
                 await self._look(asker, one, progress)
@@ -119,6 +132,7 @@ class Watchdog:
 
     async def _look(self, asker: AIOKafkaConsumer, one: Watched, progress: Progress) -> None:
         """Raises ConsumerStopped."""
+        self._look_for_topics(asker, one)
         try:
             async with asyncio.timeout(_ASK_S):
                 places = await one.places()
@@ -133,6 +147,16 @@ class Watchdog:
                 f"consumer {one.name} has read nothing of {found[0].topic}/{found[0].partition} for {found[1]:.0f} s, "
                 f"and {progress.lag[found[0]]} records wait there; this process ends and begins anew")
 
+    def _look_for_topics(self, asker: AIOKafkaConsumer, one: Watched) -> None:
+        """A client that reads a topic goes on as if nothing were written when it is no more."""
+        cluster = asker._client.cluster
+        for topic in one.topics:
+            if cluster.partitions_for_topic(topic) is not None or topic in cluster.unauthorized_topics:
+                self._gone.discard(topic)
+            elif topic not in self._gone:
+                self._gone.add(topic)
+                log.error("%s cannot read %s: %s", one.name, topic, _NO_TOPIC, extra={"action": actions.STREAM_LOST})
+
     async def _ends(self, asker: AIOKafkaConsumer, name: str, places: Places) -> Places:
         """Nothing when the broker does not answer: then no consumer is to blame."""
         if not places:
@@ -141,6 +165,8 @@ class Watchdog:
             async with asyncio.timeout(_ASK_S):
                 found: Places = await asker.end_offsets(list(places))
         except CLIENT_ERRORS as exc:
+            if any(place.topic in self._gone for place in places):
+                return {}
             self._silent_since_s = self._silent_since_s or time.monotonic()
             log.warning("the ends of what %s reads cannot be had: %r", name, exc,
                         extra={"action": actions.KAFKA_RETRY})

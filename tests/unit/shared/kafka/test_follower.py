@@ -1,0 +1,46 @@
+"""A topic that is followed and does not hold any more what it held: who starts knows less than who runs."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from shared.kafka.follower import ConfigFollower, SignalFollower
+from shared.names import actions
+from shared.runtime.tasks import Tasks
+from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
+
+
+class Topic:
+    """The first offset there is."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    async def beginning_offsets(self, places: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(places, self.start)
+
+
+async def test_topic_that_ends_before_what_was_read_of_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda _: None)
+    signals = SignalFollower(KafkaSettings(), Tasks(), lambda _: None)
+    for follower in (config, signals):
+        await follower._arrived(7)
+        await follower._arrived(9)
+    assert not caplog.records
+    with caplog.at_level(logging.ERROR):
+        await config._arrived(0)
+        await signals._arrived(2)
+    said = [record.getMessage() for record in caplog.records]
+    assert "weir.config was read up to 9 and goes on from 0" in said[0]
+    assert "weir export" in said[0]
+    assert "weir.signals was read up to 9 and goes on from 2" in said[1]
+
+
+@pytest.mark.parametrize(("start", "told"), [(0, []), (12, [actions.STREAM_LOST])])
+async def test_configuration_whose_first_records_are_gone_is_told(
+        start: int, told: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda _: None)
+    await config._look_at_start(Topic(start))
+    assert [record.__dict__["action"] for record in caplog.records] == told
