@@ -122,13 +122,22 @@ class Rulings:
         sending = self._parts.traces.sending(hearing, topics.EXECUTIONS, len(body))
         execution = self._execution(hearing, context_of(sending, hearing.trace), answered=answered)
         try:
-            effects = [self._parts.outbox.send(topics.EXECUTIONS, body, execution.to_headers())]
+            effects = [self._parts.outbox.send(topics.EXECUTIONS, body, execution.to_headers(),
+                                               instead=lambda: self._refused_by_broker(hearing, answered=answered))]
         except RecordTooLarge as exc:
             return self._refuse(hearing, _too_large(exc))
         sent(sending, effects)
         if not answered:
             hearing.over()
         return effects
+
+    def _refused_by_broker(self, hearing: Hearing, *, answered: bool) -> Effects:
+        """Its topic takes less than that of requests: it would end this service each time it is delivered."""
+        why = f"{topics.EXECUTIONS} takes no record of that size: raise its max.message.bytes to 1048588"
+        if not answered:
+            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {why}"))
+        self.give_back(hearing)
+        return [self._parts.dead_letters.bury(hearing.record, why)]
 
     def _execution(self, hearing: Hearing, trace: TraceContext, *, answered: bool) -> ExecutionRecord:
         case, request = hearing.case, hearing.case.request

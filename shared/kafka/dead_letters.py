@@ -4,7 +4,8 @@ In:    a consumed record and what was wrong.
 Out:   a record on `weir.dead-letters`.
 Never: a stop of the partition; a secret in the copy.
 
-A record at the broker's limit has no room for the headers of a letter: then the letter names its place alone.
+A record at the broker's limit has no room for the headers of a letter, and the topic of letters may take less than the
+record's own: then the letter names its place alone.
 """
 
 import asyncio
@@ -51,8 +52,10 @@ class DeadLetters:
         self._metrics.dead.inc(record.topic)
         log.warning("record %s is dead: %s", letter.origin, letter.error,
                     extra={"action": actions.RECORD_DEAD, **told_by(record)})
+        def note() -> asyncio.Future[None]:
+            return self._outbox.send(topics.DEAD_LETTERS, None, letter.to_headers([(H.DEAD_CUT, b"true")]))
         try:
             return self._outbox.send(topics.DEAD_LETTERS, record.value, letter.to_headers(record.headers),
-                                     key=record.key)
+                                     key=record.key, instead=lambda: [note()])
         except RecordTooLarge:
-            return self._outbox.send(topics.DEAD_LETTERS, None, letter.to_headers([(H.DEAD_CUT, b"true")]))
+            return note()

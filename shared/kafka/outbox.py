@@ -9,7 +9,8 @@ one partition, another one each time: spreading a small batch costs the broker m
 
 The client numbers the batches of a partition, those too that the broker refuses, and after one of these the broker
 takes nothing more from it there: out of order. So who has been refused a batch goes on with a client that begins anew.
-A batch that was refused for its size goes in smaller ones, and those of its topic are no larger from then on.
+A batch that was refused for its size goes in smaller ones, and those of its topic are no larger from then on. For a
+record that is refused alone its sender may have said what is to be done instead: it would be refused each time.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import getrandbits
 from typing import Any
@@ -48,6 +50,8 @@ from shared.telemetry.series import OTHER
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, bytes]]
+# what is published in the place of a record
+Instead = Callable[[], Iterable[asyncio.Future[None]]]
 # a broker takes batches of 1 048 588 bytes unless told otherwise; a batch has 61 bytes beside its records
 _LARGEST_RECORD = 1_048_500
 # at most so many bytes are lengths, deltas and attributes of a record, and lengths of one header
@@ -64,6 +68,9 @@ class _Batch:
     builder: Any
     acknowledged: asyncio.Future[None]
     records: int = 0
+    # of each record; which of them the broker has refused alone
+    instead: list[Instead | None] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -120,9 +127,10 @@ class Outbox:
         await self._producer.stop()
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
-             partition: int | None = None) -> asyncio.Future[None]:
+             partition: int | None = None, instead: Instead | None = None) -> asyncio.Future[None]:
         """Take a record; the future is done when its batch is acknowledged, or fails with SendFailed.
 
+        `instead` is called where the broker does not take the record for its size; without it that fails the batch.
         Raises OutboxFull when too many records wait, RecordTooLarge for a record that no batch can hold.
         """
         if self._records >= self._settings.outbox_max_records:
@@ -143,6 +151,7 @@ class Outbox:
             batch = self._open(lane)
             batch.builder.append(timestamp=None, key=key, value=value, headers=headers)
         batch.records += 1
+        batch.instead.append(instead)
         self._records += 1
         return batch.acknowledged
 
@@ -235,7 +244,7 @@ class Outbox:
                 error = RecordTooLarge(str(error))
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
             self._metrics.kafka_errors.inc("send")
-            batch.acknowledged.set_exception(error)
+            _end(batch, error)
         else:
             self._metrics.send_us.add(int((time.monotonic() - lane.since) * 1e6), self._label(lane.topic))
             batch.acknowledged.set_result(None)
@@ -260,6 +269,7 @@ class Outbox:
             await self._submit(batch.builder, lane.topic, partition)
         except MessageSizeTooLarge as exc:
             if batch.records == 1:
+                batch.refused.append(0)
                 raise
             log.warning("%s", translate(exc, f"publishing {batch.records} records to {lane.topic} at once; they go in "
                                              "smaller batches"),
@@ -284,12 +294,12 @@ class Outbox:
         """In their order, what was refused together; what is refused alone, too, does not keep back the others."""
         records, most = _records_of(batch.builder), batch.builder.size() // 2
         # of those that are refused alone, the smallest so far: larger ones need not be tried
-        too_large, lost, why = math.inf, 0, MessageSizeTooLarge()
+        too_large, why = math.inf, MessageSizeTooLarge()
         while records:
             builder = self._builder()
             part = _fill(builder, records, most)
             if len(part) == 1 and builder.size() >= too_large:
-                lost += 1
+                batch.refused.append(batch.records - len(records) - 1)
                 continue
             try:
                 await self._submit(builder, topic, partition)
@@ -299,12 +309,13 @@ class Outbox:
                     most = builder.size() // 2
                     records.extendleft(reversed(part))
                 else:
-                    too_large, lost = builder.size(), lost + 1
+                    too_large = builder.size()
+                    batch.refused.append(batch.records - len(records) - 1)
         if topic in NAMES:
             self._most[topic] = min(most, self._most.get(topic, most))
-        if lost:
-            raise RecordTooLarge(str(translate(
-                why, f"publishing {lost} of {batch.records} records to {topic}; the others are published")))
+        if batch.refused:
+            raise RecordTooLarge(str(translate(why, f"publishing {len(batch.refused)} of {batch.records} records to "
+                                                    f"{topic}; the others are published")))
 
     async def _known(self, topic: str) -> list[int]:
         """The partitions, once a broker tells them: whoever sends says how long that may take."""
@@ -354,6 +365,28 @@ class Outbox:
         if under_way:
             await asyncio.wait(under_way)
         await connect.quietly(refused.stop)
+
+
+def _end(batch: _Batch, error: WeirError) -> None:
+    """As failed, unless all that was refused has something in its place: then with that."""
+    instead = [one for number in batch.refused if (one := batch.instead[number]) is not None]
+    if not instead or len(instead) < len(batch.refused):
+        batch.acknowledged.set_exception(error)
+        return
+    try:
+        published = asyncio.gather(*(effect for one in instead for effect in one()))
+    except WeirError as exc:
+        batch.acknowledged.set_exception(exc)
+        return
+    published.add_done_callback(lambda done: _pass_on(done, batch.acknowledged))
+
+
+def _pass_on(done: asyncio.Future[Any], to: asyncio.Future[None]) -> None:
+    error = done.exception()
+    if error is None:
+        to.set_result(None)
+    else:
+        to.set_exception(error)
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:

@@ -155,7 +155,7 @@ class Watchdog:
                 self._gone.discard(topic)
             elif topic not in self._gone:
                 self._gone.add(topic)
-                log.error("%s cannot read %s: %s", one.name, topic, _NO_TOPIC, extra={"action": actions.STREAM_LOST})
+                log.error("%s cannot be read: %s", topic, _NO_TOPIC, extra={"action": actions.STREAM_LOST})
 
     async def _ends(self, asker: AIOKafkaConsumer, name: str, places: Places) -> Places:
         """Nothing when the broker does not answer: then no consumer is to blame."""

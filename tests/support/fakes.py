@@ -1,6 +1,7 @@
 """Doubles of what has to do with Kafka, for tests of one part alone."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from shared.kafka.faults import RecordTooLarge
@@ -31,6 +32,7 @@ class Sent:
     key: bytes | None
     partition: int | None
     done: asyncio.Future[None]
+    instead: Callable[[], Iterable[asyncio.Future[None]]] | None = None
 
 
 class FakeOutbox:
@@ -42,11 +44,12 @@ class FakeOutbox:
         self._largest = largest
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
-             partition: int | None = None) -> asyncio.Future[None]:
+             partition: int | None = None, instead: Callable[[], Iterable[asyncio.Future[None]]] | None = None
+             ) -> asyncio.Future[None]:
         """As the outbox."""
         self.check(topic, value, headers, key=key)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.sent.append(Sent(topic, value, headers, key, partition, done))
+        self.sent.append(Sent(topic, value, headers, key, partition, done, instead))
         return done
 
     def check(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:

@@ -17,6 +17,7 @@ from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
+from shared.kafka.outbox import Instead
 from shared.names import headers as H
 from shared.names import topics
 from shared.project.access.budgets import Kind
@@ -121,10 +122,10 @@ class Dying(Prompt):
         self._lasts = lasts
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
-             partition: int | None = None) -> asyncio.Future[None]:
+             partition: int | None = None, instead: Instead | None = None) -> asyncio.Future[None]:
         if len(self.sent) >= self._lasts:
             raise Died
-        return super().send(topic, value, headers, key=key, partition=partition)
+        return super().send(topic, value, headers, key=key, partition=partition, instead=instead)
 
 
 class Later(Holding):

@@ -30,6 +30,7 @@ from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
+from shared.kafka.outbox import Instead
 from shared.kafka.record import Record
 from shared.names import topics
 from shared.names.metrics import EXPIRED
@@ -110,14 +111,23 @@ def _bytes(argument: Argument) -> bytes:
 
 
 class Prompt(FakeOutbox):
-    """Acknowledges at once; of the topics that are `cut` off nothing gets there."""
+    """Acknowledges at once; of the topics that are `cut` off nothing gets there, and those that are `narrow` take no
+    record."""
 
-    cut = frozenset[str]()
+    cut = narrow = frozenset[str]()
 
     def send(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None,
-             partition: int | None = None) -> asyncio.Future[None]:
+             partition: int | None = None, instead: Instead | None = None) -> asyncio.Future[None]:
         done = super().send(topic, value, headers, key=key, partition=partition)
-        if topic in self.cut:
+        if topic in self.narrow:
+            self.sent.pop()
+            assert instead is not None
+
+            def refused() -> None:
+                instead()
+                done.set_result(None)
+            asyncio.get_running_loop().call_soon(refused)
+        elif topic in self.cut:
             self.sent.pop()
             done.set_exception(ConnectionError(topic))
         else:
@@ -422,6 +432,17 @@ async def test_call_that_no_record_can_hold_is_told_so_alone_and_its_key_is_free
     assert (court.executions(), court.store.commands) == ([], [])
     assert court.store.kept == {}
     assert "result" not in court.store.trips, "no execution that never runs"
+
+
+@pytest.mark.parametrize(("prefer", "status", "letters"), [(None, 413, []), ("respond-async", 202, [b"{}"])])
+async def test_call_of_which_the_broker_does_not_take_the_execution_is_refused_or_dead_and_ends_nothing(
+        here: PolicyBook, prefer: str | None, status: int, letters: list[bytes]) -> None:
+    court = Court(here)
+    court.outbox.narrow = frozenset({topics.EXECUTIONS})
+    assert await court.hear(1, body=b"{}", token=DIGEST, prefer=prefer, idempotency_key="k") == status
+    assert [sent.value for sent in court.outbox.sent if sent.topic == topics.DEAD_LETTERS] == letters
+    assert len(court.done) == 1
+    assert not court.tasks.failed.done()
 
 
 async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: PolicyBook) -> None:

@@ -64,6 +64,14 @@ async def test_letter_of_a_record_without_room_names_the_place_alone(record: Fak
     assert len(headers[H.DEAD_ERROR]) <= 2_000
 
 
+async def test_letter_that_its_topic_does_not_take_names_the_place_alone() -> None:
+    outbox = FakeOutbox()
+    letters(outbox).bury(FakeRecord(value=b"x" * 1_000), "why")
+    assert outbox.sent[0].instead is not None
+    assert list(outbox.sent[0].instead()) == [outbox.sent[1].done]
+    assert (outbox.sent[1].value, dict(outbox.sent[1].headers)[H.DEAD_CUT]) == (None, b"true")
+
+
 async def test_acknowledged_answer_settles_its_record() -> None:
     outbox = FakeOutbox()
     settled, = answers(outbox).send(address("replies.x"), REPLY, FakeRecord())

@@ -144,6 +144,30 @@ async def test_record_that_is_too_large_for_the_broker_keeps_back_none_that_went
     assert written == [b"a", b"c", b"f"]
 
 
+async def test_what_is_published_instead_of_a_record_that_is_too_large_ends_its_batch(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    sender, written, _ = narrow
+
+    def instead(value: bytes) -> Callable[[], list[asyncio.Future[None]]]:
+        return lambda: [sender.send(topics.USAGE, value[:1].upper(), [])]
+    values = [b"a", b"b" * 1_000, b"c", b"d" * 2_000, b"e" * 950, b"f"]
+    sent = [sender.send(topics.USAGE, value, [], instead=instead(value)) for value in values]
+    await sent[0]
+    assert written == [b"a", b"c", b"f", b"B", b"D", b"E"]
+    await sender.send(topics.USAGE, b"g" * 2_000, [], instead=instead(b"g"))
+    assert written[6:] == [b"G"]
+
+
+async def test_batch_fails_if_one_of_its_records_that_are_too_large_has_nothing_in_its_place(
+        narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
+    sender, written, _ = narrow
+    called: list[bytes] = []
+    sender.send(topics.USAGE, b"a" * 1_000, [], instead=lambda: called.append(b"a") or [])
+    with pytest.raises(RecordTooLarge, match="2 of 2 records"):
+        await sender.send(topics.USAGE, b"b" * 1_000, [])
+    assert (written, called) == ([], [])
+
+
 async def test_batches_behind_one_that_the_broker_refuses_wait_for_a_client_from_which_it_takes_them(
         narrow: tuple[Outbox, list[bytes], list[Narrow]]) -> None:
     sender, written, _ = narrow

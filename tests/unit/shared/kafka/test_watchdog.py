@@ -78,5 +78,5 @@ async def test_topic_that_is_deleted_while_it_is_read_makes_its_reader_unready_u
         async def well() -> bool:
             return await dog.probe() is None
         await eventually(well, every_s=0.01)
-    assert [record.getMessage()[:15] for record in caplog.records] == ["g cannot read t"]
+    assert [record.getMessage()[:16] for record in caplog.records] == ["t cannot be read"]
     looking.cancel()
