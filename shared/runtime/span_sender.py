@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _PATH, _MEDIA = "/v1/traces", "application/x-protobuf"
 # the specification names those that a client may try again
 _AGAIN = frozenset({429, 502, 503, 504})
+_MOST_SAID = 10_000
 _TRIES, _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _TIMEOUT_S, _LAST_S = 4, 0.5, 5.0, 10, 2.0
 _MAX_BYTES = 16_000_000
 
@@ -69,21 +70,22 @@ class SpanSender:
             await self._some.wait()
             while self._waiting:
                 payload, count = self._waiting[0]
-                if not await self._delivered(http, payload):
-                    self._metrics.spans_dropped.inc(by=count)
+                if lost := await self._deliver(http, payload, count):
+                    self._metrics.spans_dropped.inc(by=lost)
                 self._waiting.popleft()
                 self._size -= len(payload)
             self._some.clear()
             self._empty.set()
 
-    async def _delivered(self, http: ClientSession, payload: bytes) -> bool:
+    async def _deliver(self, http: ClientSession, payload: bytes, count: int) -> int:
+        """How many of so many spans the receiver did not take."""
         pause_s, why = _FIRST_PAUSE_S, ""
         for _ in range(_TRIES):
             try:
                 # followed with a GET it may succeed and takes nothing, and our headers would go along
                 async with http.post(self._url, data=payload, allow_redirects=False) as answer:
                     if answer.status < 300:
-                        return True
+                        return self._refused(await answer.content.read(_MOST_SAID), answer.content_type)
                     why, asked = f"status {answer.status}", answer.headers.get("retry-after", "")
                     if answer.status not in _AGAIN:
                         break
@@ -94,4 +96,21 @@ class SpanSender:
             await asyncio.sleep(min(pause_s, _LONGEST_PAUSE_S))
             pause_s *= 2
         log.warning("%s did not take spans: %s", self._url, why, extra={"action": actions.SPANS_REFUSED})
-        return False
+        return count
+
+    def _refused(self, said: bytes, media: str) -> int:
+        """Of an export that was taken, the spans that were not."""
+        if not said or media != _MEDIA:
+            return 0
+        # where all are taken nothing is said, and then nobody needs these classes
+        from google.protobuf.message import DecodeError
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+        try:
+            part = ExportTraceServiceResponse.FromString(said).partial_success
+        except DecodeError:
+            return 0
+        refused: int = max(0, part.rejected_spans)
+        if refused:
+            log.warning("%s did not take %d spans: %s", self._url, refused, part.error_message[:500],
+                        extra={"action": actions.SPANS_REFUSED})
+        return refused

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from pydantic import SecretStr
 
 from shared.contracts.traceparent import TraceContext
@@ -33,13 +37,15 @@ class Receiver:
     taken: list[bytes] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     later: str = "0"
+    says: bytes = b""
 
     async def take(self, request: web.Request) -> web.Response:
         self.headers = dict(request.headers)
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:
             self.taken.append(await request.read())
-        return web.Response(status=status, headers={"Retry-After": self.later, "Location": "/elsewhere"})
+        return web.Response(status=status, body=self.says, content_type="application/x-protobuf",
+                            headers={"Retry-After": self.later, "Location": "/elsewhere"})
 
 
 @pytest.fixture
@@ -166,3 +172,21 @@ async def test_receiver_that_is_away_holds_nobody_up_and_what_is_lost_is_counted
     async with asyncio.timeout(5):
         await sender.stop()
     assert dropped(metrics) == 200
+
+
+async def test_spans_that_a_receiver_leaves_out_of_what_it_takes_are_counted(receiver: Receiver) -> None:
+    tasks, metrics = Tasks(), Metrics()
+    sender = SpanSender(receiver.url, (), tasks, metrics)
+    await sender.start()
+    receiver.says = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(
+        rejected_spans=3, error_message="too old")).SerializeToString()
+    sender(b"a", 7)
+    await eventually(lambda: dropped(metrics) == 3)
+    # a warning, and nonsense: all were taken
+    for receiver.says in (ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(
+            error_message="soon")).SerializeToString(), b"\xff\xff"):
+        taken = len(receiver.taken)
+        sender(b"b", 7)
+        await eventually(lambda taken=taken: len(receiver.taken) > taken)
+    await sender.stop()
+    assert dropped(metrics) == 3
