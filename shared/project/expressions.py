@@ -46,7 +46,7 @@ class Bounds:
 # set once, where the process is put together
 BOUNDS = Bounds()
 # what the library says when a bound is hit: the kind of error, and the setting
-_OUT_OF_TIME = "D1012"
+_OUT_OF_TIME, _ARRAY = "D1012", "An array"
 _HIT = {_OUT_OF_TIME: ("expression-timeout", "WEIR_EXECUTOR_EXPRESSION_TIMEOUT_MS"),
         "D1011": ("expression-too-deep", "WEIR_EXECUTOR_EXPRESSION_MAX_DEPTH"),
         "U1001": ("expression-too-large", "WEIR_EXECUTOR_EXPRESSION_MAX_BYTES")}
@@ -227,23 +227,25 @@ class _Engine:
 
     def evaluated(self, scope: Scope) -> Any:
         """Raises WorkflowFailed; TooLong, where others wait for their turns, and it does not end within one."""
-        in_turns, time_ms = _in_turns(), BOUNDS.timeout_ms
+        in_turns, time_ms, most_items = _in_turns(), BOUNDS.timeout_ms, self._most_items
         if in_turns:
             if self._slow:
                 self._slow -= 1
                 raise TooLong
             time_ms = BOUNDS.turn_ms
+            # what it makes itself, as in `$distinct([1..9999])`, is not seen before
+            most_items = most_items and int(LONG * most_items)
         try:
             return (self._aside if _thread.aside else self._compiled.evaluate)(
                 scope, timeout=time_ms / 1000, max_depth=BOUNDS.max_depth, max_result_size=BOUNDS.max_bytes,
-                max_array_length=self._most_items)
+                max_array_length=most_items)
         except JlensError as exc:
-            if in_turns and exc.code == _OUT_OF_TIME:
+            if in_turns and (exc.code == _OUT_OF_TIME or (most_items and _ARRAY in str(exc))):
                 self._slow = _SLOW_TIMES
                 raise TooLong from None
             kind, setting = _HIT.get(exc.code or "", ("", ""))
             # of an array no setting tells how long it may be
-            hint = f" ({setting})" if setting and "An array" not in str(exc) else ""
+            hint = f" ({setting})" if setting and _ARRAY not in str(exc) else ""
             raise WorkflowFailed(f"expression {{% {self._source[:200]} %}}: {exc}{hint}", kind=kind) from exc
 
     def _aside(self, scope: Scope, **bounds: Any) -> Any:

@@ -61,6 +61,16 @@ def test_what_takes_long_without_a_look_at_the_clock_is_not_tried_within_a_turn(
         assert template.render(many) == 5_000
 
 
+def test_neither_is_what_an_expression_makes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BOUNDS, "turn_ms", 999)
+    template = compile_value("{% $count($distinct([1..trigger.body])) %}")
+    assert template.render({"trigger": {"body": 1_000}}) == 1_000
+    with pytest.raises(TooLong):
+        template.render({"trigger": {"body": 5_000}})
+    with aside():
+        assert template.render({"trigger": {"body": 5_000}}) == 5_000
+
+
 @pytest.mark.parametrize("source", [
     "$count(a)", "$map(a, function($x) { $x })", "a.{'b': $}", "$map(a, function($x)<n:n>{ $x })", "{'a': b}",
     "a ? {'b': 1} : {'b': 2}", "a ~> |$|{'b': 1}|", "$filter(a, λ($x){ $x })", "[{'a': 1}, {'a': 2}]", "$sort(a)"])
