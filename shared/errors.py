@@ -32,6 +32,8 @@ from typing import ClassVar
 from shared.names.reasons import Reason
 
 PROBLEM_TYPES = "https://weir.dev/problems"
+# what ended with one of them may go well another time (RFC 9110, 15.6.3 to 15.6.5; RFC 6585, 4)
+_PASSING = frozenset({429, 502, 503, 504})
 
 
 class Blame(StrEnum):
@@ -57,7 +59,7 @@ class WeirError(Exception):
     title: ClassVar[str] = "Internal error"
     status: int = 500
     blame: ClassVar[Blame] = Blame.PLATFORM
-    retry: ClassVar[Retry] = Retry.NEVER
+    retry: Retry = Retry.NEVER
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None,
                  members: Mapping[str, object] | None = None) -> None:
@@ -241,6 +243,8 @@ class WorkflowFailed(Failed):
         """`kind`: what the owner calls this error; retries and catching steps know it by that."""
         super().__init__(detail, members={"error": kind} if kind else {})
         self.status = status or type(self).status
+        if self.status in _PASSING:
+            self.retry = Retry.LATER
 
 
 class TasksSpent(Failed):
