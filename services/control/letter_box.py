@@ -61,6 +61,11 @@ class Letter:
         """Waiting, replayed or dropped."""
         return self.notes[-1].outcome if self.notes else WAITING
 
+    @property
+    def replayed_as(self) -> str:
+        """The request id that a replay gave to one without an id; empty before that. What ran by it is known by it."""
+        return next((note.request_id for note in self.notes if note.outcome == "replayed"), "")
+
     def to_doc(self) -> dict[str, Any]:
         """As JSON."""
         return {"id": self.id, "time": self.time, "state": self.state, "service": self.service, "error": self.error,

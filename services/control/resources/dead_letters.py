@@ -83,7 +83,7 @@ async def _replayed(call: Call, letter: Letter, how: HowToReplay) -> Result:
     if record is None:
         raise Conflict("the record is not there any more, or no client can read it: its place is all that is known")
     headers, now_ms = original(record.headers), call.desk.clock.now_ms()
-    request_id = letter.request_id or ids.request_id(now_ms)
+    request_id = letter.request_id or letter.replayed_as or ids.request_id(now_ms)
     replay = Replay(letter=letter.id, request_id=request_id, deadline_ms=now_ms + how.timeout_s * 1000,
                     answered=how.answer)
     await _send(call, topic, record.value, replay.to_headers(topic, headers, record.value), record.key)

@@ -45,6 +45,18 @@ async def test_of_replays_at_once_one_is_sent() -> None:
     assert sent.count(topics.REQUESTS_EDGE) == 2
 
 
+async def test_request_that_came_without_an_id_keeps_that_of_its_first_replay() -> None:
+    async def read(*_: Any) -> Any:
+        return SimpleNamespace(value=b"v", key=None, headers=[])
+    desks, letters = Desks(), box()
+    letters._letters[7].request_id = ""
+    for name, value in {"letters": letters, "letter_reader": SimpleNamespace(read=read)}.items():
+        object.__setattr__(desks.desk, name, value)
+    first, second = [(await replay_letter(desks.call(HowToReplay(again=True), id="7"))).body["request_id"]
+                     for _ in range(2)]
+    assert first and second == first
+
+
 async def test_listing_says_how_many_letters_are_not_known_any_more() -> None:
     desks, letters = Desks(), LetterBox(2)
     for offset in range(5):
