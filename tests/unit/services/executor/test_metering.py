@@ -49,6 +49,7 @@ ROWS: dict[str, tuple[list[Json], int]] = {
 ELSEWHERE = {"an operation of another project is called", "a durable execution waits, and goes on",
              "a failed execution is resumed",
              "a call is refused, or its time is over, or its caller gone, before its workflow starts",
+             "an operator cancels a call before its workflow starts",
              "an execution cannot go on: a workflow that it calls is stopped"}
 
 
