@@ -71,7 +71,7 @@ class Endings:
         if halt.halted:
             self._halts[place] = halt
             for end in list(self._inside.get(place, {}).values()):
-                end(Cancelled(_told(halt)))
+                end(Cancelled(halt.told))
             self._tasks.spawn(self._wake(halt.project), "wake what waits")
 
     def execution(self, execution: str, end: End) -> "_Known":
@@ -93,7 +93,7 @@ class Endings:
         """Raises WorkflowStopped."""
         halt = self._halts.get((project, workflow))
         if halt is not None:
-            raise WorkflowStopped(_told(halt), headers={"Retry-After": "60"})
+            raise WorkflowStopped(halt.told, headers={"Retry-After": "60"})
 
     async def look(self) -> None:
         """Look at once: an execution that is to end may not wait for days before that."""
@@ -134,7 +134,3 @@ def _error(why: str) -> WeirError:
     if why == "client-gone":
         return ClientGone("the caller has closed the connection, so the rest was not run")
     return Cancelled("an operator has cancelled this execution")
-
-
-def _told(halt: Halt) -> str:
-    return f"workflow {halt.workflow!r} is stopped by an operator{f': {halt.reason}' if halt.reason else ''}"

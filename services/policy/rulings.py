@@ -19,7 +19,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.case import Case
 from shared.decision.decide import Decision
-from shared.errors import BadRecord, BodyTooLarge, ReplyInvalid, WeirError
+from shared.errors import BadRecord, BodyTooLarge, ReplyInvalid, WeirError, WorkflowStopped
 from shared.kafka.dead_letters import told_by
 from shared.kafka.faults import RecordTooLarge
 from shared.kafka.record import Record
@@ -66,6 +66,7 @@ class Rulings:
         """Answered before it runs; the executor counts it when it has run."""
         parts, case = self._parts, hearing.case
         try:
+            self._runs(hearing)
             self._fits(hearing)
             reply = await parts.results.accept(case, hearing.request_id, how)
         except WeirError as error:
@@ -80,6 +81,15 @@ class Rulings:
         effects.extend(self._reply(hearing, _with_headers(reply, case)))
         hearing.over(status=reply.status)
         await asyncio.gather(*effects)
+
+    def _runs(self, hearing: Hearing) -> None:
+        """Whether nobody has stopped its workflow: executors say so only to those who wait. Raises WorkflowStopped."""
+        guarded, project = hearing.case.guarded, hearing.case.project
+        assert guarded is not None
+        assert project is not None
+        halt = self._parts.book.halt(project.name, guarded.operation.workflow)
+        if halt is not None:
+            raise WorkflowStopped(halt.told, headers={"Retry-After": "60"})
 
     def _fits(self, hearing: Hearing) -> None:
         """Whether a record can hold it: who is told that it runs is told nothing else. Raises BodyTooLarge."""

@@ -200,6 +200,11 @@ class Halt:
         """The record's key."""
         return f"halt/{self.project}/{self.workflow}".encode()
 
+    @property
+    def told(self) -> str:
+        """What callers read."""
+        return f"workflow {self.workflow!r} is stopped by an operator{f': {self.reason}' if self.reason else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:

@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Adjustment, Entity, ProjectVersion, Token
+from shared.contracts.config import Adjustment, Entity, Halt, ProjectVersion, Token
 from shared.contracts.token import stored_digest
 from shared.decision.allowances import CompiledAllowance, compile_allowances, speaking_of
 from shared.decision.callers.identity import Identity
@@ -164,6 +164,10 @@ class PolicyBook:
     def adjustment(self, project: str, allowance: str) -> Adjustment | None:
         """What an operator has changed about an allowance."""
         return self._catalogue.adjustments.get((project, allowance))
+
+    def halt(self, project: str, workflow: str) -> Halt | None:
+        """By which an operator has stopped a workflow; None while it runs."""
+        return self._catalogue.halts.get((project, workflow))
 
     def owner(self, topic_digest: str) -> Owner | None:
         """The token that a digest stands for on its topic, whatever its state, and who shows it."""

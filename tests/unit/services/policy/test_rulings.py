@@ -18,6 +18,7 @@ from services.policy.results import Results
 from services.policy.settings import PolicySettings
 from services.policy.traces import PolicyTraces
 from shared.contracts.codec import header_map
+from shared.contracts.config import Halt
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult
 from shared.contracts.reply import ReplyRecord
@@ -451,6 +452,17 @@ async def test_key_of_a_call_that_could_not_be_accepted_is_free_again(here: Poli
     assert await court.hear(1, token=DIGEST, prefer="respond-async", idempotency_key="k") == 503
     assert court.store.kept == {}
     assert court.replies()[0].headers["Retry-After"] == "2"
+
+
+async def test_call_of_a_stopped_workflow_is_not_accepted_and_its_key_is_free_again(here: PolicyBook) -> None:
+    court = Court(here)
+    call = {"token": DIGEST, "prefer": "respond-async", "idempotency_key": "k"}
+    here.take([Halt(project="p", workflow="w", halted=True, reason="stock is wrong", time=1)])
+    assert await court.hear(1, key="1", **call) == 503
+    assert b"workflow 'w' is stopped by an operator: stock is wrong" in court.replies()[0].body
+    assert (court.executions(), court.store.kept, "result" in court.store.trips) == ([], {}, False)
+    here.take([Halt(project="p", workflow="w", halted=False, time=2)])
+    assert await court.hear(2, key="2", **call) == 202
 
 
 async def test_call_whose_execution_was_not_published_runs_when_it_comes_again(here: PolicyBook) -> None:
