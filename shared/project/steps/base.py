@@ -167,10 +167,13 @@ class Step(Model):
 
 
 def _meant(raw: dict[str, Any], step: type[Step], kinds: Iterable[str]) -> str:
-    """Keys of a step without a kind that are nearly one."""
+    """Keys of a step without a kind: nearly one, or one of a connector that others have."""
     common = {field.alias or name for name, field in step.model_fields.items()}
     close = [(key, get_close_matches(str(key), kinds, 1)) for key in raw if key not in common]
-    return "".join(f"; {key!r} is none, perhaps {found[0]!r} is meant" for key, found in close if found)
+    return "".join(f"; {key!r} is none, " + (
+        f"perhaps {found[0]!r} is meant" if found else
+        "unless its connector's package is installed here: for the command, and for all services before they start")
+        for key, found in close)
 
 
 def _no_settings(kind: str, model: type[StepSettings], given: object) -> ValidationError:

@@ -110,6 +110,8 @@ def test_steps_of_branches_are_read_where_they_have_ended(workflow: str) -> None
     (LOOP % "{ id: b, break: always }", "shape", (6, 20), "`break` takes no settings"),
     ("steps:\n  - { id: h, if: x, htp: { url: 'http://x' } }\n" + ANSWER, "shape", (2, 5),
      "this one has none; 'htp' is none, perhaps 'http' is meant"),
+    ("steps:\n  - { id: h, csv: { text: a } }\n" + ANSWER, "shape", (2, 5),
+     "'csv' is none, unless its connector's package is installed here"),
     ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
     ("steps:\n  - { id: d, retry: { attempts: 1 }, stop: }\n" + ANSWER, "shape", (2, 23), "greater than or equal to 2"),
 ], ids=lambda value: None if isinstance(value, str | tuple) else str(value))
