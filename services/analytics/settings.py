@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.project.base import SecretName
 from shared.project.webhook import secure
 from shared.settings.kinds import Network
 
@@ -37,7 +38,7 @@ class AnalyticsSettings(BaseSettings):
     # an address that hears of the signals of all projects, and the variable WEIR_SECRET_<...> that its messages are
     # signed with; the webhook of a project stands in its access.yaml
     signals_webhook: Annotated[str, AfterValidator(_address)] = ""
-    signals_secret: str = "SIGNALS"
+    signals_secret: SecretName = "SIGNALS"
     # private networks where webhooks may be
     allow_networks: tuple[Network, ...] = ()
     # how far a producer's clock may be ahead of the broker's

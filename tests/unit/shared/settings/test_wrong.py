@@ -42,6 +42,8 @@ def told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> p
     (IngressSettings, PROXIES, '["10.0.0"]', f"{PROXIES}.0: '10.0.0' is no network"),
     (ExecutorSettings, "WEIR_EXECUTOR_ALLOW_NETWORKS", '["lan"]',
      "WEIR_EXECUTOR_ALLOW_NETWORKS.0: 'lan' is no network"),
+    (AnalyticsSettings, "WEIR_ANALYTICS_SIGNALS_SECRET", "whsec_c2VjcmV0",
+     "WEIR_ANALYTICS_SIGNALS_SECRET: has to be the name of a secret, not the secret: capitals, digits, _, as ALERTS"),
     (AnalyticsSettings, "WEIR_ANALYTICS_SIGNALS_WEBHOOK", "http://alerts.example.com",
      "WEIR_ANALYTICS_SIGNALS_WEBHOOK: a webhook is called over https://"),
     # these are read where the service is built
