@@ -54,7 +54,8 @@ async def test_request_that_came_without_an_id_keeps_that_of_its_first_replay() 
         object.__setattr__(desks.desk, name, value)
     first, second = [(await replay_letter(desks.call(HowToReplay(again=True), id="7"))).body["request_id"]
                      for _ in range(2)]
-    assert first and second == first
+    assert first
+    assert second == first
 
 
 async def test_listing_says_how_many_letters_are_not_known_any_more() -> None:
