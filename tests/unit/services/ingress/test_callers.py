@@ -61,6 +61,14 @@ def test_client_of_the_token_that_counts_is_blocked_whatever_is_shown_beside_it(
     assert (visit.caller is not None and visit.caller.id == "id-b") is blocked
 
 
+@pytest.mark.parametrize("shown", [REVOKED, f"{UNKNOWN} {REVOKED}", f"{REVOKED} {OTHER}"])
+def test_client_is_blocked_by_a_token_that_is_no_good_too_and_nothing_counts_as_its_own(shown: str) -> None:
+    edge = Edge("client", "client-c")
+    visit = edge.visit()
+    assert edge.callers.blocked_by(visit, edge.target, shown, "192.0.2.1", NOW) is not None
+    assert visit.caller is None
+
+
 @pytest.mark.parametrize(("kind", "subject", "blocked", "anybody"), [
     ("token", "id-b", True, False), ("client", "client-b", True, False), ("ip", "192.0.2.1", True, True),
     ("ip", "192.0.2.2", False, False), ("client", "client-c", False, False)])
