@@ -46,8 +46,11 @@ def looks_right(token: str) -> bool:
 
 
 def is_in(text: str) -> bool:
-    """Whether a token of ours stands anywhere in it: a caller has put it in a wrong place."""
-    return PREFIX in text and any(map(looks_right, _LIKE_ONE.findall(text)))
+    """Whether a token of ours stands anywhere in it: a caller has put it in a wrong place.
+
+    One may begin inside of what only looks like one. Where it does, that is enough: a text may be made of beginnings.
+    """
+    return PREFIX in text and any(looks_right(one) or PREFIX in one[1:] for one in _LIKE_ONE.findall(text))
 
 
 def _check(body: str) -> str:

@@ -15,6 +15,7 @@ from services.ingress.visit import Visit
 from shared.contracts import token as tokens
 from shared.contracts.config import ProjectVersion
 from shared.contracts.reply import ReplyRecord
+from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
 from shared.names import topics
@@ -119,6 +120,44 @@ def test_no_token_hides_another(bearer: str | None, key: str, digest: str | None
         digest or tokens.malformed("mistyped"))
 
 
+SIGNED, QUERY = {"webhook-signature": "v1,x"}, {"key": ["mistyped", KEY]}
+KEY_DIGEST, JWT = tokens.topic_digest(KEY, topics.REQUESTS_EDGE), {"authorization": "bEARER  a.b.c "}
+
+
+@pytest.mark.parametrize(("kinds", "headers", "query", "digest", "secrets"), [
+    ({"jwt", "token"}, JWT, {}, None, {"jwt": "a.b.c"}), ({"jwt"}, JWT, {}, None, {"jwt": "a.b.c"}),
+    ({"token"}, JWT, {}, tokens.malformed("a.b.c"), {}), ({"signature"}, JWT, {}, None, {}),
+    ({"jwt", "token"}, {"authorization": "Bearer a.b"}, {}, tokens.malformed("a.b"), {}),
+    ({"jwt"}, {"authorization": f"Bearer {KEY}"}, {}, None, {}),
+    ({"jwt", "token"}, {"authorization": f"Bearer {KEY}"}, {}, KEY_DIGEST, {}),
+    ({"jwt"}, {"authorization": "a.b.c"}, {}, None, {}),
+    ({"api_key"}, {"x-key": KEY}, {}, KEY_DIGEST, {}), ({"token"}, {"x-key": KEY}, QUERY, None, {}),
+    # of a name that stands twice in a query the last value counts
+    ({"api_key"}, {}, QUERY, KEY_DIGEST, {}), ({"api_key"}, {}, {"key": [KEY, ""]}, None, {}),
+    ({"signature"}, SIGNED, {}, None, {"signature": "v1,x"}), ({"token"}, SIGNED, {}, None, {}),
+    ({"jwt", "signature", "api_key"}, {**JWT, **SIGNED, "x-key": KEY}, {}, KEY_DIGEST,
+     {"jwt": "a.b.c", "signature": "v1,x"})])
+def test_proofs_are_looked_for_where_the_operation_takes_them(
+        kinds: set[str], headers: dict[str, str], query: dict[str, list[str]], digest: str | None,
+        secrets: dict[str, str]) -> None:
+    target = structs.replace(BOTH, kinds=frozenset(kinds))
+    found = translate.credentials(headers, query, target)
+    assert (found.digest, found.secrets) == (digest, secrets)
+    asked = structs.replace(parts([*headers.items()]), query=urlencode(query, doseq=True))
+    assert translate.proofs(asked, target) == found
+    assert translate.proofs(asked, TARGET) is asked.found, "they are looked for once"
+
+
+def test_secrets_travel_sealed_or_not_at_all() -> None:
+    target, seal = structs.replace(TARGET, kinds=frozenset({"jwt"})), Seal("A" * 43)
+    sent = parts([*JWT.items()])
+    with pytest.raises(Unavailable):
+        translate.to_record(sent, target, "r", 1, TRACE, None)
+    record = translate.to_record(sent, target, "r", 1, TRACE, seal)
+    assert seal.open(record.sealed or "", "r") == {"jwt": "a.b.c"}
+    assert translate.to_record(parts([]), target, "r", 1, TRACE, seal).sealed is None
+
+
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60),
        st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60) | st.just(KEY))
 def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
@@ -130,7 +169,8 @@ def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
     assert key.encode() not in told
 
 
-@pytest.mark.parametrize("place", ["{}", "Token {}", "https://app.example/?key={}&more=1", "weir_1 {}", "a{}"])
+@pytest.mark.parametrize("place", ["{}", "Token {}", "https://app.example/?key={}&more=1", "weir_1 {}", "a{}",
+                                   "weir_1{}", "weir_{}", "my-weir_weir_-{}x"])
 def test_token_in_a_wrong_place_is_in_no_record(place: str) -> None:
     for target in (TARGET, BOTH):
         sent = parts([("X-Token", place.format(GOOD)), ("X-Kind", f"weir_ {GOOD[:-1]}"), ("Accept", "x")])
