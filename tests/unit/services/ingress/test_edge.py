@@ -15,6 +15,7 @@ from services.ingress.visit import Visit
 from shared.contracts import token as tokens
 from shared.contracts.config import ProjectVersion
 from shared.contracts.reply import ReplyRecord
+from shared.contracts.request import HttpFacts, RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import BodyTooLarge, MethodNotAllowed, OperationNotFound, Unavailable
@@ -174,12 +175,32 @@ def test_neither_of_two_proofs_is_in_the_record(bearer: str, key: str) -> None:
 def test_token_in_a_wrong_place_is_in_no_record(place: str) -> None:
     for target in (TARGET, BOTH):
         sent = parts([("X-Token", place.format(GOOD)), ("X-Kind", f"weir_ {GOOD[:-1]}"), ("Accept", "x")])
-        sent.query = urlencode({"KEY": place.format(GOOD), "a": "weir_1"})
+        sent.query = urlencode({"KEY": ["1", place.format(GOOD)], "a": "weir_1"}, doseq=True)
         record = translate.to_record(sent, target, "r", 1, TRACE, None)
         assert record.http is not None
         assert set(record.http.headers) == {"x-kind", "accept"}
         assert record.http.query == {"a": ["weir_1"]}
         assert GOOD.encode() not in b"".join(value for _, value in record.to_headers())
+
+
+def test_key_that_stands_in_the_query_is_in_no_record_whatever_it_is() -> None:
+    sent = structs.replace(parts([]), query="key=of+another+system&x=1")
+    record = translate.to_record(sent, BOTH, "r", 1, TRACE, None)
+    assert record.http is not None
+    assert record.http.query == {"x": ["1"]}
+    assert record.token_digest == tokens.malformed("of another system")
+
+
+def test_record_says_what_the_edge_knows_of_the_call() -> None:
+    sent = structs.replace(parts([
+        ("Content-Type", "a/b"), ("Idempotency-Key", "k"), ("Prefer", "wait=1"), ("Baggage", "b=2"),
+        ("Tracestate", "a=1"), ("Traceparent", f"00-{'a' * 32}-{'b' * 16}-01"), ("X-A", "1")]), body=b"{}",
+        certificate="CN=a")
+    assert translate.to_record(sent, TARGET, "r", 7, TRACE, None) == RequestRecord(
+        request_id="r", project="p", operation="get", params={"id": "1"}, body=b"{}", deadline_ms=7, content_type="a/b",
+        idempotency_key="k", prefer="wait=1", traceparent=str(TRACE), baggage="b=2", tracestate="a=1", http=HttpFacts(
+            method="GET", path="/a/1", query={"x": ["1", ""], "y": [" "]}, certificate="CN=a", headers={"x-a": "1"},
+            client_ip="1.2.3.4"))
 
 
 def test_query_and_path_travel_as_they_came() -> None:
