@@ -20,7 +20,7 @@ def rules(*settings: dict[str, Any]) -> list[Cors]:
     ("https://app.example", True), ("https://APP.example", True), ("https://till.shop.example", True),
     ("https://a.b.shop.example", True), ("https://shop.example", False), ("http://app.example", False),
     ("https://app.example:8443", False), ("https://evilshop.example", False), ("https://app.example.evil", False),
-    ("null", False), ("", False)])
+    ("http://till.shop.example", False), ("https://app.example://.", False), ("null", False), ("", False)])
 def test_origin_is_granted_only_by_its_name(origin: str, granted: bool) -> None:
     for headers in (answer_headers(rules(NAMED), origin), preflight(rules(NAMED), {"origin": origin}, ["GET"])):
         assert headers["Vary"] == "Origin"

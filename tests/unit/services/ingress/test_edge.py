@@ -234,8 +234,9 @@ def test_error_becomes_problem_json_with_its_headers() -> None:
 def test_admission_refuses_before_anything_is_published() -> None:
     admission.check_open(draining=False)
     admission.check_size(10, 10)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as stopping:
         admission.check_open(draining=True)
+    assert stopping.value.headers == {"Retry-After": "1"}
     with pytest.raises(BodyTooLarge):
         admission.check_size(11, 10)
 
