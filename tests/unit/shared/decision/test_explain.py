@@ -228,6 +228,22 @@ def test_replay_does_not_know_whom_a_limit_of_calls_at_the_same_time_would_refus
     assert (unchanged.to_doc()["changes"], unchanged.to_doc()["undecidable"]) == ([], [])
 
 
+def test_replay_can_decide_all_where_a_limit_of_calls_at_the_same_time_only_observes() -> None:
+    replay = replaying([{"name": "few", "action": "accept", "mode": "observe", "limits": [
+        {"concurrent": 1, "by": "project"}]}])
+    for number in range(3):
+        replay.take(case(replay.live, request_id=f"r{number}").request, topics.REQUESTS_EDGE, NOW)
+    doc = replay.to_doc()
+    assert (doc["undecidable"], doc["changes"], doc["admitted_after"]) == ([], [], 3)
+
+
+def test_replay_tells_what_a_project_would_let_in_that_is_not_in_force() -> None:
+    replay = replaying([], PolicyBook())
+    replay.take(case(replay.live, "open", token=None).request, topics.REQUESTS_EDGE, NOW)
+    assert [(one["change"], one["before"], one["after"]) for one in replay.to_doc()["changes"]] == [
+        ("newly admitted", "operation-not-found", "ok")]
+
+
 def test_replay_knows_that_whoever_asks_for_a_result_is_gone_at_once() -> None:
     few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
     replay = replaying(NOBODY, book([few]))
