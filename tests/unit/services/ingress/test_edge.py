@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from services.ingress import admission, answer, translate
-from services.ingress.routes import EdgeRoutes, Target
+from services.ingress.routes import EdgeRoutes, Target, origin_form
 from services.ingress.traces import EdgeTraces
 from services.ingress.visit import Visit
 from shared.contracts import token as tokens
@@ -255,6 +255,22 @@ def test_routes_follow_the_newest_version() -> None:
         routes.find("POST", "p", "/new")
     with pytest.raises(OperationNotFound):
         routes.find("GET", "weir-canary", "/ping")
+
+
+@pytest.mark.parametrize(("asked", "target"), [
+    ("/p/a?x=http://y/z", "/p/a?x=http://y/z"), ("http://x/p/a?b=//c", "/p/a?b=//c"), ("HTTPS://x:1/p", "/p"),
+    ("http://x", "/"), ("ftp://x/p/a", "ftp://x/p/a"), ("*", "*"), ("x/p", "x/p"), ("http:/x/p", "http:/x/p")])
+def test_whole_address_leads_where_its_path_leads(asked: str, target: str) -> None:
+    assert origin_form(asked) == target
+
+
+def test_operation_answers_as_usual_unless_its_caller_prefers_something() -> None:
+    routes = EdgeRoutes()
+    routes.take([ProjectVersion(project="p", version=1, document=SHAPED, files={}, time=0)])
+    target = routes.find("GET", "p", "/a")
+    assert target.answering(None) is target.usual
+    assert structs.replace(target, usual=None).answering(None) == target.usual
+    assert target.answering("respond-async").at_once
 
 
 def test_of_very_many_that_are_refused_at_once_a_few_leave_a_trace() -> None:

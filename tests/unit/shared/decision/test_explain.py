@@ -17,11 +17,13 @@ from shared.decision.decide import decide
 from shared.decision.explain import Finding, after_amounts, before_amounts
 from shared.decision.matrix import matrix
 from shared.decision.replay import Replay
+from shared.decision.vault import Vault
 from shared.errors import WeirError
 from shared.names import topics
 from shared.names.reasons import Reason
 from shared.project.modes import EXECUTIONS, RESULTS
-from tests.support.calls import NOW, OPERATIONS, book, case
+from tests.support.callers import ISSUER, SCHEME
+from tests.support.calls import NOW, OPERATIONS, SEAL, book, case
 
 POLICIES: list[dict[str, Any]] = [
     {"name": "inside", "action": "reject", "operations": ["make-*"], "rules": [{"ip": {"not_in": ["10.0.0.0/8"]}}]},
@@ -252,6 +254,22 @@ def test_replay_knows_that_whoever_asks_for_a_result_is_gone_at_once() -> None:
                     topics.REQUESTS_EDGE, NOW)
     doc = replay.to_doc()
     assert ([one["requests"] for one in doc["changes"]], doc["undecidable"]) == ([3], [])
+
+
+def test_replay_misses_what_either_of_both_versions_needs() -> None:
+    jwt = {"jwt": [SCHEME]}
+    for live, draft in (({}, jwt), (jwt, {})):
+        here, new = (book([], Vault(seal=SEAL), authentication=one) for one in (live, draft))
+        guarded = new.project("p")
+        assert guarded is not None
+        replay = Replay(here, here.with_project(guarded))
+        replay.take(case(here, token=None, sealed={"jwt": ISSUER.token(NOW)}).request, topics.REQUESTS_EDGE, NOW)
+        assert [one["requests"] for one in replay.to_doc()["undecidable"]] == [1]
+    few = [{"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}]
+    for replay in (replaying(few), replaying([], book(few))):
+        for request_id in "ab":
+            replay.take(case(replay.live, request_id=request_id).request, topics.REQUESTS_EDGE, NOW)
+        assert ["'few'" in one["why"] for one in replay.to_doc()["undecidable"]] == [True]
 
 
 def test_replay_tells_calls_from_inside_apart_that_have_no_id() -> None:

@@ -86,6 +86,12 @@ def test_caller_without_an_address_is_in_no_network(ip: str) -> None:
     assert compile_rule(Rule.model_validate(outside), {}).holds(facts)
 
 
+def test_single_address_is_a_network_of_its_own() -> None:
+    networks = Networks(["2001:db8::1", "10.1.2.3"])
+    assert [networks.holds(packed(ip)) for ip in ("2001:db8::1", "10.1.2.3", "::ffff:10.1.2.3")] == [True] * 3
+    assert [networks.holds(packed(ip)) for ip in ("2001:db8::2", "10.1.2.4", "32.1.13.184")] == [False] * 3
+
+
 @given(st.ip_addresses(v=4), st.integers(0, 32), st.integers(0, 32))
 def test_mapped_address_is_its_ipv4_address(address: IPv4Address, prefix: int, flipped: int) -> None:
     network = ip_network((address, prefix), strict=False)
