@@ -44,6 +44,11 @@ RULES: list[tuple[dict[str, Any], bool]] = [
     ({"body": {"at": "/items/1/sku", "is": "y"}}, True), ({"body": {"at": "/items/2/sku", "exists": False}}, True),
     ({"body": {"at": "/note", "exists": True}}, True), ({"body": {"at": "/one", "is": True}}, False),
     ({"body": {"at": "/one", "is": 1.0}}, True), ({"body": {"at": "/amount", "starts_with": "1"}}, False),
+    # what is no text, no number, or neither
+    ({"body": {"at": "/amount", "matches": "1"}}, False), ({"body": {"at": "/note", "<": 5}}, False),
+    ({"claim": {"name": "admin", "<": 1}}, False), ({"body": {"at": "/items", "in": ["x"]}}, False),
+    ({"body": {"at": "/items", "not_in": ["x"]}}, True), ({"body": {"at": "/items/0", "is": "x"}}, False),
+    ({"header": {"name": "x-tenant", "is": "Blue-7"}}, False), ({"ip": "2001:db8::1"}, False),
     ({"claim": {"name": "scope", "is": "write"}}, True), ({"claim": {"name": "/org/id", "is": 9}}, True),
     ({"claim": {"name": "a/b", "is": 1}}, True), ({"claim": {"name": "admin", "is": False}}, True),
     ({"method": "POST"}, True), ({"method": ["GET", "PUT"]}, False),
