@@ -41,6 +41,8 @@ RULES: list[tuple[dict[str, Any], bool]] = [
     ({"query": {"name": "tag", "is": "b"}}, True), ({"query": {"name": "tag", "is_not": "b"}}, False),
     ({"query": {"name": "empty", "exists": True}}, True), ({"query": {"name": "none", "exists": True}}, False),
     ({"body": {"at": "/amount", ">": 12}}, True), ({"body": {"at": "/amount", "<=": 12}}, False),
+    *(({"body": {"at": "/amount", order: 12.5}}, holds) for order, holds in (
+        ("<", False), ("<=", True), (">", False), (">=", True))),
     ({"body": {"at": "/items/1/sku", "is": "y"}}, True), ({"body": {"at": "/items/2/sku", "exists": False}}, True),
     ({"body": {"at": "/note", "exists": True}}, True), ({"body": {"at": "/one", "is": True}}, False),
     ({"body": {"at": "/one", "is": 1.0}}, True), ({"body": {"at": "/amount", "starts_with": "1"}}, False),
@@ -69,6 +71,15 @@ def test_each_kind_of_rule_holds_for_its_own_reason(rule: dict[str, Any], holds:
     compiled = compile_rule(Rule.model_validate(rule), {"office": Networks(["10.1.0.0/16"])})
     assert compiled.holds(Facts(**FACTS)) is holds
     assert compiled.saw(Facts(**FACTS))
+
+
+def test_rule_about_days_holds_on_its_own_day_alone() -> None:
+    # NOW is a Saturday
+    week = ("sat", "sun", "mon", "tue", "wed", "thu", "fri")
+    rules = [compile_rule(Rule.model_validate({"time": {"zone": "UTC", "days": [day]}}), {}) for day in week]
+    for later in range(7):
+        facts = Facts(**{**FACTS, "now_ms": NOW + later * 86_400_000})
+        assert [rule.holds(facts) for rule in rules] == [number == later for number in range(7)]
 
 
 def test_rule_is_the_same_after_a_round_trip_through_its_document() -> None:

@@ -302,6 +302,12 @@ def test_key_of_another_form_is_refused(key: str) -> None:
         Seal(key)
 
 
+def test_secrets_of_signatures_are_those_of_the_environment_and_are_shown_to_nobody() -> None:
+    vault = Vault.of(SEAL, {"WEIR_SECRET_TILL": SECRET, "WEIR_SECRET": "x", "MY_WEIR_SECRET_TILL": "y", "PATH": "z"})
+    assert (vault.seal, vault.secrets) == (SEAL, {"TILL": SECRET})
+    assert SECRET not in repr(vault)
+
+
 @given(st.text(max_size=60))
 def test_no_text_opens_by_chance(text: str) -> None:
     with pytest.raises(SealBroken):
