@@ -16,6 +16,7 @@ import typer
 from services.console.cli import admin, arguments, output
 from services.console.cli.failure import Failure
 from services.console.cli.output import AsJson
+from services.console.cli.terminal import one_line
 
 Ids = Annotated[list[int] | None, typer.Argument(help="Ids of letters, as `weir dlq list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All that wait and fit the other options.")]
@@ -62,14 +63,14 @@ def show(letter: Annotated[int, typer.Argument(help="Id of a letter.")],
         output.document(found)
         return
     for name in ("state", "place", "service", "project", "operation", "request_id", "error"):
-        output.say(f"{name.replace('_', ' '):11} {found[name] or '-'}")
+        output.say(f"{name.replace('_', ' '):11} {one_line(str(found[name] or '-'))}")
     output.say("history")
     for event in found["history"]:
         at = datetime.fromtimestamp(event["time"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        output.say(f"  {at}  {event['what']} (letter {event['letter']})  {event['detail']}".rstrip())
+        output.say(one_line(f"  {at}  {event['what']} (letter {event['letter']})  {event['detail']}".rstrip()))
     output.say("headers")
     for key, text in found["headers"]:
-        output.say(f"  {key}: {text[:_SHOWN]}")
+        output.say(one_line(f"  {key}: {text[:_SHOWN]}"))
     if not found["kept"]:
         output.say("the record is not there any more, or no client can read it")
         return
@@ -141,7 +142,7 @@ def _tell(done: list[Any], letters: list[int], *, as_json: bool) -> None:
         output.document(done)
         return
     for letter in done:
-        output.say(f"letter {letter['id']} {letter['state']}, request id {letter['request_id'] or '-'}")
+        output.say(f"letter {letter['id']} {letter['state']}, request id {one_line(letter['request_id'] or '-')}")
     if not letters:
         output.say("no letter waits")
 

@@ -17,6 +17,7 @@ import typer
 
 from deploy.local.faults import LocalFault
 from services.console.cli.failure import Failure
+from services.console.cli.terminal import harmless
 
 # file -> the commands and groups that it adds. Loading all of them takes longer than what most of them do
 COMMANDS = {
@@ -63,7 +64,7 @@ def main() -> None:
     try:
         application(sys.argv[1:])()
     except (Failure, LocalFault) as exc:
-        print(f"weir: {exc}", file=sys.stderr)  # noqa: T201
+        print(harmless(f"weir: {exc}"), file=sys.stderr)  # noqa: T201
         raise SystemExit(exc.exit_code) from None
     except ValueError as exc:
         # loaded here alone: most commands need nothing of it

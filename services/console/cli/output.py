@@ -2,7 +2,8 @@
 
 In:    rows, documents, times.
 Out:   a table for people, JSON with `--json`.
-Never: colours or boxes where the output is not a terminal.
+Never: colours or boxes where the output is not a terminal; what a terminal would obey, in a text that somebody has
+written.
 """
 
 import json
@@ -16,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.console.cli.terminal import harmless, in_json, one_line
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WIDE = 240
 # what JSON says by escapes can be written anywhere
@@ -24,18 +27,19 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def say(text: str) -> None:
-    """One line."""
-    console.print(text, markup=False, highlight=False, emoji=False)
+    """One line, or several."""
+    console.print(harmless(text), markup=False, highlight=False, emoji=False)
 
 
 def styled(pieces: Sequence[tuple[str, str]]) -> None:
     """One line of pieces with their styles; without any where the output is not a terminal."""
-    console.print(Text.assemble(*pieces), highlight=False, no_wrap=True, overflow="ignore", crop=False)
+    console.print(Text.assemble(*((one_line(text), style) for text, style in pieces)), highlight=False, no_wrap=True,
+                  overflow="ignore", crop=False)
 
 
 def document(doc: Any) -> None:
     """JSON, indented."""
-    typer.echo(json.dumps(doc, indent=2, ensure_ascii=not _UNICODE))
+    typer.echo(in_json(json.dumps(doc, indent=2, ensure_ascii=not _UNICODE)))
 
 
 def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
@@ -53,7 +57,7 @@ def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
         result.add_column(column.replace("_", " "), overflow="fold")
     for row in found:
         # what somebody has written is shown as it stands: brackets are no styles, `:name:` is no picture
-        result.add_row(*(Text(_cell(column, row.get(column))) for column in columns))
+        result.add_row(*(Text(harmless(_cell(column, row.get(column)))) for column in columns))
     return result
 
 

@@ -18,6 +18,7 @@ import typer
 
 from services.console.cli import arguments
 from services.console.cli.failure import Failure
+from services.console.cli.terminal import in_json, one_line
 from shared.contracts.codec import header_map
 from shared.contracts.usage import Envelope, UsageEvent
 from shared.contracts.usage_filter import Where, event_fits, parse
@@ -57,7 +58,7 @@ def tail(where: Filters = None,
         return kind in (None, event.kind) and event_fits(wanted, event)
 
     def show(event: UsageEvent) -> None:
-        typer.echo(msgspec.json.encode(event).decode() if as_json else _line(event))
+        typer.echo(in_json(msgspec.json.encode(event).decode()) if as_json else one_line(_line(event)))
     try:
         asyncio.run(_tail(keep, show, back_ms, count, follow=follow))
     except WeirError as exc:
@@ -70,13 +71,14 @@ async def _tail(keep: Any, show: Any, back_ms: int, count: int, *, follow: bool)
     shown = 0
     try:
         ends = await reader.ends()
-        starts = await reader.at(time.time_ns() // 1_000_000 - back_ms) if back_ms else ends
+        starts = await reader.at(max(0, time.time_ns() // 1_000_000 - back_ms)) if back_ms else ends
         async for records in reader.read(starts, None if follow else ends):
             for record in records:
                 try:
                     events = Envelope.from_record(record.value, header_map(record.headers)).events
                 except BadRecord as exc:
-                    typer.echo(f"{record.topic}/{record.partition}/{record.offset} is no envelope: {exc}", err=True)
+                    typer.echo(one_line(f"{record.topic}/{record.partition}/{record.offset} is no envelope: {exc}"),
+                               err=True)
                     continue
                 for event in filter(keep, events):
                     show(event)

@@ -51,3 +51,16 @@ def test_letters_that_control_knows_no_more_are_told_of(
     assert capsys.readouterr().err.splitlines() == 2 * [
         "64000 older letters are not among these: they stand in the topic, and control knows as many as "
         "WEIR_CONTROL_MAX_LETTERS says"]
+
+
+def test_what_a_publisher_has_written_is_no_line_of_its_own_and_nothing_that_a_terminal_obeys(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a\nstate       replayed\x1b[2J"
+    letter = {"id": 1, "state": "waiting", "place": "t/0/0", "service": "policy", "project": text, "operation": text,
+              "request_id": text, "error": text, "headers": [[text, text]], "kept": False, "value": None,
+              "history": [{"time": 0, "what": "died", "letter": 1, "detail": text}]}
+    monkeypatch.setattr(admin, "ask", lambda *_: letter)
+    dlq.show(1)
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert [line for line in told.splitlines() if line.startswith("state")] == ["state       waiting"]
