@@ -21,7 +21,7 @@ TIMEOUT_S = 15
 # of a path, none of them quoted yet
 Parts = tuple[str | int, ...]
 # an argument that is no text comes as bytes of the terminal, and goes as them
-_BYTES = "surrogateescape"
+BYTES = "surrogateescape"
 
 
 class Refused(Failure):
@@ -67,7 +67,7 @@ def ask(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_
 def answer(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEOUT_S, *,
            query: Mapping[str, str | int | None] | None = None) -> tuple[Any, dict[str, str]]:
     """What `ask` gives, and its headers."""
-    asked = urlencode({name: one for name, one in (query or {}).items() if one is not None}, errors=_BYTES)
+    asked = urlencode({name: one for name, one in (query or {}).items() if one is not None}, errors=BYTES)
     url = f"{control_url()}/v1/{path(parts)}{'?' if asked else ''}{asked}"
     status, headers, raw = send(method, url, _token(), body, timeout_s)
     try:
@@ -86,7 +86,7 @@ def path(parts: Parts) -> str:
         # these mean another place, whoever reads them
         if str(one) in ("", ".", ".."):
             raise Failure(f"{str(one)!r} is no name")
-    return "/".join(quote(str(one), safe="", errors=_BYTES) for one in parts)
+    return "/".join(quote(str(one), safe="", errors=BYTES) for one in parts)
 
 
 def send(method: str, url: str, token: str | None, body: Any = None, timeout_s: float = TIMEOUT_S,

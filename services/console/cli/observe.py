@@ -47,11 +47,11 @@ def call(project: ProjectName, operation: Annotated[str, typer.Argument(help="Na
     path = quote(found[0]["path"], safe=_OF_A_PATH)
     for name in list(params):
         if f"{{{name}}}" in path:
-            path = path.replace(f"{{{name}}}", quote(params.pop(name), safe=""))
+            path = path.replace(f"{{{name}}}", quote(params.pop(name), safe="", errors=admin.BYTES))
     missing = _PARAMETER.findall(path)
     if missing:
         raise Failure(f"the path {found[0]['path']} needs {' and '.join(f'--param {name}=...' for name in missing)}")
-    query = f"?{urlencode(params)}" if params else ""
+    query = f"?{urlencode(params, errors=admin.BYTES)}" if params else ""
     status, headers, raw = admin.send(found[0]["method"], f"{admin.ingress_url()}/{project}{path}{query}",
                                       _token(token, project), _body(body), _patience_s(found[0]), sent)
     output.say(f"{status}  X-Request-Id: {headers.get('X-Request-Id', '-')}")
@@ -76,7 +76,7 @@ def _body(text: str | None) -> Any:
         return None
     try:
         return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise Failure(f"--body is not JSON: {exc}") from None
 
 

@@ -92,3 +92,14 @@ def test_call_that_is_refused_ends_with_a_code(sent: list[tuple[Any, ...]], monk
     with pytest.raises(typer.Exit):
         observe.call("p", "read", ["id=1"], token=TOKEN)
     assert sent == []
+
+
+def test_parameter_that_is_no_text_goes_as_its_bytes(sent: list[tuple[Any, ...]]) -> None:
+    observe.call("p", "read", ["id=\udcff", "q=\udcfe"], token=TOKEN)
+    assert sent[0][1].endswith("/p/notes/%FF?q=%FE")
+
+
+def test_body_that_is_nested_too_deep_is_told(sent: list[tuple[Any, ...]]) -> None:
+    with pytest.raises(Failure, match="--body is not JSON: maximum recursion depth"):
+        observe.call("p", "read", ["id=1"], body="[" * 100_000, token=TOKEN)
+    assert sent == []
