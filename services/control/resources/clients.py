@@ -93,8 +93,8 @@ async def remove_client(call: Call) -> Result:
 
 async def create_token(call: Call) -> Result:
     """Make a token; its text is in this answer and nowhere else."""
-    made, shown = _new_token(call)
     async with call.desk.registry.changing() as write:
+        made, shown = _new_token(call)
         await write(made, "create token")
         _drop_outlived(call, made)
     return Result(shown, 201)
@@ -103,10 +103,10 @@ async def create_token(call: Call) -> Result:
 async def rotate_token(call: Call) -> Result:
     """Make a token, and let the client's others end after the overlap; its text is in this answer alone."""
     desk = call.desk
-    made, shown = _new_token(call)
-    ends_ms = desk.clock.now_ms() + call.body.overlap_s * 1000
     # one change: of two rotations at once each would end the token that the other has made, and none would be left
     async with desk.registry.changing() as write:
+        made, shown = _new_token(call)
+        ends_ms = desk.clock.now_ms() + call.body.overlap_s * 1000
         others = [token for token in desk.registry.catalogue.tokens.values()
                   if (token.project, token.client) == (made.project, made.client) and token.revoked is None
                   and (token.expires is None or token.expires > ends_ms)]
@@ -147,7 +147,10 @@ def check_client(call: Call, project: str, name: str) -> None:
 
 
 def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
-    """A token that is not written yet, and what is shown of it this once. Raises NotFound."""
+    """A token that is not written yet, and what is shown of it this once. Raises NotFound.
+
+    While a change is made: a client that goes meanwhile would leave a token to whoever is called the same later.
+    """
     project, client = known_project(call), call.path["client"]
     if client not in _known_clients(call, project):
         raise NotFound(f"project {project!r} has no client {client!r}; `weir client create` makes one")

@@ -1,10 +1,11 @@
 """Clients and their tokens: what is left of them when several people change them at once, or they are removed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from services.control.api import Call, Result
 from services.control.faults import Conflict, NotFound
 from services.control.resources.clients import (
     NewClient,
@@ -92,6 +93,20 @@ async def test_client_that_was_made_by_the_command_is_changed_and_removed() -> N
     # somebody else who is called the same
     await create_client(desks.call(NewClient(name="c", roles=["admin"])))
     assert who() is None
+
+
+@pytest.mark.parametrize("make", [create_token, rotate_token])
+async def test_client_that_goes_meanwhile_leaves_no_token_to_whoever_is_called_the_same_later(
+        make: Callable[[Call], Awaitable[Result]]) -> None:
+    desks = Desks()
+    desks.put(1, {})
+    await create_client(desks.call(NewClient(name="c")))
+    removal = asyncio.ensure_future(remove_client(desks.call(client="c")))
+    await asyncio.sleep(0)
+    with pytest.raises(NotFound, match="has no client 'c'"):
+        await make(desks.call(Rotation(), client="c"))
+    await removal
+    assert desks.registry.catalogue.tokens == {}
 
 
 async def test_removed_client_that_the_files_declare_is_as_they_say() -> None:
