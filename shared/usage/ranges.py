@@ -17,6 +17,10 @@ Bucket = tuple[Grain, int]
 _LONG_MS = 12 * HOUR_MS
 
 
+# 9999-01-01: the calendar of Python ends with that year, and so does what anybody means in milliseconds
+LAST_MS = 253_370_764_800_000
+
+
 class Range(NamedTuple):
     """`buckets`: [grain, index], in order."""
 
@@ -32,6 +36,8 @@ def grain_of(name: Granularity) -> Grain:
 
 def range_of(since_ms: int, until_ms: int, now_ms: int, per: Granularity | None, most: int) -> Range:
     """The buckets of a range, at most so many. Raises InputInvalid."""
+    if max(since_ms, until_ms) > LAST_MS:
+        raise InputInvalid("the range goes beyond the year 9998; its times are milliseconds, not a finer unit")
     kept = [grain for grain in GRAINS if grain.end_of(since_ms) + grain.keep_s * 1000 >= now_ms] or [MONTH]
     finest = kept[0]
     if per is None and finest is MINUTE and until_ms - since_ms > _LONG_MS:

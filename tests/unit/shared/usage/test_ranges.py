@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InputInvalid
 from shared.usage.buckets import DAY, DAY_MS, GRAINS, HOUR, HOUR_MS, MINUTE, MINUTE_MS, MONTH
-from shared.usage.ranges import range_of
+from shared.usage.ranges import LAST_MS, range_of
 from tests.unit.shared.usage.test_buckets import ms
 
 NOW = ms(2026, 11, 25, 7, 30)
@@ -54,3 +54,10 @@ def test_range_of_more_buckets_than_allowed_is_refused() -> None:
     with pytest.raises(InputInvalid, match="WEIR_ANALYTICS_MAX_QUERY_BUCKETS"):
         range_of(NOW - 24 * HOUR_MS, NOW, NOW, "minute", 1_000)
     assert MINUTE in {grain for grain, _ in range_of(NOW - HOUR_MS, NOW, NOW, "minute", 1_000).buckets}
+
+
+@pytest.mark.parametrize(("since", "until"), [(0, 2**48 - 1), (2**48 - 2, 2**48 - 1), (0, LAST_MS + 1), (2**48 - 1, 0)])
+def test_time_that_no_calendar_has_is_refused(since: int, until: int) -> None:
+    assert range_of(0, LAST_MS, NOW, "month", 10**5).until_ms == LAST_MS
+    with pytest.raises(InputInvalid, match="beyond the year 9998"):
+        range_of(since, until, NOW, None, 10_000)
