@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from services.control.api import Route
+from services.control.api import Form, Route
 
 _PROBLEM = {"description": "Refused or failed", "content": {"application/problem+json": {
     "schema": {"$ref": "#/components/schemas/Problem"}}}}
@@ -39,10 +39,11 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    text: Form = {"type": "string"}
+    parameters = [{"name": name, "in": "path", "required": True, "schema": route.forms.get(name, text)}
                   for name in re.findall(r"\{(\w+)\}", route.path)]
-    parameters += [{"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-                   for name, text in route.query.items()]
+    parameters += [{"name": name, "in": "query", "description": told, "schema": route.forms.get(name, text)}
+                   for name, told in route.query.items()]
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__, "summary": route.summary, "parameters": parameters,
         "responses": {**_responses(route), "default": _PROBLEM}}
@@ -50,6 +51,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[route.body.__name__] = schema
-        operation["requestBody"] = {"required": True, "content": {"application/json": {
+        # one that needs no member may be left out
+        needed = any(member.is_required() for member in route.body.model_fields.values())
+        operation["requestBody"] = {"required": needed, "content": {"application/json": {
             "schema": {"$ref": f"#/components/schemas/{route.body.__name__}"}}}}
     return operation

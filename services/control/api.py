@@ -5,7 +5,7 @@ Out:   `Route`, `Call`, `Result`.
 Never: a route that the document does not have.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -77,8 +77,9 @@ def _number(given: Any) -> Any:
     return given
 
 
-# Python takes `true` for 1
-Whole = Annotated[int, BeforeValidator(_number)]
+# Python takes `true` for 1. Behind the bounds of a number: before them, a schema does not tell them
+NotTrue = BeforeValidator(_number)
+Whole = Annotated[int, NotTrue]
 
 
 class Body(BaseModel):
@@ -88,13 +89,28 @@ class Body(BaseModel):
 
 
 Handler = Callable[[Call], Awaitable[Result]]
+# a JSON Schema of what stands in an address
+Form = Mapping[str, Any]
+WHOLE: Form = {"type": "integer", "minimum": 0, "maximum": 10**_MOST_DIGITS - 1}
+TRUTH: Form = {"type": "boolean"}
+
+
+def up_to(most: int, least: int = 1) -> Form:
+    """A whole number within bounds."""
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def one_of(names: Iterable[str]) -> Form:
+    """One of several words."""
+    return {"type": "string", "enum": list(names)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One operation of the admin API. `path` is below `/v1`; `query`: name -> description.
 
-    `unchanged`: what 200 says, beside `status`, where nothing had to be done; `medias`: of what comes back.
+    `unchanged`: what 200 says, beside `status`, where nothing had to be done; `medias`: of what comes back;
+    `forms`: the JSON Schemas of what parts of path and query may be that are no texts.
     """
 
     method: str
@@ -106,6 +122,7 @@ class Route:
     status: int = 200
     unchanged: str = ""
     medias: tuple[str, ...] = (JSON,)
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}

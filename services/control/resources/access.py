@@ -12,7 +12,7 @@ import orjson
 from msgspec import structs
 from pydantic import Field, field_validator, model_validator
 
-from services.control.api import Body, Call, Result, Route, Whole
+from services.control.api import Body, Call, NotTrue, Result, Route
 from services.control.changes import loaded
 from services.control.faults import NotFound
 from services.control.resources.executions import in_its_way
@@ -52,7 +52,7 @@ class Question(Body):
     roles: list[str] | None = None
     claims: dict[str, Any] = Field(default_factory=dict)
     body: Any = None
-    time: Whole | None = Field(default=None, ge=0, le=_LAST_MS)
+    time: Annotated[int, Field(ge=0, le=_LAST_MS), NotTrue] | None = None
 
     @field_validator("ip")
     @classmethod
@@ -81,7 +81,7 @@ class Draft(Body):
     """A draft of the project's files, and since when traffic is run through it (unix ms)."""
 
     files: dict[str, str]
-    since: Annotated[Whole, Field(ge=0, le=_LAST_MS)]
+    since: Annotated[int, Field(ge=0, le=_LAST_MS), NotTrue]
 
 
 async def explain(call: Call) -> Result:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole, truth
+from services.control.api import TRUTH, Body, Call, NotTrue, Result, Route, truth
 from services.control.faults import NotFound
 from services.control.forecast import spent_at
 from services.control.resources.clients import check_client
@@ -39,7 +39,7 @@ class Whose(Body):
 class Raise(Whose):
     """How many tasks more may be spent until the period ends; fewer, if the number is negative."""
 
-    by: Annotated[Whole, Field(ge=-10**12, le=10**12)]
+    by: Annotated[int, Field(ge=-10**12, le=10**12), NotTrue]
 
 
 async def show_allowance(call: Call) -> Result:
@@ -183,7 +183,8 @@ def _forecast(left: int, today: int, times: Mapping[str, int], zone: str) -> dic
 
 ROUTES = (
     Route(method="GET", path="/projects/{project}/allowance", summary="What is spent of allowances, and what is left",
-          handler=show_allowance, query={"last": "`true`: the period before the one that is now"}),
+          handler=show_allowance, query={"last": "`true`: the period before the one that is now"},
+          forms={"last": TRUTH}),
     Route(method="POST", path="/projects/{project}/allowance/raise", summary="Let more be spent in this period",
           handler=raise_allowance, body=Raise),
     Route(method="POST", path="/projects/{project}/allowance/reset", summary="Forget what was spent in this period",

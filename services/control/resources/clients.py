@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole
+from services.control.api import Body, Call, NotTrue, Result, Route
 from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts import token as tokens
@@ -40,13 +40,13 @@ class Roles(Body):
 class NewToken(Body):
     """How long the token lives; without a number until it is revoked."""
 
-    expires_in_s: Annotated[Whole, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+    expires_in_s: Annotated[int, Field(ge=1, le=10 * 365 * 86_400), NotTrue] | None = None
 
 
 class Rotation(NewToken):
     """The new token's life time, and how long the old ones go on."""
 
-    overlap_s: Annotated[Whole, Field(ge=0, le=90 * 86_400)] = 86_400
+    overlap_s: Annotated[int, Field(ge=0, le=90 * 86_400), NotTrue] = 86_400
 
 
 async def create_client(call: Call) -> Result:

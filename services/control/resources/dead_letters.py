@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aiokafka import TopicPartition
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole, limit, whole
+from services.control.api import Body, Call, NotTrue, Result, Route, limit, one_of, up_to, whole
 from services.control.faults import Conflict, NotFound
 from services.control.letter_box import PLACE, WAITING, Letter
 from shared.contracts import ids
@@ -33,7 +33,7 @@ class HowToReplay(Body):
     """`timeout_s`: what the request gets as its new deadline; `answer` false: nobody waits for it any more; `again`:
     although it was replayed or dropped before."""
 
-    timeout_s: Annotated[Whole, Field(ge=1, le=86_400)] = 60
+    timeout_s: Annotated[int, Field(ge=1, le=86_400), NotTrue] = 60
     answer: bool = True
     again: bool = False
 
@@ -153,7 +153,8 @@ ROUTES = (
           handler=list_letters, query={
               "state": "waiting (without a word), replayed, dropped or all", "project": "of one project",
               "service": "of the service that could not use them", "topic": "of one topic",
-              "request_id": "of one request", "error": "text that the error holds", "limit": f"at most {_MOST}"}),
+              "request_id": "of one request", "error": "text that the error holds", "limit": f"at most {_MOST}"},
+          forms={"state": one_of(_STATES), "limit": up_to(_MOST)}),
     Route(method="GET", path="/dead-letters/{id}", summary="A dead letter: headers, history, bytes",
           handler=show_letter),
     Route(method="POST", path="/dead-letters/{id}/replay", summary="Send the record again, with its request id",

@@ -10,7 +10,7 @@ from typing import cast, get_args
 import msgspec
 from pydantic import Field, ValidationError
 
-from services.control.api import Body, Call, Result, Route, limit
+from services.control.api import Body, Call, Result, Route, limit, one_of, up_to
 from services.control.faults import Conflict, NotFound
 from services.control.resources.projects import known_project
 from shared.contracts.catalogue import Catalogue
@@ -160,7 +160,8 @@ def _shown(halt: Halt) -> dict[str, object]:
 _EXECUTION = "/projects/{project}/executions/{execution}"
 ROUTES = (
     Route(method="GET", path="/projects/{project}/executions", summary="List executions, newest first",
-          handler=list_executions, query={"status": "Only those that stand so", "limit": "How many at the most (100)"}),
+          handler=list_executions, query={"status": "Only those that stand so", "limit": "How many at the most (100)"},
+          forms={"status": one_of(get_args(State)), "limit": up_to(_MOST)}),
     Route(method="GET", path=_EXECUTION, summary="How an execution stands", handler=show_execution),
     Route(method="POST", path=f"{_EXECUTION}/cancel", summary="End an execution", handler=cancel_execution, status=202),
     Route(method="POST", path=f"{_EXECUTION}/resume", summary="Go on with a failed durable execution",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.control.api import Body, Call, Result, Route, Whole
+from services.control.api import Body, Call, NotTrue, Result, Route, one_of
 from shared.contracts.config import EVERY_SERVICE, LogLevel
 from shared.errors import InputInvalid
 
@@ -22,7 +22,7 @@ class NewLevel(Body):
     """`for_s`: after that the service tells what its settings say again; 0 ends a change at once."""
 
     level: Literal["debug", "info", "warning", "error"]
-    for_s: Annotated[Whole, Field(ge=0, le=_LONGEST_S)] = 900
+    for_s: Annotated[int, Field(ge=0, le=_LONGEST_S), NotTrue] = 900
 
 
 async def list_levels(call: Call) -> Result:
@@ -46,5 +46,5 @@ async def set_level(call: Call) -> Result:
 ROUTES = (
     Route(method="GET", path="/log-levels", summary="Log levels that are changed, and until when", handler=list_levels),
     Route(method="PUT", path="/log-levels/{service}", summary="Change a service's log level for a while",
-          handler=set_level, body=NewLevel),
+          handler=set_level, body=NewLevel, forms={"service": one_of((*SERVICES, EVERY_SERVICE))}),
 )

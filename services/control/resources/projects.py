@@ -8,7 +8,7 @@ Never: a change without a look at the version that the caller expects.
 from pydantic import Field, ValidationError
 
 from services.control import changes
-from services.control.api import Body, Call, Desk, Result, Route, Whole, number, whole
+from services.control.api import WHOLE, Body, Call, Desk, Result, Route, Whole, number, whole
 from services.control.faults import Conflict, NotFound
 from shared.contracts.config import OldVersion, ProjectVersion
 from shared.errors import BodyTooLarge
@@ -159,7 +159,7 @@ ROUTES = (
     Route(method="GET", path="/projects", summary="List projects", handler=list_projects),
     Route(method="GET", path="/projects/{project}", summary="Show the version in force", handler=show),
     Route(method="DELETE", path="/projects/{project}", summary="Take a project out of force", handler=remove,
-          query={"expected_version": "the version that has to be in force"}),
+          query={"expected_version": "the version that has to be in force"}, forms={"expected_version": WHOLE}),
     Route(method="GET", path="/projects/{project}/versions", summary="List versions", handler=versions),
     Route(method="POST", path="/projects/{project}/versions", summary="Apply a new version", handler=apply, body=Apply,
           status=201, unchanged="These files are in force already"),

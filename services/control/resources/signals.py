@@ -6,11 +6,11 @@ Never: a signal that only running services know of.
 """
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from services.control.api import Body, Call, Result, Route, Whole
+from services.control.api import Body, Call, NotTrue, Result, Route, one_of
 from services.control.faults import NotFound
 from services.control.resources.clients import check_client
 from services.control.resources.projects import known_project
@@ -33,9 +33,9 @@ class NewSignal(Body):
     kind: Kind
     subject: Annotated[str, Field(min_length=1, max_length=200)]
     action: Literal["observe", "throttle", "block"] = "block"
-    for_s: Annotated[Whole, Field(ge=1, le=_LONGEST_S)] = 3600
+    for_s: Annotated[int, Field(ge=1, le=_LONGEST_S), NotTrue] = 3600
     pin: bool = False
-    rate: Annotated[Whole, Field(ge=1, le=1_000_000)] = 10
+    rate: Annotated[int, Field(ge=1, le=1_000_000), NotTrue] = 10
     reason: Annotated[str, Field(max_length=300)] = ""
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ async def lift_signal(call: Call) -> Result:
 
 def _in_force(call: Call) -> Signal:
     project, kind, subject = call.path["project"], call.path["kind"], call.path["subject"]
-    if kind not in ("client", "ip", "token"):
+    if kind not in get_args(Kind):
         raise InputInvalid(f"a signal is about a client, ip or token, not a {kind[:40]!r}")
     known = call.desk.book.signals.of(project, kind, subject, call.desk.clock.now_ms())
     if known is None:
@@ -141,12 +141,14 @@ async def _send(call: Call, signal: Signal) -> None:
     call.desk.book.signals.take([signal])
 
 
-_ONE = "/projects/{project}/signals/{kind}/{subject}"
+_ONE, _KIND = "/projects/{project}/signals/{kind}/{subject}", {"kind": one_of(get_args(Kind))}
 ROUTES = (
     Route(method="GET", path="/projects/{project}/signals", summary="Signals in force", handler=list_signals),
     Route(method="POST", path="/projects/{project}/signals", summary="Block, throttle or watch somebody",
           handler=make_signal, body=NewSignal, status=201),
-    Route(method="GET", path=_ONE, summary="A signal in force, with its evidence", handler=show_signal),
-    Route(method="POST", path=f"{_ONE}/pin", summary="Keep a signal in force until it is lifted", handler=pin_signal),
-    Route(method="DELETE", path=_ONE, summary="Let somebody in again", handler=lift_signal),
+    Route(method="GET", path=_ONE, summary="A signal in force, with its evidence", handler=show_signal,
+          forms=_KIND),
+    Route(method="POST", path=f"{_ONE}/pin", summary="Keep a signal in force until it is lifted", handler=pin_signal,
+          forms=_KIND),
+    Route(method="DELETE", path=_ONE, summary="Let somebody in again", handler=lift_signal, forms=_KIND),
 )

@@ -8,7 +8,7 @@ Never: more than the built-in store holds.
 from dataclasses import asdict
 from itertools import islice
 
-from services.control.api import Call, Result, Route, number, truth, whole
+from services.control.api import TRUTH, WHOLE, Call, Result, Route, number, one_of, truth, whole
 from services.control.faults import NotFound
 from services.control.trace_store import Search, Seen
 from shared.errors import InputInvalid
@@ -70,6 +70,8 @@ ROUTES = (
         "project": "Name", "operation": "Name", "client": "Name", "status": "As in 502, or 5xx",
         "errors": "true: those that failed", "min_ms": "Took at least so many milliseconds",
         "since": "Unix milliseconds, inclusive", "until": "Unix milliseconds, exclusive",
-        "order": "newest (default) or slowest", "limit": f"At most so many; default {_LIMIT}"}),
+        "order": "newest (default) or slowest", "limit": f"At most so many; default {_LIMIT}"},
+          forms={"status": {"type": "string", "pattern": "^[0-9]([0-9]{2})?([xX]{2})?$"}, "errors": TRUTH,
+                 "min_ms": WHOLE, "since": WHOLE, "until": WHOLE, "order": one_of(_HOW), "limit": WHOLE}),
     Route(method="GET", path="/traces/{id}", summary="A trace, by request id or trace id", handler=trace),
 )

@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 
-from services.control.api import Call, Result, Route, number, truth
+from services.control.api import TRUTH, Call, Form, Result, Route, number, one_of, truth, up_to
 from services.control.resources.projects import known_project
 from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES, UsageQuery, columns, to_csv
 from shared.errors import InputInvalid, TimedOut, Unavailable
 from shared.names import topics
 from shared.names.headers import JSON
+from shared.usage.ranges import LAST_MS
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 _CSV = "text/csv"
@@ -105,6 +106,11 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+_NAMES = f"({'|'.join(DIMENSIONS)})"
+_RANGE_FORMS = dict.fromkeys(("since", "until"), up_to(LAST_MS, 0))
+_FORMS: dict[str, Form] = {**_RANGE_FORMS, "by": {"type": "string", "pattern": f"^({_NAMES}(,{_NAMES})*)?$"},
+          "per": one_of(GRANULARITIES), "top": up_to(MAX_ROWS), "skip": up_to(2**31 - 1, 0),
+          "order": one_of(MEASURES), "compare": TRUTH, "format": one_of(("json", "csv"))}
 _RANGE = {"since": "Unix milliseconds, inclusive; default: one day (of a verification: one hour) before `until`",
           "until": "Unix milliseconds, exclusive; default: now"}
 _USAGE: dict[str, str] = {
@@ -118,11 +124,12 @@ _USAGE: dict[str, str] = {
 
 ROUTES = (
     Route(method="GET", path="/usage", summary="Usage of all projects", handler=usage_of_all,
-          query=_USAGE, medias=(JSON, _CSV)),
+          query=_USAGE, medias=(JSON, _CSV), forms=_FORMS),
     Route(method="GET", path="/projects/{project}/usage", summary="Usage of a project", handler=usage, query=_USAGE,
-          medias=(JSON, _CSV)),
+          medias=(JSON, _CSV), forms=_FORMS),
     Route(method="GET", path="/usage/verify", summary="Counters beside a recount of the topic, all projects",
-          handler=verify_all, query=_RANGE),
+          handler=verify_all, query=_RANGE, forms=_RANGE_FORMS),
     Route(method="GET", path="/projects/{project}/usage/verify",
-          summary="A project's counters beside a recount of the topic", handler=verify, query=_RANGE),
+          summary="A project's counters beside a recount of the topic", handler=verify, query=_RANGE,
+          forms=_RANGE_FORMS),
 )

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+import re
 from types import SimpleNamespace
 from typing import cast
+from urllib.parse import quote
 
 import orjson
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
+from services.control.admin_openapi import admin_openapi
 from services.control.api import Body, Call, Desk, Result, Route, truth
 from services.control.inbox import AdminDoor, _body
 from services.control.resources.access import Question
@@ -17,7 +21,7 @@ from services.control.resources.clients import NewClient, NewToken
 from services.control.resources.credentials import NewCredential
 from services.control.resources.projects import Apply, Rollback
 from services.control.resources.signals import NewSignal
-from services.control.wire import AdminServer
+from services.control.wire import ROUTES, AdminServer
 from shared.errors import InputInvalid
 from shared.runtime.health import Health
 from shared.telemetry.metrics import Metrics
@@ -162,3 +166,45 @@ def test_secret_that_does_not_fit_is_not_told(secret: object) -> None:
         _body(NewCredential, orjson.dumps({"name": "crm", "kind": "bearer", "secret": secret}))
     assert "4711" not in str(refused.value.members)
     assert refused.value.members["errors"][0]["pointer"] == "/secret"
+
+
+async def test_name_may_have_whatever_a_name_of_a_jwt_has() -> None:
+    seen: list[str] = []
+
+    async def show(call: Call) -> Result:
+        seen.append(call.path["subject"])
+        return Result({})
+    door = AdminDoor(cast(Desk, SimpleNamespace(clock=StoppedClock(NOW))), Health("control", Metrics()), [
+        Route(method="GET", path="/signals/{subject}/pin", summary="", handler=show)], "t")
+    names = ["{a}", "a/b", "a b", "%7B", "\u00e9"]
+    async with TestClient(TestServer(door.application)) as client:
+        for name in names:
+            address = URL(f"/v1/signals/{quote(name, safe='')}/pin", encoded=True)
+            assert (await client.get(address, headers={"Authorization": "Bearer t"})).status == 200
+    assert seen == names
+
+
+def test_document_tells_the_bounds_of_numbers_and_which_words_an_address_takes() -> None:
+    document = admin_openapi(ROUTES)
+    told = orjson.dumps(document).decode()
+    assert '"ge":' not in told
+    assert '"le":' not in told
+    schemas = document["components"]["schemas"]
+    assert schemas["NewLevel"]["properties"]["for_s"] == {
+        "default": 900, "maximum": 86_400, "minimum": 0, "title": "For S", "type": "integer"}
+    assert schemas["Rotation"]["properties"]["expires_in_s"]["anyOf"][0]["minimum"] == 1
+    forms = {(path, one["name"]): one["schema"] for path, methods in document["paths"].items()
+             for operation in methods.values() for one in operation["parameters"]}
+    assert forms["/v1/log-levels/{service}", "service"]["enum"][-1] == "*"
+    assert forms["/v1/projects/{project}/signals/{kind}/{subject}/pin", "kind"]["enum"] == ["client", "ip", "token"]
+    assert forms["/v1/usage", "top"] == {"type": "integer", "minimum": 1, "maximum": 2_000}
+    assert forms["/v1/traces", "errors"] == {"type": "boolean"}
+    assert re.fullmatch(forms["/v1/usage", "by"]["pattern"], "client,status")
+    bodies = {operation["operationId"]: operation["requestBody"]["required"] for methods in document["paths"].values()
+              for operation in methods.values() if "requestBody" in operation}
+    assert (bodies["apply"], bodies["create_token"]) == (True, False)
+
+
+def test_each_form_is_that_of_a_part_of_the_address() -> None:
+    for route in ROUTES:
+        assert set(route.forms) <= {*route.query, *re.findall(r"\{(\w+)\}", route.path)}
