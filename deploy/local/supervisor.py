@@ -165,7 +165,7 @@ class Supervisor:
             plan, began = self._wanted[name], time.monotonic()
             process = await child.start(plan.argv, plan.env, log)
             self._running[plan.name] = process
-            known = state.started(plan.name, process.pid, ready_url=plan.ready_url, log=str(log))
+            known = state.started(plan.name, process.pid, ready_url=plan.ready_url, log=str(log), port=plan.port)
             known.restarts = restarts
             self._put(known)
             waiter = asyncio.ensure_future(self._attend(plan, known, up, process))

@@ -17,7 +17,7 @@ from typing import Annotated
 import psutil
 import typer
 
-from deploy.local import cluster, doctor, jars
+from deploy.local import asking, cluster, doctor, jars
 from deploy.local.faults import DidNotStart, LocalFault, NoWriteRight
 from deploy.local.state import ClusterState, ProcessState
 from deploy.local.supervisor import Supervisor, why_not_ready
@@ -152,10 +152,10 @@ async def _look(known: ClusterState) -> list[dict[str, object]]:
 
 
 async def _reason(process: ProcessState) -> str | None:
-    """Why it is not ready. Broker and store have no page to ask; the supervisor has seen whether their port answers."""
+    """Why it is not ready. Broker and store have no page to ask."""
     if process.ready_url is not None:
         return await why_not_ready(process.ready_url, 0)
-    return None if process.state == "up" else "its port does not answer"
+    return await asking.why_silent(process.name, process.port)
 
 
 def _progress(done: int, of: int) -> None:
