@@ -13,6 +13,7 @@ from services.sinks.writer import Writer
 from shared.clock import SystemClock
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.span import SpanReader
+from shared.kafka.watchdog import Watchdog
 from shared.names import topics
 from shared.runtime.health import Health, HealthServer
 from shared.runtime.service import Part, Service
@@ -29,7 +30,8 @@ async def build(service: ServiceSettings, own: SinkSettings) -> Service:
     parts: tuple[Part, ...]
     if own.kind == "parquet":
         reader = SpanReader(kafka, topics.USAGE)
-        parts = (reader, Writer(own, reader, clock, tasks, metrics))
+        writer = Writer(own, reader, clock, tasks, metrics)
+        parts, watched = (reader, writer), writer.watched
     else:
         group, webhook = f"weir-sink-{own.name}", Webhook(own, clock)
         intake = Intake(kafka, tasks, metrics, Subscription(
@@ -41,6 +43,8 @@ async def build(service: ServiceSettings, own: SinkSettings) -> Service:
         async def probe() -> str | None:
             return None if webhook.trouble is None else f"the webhook does not take what it gets, {webhook.trouble}"
         health.probes.append(probe)
-        parts = (webhook, Beginning(kafka, group), door, intake)
+        parts, watched = (webhook, Beginning(kafka, group), door, intake), intake.watched
+    watchdog = Watchdog(kafka, tasks, metrics, [watched])
+    health.probes.append(watchdog.probe)
     return Service(health=health, tasks=tasks,
-                   parts=(HealthServer(health, service.bind_host, service.health_port), *parts))
+                   parts=(HealthServer(health, service.bind_host, service.health_port), *parts, watchdog))

@@ -10,13 +10,16 @@ import logging
 import signal
 from collections.abc import Mapping
 
+from aiokafka import TopicPartition
+
 from services.sinks import parquet
 from services.sinks.folder import Folder
 from services.sinks.inbox import events_of
 from services.sinks.settings import SinkSettings
 from shared.clock import Clock
 from shared.kafka.span import SpanReader
-from shared.names import actions
+from shared.kafka.watchdog import Watched
+from shared.names import actions, topics
 from shared.runtime.tasks import Tasks
 from shared.settings.wrong import WrongSetting
 from shared.telemetry.metrics import Metrics
@@ -60,6 +63,15 @@ class Writer:
             await self._flush()
         finally:
             self._folder.close()
+
+    @property
+    def watched(self) -> Watched:
+        """For the lag alone: while a set is being written it reads nothing, however long that takes."""
+        return Watched(name=f"weir-sink-{self._settings.name}", topics=(topics.USAGE,), places=self._places,
+                       waits=lambda: True)
+
+    async def _places(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(topics.USAGE, partition): offset for partition, offset in self._offsets.items()}
 
     async def _work(self, ends: Mapping[int, int] | None) -> None:
         async for records in self._reader.read(dict(self._offsets), ends):

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka import TopicPartition
 
 from services.sinks.folder import Folder
 from services.sinks.settings import SinkSettings
 from services.sinks.writer import Writer
 from shared.contracts.usage import Envelope
 from shared.kafka.span import SpanReader
+from shared.names import topics
 from shared.runtime.tasks import Tasks
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import StoppedClock
@@ -67,4 +69,6 @@ async def test_files_are_written_in_time_though_somebody_sets_the_clock_back(tmp
     await writer.start()
     await asyncio.wait_for(written.wait(), 5)
     assert not writer._rows
+    assert await writer.watched.places() == {TopicPartition(topics.USAGE, 0): 1}
+    assert writer.watched.waits(), "a set may take long to be written"
     await writer.stop()
