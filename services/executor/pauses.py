@@ -1,6 +1,6 @@
 """The pause before a step is tried again, and that of an execution which runs on and on.
 
-In:    how often a step was tried, how long the pause is; the scene of the step.
+In:    how often a step was tried, how long the pause is; the scene of the step. Of a delay: when it ends.
 Out:   a return once it is over, or `Parked`: a durable execution holds no worker for a long one.
 Never: a pause that begins anew, or tries that are counted anew, when an execution that was put aside is taken up.
 """
@@ -34,12 +34,22 @@ async def rest(scene: Scene, tried: int, wait_ms: int) -> None:
         return
     if before < tried:
         until_ms = now_ms + wait_ms
-    left_ms = max(0, until_ms - now_ms)
-    if journal is not None and scene.parks and left_ms > surroundings.park_after_ms and _is_alone(scene):
+    if journal is not None and await leaves(scene, until_ms):
         journal.note(_place(scene), {"output": [tried, until_ms]})
         await journal.settled()
         raise Parked(until_ms)
-    await asyncio.sleep(left_ms / 1000)
+    await asyncio.sleep(max(0, until_ms - surroundings.clock.now_ms()) / 1000)
+
+
+async def leaves(scene: Scene, until_ms: int) -> bool:
+    """Whether the execution is put aside until then. What nobody waits for may run for longer than that: it ends first,
+    or the time comes."""
+    surroundings, beside = scene.surroundings, scene.tally.beside
+    while scene.parks and (left_ms := until_ms - surroundings.clock.now_ms()) > surroundings.park_after_ms:
+        if not beside:
+            return True
+        await asyncio.wait(tuple(beside), timeout=left_ms / 1000)
+    return False
 
 
 async def tries_before(scene: Scene) -> int:

@@ -7,6 +7,7 @@ Never: a worker held for long by a durable execution; a pause beyond the deadlin
 
 import asyncio
 
+from services.executor.pauses import leaves
 from services.executor.scene import Parked, Scene
 from services.executor.seen import rendered
 from services.executor.steps.base import Compiler
@@ -32,9 +33,9 @@ class DelayStep:
         wait_ms = max(0, until_ms - now_ms)
         if wait_ms >= scene.left_ms():
             raise TimedOut(f"a delay of {wait_ms} ms ends after the deadline of the operation")
-        if scene.parks and wait_ms > scene.surroundings.park_after_ms:
+        if await leaves(scene, until_ms):
             raise Parked(until_ms)
-        await asyncio.sleep(wait_ms / 1000)
+        await asyncio.sleep(max(0, until_ms - scene.surroundings.clock.now_ms()) / 1000)
 
     async def _end(self, scene: Scene, now_ms: int) -> int:
         """Unix ms; a durable execution that is taken up again waits for the same time."""

@@ -474,6 +474,20 @@ async def test_execution_that_does_not_run_alone_goes_on_where_it_is(
     assert (made.status, len(system.bodies("/flaky"))) == (200, 2)
 
 
+async def test_long_delay_does_not_wait_for_what_nobody_waits_for(journals: Journals) -> None:
+    async def takes(delay: str, beside: str) -> Any:
+        other = {"name": "other", "durable": True, "steps": [{"id": "wait", "delay": {"for": beside}}]}
+        steps = [{"id": "beside", "call": {"workflow": "other", "wait": False}},
+                 {"id": f"for_{delay}", "delay": {"for": delay}},
+                 {"id": "answer", "reply": {"body": "{% $millis() %}"}}]
+        return await perform(steps, workflow={"durable": True}, journals=journals, others={"other": other},
+                             park_after_ms=50, left_ms=60_000)
+    ends_ms = time.time() * 1000 + 800
+    assert int((await takes("100ms", "800ms"))[0].body) < ends_ms
+    with pytest.raises(Parked):
+        await takes("20s", "20ms")
+
+
 async def test_pause_that_is_short_or_stands_under_a_timeout_is_waited_for(
         journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
