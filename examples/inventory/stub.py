@@ -38,6 +38,16 @@ async def reserve(request: web.Request) -> web.Response:
     return web.json_response(body=known[key].body, status=known[key].status)
 
 
+async def release(request: web.Request) -> web.Response:
+    """Give some pieces back; the same key gives them back once."""
+    stock, known = request.app[STOCK], request.app[KNOWN]
+    key, given = request.headers.get("idempotency-key", ""), await request.json()
+    if not key or key not in known:
+        stock[given["sku"]] += given["pieces"]
+        known[key] = web.Response(status=204)
+    return web.Response(status=204)
+
+
 def application() -> web.Application:
     """The supplier."""
     app = web.Application()
@@ -46,6 +56,7 @@ def application() -> web.Application:
     app.router.add_get("/stock/{sku}", level)
     app.router.add_get("/stock", levels)
     app.router.add_post("/reservations", reserve)
+    app.router.add_post("/releases", release)
     return app
 
 

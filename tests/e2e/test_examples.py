@@ -84,6 +84,9 @@ async def test_inventory(ask: Ask) -> None:
     assert await ask("GET", "/inventory/stock/apples", anybody=True) == (200, {"sku": "apples", "left": 38})
     status, body = await ask("POST", "/inventory/orders", json={"lines": [{"sku": "pears", "pieces": 5}]})
     assert (status, body) == (409, {"message": "5 of pears are not there"})
+    some = {"lines": [{"sku": "apples", "pieces": 3}, {"sku": "plums", "pieces": 1}, {"sku": "apples", "pieces": 4}]}
+    assert (await ask("POST", "/inventory/orders", json=some))[0] == 409
+    assert await ask("GET", "/inventory/stock/apples", anybody=True) == (200, {"sku": "apples", "left": 38})
     assert (await ask("POST", "/inventory/orders", json=order, anybody=True))[0] == 401
     status, started = await ask("POST", "/inventory/restock")
     assert status == 202
