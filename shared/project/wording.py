@@ -79,11 +79,22 @@ def _at(loc: Loc, text: str) -> str:
 
 def _unknown(loc: Loc, kind: type[BaseModel]) -> str:
     known, name = _keys(_model_at(kind, loc[:-1])), str(loc[-1])
+    if not known and loc[0] == "steps":
+        return _at(loc[:-1], _unknown_in_step(name))
     if not known:
         return f"unknown key {name!r} in {kind.__name__.lower()}"
     close = get_close_matches(name, known, 1)
     meant = f", perhaps {close[0]!r} is meant" if close else ""
     return _at(loc[:-1], f"unknown key {name!r}{meant}; here may stand {', '.join(known)}")
+
+
+def _unknown_in_step(name: str) -> str:
+    """The place does not tell of which kind the step is, nor whether the key stands beside that or in its settings."""
+    own = [field.alias or key for key, field in Step.model_fields.items() if key not in ("kind", "settings")]
+    if name in own:
+        return f"{name!r} is no setting of a step's kind: it stands beside that, as `id` does"
+    return (f"unknown key {name!r} in a step, or in the settings of its kind; beside the kind may stand "
+            f"{', '.join(own)}, and `weir schema` prints the settings of each")
 
 
 def _said(error: Any, kind: type[BaseModel]) -> str:

@@ -74,6 +74,12 @@ def test_secret_that_stands_where_its_name_should_is_not_said() -> None:
     assert "c2VjcmV0" not in problem.message
 
 
-def test_key_of_a_step_that_nobody_knows_is_told_without_the_keys_of_its_kind() -> None:
-    [problem] = load_project({**FILES, "workflows/w.yaml": "steps: [{id: a, repyl: 5, reply: {}}]\n"}).problems
-    assert problem.message == "unknown key 'repyl' in workflow"
+@pytest.mark.parametrize(("step", "told"), [
+    ("{id: a, repyl: 5, reply: {}}", "steps.0: unknown key 'repyl' in a step, or in the settings of its kind; beside "
+     "the kind may stand id, if, timeout, retry, on_error, fallback, catch, mask, and `weir schema` prints"),
+    ("{id: a, reply: {code: 200}}", "steps.0: unknown key 'code' in a step, or in the settings of its kind;"),
+    ("{id: a, reply: {retry: {attempts: 3}}}",
+     "steps.0: 'retry' is no setting of a step's kind: it stands beside that, as `id` does")])
+def test_key_of_a_step_that_nobody_knows_is_told_without_the_keys_of_its_kind(step: str, told: str) -> None:
+    [problem] = load_project({**FILES, "workflows/w.yaml": f"steps: [{step}]\n"}).problems
+    assert problem.message.startswith(told)
