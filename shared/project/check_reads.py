@@ -36,8 +36,8 @@ class Known:
     """What there is to read at a place, but for the steps that are done.
 
     `everyone`: ids of all steps; `handlers`: of those that handle their errors, and `handled`: of those among them
-    whose errors are read here. `given`: by step, what to say of members that it never gives, and its schema. `loop`:
-    what `loop` has, empty outside of loops.
+    whose errors are read here. `given`: by step, what to say of members that it never gives, and its schema. `passes`:
+    pairs of a loop and a step inside it. `loop`: what `loop` has, empty outside of loops.
     """
 
     everyone: frozenset[str]
@@ -45,6 +45,7 @@ class Known:
     given: Given
     handlers: frozenset[str]
     handled: frozenset[str]
+    passes: frozenset[tuple[str, str]] = frozenset()
     loop: frozenset[str] = frozenset()
 
     def inside(self, settings: LoopSettings) -> "Known":
@@ -58,7 +59,10 @@ def known_in(steps: Sequence[Step], config: frozenset[str] | None, calls: Given)
     everything = [step for _, step in steps_in(steps)]
     given = {step.id: found for step in everything if (found := _shape(step)) is not None and step.fallback is None}
     handlers = frozenset(step.id for step in everything if step.handles != "fail")
-    return Known(frozenset(step.id for step in everything), config, {**given, **calls}, handlers, _handled(steps))
+    passes = frozenset((step.id, inner.id) for step in everything if isinstance(step.settings, LoopSettings)
+                       for _, inner in steps_in(step.settings.steps))
+    return Known(frozenset(step.id for step in everything), config, {**given, **calls}, handlers, _handled(steps),
+                 passes)
 
 
 def misreads(text: str, read: Mapping[str, Any], known: Known, done: set[str]) -> Found:
@@ -67,14 +71,20 @@ def misreads(text: str, read: Mapping[str, Any], known: Known, done: set[str]) -
         yield "unknown-name", f"{name} is read here, and there are {', '.join(SCOPE)} only{_dash(text, name)}"
     steps, config, errors = (_members(read.get(name)) for name in ("steps", "config", "errors"))
     for name in sorted(steps.keys() - done):
-        what = "a later step, or runs beside this one" if name in known.everyone else "no step of this workflow"
-        yield "step-order", f"steps.{name} is read here, and {name!r} is {what}"
+        yield "step-order", f"steps.{name} is read here, and {name!r} {_why_not(name, known, done)}"
     for name in sorted(config.keys() - known.config if known.config is not None else ()):
         yield "dangling", f"config.{name} is read here, and weir.yaml has no config {name!r}{_dash(text, name)}"
     yield from _errors(errors, known)
     if _TELLS_TOO_MUCH.search(text) is None:
         yield from _of_steps(steps, known)
         yield from _of_scope(read, known)
+
+
+def _why_not(name: str, known: Known, done: set[str]) -> str:
+    ended = next((loop for loop, inside in sorted(known.passes) if inside == name and loop in done), None)
+    if ended is not None:
+        return f"stands in a loop, whose passes keep theirs: `steps.{ended}` has what each of them collects"
+    return "is a later step, or runs beside this one" if name in known.everyone else "is no step of this workflow"
 
 
 def _of_steps(steps: Mapping[str, Any], known: Known) -> Found:

@@ -52,6 +52,10 @@ _HIT = {_OUT_OF_TIME: ("expression-timeout", "WEIR_EXECUTOR_EXPRESSION_TIMEOUT_M
         "U1001": ("expression-too-large", "WEIR_EXECUTOR_EXPRESSION_MAX_BYTES")}
 
 
+# what whoever writes JavaScript takes for an operator, and how JSONata says it
+_OF_OTHERS = {"!==": "!=", "===": "=", "==": "=", "&&": "and", "||": "or", "=>": "function($x) { ... }",
+              "!": "$not(...)"}
+
 # so often an expression that took longer than a turn is not tried within one
 _SLOW_TIMES = 100
 
@@ -193,7 +197,8 @@ def _evaluation(source: str) -> Render:
     try:
         compiled = Expression(source)
     except (JlensError, UnicodeEncodeError) as exc:
-        raise BadExpression(source, str(exc), getattr(exc, "position", None)) from exc
+        position = getattr(exc, "position", None)
+        raise BadExpression(source, f"{exc}{_meant(source, position)}", position) from exc
 
     plain, place, crowd = lookup(source), place_of(source), crowd_in(source, compiled)
     engine = _Engine(source, compiled, None if crowd is None else MOST_ITEMS)
@@ -210,6 +215,13 @@ def _evaluation(source: str) -> Render:
         return made if place is None else with_integers(made, place(scope))
 
     return evaluate
+
+
+def _meant(source: str, position: int | None) -> str:
+    """A hint, where the compiler has stopped behind an operator of another language."""
+    before = "" if position is None else source[max(0, position - 3):position + 1]
+    found = next((one for one in _OF_OTHERS if one in before), None)
+    return "" if found is None else f"; for `{found}` JSONata has `{_OF_OTHERS[found]}`"
 
 
 def _in_turns() -> bool:

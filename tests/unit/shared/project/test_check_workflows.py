@@ -64,7 +64,7 @@ def test_steps_of_branches_are_read_where_they_have_ended(workflow: str) -> None
     ("steps:\n  - { id: a, fail: { message: x } }\n" + ANSWER, "unreachable", (3, 5), "a fail stands before"),
     (LOOP % "{ id: x, transform: { value: '{% steps.y %}' } }", "step-order", (6, 33), "'y' is no step"),
     (LOOP.replace(ANSWER, ANSWER.replace("body: 1", "body: '{%% steps.x %%}'"))
-     % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' is a later step"),
+     % "{ id: x, transform: { value: 1 } }", "step-order", (7, 28), "'x' stands in a loop, whose passes keep theirs"),
     (PARALLEL % ("{ id: x, delay: { for: 1s } }\n        two:\n"
                  "          - { id: y, transform: { value: '{% steps.x %}' } }"), "step-order", (8, 35),
      "runs beside this one"),
@@ -110,6 +110,13 @@ def test_steps_of_branches_are_read_where_they_have_ended(workflow: str) -> None
     (LOOP % "{ id: b, break: always }", "shape", (6, 20), "`break` takes no settings"),
     ("steps:\n  - { id: h, if: x, htp: { url: 'http://x' } }\n" + ANSWER, "shape", (2, 5),
      "this one has none; 'htp' is none, perhaps 'http' is meant"),
+    ("steps:\n  - { id: l, loop: { over: [1], steps: [{ id: x, transform: { value: 1 } }] } }\n"
+     "  - { id: t, transform: { value: '{% steps.x %}' } }\n" + ANSWER, "step-order", (3, 27),
+     "'x' stands in a loop, whose passes keep theirs: `steps.l` has what each of them collects"),
+    *((f"steps:\n  - {{ id: t, transform: {{ value: '{{% {text} %}}' }} }}\n" + ANSWER, "expression", (2, 27),
+       f"for `{wrong}` JSONata has `{right}`") for text, wrong, right in (
+        ("trigger.body == 1", "==", "="), ("trigger.body !== 1", "!==", "!="), ("1 && trigger.body", "&&", "and"),
+        ("trigger.ip || 1", "||", "or"), ("!trigger.body", "!", "$not(...)"))),
     ("steps:\n  - { id: h, csv: { text: a } }\n" + ANSWER, "shape", (2, 5),
      "'csv' is none, unless its connector's package is installed here"),
     ("steps:\n  - { id: d, delay: {} }\n" + ANSWER, "shape", (2, 5), "either `for` or `until`"),
