@@ -258,6 +258,18 @@ def test_host_with_its_usual_port_is_the_same_host(to: str, kept: bool) -> None:
     assert ("authorization" in made.headers) is kept
 
 
+@pytest.mark.parametrize(("status", "to", "kept"), [
+    (307, "/y", ["Accept", "content-type", "content-language", "traceparent", "baggage", "idempotency-key"]),
+    (303, "/y", ["Accept", "traceparent", "baggage", "idempotency-key"]),
+    (307, "https://b.example/y", ["Accept", "content-type", "traceparent"]),
+    (303, "https://b.example/y", ["Accept", "traceparent"])])
+def test_another_host_hears_what_harms_nobody_and_a_call_without_a_body_tells_of_none(
+        status: int, to: str, kept: list[str]) -> None:
+    names = ["Accept", "content-type", "content-language", "traceparent", "baggage", "idempotency-key"]
+    made = Request(method="POST", url=URL("https://a.example/x"), headers=dict.fromkeys(names, "1"), body=b"x")
+    assert [*made.redirected(status, to).headers] == kept
+
+
 @pytest.mark.parametrize(("to", "kept"), [
     ("https://a.example/y", "ada:s%2Ft"), ("/y", "ada:s%2Ft"), ("https://b.example/y", ""), ("http://a.example/y", ""),
     ("https://eve@a.example/y", "eve")])
@@ -286,6 +298,7 @@ async def test_where_a_body_ends_is_not_the_owners_to_say(base: str, name: str, 
 
 @pytest.mark.parametrize(("said", "waits_ms"), [
     ("7", 7_000), ("9" * 40, 30 * 86_400_000), ("Thu, 01 Jan 1970 00:01:40 GMT", 40_000),
+    ("Thu, 01 Jan 1970 02:01:40 +0200", 40_000), ("Thu, 01 Jan 1970 00:01:40 -0000", 40_000),
     ("Thu, 01 Jan 1970 00:00:40 GMT", 0), ("7, 9", 7_000), ("soon", None), ("", None), ("-1", None), ("\u0662", None),
     ("Wed, 21 Oct 99999999999999999999999 07:28:00 GMT", None),
     ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None)])

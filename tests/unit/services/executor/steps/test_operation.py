@@ -14,10 +14,13 @@ from services.executor.steps import operation
 from shared.client.replies import ReplyReader
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.request import RequestRecord
+from shared.contracts.token import topic_digest
 from shared.errors import IdempotencyRunning, TimedOut, Unavailable, WeirError
 from shared.kafka.faults import KafkaUnavailable, SendFailed
+from shared.names import topics
 from shared.names.headers import HTTP_REPLAYED
 from shared.runtime.tasks import Tasks
+from tests.unit.services.executor.outside.test_credentials import sealed
 from tests.unit.services.executor.test_journal import Kept
 from tests.unit.services.executor.test_run import ANSWER, nobody, nowhere, perform
 
@@ -48,6 +51,23 @@ async def test_operation_that_asks_for_time_gets_it_however_it_says_so(monkeypat
         error, _ = await perform([CALL, ANSWER])
         assert isinstance(error, WeirError)
         assert 5_500 < retry_after_ms(error) <= 7_000
+
+
+@pytest.mark.parametrize(("kind", "members", "digest"), [
+    ("bearer", {"token": "t"}, topic_digest("t", topics.REQUESTS_INTERNAL)),
+    ("basic", {"username": "u", "password": "t"}, None)])
+async def test_operation_is_called_with_the_digest_of_a_token_and_with_no_other_credential(
+        kind: str, members: dict[str, str], digest: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests: list[str | None] = []
+
+    async def ask(_: Neighbours, request: RequestRecord, *__: Any) -> ReplyRecord:
+        digests.append(request.token_digest)
+        return ReplyRecord(request_id=request.request_id, status=200)
+    monkeypatch.setattr(Neighbours, "ask", ask)
+    step = {**CALL, "operation": {**CALL["operation"], "credential": "crm"}}
+    made, _ = await perform([step, ANSWER], sealed=sealed(kind, **members))
+    assert digests == ([] if digest is None else [digest])
+    assert digest is not None or kind_of(made) == "credential-unusable"
 
 
 class Policy:
@@ -115,6 +135,30 @@ async def test_key_of_a_call_is_no_longer_than_policy_takes(monkeypatch: pytest.
     policy = Policy(*[200] * 32)
     assert (await durably(policy, Kept(), monkeypatch, step)).status == 200
     assert (policy.runs, len(policy.kept)) == (32, 32)
+
+
+async def test_key_of_a_call_after_one_that_failed_is_no_longer_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    step: Any = CALL
+    for depth in range(4):
+        step = {"id": f"s{depth}{'x' * 56}", "loop": {"over": [1], "steps": [step]}}
+    policy, kept = Policy(500, 200), Kept()
+    assert (await durably(policy, kept, monkeypatch, step)).members["upstream_status"] == 500
+    assert (await durably(policy, kept, monkeypatch, step)).status == 200
+    # nothing may stand behind the first one
+    assert [len(key or "") for key in policy.kept] == [254, 64]
+
+
+@pytest.mark.parametrize(("content_type", "body", "read"), [
+    ("application/json", b'{"a": 1}', {"a": 1}), ("application/hal+json", b"[1]", [1]), ("application/json", b"", None),
+    ("text/plain", b'{"a": 1}', '{"a": 1}'), ("text/csv", b"a,\xff", "a,\ufffd"), (None, b"1", "1")])
+async def test_answer_is_json_where_it_says_so_and_a_text_otherwise(
+        content_type: str | None, body: bytes, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(_: Neighbours, request: RequestRecord, *__: Any) -> ReplyRecord:
+        return ReplyRecord(request_id=request.request_id, status=200, body=body, content_type=content_type,
+                           headers={"X-Own": "b"})
+    monkeypatch.setattr(Neighbours, "ask", ask)
+    _, scene = await perform([CALL, ANSWER])
+    assert scene.scope["steps"]["next"] == {"status": 200, "headers": {"x-own": "b"}, "body": read}
 
 
 async def test_step_does_not_wait_longer_than_it_says_for_a_place_to_listen_at(monkeypatch: pytest.MonkeyPatch) -> None:
