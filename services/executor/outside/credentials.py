@@ -221,5 +221,5 @@ def _basic(user: str, password: str) -> str:
 
 
 def _with(request: Request, headers: Mapping[str, str]) -> Request:
-    kept = {name: value for name, value in request.headers.items() if name.lower() not in headers}
-    return replace(request, headers={**kept, **headers})
+    # of a name that is spelled in two ways aiohttp sends the last
+    return replace(request, headers={**request.headers, **headers})

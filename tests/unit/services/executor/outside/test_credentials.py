@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,8 @@ class Outside:
     url: str = ""
     tokens: int = 0
     given_up: set[str] = field(default_factory=set)
-    expires_in: float = 300
+    expires_in: Any = 300
+    token_answer: Any = None
     token_status: int = 200
     token_pause_s: float = 0
     token_requests: list[Any] = field(default_factory=list)
@@ -53,13 +55,16 @@ async def outside() -> AsyncIterator[Outside]:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if bearer in found.given_up:
             return web.Response(status=401)
-        return web.json_response({"headers": {name.lower(): value for name, value in request.headers.items()},
+        return web.json_response({"headers": {
+            name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
                                   "query": dict(request.query), "body": (await request.read()).decode()})
 
     async def token(request: web.Request) -> web.Response:
         found.tokens += 1
         await asyncio.sleep(found.token_pause_s)
         found.token_requests.append((request.headers["authorization"], dict(await request.post())))
+        if found.token_answer is not None:
+            return web.Response(body=found.token_answer)
         return web.json_response({"access_token": f"t{found.tokens}", "expires_in": found.expires_in},
                                  status=found.token_status, headers={"Retry-After": "7"})
 
@@ -99,7 +104,9 @@ async def test_bearer_basic_and_api_keys(outside: Outside) -> None:
     made = await seen(outside, sealed("basic", username="ada", password="s:t"))
     assert base64.b64decode(made["headers"]["authorization"].removeprefix("Basic ")) == b"ada:s:t"
     assert (await seen(outside, sealed("api_key", value="k")))["headers"]["x-api-key"] == "k"
-    assert (await seen(outside, sealed("api_key", value="k", header="X-Maps")))["headers"]["x-maps"] == "k"
+    for headers in ({}, {"X-Maps": "mine"}):
+        made = await seen(outside, sealed("api_key", value="k", header="X-Maps"), headers=headers)
+        assert made["headers"]["x-maps"] == "k"
     assert (await seen(outside, sealed("api_key", value="k", query="key"), query={"a": 1}))["query"] == {
         "a": "1", "key": "k"}
 
@@ -119,6 +126,18 @@ async def test_hmac_is_a_signature_by_standard_webhooks(outside: Outside) -> Non
     signed = f"{made['headers']['webhook-id']}.{made['headers']['webhook-timestamp']}.{made['body']}".encode()
     expected = base64.b64encode(hmac.new(raw, signed, hashlib.sha256).digest()).decode()
     assert made["headers"]["webhook-signature"] == f"v1,{expected}"
+    assert abs(int(made["headers"]["webhook-timestamp"]) - time.time()) < 60
+
+
+@pytest.mark.parametrize(("members", "body", "name"), [
+    ({}, b"x", "webhook-signature"), ({"header": "X-Sign"}, None, "X-Sign")])
+def test_signature_is_of_the_key_of_an_effect_and_in_the_header_that_its_owner_names(
+        members: dict[str, str], body: bytes | None, name: str) -> None:
+    request = Request(method="POST", url=URL("https://h.example/"), headers={"idempotency-key": "r/pay"}, body=body)
+    made = credentials.proven(request, "hmac", {"secret": "s", **members}, 1_768_685_400_999).headers
+    expected = base64.b64encode(hmac.digest(b"s", b"r/pay.1768685400." + (body or b""), "sha256")).decode()
+    assert made == {"idempotency-key": "r/pay", "webhook-id": "r/pay", "webhook-timestamp": "1768685400",
+                    name: f"v1,{expected}"}
 
 
 async def test_each_message_has_an_id_of_its_own_and_each_try_of_it_the_same(outside: Outside) -> None:
@@ -199,8 +218,19 @@ async def test_token_endpoint_that_asks_for_time_gets_it(outside: Outside) -> No
     assert (error.members["upstream_status"], retry_after_ms(error)) == (503, 7_000)
 
 
-@pytest.mark.parametrize(("expires_in", "fetched"), [(1e308, 1), (-1e308, 2), (300, 1)])
-async def test_life_of_a_token_may_be_any_number(outside: Outside, expires_in: float, fetched: int) -> None:
+@pytest.mark.parametrize("answer", [b"", b"s3cret", b'["s3cret"]', b'{"token": "s3cret"}',
+                                    b'{"access_token": ["s3cret"]}'])
+async def test_answer_of_a_token_endpoint_without_a_token_is_a_failure_that_shows_nothing(
+        outside: Outside, answer: bytes) -> None:
+    outside.token_answer = answer
+    error = await error_of(call(outside), reply(), sealed=oauth2(outside))
+    assert (kind_of(error), str(error)) == ("upstream-failed", "the token endpoint gave no token (200)")
+    assert "s3cret" not in str(error.members)
+
+
+@pytest.mark.parametrize(("expires_in", "fetched"), [
+    (1e308, 1), (-1e308, 2), (300, 1), ("300", 1), ("0", 2), ("\u00b2", 1), ("\u0660", 1), (None, 1)])
+async def test_life_of_a_token_may_be_anything(outside: Outside, expires_in: Any, fetched: int) -> None:
     outside.expires_in = expires_in
     await body_of(call(outside, step_id="one"), call(outside), reply(1), sealed=oauth2(outside))
     assert outside.tokens == fetched
@@ -221,7 +251,9 @@ async def test_token_that_is_good_still_is_used_while_the_next_one_cannot_be_had
     async def next_one() -> bool:
         return await bearer() == "Bearer t3"
     assert await bearer() == "Bearer t1"
-    clock.now += 271_000
+    clock.now += 269_000
+    assert (await bearer(), outside.tokens) == ("Bearer t1", 1)
+    clock.now += 2_000
     outside.token_status = 503
     assert await bearer() == "Bearer t1"
     await eventually(lambda: known._grants[made.sealed].renew_ms > clock.now_ms() + 1_000)
@@ -263,7 +295,8 @@ async def test_proof_stays_with_its_host(outside: Outside) -> None:
 async def test_what_cannot_be_used_says_why_and_shows_nothing(outside: Outside) -> None:
     for credential, kind in ((None, "credential-missing"), (sealed("bearer", name="other", token="abc"),
                                                              "credential-unusable"),
-                             (sealed("hmac", secret="whsec_!"), "credential-unusable")):
+                             (sealed("hmac", secret="whsec_!"), "credential-unusable"),
+                             ((None, sealed("bearer", token="abc")[1]), "credential-unusable")):
         error = await error_of(call(outside), reply(), sealed=credential)
         assert error.members["error"] == kind
         assert "abc" not in json.dumps(error.members) + str(error)
