@@ -16,9 +16,11 @@ from shared.contracts.query import DIMENSIONS, GRANULARITIES, MAX_ROWS, MEASURES
 from shared.errors import InputInvalid, TimedOut, Unavailable
 from shared.names import topics
 from shared.names.headers import JSON
+from shared.store.redis import StoreUnavailable
 from shared.usage.ranges import LAST_MS
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_PING_S = 0.5
 _CSV = "text/csv"
 
 
@@ -88,7 +90,17 @@ async def _read(call: Call, query: UsageQuery) -> bytes:
         async with asyncio.timeout(timeout_ms / 1000):
             return await call.desk.queries.answer(query)
     except TimeoutError:
-        raise TimedOut(f"no answer within {timeout_ms} ms") from None
+        raise TimedOut(f"no answer within {timeout_ms} ms: {await _why(call)}") from None
+
+
+async def _why(call: Call) -> str:
+    """A store that hangs looks from here as one that has much to read."""
+    try:
+        async with asyncio.timeout(_PING_S):
+            await call.desk.store.ping()
+    except (TimeoutError, StoreUnavailable):
+        return "the store does not answer, and counters are read from there; look whether it hangs"
+    return "the store answers, so there is much to read; ask for a shorter range, or for fewer dimensions"
 
 
 async def _ask(call: Call, query: UsageQuery) -> dict[str, Any]:
