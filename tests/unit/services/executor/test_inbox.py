@@ -12,7 +12,7 @@ import pytest
 from services.executor import inbox
 from services.executor.endings import Endings
 from services.executor.inbox import Stage
-from services.executor.journal import Journals
+from services.executor.journal import Journals, Superseded
 from services.executor.keeping import Keeping
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
@@ -32,7 +32,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import Envelope, UsageEvent
-from shared.errors import Cancelled
+from shared.errors import Cancelled, Unavailable
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -198,12 +198,13 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...], s
 @pytest.mark.parametrize(("operation", "more", "status", "once"), [
     ("quick", {}, 200, ""), ("slow", {}, 200, ""), ("fails", {}, 409, "m"), ("wild", {}, 500, "m"),
     ("moved", {}, 302, "m"), ("taken", {}, 202, ""), ("gone", {}, 503, "m"),
+    ("quick", {"once": ""}, 200, ""), ("fails", {"once": ""}, 409, ""),
     ("quick", {"answer_by_ms": 1}, 504, "m"), ("quick", {"deadline_ms": 1, "answer_by_ms": 0}, 504, "m")])
 async def test_message_is_given_back_when_the_answer_is_not_2xx(
         given: list[Any], operation: str, more: Json, status: int, once: str) -> None:
     bed = Bed()
     bed.endings.take(Halt(project="p", workflow="gone", halted=True, time=0))
-    bed.stage.handle([bed.record(1, operation, once="m", holds=("k",), **more)])
+    bed.stage.handle([bed.record(1, operation, **{"once": "m", "holds": ("k",), **more})])
     await bed.settled(1)
     assert [reply.status for reply in bed.replies()] == [status]
     assert given == [("r1", ("k",), once)]
@@ -403,12 +404,15 @@ async def test_ids_of_one_execution_stand_on_no_line_after_it() -> None:
     assert logs._about.get() is None
 
 
-async def test_stopped_workflow_does_not_run() -> None:
+async def test_stopped_workflow_does_not_run_until_it_goes_on() -> None:
     bed = Bed()
     bed.endings.take(Halt(project="p", workflow="quick", halted=True, time=0, reason="enough"))
     bed.stage.handle([bed.record(1)])
     reply, = bed.replies()
     assert (reply.status, b"enough" in reply.body, bed.events()[0].tasks) == (503, True, 0)
+    bed.endings.take(Halt(project="p", workflow="quick", halted=False, time=1))
+    bed.stage.handle([bed.record(2)])
+    assert bed.replies()[1].status == 200
 
 
 @pytest.mark.parametrize(("operation", "tasks"), [("calls", 9), ("skips", 2), ("silent", 0)])
@@ -594,6 +598,54 @@ async def test_execution_that_two_ask_to_end_ends_once_and_for_good(monkeypatch:
     await bed.settled(1)
     # timeouts of what comes after it are timeouts
     assert ([reply.status for reply in bed.replies()], left) == ([503], [0])
+
+
+async def test_execution_that_nobody_waits_for_begins_anew_while_the_platform_is_away(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+
+    async def beside() -> None:
+        await asyncio.sleep(0.01)
+
+    async def run(_: Any, scene: Scene, __: int) -> ReplyRecord:
+        runs.append(scene.execution.request_id)
+        assert (scene.tally.tasks, scene.scope["steps"], scene.tally.beside) == (1, {}, set())
+        scene.tally.count()
+        scene.keep("a", 1)
+        scene.spawn(beside(), "beside")
+        if len(runs) < 4:
+            raise Unavailable("away")
+        return ReplyRecord(request_id=scene.execution.request_id, status=200)
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    monkeypatch.setattr("services.executor.outcome._PAUSE_S", 0)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow"), bed.record(2, "slow", reply_to=None, answer_by_ms=0, keep_ms=0)])
+    await bed.settled(2)
+    assert sorted(runs) == ["r1", "r2", "r2", "r2"]
+    assert sorted((event.id, event.status, event.tasks) for event in bed.events()) == [("r1", 503, 2), ("r2", 200, 2)]
+
+
+async def test_execution_that_goes_on_elsewhere_is_told_of_by_nobody_here(
+        monkeypatch: pytest.MonkeyPatch, given: list[Any]) -> None:
+    told: list[str] = []
+
+    async def beside() -> None:
+        await asyncio.sleep(0.05)
+        told.append("beside")
+
+    async def run(_: Any, scene: Scene, __: int) -> None:
+        scene.spawn(beside(), "beside")
+        raise Superseded("elsewhere")
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        told.append(result.state)
+    keys, bed = Keys(monkeypatch), Bed()
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    monkeypatch.setattr("services.executor.progress._FIRST_S", 0.01)
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed.stage.handle([bed.record(1, "slow", answer_by_ms=0, once="m", holds=("k",), **CLAIM)])
+    await bed.settled(1)
+    assert (bed.outbox.sent, bed.events(), given, keys.kept, keys.freed, told) == ([], [], [], [], [], ["beside"])
 
 
 async def test_execution_past_its_deadline_does_not_run() -> None:

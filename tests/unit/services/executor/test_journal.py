@@ -404,11 +404,11 @@ async def test_key_of_an_effect_is_no_longer_than_others_take(
     assert [len(key) for key in system.keys("/deep")] == [64]
 
 
-async def walks(steps: list[Json], journals: Journals, park_after_ms: int = 100) -> Any:
+async def walks(steps: list[Json], journals: Journals, park_after_ms: int = 100, **more: Any) -> Any:
     """What comes of one walk: its answer, or until when it is put aside."""
     try:
         made, _ = await perform(steps, workflow={"durable": True}, journals=journals, park_after_ms=park_after_ms,
-                                left_ms=60_000)
+                                left_ms=60_000, **more)
     except Parked as parked:
         return parked.until_ms
     return made
@@ -486,6 +486,41 @@ async def test_long_delay_does_not_wait_for_what_nobody_waits_for(journals: Jour
     assert int((await takes("100ms", "800ms"))[0].body) < ends_ms
     with pytest.raises(Parked):
         await takes("20s", "20ms")
+
+
+@pytest.mark.parametrize("step", [
+    {"id": "way", "delay": {"for": "5s"}}, {"id": "way", "transform": {"value": 1}},
+    {**post("way", "{% config.base %}"), "retry": {"attempts": 2, "delay": "5s"}}],
+                         ids=["delay", "runs for long", "pause before a try"])
+async def test_execution_is_not_put_aside_while_its_notes_are_not_safe(
+        step: Json, kept: Kept, journals: Journals, outside: tuple[Outside, str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write(*_: Any) -> list[bool]:
+        raise StoreUnavailable("away")
+    system, base = outside
+    system.fails, steps, config = {"/way": 9}, [step, ANSWER], {"config": {"base": base}}
+    if "transform" in step:
+        monkeypatch.setattr("services.executor.pauses._LONGEST_MS", 0)
+    assert isinstance(await walks(steps, journals, **config), int)
+    kept.notes.clear()
+    monkeypatch.setattr("services.executor.journal.write", write)
+    assert isinstance(await walks(steps, journals, **config), Unavailable)
+
+
+@pytest.mark.parametrize("seal", [None, Seal(base64.urlsafe_b64encode(bytes(31) + b"1").decode())],
+                         ids=["no key", "another key"])
+async def test_masked_step_whose_note_cannot_be_read_any_more_is_done_again(
+        seal: Seal | None, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    steps = [{"id": "drawn", "transform": {"value": "{% $random() %}"}, "mask": True},
+             post("last", base, "{% steps.drawn %}"), {"id": "answer", "reply": {"body": 1}}]
+    system.hangs = {"/last"}
+    await killed(system, steps, journals=journals)
+    before = kept.notes["drawn/"]
+    made, _ = await perform(steps, workflow={"durable": True}, journals=Journals(nowhere(), Tasks(), seal))
+    assert (made.status, len(set(system.bodies("/last")))) == (200, 2)
+    # without a key there is no note of it
+    assert (kept.notes["drawn/"] == before, b"sealed" in kept.notes["drawn/"]) == (seal is None, True)
 
 
 async def test_pause_that_is_short_or_stands_under_a_timeout_is_waited_for(

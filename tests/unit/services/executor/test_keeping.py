@@ -1,4 +1,4 @@
-"""When those are looked at again that there was no room for."""
+"""When those are looked at again that there was no room for, and how long failed ones can be resumed."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -58,3 +58,22 @@ async def test_whoever_cannot_wait_is_not_told_where_the_store_is(caplog: pytest
     with pytest.raises(Unavailable) as told:
         await keeping.park(cast(Any, SimpleNamespace(execution=record, accepted_ms=0)), 1, 1)
     assert ("127.0.0.1" in str(told.value), "127.0.0.1" in caplog.text) == (False, True)
+
+
+@pytest.mark.parametrize(("keep_ms", "lasts"), [(0, []), (48 * HOUR_MS, [("p r", 48 * HOUR_MS)] * 2)])
+async def test_journal_of_a_failed_execution_lasts_for_as_long_as_it_can_be_resumed(
+        keep_ms: int, lasts: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[tuple[str, int]] = []
+
+    async def keep_failed(_: Any, execution: ExecutionRecord, keep_ms: int) -> None:
+        kept.append((f"{execution.project} {execution.request_id}", keep_ms))
+
+    async def keep(_: Any, key: str, keep_ms: int) -> None:
+        kept.append((key.removeprefix("weir:journal:").replace(":", " "), keep_ms))
+    monkeypatch.setattr("services.executor.keeping.waiting.keep_failed", keep_failed)
+    monkeypatch.setattr("services.executor.journal.keep", keep)
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, StoppedClock()), Journals(nowhere(), Tasks()), Tasks())
+    await keeping.failed(ExecutionRecord(
+        request_id="r", project="p", version=1, operation="o", client="c", source="edge", origin=Origin("t", 0, 0),
+        deadline_ms=HOUR_MS, keep_ms=keep_ms))
+    assert kept == lasts
