@@ -2,7 +2,7 @@
 
 In:    the store's word on who waits.
 Out:   their records on `weir.executions`, for whichever executor is free.
-Never: a record forgotten before the broker has it.
+Never: a record forgotten before the broker has it, or because this release cannot read it.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
-from shared.errors import WeirError
+from shared.errors import BadRecord, WeirError
 from shared.kafka.outbox import Outbox
 from shared.names import actions, topics
 from shared.runtime.tasks import Tasks
@@ -53,9 +53,15 @@ class Waker:
         await asyncio.gather(*(self._go_on(name, execution, lease) for name, execution in executions.items()))
         return len(executions)
 
-    async def _go_on(self, name: str, execution: ExecutionRecord | None, lease: int) -> None:
+    async def _go_on(self, name: str, execution: ExecutionRecord | BadRecord | None, lease: int) -> None:
+        if isinstance(execution, BadRecord):
+            # it is due again when the lease is over: an executor of another release may be able to
+            log.error("the time of execution %s has come, and this executor cannot read its record: %s. It waits for "
+                      "one that can, of the release that wrote it", name, execution,
+                      extra={"action": actions.RECORD_DEAD, "request_id": name})
+            return
         if execution is None:
-            log.error("execution %s waited, and its record cannot be read any more", name,
+            log.error("execution %s waited, and its record is gone", name,
                       extra={"action": actions.RECORD_DEAD, "request_id": name})
         else:
             await self._outbox.send(topics.EXECUTIONS, execution.body, execution.to_headers())

@@ -22,8 +22,9 @@ async def park(store: Store, execution: ExecutionRecord, due_ms: int) -> None:
     await store.run("waiting", [], ["park", execution.request_id, _packed(execution), due_ms, execution.project])
 
 
-async def due(store: Store, now_ms: int, count: int) -> tuple[int, dict[str, ExecutionRecord | None]]:
-    """Those whose time has come, None for one that cannot be read; and the lease by which they are ours."""
+async def due(store: Store, now_ms: int, count: int) -> tuple[int, dict[str, ExecutionRecord | BadRecord | None]]:
+    """Those whose time has come, why one cannot be read, None for one that is gone; and the lease by which they are
+    ours."""
     lease = now_ms + _LEASE_MS
     found = await store.run("waiting", [], ["due", now_ms, lease, count])
     pairs = zip(found[::2], found[1::2], strict=True)
@@ -80,11 +81,13 @@ def _packed(execution: ExecutionRecord) -> bytes:
     return msgspec.msgpack.encode((execution.to_headers(), execution.body))
 
 
-def _readable(value: bytes | None) -> ExecutionRecord | None:
+def _readable(value: bytes | None) -> ExecutionRecord | BadRecord | None:
     try:
         return None if value is None else _unpacked(value)
-    except (BadRecord, msgspec.MsgspecError):
-        return None
+    except BadRecord as exc:
+        return exc
+    except msgspec.MsgspecError as exc:
+        return BadRecord(str(exc))
 
 
 def _unpacked(value: bytes) -> ExecutionRecord:
