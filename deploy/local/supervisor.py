@@ -22,7 +22,8 @@ from shared.errors import WeirError
 from shared.kafka.topics import ensure_topics
 from shared.settings.kafka import KafkaSettings
 
-_READY_S = 60.0
+# a broker takes seconds, and more than a minute where the machine has much else to do
+_READY_S = 180.0
 _LOOK_S = 0.15
 _STOP_S = 15.0
 # a process that is asked this often and leaves so many questions in a row without an answer is stopped, or hangs;
