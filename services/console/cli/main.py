@@ -53,8 +53,16 @@ def application(words: Iterable[str] = ()) -> typer.Typer:
     return app
 
 
+def _open_what_is_closed() -> None:
+    """As `weir apply folder >&-` does it: Python has None for such a stream, and the next socket takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 def main() -> None:
     """Run the command; whatever a person can mend is one sentence on standard error."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # a terminal that has no character for a bar of a trace shows another one

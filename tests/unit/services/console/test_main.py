@@ -86,3 +86,15 @@ def test_what_libraries_log_stands_in_nobodys_way() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60,
                           check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "weir: once\n")
+
+
+@pytest.mark.parametrize(("closed", "fails"), [(0, ""), (1, ""), (2, "once")])
+def test_stream_that_is_closed_is_as_one_that_nobody_looks_at(closed: int, fails: str) -> None:
+    code = (f"import os, sys\nos.close({closed})\nsys.{('stdin', 'stdout', 'stderr')[closed]} = None\n"
+            "from services.console.cli import main\n"
+            "def asks(*_):\n    import services.console.cli.output\n    sys.stdin.isatty()\n"
+            f"    if {fails!r}:\n        raise main.Failure({fails!r})\n"
+            "main.application = lambda _: asks\nmain.main()\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1 if fails else 0, "", "")
