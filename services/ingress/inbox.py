@@ -98,7 +98,9 @@ class Door:
             if is_half(request):
                 page.force_close()
             return page
-        now_ms, came = self._parts.clock.now_ms(), TraceContext.parse(request.headers.get(H.TRACEPARENT))
+        # of a caller with two of them nobody knows which it means
+        came = TraceContext.parse(",".join(request.headers.getall(H.TRACEPARENT, ())))
+        now_ms = self._parts.clock.now_ms()
         visit = Visit(ids.request_id(now_ms), request.method, path, *split(path), came,
                       came or TraceContext.new(sampled=False), self._parts.clock.elapsed_us())
         about_request(visit.request_id, visit.trace.trace_id)

@@ -7,6 +7,8 @@ Never: a content delivery network; an answer to a path that an operation of the 
 
 from html import escape
 from importlib import resources
+from importlib.metadata import distribution
+from pathlib import Path
 
 import orjson
 from aiohttp import web
@@ -21,7 +23,13 @@ _VIEWER = "/-/viewer/"
 # how the paths of documents end
 DOCUMENTS, _READS = ("/openapi.json", "/reference"), ("GET", "HEAD")
 _TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
-_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
+_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+_FOLDER, _OWN = "flask_swagger_ui/dist/", "reference.js"
+# the viewer writes styles and small pictures of its own, and nothing else that is not in its files
+_GUARDED = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src "
+                               "'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff"}
 
 
 def may_be_page(method: str, path: str) -> bool:
@@ -35,10 +43,11 @@ class Pages:
     def __init__(self, routes: EdgeRoutes) -> None:
         """The viewer's files are read once."""
         self._routes = routes
-        folder = resources.files("swagger_ui_bundle").joinpath("vendor")
-        version = next(entry for entry in folder.iterdir() if entry.name.startswith("swagger-ui-"))
-        self._files = {name: version.joinpath(name).read_bytes() for name in _FILES}
-        self._page = resources.files(__package__).joinpath("reference.html").read_text()
+        # files of a package that nobody imports: Flask would come with it
+        viewer, own = distribution("flask-swagger-ui"), resources.files(__package__)
+        self._files = {**{name: Path(str(viewer.locate_file(_FOLDER + name))).read_bytes() for name in _FILES},
+                       _OWN: own.joinpath(_OWN).read_bytes()}
+        self._page = own.joinpath("reference.html").read_text()
         # of each project the newest that was asked for
         self._documents: dict[str, tuple[Served, bytes]] = {}
 
@@ -49,7 +58,7 @@ class Pages:
             if name not in self._files:
                 return web.Response(status=404)
             return web.Response(body=self._files[name], content_type=_TYPES[name.rpartition(".")[2]],
-                                headers={"Cache-Control": "max-age=86400"})
+                                headers={"Cache-Control": "max-age=86400", **_GUARDED})
         project, _, rest = path.removeprefix("/").partition("/")
         if "/" + rest not in DOCUMENTS:
             return None
@@ -59,7 +68,7 @@ class Pages:
         if rest == "openapi.json":
             return web.Response(body=self._document(project, served), content_type=JSON)
         page = self._page.replace("{title}", escape(served.project.title or project))
-        return web.Response(text=page, content_type="text/html")
+        return web.Response(text=page, content_type="text/html", headers=_GUARDED)
 
     def _document(self, project: str, served: Served) -> bytes:
         made = self._documents.get(project)

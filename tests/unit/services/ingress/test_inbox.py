@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -374,12 +375,40 @@ async def test_operation_for_options_answers_where_another_method_is_asked_for(e
     writer.close()
 
 
-async def test_title_of_a_project_is_a_text_in_its_reference(edge: Edge) -> None:
-    reader, writer = await edge.connect()
-    writer.write(b"GET /p/reference HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    page = await asyncio.wait_for(reader.read(), 2)
+@pytest.mark.parametrize(("sent", "goes_on"), [(("a",), True), (("a", "b"), False), (("a", "a"), False), ((), False)])
+async def test_call_begins_a_trace_of_its_own_unless_it_has_come_with_one(
+        edge: Edge, sent: tuple[str, ...], goes_on: bool) -> None:
+    _, writer = await edge.connect()
+    lines = "".join(f"traceparent: 00-{one * 32}-{'b' * 16}-01\r\n" for one in sent)
+    writer.write(f"GET /p/live HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
     writer.close()
-    assert b"<title>&lt;/title&gt;P&amp;Q</title>" in page
+    trace_id = json.loads(dict(edge.outbox.sent[0].headers)["weir-request"])["traceparent"].split("-")[1]
+    assert (trace_id == "a" * 32) == goes_on
+    assert trace_id != "b" * 32
+
+
+async def read(edge: Edge, path: str) -> bytes:
+    reader, writer = await edge.connect()
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
+async def test_title_of_a_project_is_a_text_in_its_reference(edge: Edge) -> None:
+    assert b"<title>&lt;/title&gt;P&amp;Q</title>" in await read(edge, "/p/reference")
+
+
+async def test_reference_runs_what_stands_in_its_files_alone_and_in_no_page_of_somebody_else(edge: Edge) -> None:
+    page = await read(edge, "/p/reference")
+    assert b"script-src 'self';" in page
+    assert b"frame-ancestors 'none'" in page
+    assert b"X-Content-Type-Options: nosniff" in page
+    parts = re.findall(rb'<script src="([^"]+)"></script>|<link [^>]*href="([^"]+)"', page)
+    assert page.count(b"<script") == 2
+    for script, link in parts:
+        assert (await read(edge, (script or link).decode())).startswith(b"HTTP/1.1 200 ")
 
 
 def test_description_of_a_version_that_was_replaced_is_kept_no_longer() -> None:
