@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from shared.contracts.config import Client
 from shared.contracts.request import RequestRecord
 from shared.contracts.signal import Signal
 from shared.decision.amounts import Amounts
@@ -156,6 +157,31 @@ def test_matrix_says_who_may_call_what(auth: str, cells: dict[tuple[str, str], s
     assert {key: found[key].may for key in cells} == cells
     assert found["make-thing", "c"].why == "unless inside (ip)"
     assert found["get-thing", "c"].limits == ["2 per minute by client", "3 at the same time by project"]
+
+
+def test_matrix_says_that_nobody_may_call_what_is_switched_off_and_what_no_policy_accepts() -> None:
+    off = [{**OPERATIONS[0], "enabled": False}, *OPERATIONS[1:]]
+    accepts = [{"name": "readers", "action": "accept", "operations": ["make-*"], "rules": [{"role": "reader"}]},
+               {"name": "inside", "action": "accept", "operations": ["make-*"], "rules": [{"ip": "10.0.0.0/8"}]},
+               {"name": "tried", "action": "accept", "mode": "observe"}]
+    known = book(accepts, auth="deny", operations=off, clients=[{"name": "c", "roles": ["reader"]}, {"name": "d"}])
+    guarded = known.project("p")
+    assert guarded is not None
+    found = {(cell.operation, cell.client): (cell.may, cell.why) for cell in matrix(guarded, known.clients("p"))}
+    assert {found["get-thing", client] for client in ("c", "d", "")} == {("no", "the operation is switched off")}
+    assert found["make-thing", "c"] == ("yes", "")
+    assert found["make-thing", "d"] == ("depends", "if inside (ip)")
+    assert (found["make-thing", ""][0], found["open", ""]) == ("no", ("yes", ""))
+    none = book([], auth="deny").project("p")
+    assert none is not None
+    assert {cell.may for cell in matrix(none, known.clients("p")) if cell.operation == "make-thing"} == {"no"}
+
+
+def test_clients_of_a_project_are_its_own() -> None:
+    known = book([])
+    known.take([Client(project="q", name="else", roles=["reader"], time=0)])
+    assert known.clients("p") == {"c": {"reader", "editor"}, "made": {"reader"}}
+    assert known.clients("q") == {"else": {"reader"}}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["get-thing", "make-thing", "open"]), st.booleans(),
