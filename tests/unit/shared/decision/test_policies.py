@@ -32,6 +32,11 @@ RULES: list[tuple[dict[str, Any], bool]] = [
     ({"ip": "10.0.0.0/8"}, True), ({"ip": "10.1.2.3"}, True), ({"ip": ["192.0.2.0/24", "2001:db8::/32"]}, False),
     ({"ip": {"not_in": ["10.0.0.0/8"]}}, False), ({"ip": {"in": ["10.0.0.0/8"], "not_in": ["10.1.0.0/16"]}}, False),
     ({"ip": "::ffff:10.0.0.0/104"}, True), ({"ip": "office"}, True), ({"ip": {"not_in": ["office"]}}, False),
+    # lists of the project beside addresses
+    *(({"ip": {key: [name, network]}}, (key == "in") is holds) for key in ("in", "not_in") for name, network, holds in (
+        ("lab", "10.1.0.0/16", True), ("office", "192.0.2.0/24", True), ("lab", "192.0.2.1", False))),
+    ({"ip": {"in": ["lab"], "not_in": ["172.16.0.0/12"]}}, False),
+    ({"ip": {"in": ["office"], "not_in": ["lab", "172.16.0.0/12"]}}, True),
     ({"header": {"name": "X-Tenant", "is": "blue-7"}}, True),
     ({"header": {"name": "x-tenant", "matches": "[0-9]$"}}, True),
     ({"header": {"name": "x-level", "is": 5}}, True), ({"header": {"name": "x-level", ">": 4, "<": 6}}, True),
@@ -56,6 +61,10 @@ RULES: list[tuple[dict[str, Any], bool]] = [
     ({"method": "POST"}, True), ({"method": ["GET", "PUT"]}, False),
     ({"size": {"<": 1000}}, True), ({"size": {">=": 1000}}, False),
     ({"time": {"zone": "UTC", "days": ["sat"], "from": "21:00", "to": "22:00"}}, True),
+    ({"time": {"zone": "UTC", "days": ["sun"], "from": "21:00", "to": "22:00"}}, False),
+    ({"time": {"zone": "UTC", "from": "21:30", "to": "21:31"}}, True),
+    ({"time": {"zone": "UTC", "from": "21:29", "to": "21:30"}}, False),
+    ({"time": {"zone": "UTC", "from": "21:31", "to": "21:33"}}, False),
     ({"time": {"zone": "Europe/Berlin", "from": "21:00", "to": "22:00"}}, False),
     ({"time": {"zone": "Asia/Tokyo", "days": ["sun"], "to": "08:00"}}, True),
     ({"time": {"zone": "UTC", "days": ["fri"], "from": "21:00", "to": "06:00"}}, False),
@@ -68,7 +77,8 @@ RULES: list[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("rule", "holds"), RULES, ids=[str(rule) for rule, _ in RULES])
 def test_each_kind_of_rule_holds_for_its_own_reason(rule: dict[str, Any], holds: bool) -> None:
-    compiled = compile_rule(Rule.model_validate(rule), {"office": Networks(["10.1.0.0/16"])})
+    compiled = compile_rule(Rule.model_validate(rule), {
+        "office": Networks(["10.1.0.0/16"]), "lab": Networks(["192.0.2.0/24"])})
     assert compiled.holds(Facts(**FACTS)) is holds
     assert compiled.saw(Facts(**FACTS))
 
