@@ -113,8 +113,8 @@ def _holds(rule: CompiledRule, facts: Facts) -> str:
 def _limits(case: Case) -> list[Finding]:
     return [Finding(f"limit {demand.name}", "spent" if outcome.wait_ms else "left",
                     f"{outcome.left} of {demand.limit} left, the call costs {demand.cost}",
-                    (f"wait {outcome.wait_ms} ms" if outcome.wait_ms else "")
-                    + ("" if demand.enforced else ", only observes"))
+                    ", ".join([*([f"wait {outcome.wait_ms} ms"] if outcome.wait_ms else []),
+                               *([] if demand.enforced else ["only observes"])]))
             for demand, outcome in zip(case.demands, case.outcomes, strict=False) if demand.kind is not Kind.ALLOWANCE]
 
 

@@ -34,6 +34,13 @@ def test_any_text_can_be_asked_whether_it_is_a_token(text: str) -> None:
     assert not token.looks_right(text)
 
 
+@pytest.mark.parametrize(("body", "right"), [
+    ("weir_" + "a" * 43, True), ("weir_" + "a" * 42, False), ("weir_" + "a" * 44, False), ("weix_" + "a" * 43, False),
+    ("weir_" + "\u00e9" * 43, False)])
+def test_text_of_another_form_is_no_token_though_its_checksum_fits(body: str, right: bool) -> None:
+    assert token.looks_right(body + token._check(body)) is right
+
+
 def test_digests_differ_per_topic_and_from_what_is_stored() -> None:
     text = token.new_token()
     edge, internal = (token.topic_digest(text, topic) for topic in (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL))

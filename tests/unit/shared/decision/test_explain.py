@@ -177,6 +177,28 @@ def test_matrix_says_that_nobody_may_call_what_is_switched_off_and_what_no_polic
     assert {cell.may for cell in matrix(none, known.clients("p")) if cell.operation == "make-thing"} == {"no"}
 
 
+def test_limits_are_told_with_what_is_left_and_those_that_only_observe_as_such_and_in_no_matrix() -> None:
+    limits = [{"name": "hard", "limit": 1, "per": "minute"},
+              {"name": "soft", "limit": 1, "per": "hour", "mode": "observe"}]
+    known, amounts = book([{"name": "fair", "action": "accept", "limits": limits}]), Amounts()
+    told = []
+    for request_id in "ab":
+        looked = case(known, request_id=request_id)
+        assert before_amounts(looked, None)[1] is None
+        looked.outcomes = amounts.spend([looked.ask(request_id)], NOW * 1000)[0]
+        told += [(one.check, one.verdict, one.saw, one.why) for one in after_amounts(looked)[0]
+                 if one.check.startswith("limit ")]
+    assert told == [
+        ("limit hard", "left", "0 of 1 left, the call costs 1", ""),
+        ("limit soft", "left", "0 of 1 left, the call costs 1", "only observes"),
+        ("limit hard", "spent", "0 of 1 left, the call costs 1", "wait 63000 ms"),
+        ("limit soft", "spent", "0 of 1 left, the call costs 1", "wait 3780000 ms, only observes")]
+    guarded = known.project("p")
+    assert guarded is not None
+    assert {tuple(cell.limits) for cell in matrix(guarded, {"c": frozenset()}) if cell.may == "yes"} == {
+        ("1 per minute by client",)}
+
+
 def test_clients_of_a_project_are_its_own() -> None:
     known = book([])
     known.take([Client(project="q", name="else", roles=["reader"], time=0)])
