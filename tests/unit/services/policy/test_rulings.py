@@ -516,6 +516,17 @@ async def test_execution_is_told_to_whoever_started_it_alone(whose: str, asks: s
         assert (headers["Cache-Control"], headers["Retry-After"]) == ("no-store", "1")
 
 
+async def test_whoever_asks_for_a_result_is_told_to_try_again_while_the_store_is_away(
+        here: PolicyBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Argument) -> None:
+        raise StoreUnavailable("away")
+
+    court = Court(here)
+    monkeypatch.setattr(court.store, "command", away)
+    assert await court.hear(1, "weir-execution", token=DIGEST, params={"id": numbered(7)}) == 503
+    assert court.replies()[0].headers["Retry-After"] == "2"
+
+
 async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_once_it_is_answered() -> None:
     at_once = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
     court = Court(book([at_once], operations=OPERATIONS))
@@ -536,6 +547,7 @@ async def test_result_that_is_nested_as_deep_as_can_be_written_is_told_as_it_is(
     court.store.kept[f"weir:execution:p:{known.id}"] = known.to_bytes()
     assert await court.hear(1, "weir-execution", token=DIGEST, params={"id": known.id}) == 200
     assert orjson.loads(court.replies()[0].body)["result"]["body"] == orjson.loads(deep)
+    assert "Retry-After" not in court.replies()[0].headers, "it is over"
 
 
 async def test_result_that_is_too_large_once_it_is_a_text_in_json_is_refused_and_not_left_without_an_answer() -> None:
