@@ -194,9 +194,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 return
             records: list[Record] = []
             for partition, found in polled.items():
-                tracker = self._trackers.get(partition)
-                if tracker is None:
-                    tracker = self._trackers[partition] = OffsetTracker()
+                tracker = self._tracker_of(partition, found)
                 self._open += tracker.fetched(found)
                 if found:
                     self._polls.setdefault(partition, deque()).append((found[0].offset, found[0].timestamp))
@@ -209,6 +207,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._look_around()
             if records:
                 self.handler(records)
+
+    def _tracker_of(self, partition: TopicPartition, found: Sequence[Record]) -> OffsetTracker:
+        tracker = self._trackers.get(partition)
+        if tracker is not None and found and found[0].offset < self._places.get(partition, 0):
+            # the topic has lost its newest records: where what is worked on stood there will be others, and no offset
+            # of before may be committed, or whoever comes next passes over those
+            self._in_hand[partition] = tracker.in_hand(self._in_hand.get(partition))
+            self._open -= tracker.open
+            self._polls.pop(partition, None)
+            tracker = None
+        if tracker is None:
+            tracker = self._trackers[partition] = OffsetTracker()
+        return tracker
 
     def _to_do(self, partition: TopicPartition, tracker: OffsetTracker, found: Sequence[Record]) -> Sequence[Record]:
         """Those of a poll that are neither finished nor worked on here."""

@@ -260,3 +260,27 @@ async def test_topic_that_a_member_may_not_read_is_not_left_out_in_silence() -> 
     consumer.unauthorized_topics = {"t"}
     with pytest.raises(SendFailed, match=r"reading t: .*`python -m deploy\.kafka\.acls`"):
         await asyncio.wait_for(intake._fetch(consumer), 1)
+
+
+async def test_topic_that_has_lost_its_newest_records_is_committed_by_what_it_has_now() -> None:
+    consumer = Polled([FakeRecord(topic="t", offset=offset, timestamp=5) for offset in range(90, 100)])
+    intake, begun, assigned = reader(consumer)
+    polling = asyncio.create_task(intake._poll(consumer))
+    await assigned()
+    # two go on, one of which the topic still has
+    intake.finished([one for one in begun if one.offset not in (92, 98)])
+    await intake._commit()
+    # it ended at 94, and goes on with others; the client begins with what there is
+    consumer.waiting = [FakeRecord(topic="t", offset=offset, timestamp=5 if offset < 94 else 9)
+                        for offset in range(90, 96)]
+    before = len(begun)
+    await eventually(lambda: len(begun) > before)
+    again = begun[before:]
+    assert [one.offset for one in again] == [90, 91, 93, 94, 95], "what goes on is not begun a second time"
+    intake.finished(again[:3])
+    intake.finished(begun[2:3])
+    await intake._commit()
+    # by 98, which goes on, whoever came next would have passed over 94 and 95
+    assert consumer.commits == [92, 94]
+    assert intake.open() == 2
+    polling.cancel()
