@@ -161,7 +161,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     @property
     def watched(self) -> Watched:
         """For the watchdog."""
-        return Watched(name=self._subscription.group, topics=self._subscription.topics,
+        return Watched(name=self._subscription.group, topics=tuple(self._subscription.topics),
                        places=lambda: places_of(self._consumer),
                        waits=lambda: self._stopping or not self._room.is_set(), oldest_s=self._oldest_s)
 

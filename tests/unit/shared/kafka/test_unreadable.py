@@ -63,6 +63,9 @@ class Consumer:
     async def position(self, place: TopicPartition) -> int:
         return self.next[place]
 
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         return {place: len(self._records[place]) for place in places}
 
