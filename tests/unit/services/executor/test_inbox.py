@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import msgspec
 import orjson
@@ -32,7 +33,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import Envelope, UsageEvent
-from shared.errors import Cancelled, Unavailable
+from shared.errors import Cancelled, Unavailable, WeirError, WorkflowFailed, WorkflowStopped
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -308,10 +309,11 @@ async def test_key_of_a_call_whose_caller_has_gone_before_it_began_is_free(
     assert [event.tasks for event in bed.events()] == [len(kept)]
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(("there", "tasks"), [(False, 0), (True, 1), (None, 1)],
                          ids=["nothing has run", "an executor has died", "nobody knows"])
 async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has_not_begun(
-        monkeypatch: pytest.MonkeyPatch, there: bool | None, tasks: int) -> None:
+        monkeypatch: pytest.MonkeyPatch, there: bool | None, tasks: int, known: bool) -> None:
     async def begun(*_: Any) -> bool:
         if there is None:
             raise StoreUnavailable("away")
@@ -320,7 +322,7 @@ async def test_key_of_a_durable_call_that_is_too_late_is_free_if_its_journal_has
     keys, bed = Keys(monkeypatch), Bed()
     plan = bed.shelf.known("p", 1, "slow")
     assert plan is not None
-    monkeypatch.setattr(bed.shelf, "known", lambda *_: replace(plan, durable=True))
+    monkeypatch.setattr(bed.shelf, "known", lambda *_: replace(plan, durable=True) if known else None)
     bed.stage.handle([bed.record(1, "slow", **CLAIM, answer_by_ms=0, deadline_ms=1)])
     await bed.settled(1)
     assert (len(keys.kept), len(keys.freed)) == (tasks, 1 - tasks)
@@ -537,6 +539,52 @@ async def test_resumed_execution_that_does_not_begin_can_be_resumed_once_more(
     assert kept == ["r1"]
 
 
+@pytest.mark.parametrize(("error", "journal", "spent", "done"), [
+    (WorkflowFailed("no"), True, 0, ["kept"]), (WorkflowFailed("no"), False, 3, ["kept"]),
+    (WorkflowFailed("no"), False, 0, []), (WorkflowStopped("no"), True, 0, ["kept"]),
+    (WorkflowStopped("no"), False, 3, ["forgotten"]), (Cancelled("no"), True, 0, ["forgotten"])])
+async def test_failed_execution_can_be_resumed_where_it_is_noted_what_has_run_and_one_that_was_ended_cannot(
+        monkeypatch: pytest.MonkeyPatch, error: WeirError, journal: bool, spent: int, done: list[str]) -> None:
+    found: list[str] = []
+    states: list[str] = []
+
+    async def run(_: Any, scene: Any, __: int) -> None:
+        scene.tally.count()
+        scene.journal = object() if journal else None
+        raise error
+
+    async def keep_failed(*_: Any) -> None:
+        found.append("kept")
+
+    async def forget(*_: Any) -> None:
+        found.append("forgotten")
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        states.append(result.state)
+    monkeypatch.setattr("services.executor.outcome.run", run)
+    monkeypatch.setattr("services.executor.keeping.waiting.keep_failed", keep_failed)
+    monkeypatch.setattr("services.executor.keeping.waiting.forget", forget)
+    monkeypatch.setattr("services.executor.progress.get", AsyncMock(return_value=None))
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow", answer_by_ms=0, spent=spent)])
+    await bed.settled(1)
+    assert (found, states) == (done, ["cancelled" if done == ["forgotten"] else "failed"])
+    assert [event.tasks for event in bed.events()] == [max(spent, 2)]
+
+
+@pytest.mark.parametrize("error", [WorkflowFailed("no"), Superseded("elsewhere"), TimeoutError(), RuntimeError("odd")])
+async def test_workflow_that_nobody_waits_for_fails_alone(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    async def result(*_: Any) -> None:
+        await asyncio.sleep(0.01)
+        raise error
+    monkeypatch.setattr("services.executor.steps.call.CallStep._result", result)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "leaves")])
+    await bed.settled(1)
+    assert ([reply.status for reply in bed.replies()], bed.tasks.failed.done()) == ([200], False)
+
+
 @pytest.mark.parametrize("asked", [True, False], ids=["its task", "what it waits for"])
 async def test_execution_that_ends_by_a_cancellation_that_is_none_of_its_own_is_answered(
         monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool) -> None:
@@ -653,15 +701,52 @@ async def test_execution_past_its_deadline_does_not_run() -> None:
     bed.stage.handle([bed.record(1, answer_by_ms=1), bed.record(2, answer_by_ms=0, keep_ms=0, deadline_ms=1)])
     await bed.settled(2)
     assert [one.status for one in bed.replies()] == [504, 504]
+    assert [(event.tasks, event.step) for event in bed.events()] == [(0, None), (0, None)]
 
 
-async def test_project_that_has_no_room_is_told_so() -> None:
+async def test_execution_that_is_done_at_once_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TransformStep.now
+
+    def now(self: TransformStep, scene: Scene) -> Any:
+        bed.clock.now += 30
+        return plain(self, scene)
+    monkeypatch.setattr(TransformStep, "now", now)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, deadline_ms=bed.clock.now_ms() + 30)])
+    assert [(event.status, event.tasks, event.step) for event in bed.events()] == [(504, 2, "way")]
+
+
+@pytest.mark.parametrize("more", [{}, {"answer_by_ms": 0}], ids=["at once", "in a task"])
+async def test_execution_runs_no_more_tasks_than_its_workflow_allows(more: Json) -> None:
+    bed = Bed()
+    bed.shelf.take([ProjectVersion(project="p", version=2, files={}, time=0, document={
+        "name": "p", "workflows": {"w": {"name": "w", "max_tasks": 3, "steps": [
+            *({"id": f"s{index}", "transform": {"value": index}} for index in range(3)), ANSWER]}},
+        "operations": [{"name": "few", "method": "POST", "path": "/few", "workflow": "w"}]})])
+    bed.stage.handle([bed.record(1, "few", version=2, **more)])
+    await bed.settled(1)
+    assert [(event.status, event.reason, event.tasks, event.step) for event in bed.events()] == [
+        (500, "tasks-spent", 3, "s2")]
+
+
+async def test_execution_of_which_nobody_hears_sends_no_answer() -> None:
+    bed = Bed()
+    bed.stage.handle([bed.record(1, reply_to=None, answer_by_ms=0, keep_ms=0)])
+    await bed.settled(1)
+    assert ([event.status for event in bed.events()], bed.replies()) == ([200], [])
+
+
+async def test_project_that_has_no_room_is_told_so_until_it_has() -> None:
     bed = Bed(max_in_flight_per_project=1)
     bed.stage.handle([bed.record(1, "slow")])
     await asyncio.sleep(0)
     bed.stage.handle([bed.record(2)])
     await bed.settled(2)
     assert {one.request_id: one.status for one in bed.replies()} == {"r1": 200, "r2": 503}
+    for number in (3, 4):
+        bed.stage.handle([bed.record(number, "slow")])
+        await bed.settled(number)
+    assert [one.status for one in bed.replies()[2:]] == [200, 200]
 
 
 @pytest.mark.parametrize(("operation", "state"), [("problem", "succeeded"), ("fails", "failed")])

@@ -224,6 +224,35 @@ async def test_effect_waits_for_notes_that_a_step_beside_it_waits_for_already(
         assert (made.status, noted[0]) == (200, "drawn/ 0")
 
 
+async def test_no_effect_comes_after_a_note_that_was_lost_though_later_ones_are_not(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write(store: Any, notes: Sequence[Note]) -> list[bool]:
+        if "one/" in {path for _, _, path, _, _ in notes}:
+            raise StoreUnavailable("away")
+        return await kept.write(store, notes)
+    monkeypatch.setattr("services.executor.journal.write", write)
+    system, base = outside
+    steps = [{"id": "one", "transform": {"value": "{% $random() %}"}}, {"id": "pause", "loop": {
+        "over": [1], "steps": [{"id": "x", "if": "false", "stop": None}]}}, {"id": "two", "transform": {"value": 2}},
+        {"id": "more", "loop": {"over": [1, 2, 3], "steps": [{"id": "y", "if": "false", "stop": None}]}},
+        post("pay", base), ANSWER]
+    made, _ = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert (type(made), system.keys("/pay"), "two/" in kept.notes) == (Unavailable, [], True)
+
+
+async def test_error_of_a_step_is_read_as_before(
+        kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
+    system, base = outside
+    system.fails = {"/pay": 1}
+    steps = [{**post("pay", base), "on_error": "continue"}, {"id": "no", "fail": {
+        "message": "no", "error": "sold-out", "status": 409}, "on_error": "continue"}, ANSWER]
+    _, first = await perform(steps, workflow={"durable": True}, journals=journals)
+    _, again = await perform(steps, workflow={"durable": True}, journals=journals)
+    assert {name: (error["kind"], error["status"]) for name, error in first.scope["errors"].items()} == {
+        "pay": ("upstream-failed", 500), "no": ("sold-out", 409)}
+    assert (again.scope["errors"], len(system.bodies("/pay"))) == (first.scope["errors"], 1)
+
+
 async def test_caller_is_not_told_where_a_store_is_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     made, _ = await perform([ANSWER], workflow={"durable": True}, journals=Journals(nowhere(), Tasks()))
     assert isinstance(made, Unavailable)
@@ -513,6 +542,7 @@ async def test_masked_step_whose_note_cannot_be_read_any_more_is_done_again(
         seal: Seal | None, kept: Kept, journals: Journals, outside: tuple[Outside, str]) -> None:
     system, base = outside
     steps = [{"id": "drawn", "transform": {"value": "{% $random() %}"}, "mask": True},
+             {"id": "no", "fail": {"message": "s3cret"}, "mask": True, "on_error": "continue"},
              post("last", base, "{% steps.drawn %}"), {"id": "answer", "reply": {"body": 1}}]
     system.hangs = {"/last"}
     await killed(system, steps, journals=journals)
@@ -521,6 +551,7 @@ async def test_masked_step_whose_note_cannot_be_read_any_more_is_done_again(
     assert (made.status, len(set(system.bodies("/last")))) == (200, 2)
     # without a key there is no note of it
     assert (kept.notes["drawn/"] == before, b"sealed" in kept.notes["drawn/"]) == (seal is None, True)
+    assert b"sealed" in kept.notes["no/"]
 
 
 async def test_pause_that_is_short_or_stands_under_a_timeout_is_waited_for(

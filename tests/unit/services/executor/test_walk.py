@@ -148,10 +148,19 @@ async def test_thousand_passes_cost_a_thousand_tasks_and_a_runaway_is_stopped() 
     assert scene.tally.tasks == 50
 
 
-async def test_task_bound_is_not_to_be_caught() -> None:
-    loop = {"id": "l", "on_error": "continue", "loop": {"over": "{% [1..100] %}", "steps": [value("x", 1)]}}
-    made, _ = await perform([loop, reply()], workflow={"max_tasks": 10})
+@pytest.mark.parametrize("holder", [
+    {"loop": {"over": "{% [1..100] %}", "steps": [value("x", 1)]}},
+    {"branch": {"if": "true", "then": [value(f"x{index}", 1) for index in range(9)]}}], ids=["loop", "branch"])
+async def test_task_bound_is_not_to_be_caught(holder: Json) -> None:
+    made, _ = await perform([{"id": "l", "on_error": "continue", **holder}, reply()], workflow={"max_tasks": 10})
     assert isinstance(made, TasksSpent)
+
+
+@pytest.mark.parametrize("traced", [None, []], ids=["at once", "sampled"])
+async def test_masked_error_says_nothing_to_whoever_handles_it(traced: list[Any] | None) -> None:
+    step = {"id": "f", "fail": {"message": "s3cret"}, "mask": True, "fallback": "{% errors.f.message %}"}
+    made, _ = await perform([step, reply()], traced=traced)
+    assert orjson.loads(made.body) == {"f": "step 'f' failed, and says no more (mask)"}
 
 
 @asynccontextmanager
@@ -294,9 +303,11 @@ async def test_step_has_a_time_of_its_own() -> None:
 
 
 async def test_step_is_tried_again_for_the_errors_that_its_owner_names() -> None:
-    retried = fail("broken", retry={"attempts": 3, "delay": "1ms", "on": ["sold-out"]},
+    retried = fail("broken", retry={"attempts": 3, "delay": "30ms", "factor": 1, "jitter": 0, "on": ["sold-out"]},
                    fallback="{% errors.broken.attempt %}")
+    began = time.monotonic()
     made, scene = await perform([retried, reply()])
+    assert time.monotonic() - began > 0.055
     assert (made.body, scene.tally.tasks, scene.tally.retries) == (b'{"broken":3}', 3, 2)
     other = fail("broken", retry={"attempts": 3, "delay": "1ms"}, fallback="{% errors.broken.attempt %}")
     assert await body_of(other, reply()) == {"broken": 1}
@@ -309,6 +320,7 @@ def test_pauses_grow_are_bounded_and_leave_something_to_chance() -> None:
     assert pause_ms(error, 2, retry, 1.0) == 150
     assert pause_ms(error, 1, None, 0.0) is None
     assert pause_ms(WorkflowFailed("x"), 1, retry, 0.0) is None
+    assert pause_ms(TasksSpent("x"), 1, Retry.model_validate({"on": ["5xx"]}), 0.0) is None
     assert pause_ms(UpstreamFailed("x", members={"retry_after_ms": 2000}), 1, retry, 0.0) == 2000
 
 
@@ -343,7 +355,8 @@ async def test_called_workflow_that_misfits_or_refuses_fails_the_step(called: Js
 
 
 @pytest.mark.parametrize(("answer", "told"), [
-    ({"name": "not_found"}, "404 (not_found)"), ({"name": "gone"}, "410 (gone)"), ({"status": 404}, "404"),
+    ({"name": "not_found"}, "404 (not_found)"), ({"name": "invalid_input"}, "400 (invalid_input)"),
+    ({"status": 399}, None), ({"name": "gone"}, "410 (gone)"), ({"status": 404}, "404"),
     ({"name": "forbidden", "status": 200}, None), ({"name": "made"}, None), ({"name": "nobodys"}, None), ({}, None)])
 async def test_reply_of_a_called_workflow_has_the_status_of_its_name(answer: Json, told: str | None) -> None:
     call = {"id": "c", "call": {"workflow": "w2"}, "fallback": "{% errors.c.message %}"}
