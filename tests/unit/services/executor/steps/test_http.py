@@ -174,6 +174,22 @@ async def test_redirects_end_where_the_step_says(base: str) -> None:
     assert (await echoed(f"{base}/go/302", query=to, redirects=2))["method"] == "GET"
 
 
+@pytest.mark.parametrize(("status", "header"), [
+    (201, b"Location: /echo\r\n"), (304, b"Location: /echo\r\n"), (302, b"")])
+async def test_what_leads_nowhere_is_no_redirect(status: int, header: bytes) -> None:
+    heard: list[bytes] = []
+    async with says(header, b"", status=status, heard=heard) as url:
+        found = await body_of(call(url, expect=[status], parse="none"), reply("{% steps.call.status %}"))
+    assert (found, len(heard)) == (status, 1)
+
+
+@pytest.mark.parametrize("body", [gzip.compress(bytes(range(256)) * 4, 0) * 3, gzip.compress(b"x" * 1_001)],
+                         ids=["before it is read", "once it is read"])
+async def test_coded_body_is_bounded_before_and_after(body: bytes) -> None:
+    async with says(b"Content-Encoding: gzip\r\n", body) as url:
+        assert kind_of(await error_of(call(url), reply())) == "response-too-large"
+
+
 async def test_secret_header_stays_with_its_host(base: str) -> None:
     other = base.replace("127.0.0.1", "localhost")
     made = await body_of(call(f"{base}/go/302", query={"to": f"{other}/echo"}, headers={"Authorization": "mine"}),
@@ -343,6 +359,7 @@ async def test_two_users_of_one_call_are_said_to_be_two(base: str) -> None:
     error = await error_of(call(f"{url}/echo", headers={"authorization": "Bearer x"}), reply())
     assert "names a user, and an Authorization header" in str(error)
     assert "secret" not in str(error)
+    assert (await echoed(f"{url}/echo"))["secret"] == "Basic " + base64.b64encode(b"ada:secret").decode()
 
 
 async def test_header_that_cannot_be_sent_is_the_workflows_fault(base: str) -> None:
