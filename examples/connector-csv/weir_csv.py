@@ -32,7 +32,9 @@ class CsvConnector(Connector):
 
     async def run(self, settings: Mapping[str, Any], call: Call) -> list[dict[str, str]]:
         """The rows."""
-        rows = list(csv.DictReader(io.StringIO(str(settings["text"])), delimiter=settings["delimiter"]))
+        if not isinstance(settings["text"], str):
+            raise ConnectorFailed("`text` gives no text", kind="csv-malformed", status=422)
+        rows = list(csv.DictReader(io.StringIO(settings["text"]), delimiter=settings["delimiter"]))
         if len(rows) > MAX_ROWS:
             raise ConnectorFailed(f"the text has more than {MAX_ROWS} rows", kind="csv-too-long", status=413)
         if any(None in row or None in row.values() for row in rows):

@@ -66,10 +66,10 @@ def test_step_of_a_package_runs_like_any_other(installed: Path) -> None:
 
 
 def test_its_settings_are_checked_and_its_errors_have_a_kind(installed: Path) -> None:
-    bad = {"id": "rows", "csv": {"text": "a,b\n1"}}
-    refused, failed, caught = run(
+    bad, none = {"id": "rows", "csv": {"text": "a,b\n1"}}, {"id": "rows", "csv": {"text": "{% null %}"}}
+    refused, failed, caught, empty = run(
         installed, [{"id": "rows", "csv": {"text": "", "delimiter": ";;"}}, ANSWER], [bad, ANSWER],
-        [{**bad, "fallback": "{% errors.rows.kind %}"}, ANSWER])
+        [{**bad, "fallback": "{% errors.rows.kind %}"}, ANSWER], [none, ANSWER])
     assert "delimiter" in refused["problems"][0]
-    assert failed["error"]["error"] == "csv-malformed"
+    assert failed["error"]["error"] == empty["error"]["error"] == "csv-malformed"
     assert caught["body"] == '"csv-malformed"'

@@ -99,7 +99,8 @@ def media_type_of(text: str) -> str:
 def check_loop_over(value: Any) -> None:
     """Raises BadValue for what has no items and no members; over nothing a loop has no pass."""
     if value is not None and not isinstance(value, dict | list):
-        raise BadValue(f"a loop goes over an array or an object, not over {type(value).__name__}")
+        kind = "a text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
+        raise BadValue(f"a loop goes over an array or an object, not over {kind}")
 
 
 def is_own_topic(topic: str) -> bool:

@@ -450,7 +450,7 @@ async def test_execution_is_put_aside_until_its_step_is_tried_again_and_no_try_i
     system.fails = {"/flaky": 3}
     step = post("flaky", base)
     step = {**({"id": "way", "loop": {"over": [1], "steps": [step]}} if holds else {**step, "id": "way"}),
-            "retry": {"attempts": 3, "delay": "300ms", "jitter": 0, "factor": 1}}
+            "retry": {"attempts": 3, "delay": "600ms", "jitter": 0, "factor": 1}}
     for tried in (1, 2):
         until_ms = await walks([step, ANSWER], journals)
         assert await walks([step, ANSWER], journals) == until_ms

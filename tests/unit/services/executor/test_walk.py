@@ -136,7 +136,7 @@ async def test_what_happens_in_a_pass_stays_there() -> None:
 async def test_nothing_to_loop_over_is_no_pass_and_a_number_is_an_error() -> None:
     loop = {"id": "l", "loop": {"over": "{% trigger.items %}", "steps": [value("x", 1)]}}
     assert await body_of(loop, reply("{% $count(steps.l) %}")) == 0
-    assert "not over int" in str(await error_of(loop, reply(), trigger={"items": 7}))
+    assert "not over a number" in str(await error_of(loop, reply(), trigger={"items": 7}))
 
 
 async def test_thousand_passes_cost_a_thousand_tasks_and_a_runaway_is_stopped() -> None:

@@ -159,7 +159,7 @@ STEP = "steps:\n  - { id: s, %s }\n" + ANSWER
     ("delay: { until: tomorrow }", 23, "like 2030-01-31T08:00:00Z, or an expression"),
     ("delay: { until: '2030-01-31T08:00:00' }", 23, "a time with its zone"),
     ("delay: { for: 10d }", 23, "the longest for 300 seconds; `run_timeout`"),
-    ("loop: { over: abc, steps: [{ id: x, delay: { for: 1s } }] }", 22, "over an array or an object, not over str"),
+    ("loop: { over: abc, steps: [{ id: x, delay: { for: 1s } }] }", 22, "over an array or an object, not over a text"),
     ("storage: { action: increment, key: k, value: abc }", 52, "takes a whole number, not 'abc'"),
     ("storage: { action: increment, key: k, value: 1.5 }", 52, "takes a whole number, not '1.5'"),
     ("publish: { topic: weir.config, value: 1 }", 25, "a topic of Weir's own"),
