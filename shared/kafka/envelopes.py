@@ -14,6 +14,7 @@ from shared.contracts.usage import UsageEvent, encoded, packed
 from shared.kafka.faults import SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
+from shared.runtime.tasks import heard, pass_on
 from shared.telemetry.metrics import Metrics
 
 MAX_EVENTS, MAX_BYTES = 400, 128_000
@@ -64,9 +65,9 @@ class UsageEnvelopes:
             acknowledged = self._outbox.send(topics.USAGE, value, headers)
         except SendFailed as exc:
             sent.set_exception(exc)
-            sent.exception()
+            heard(sent)
             return
-        acknowledged.add_done_callback(lambda done: _pass_on(done, sent))
+        acknowledged.add_done_callback(lambda done: pass_on(done, sent))
 
     async def start(self) -> None:
         """Nothing to connect: the outbox is."""
@@ -74,12 +75,3 @@ class UsageEnvelopes:
     async def stop(self) -> None:
         """Send what has gathered; the outbox delivers it when it stops."""
         self.flush()
-
-
-def _pass_on(source: asyncio.Future[None], target: asyncio.Future[None]) -> None:
-    error = source.exception()
-    if error is None:
-        target.set_result(None)
-    else:
-        target.set_exception(error)
-        target.exception()

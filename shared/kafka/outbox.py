@@ -43,7 +43,7 @@ from shared.kafka.faults import (
 from shared.kafka.strangers import Strangers
 from shared.names import actions
 from shared.names.topics import NAMES
-from shared.runtime.tasks import heard
+from shared.runtime.tasks import heard, pass_on
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.series import OTHER
@@ -378,15 +378,7 @@ def _end(batch: _Batch, error: WeirError) -> None:
     except WeirError as exc:
         batch.acknowledged.set_exception(exc)
         return
-    published.add_done_callback(lambda done: _pass_on(done, batch.acknowledged))
-
-
-def _pass_on(done: asyncio.Future[Any], to: asyncio.Future[None]) -> None:
-    error = done.exception()
-    if error is None:
-        to.set_result(None)
-    else:
-        to.set_exception(error)
+    published.add_done_callback(lambda done: pass_on(done, batch.acknowledged))
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:

@@ -72,3 +72,13 @@ def heard(future: asyncio.Future[Any]) -> None:
     """Done with a future whose error is told to whoever waits for it, if anybody still does: it is not told as lost."""
     if not future.cancelled():
         future.exception()
+
+
+def pass_on(source: asyncio.Future[Any], target: asyncio.Future[None]) -> None:
+    """Let a future end as one that is done has; its error is told to whoever waits."""
+    error = source.exception()
+    if error is None:
+        target.set_result(None)
+    else:
+        target.set_exception(error)
+        heard(target)

@@ -109,6 +109,14 @@ async def test_partition_that_a_topic_has_just_got_takes_records(
         platform: Platform, kafka: KafkaSettings, outbox: Outbox, topic: str) -> None:
     await outbox.send(topic, b"before", [], partition=1)
     await ensure_topics(kafka, [Topic(name=topic, value="", writers=(), readers=(), partitions=3)])
+    # a broker tells of it a moment after it was made
+    admin = connect.admin(kafka)
+    await admin.start()
+
+    async def is_told() -> bool:
+        return len((await admin.describe_topics([topic]))[0]["partitions"]) == 3
+    await eventually(is_told)
+    await admin.close()
     await outbox.send(topic, b"new", [], partition=2)
     with pytest.raises(NoSuchPartition, match="it has no partition 3"):
         await outbox.send(topic, b"none", [], partition=3)
