@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.contracts.config import Halt
-from shared.errors import Cancelled, ClientGone, WeirError, WorkflowStopped
+from shared.errors import Cancelled, ClientGone, WeirError
 from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.store.cancels import cancelled
@@ -93,7 +93,7 @@ class Endings:
         """Raises WorkflowStopped."""
         halt = self._halts.get((project, workflow))
         if halt is not None:
-            raise WorkflowStopped(halt.told, headers={"Retry-After": "60"})
+            raise halt.refusal
 
     async def look(self) -> None:
         """Look at once: an execution that is to end may not wait for days before that."""

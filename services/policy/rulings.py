@@ -19,7 +19,7 @@ from shared.contracts.traceparent import TraceContext
 from shared.contracts.usage import UsageEvent
 from shared.decision.case import Case
 from shared.decision.decide import Decision
-from shared.errors import BadRecord, BodyTooLarge, ReplyInvalid, WeirError, WorkflowStopped
+from shared.errors import BadRecord, BodyTooLarge, ReplyInvalid, WeirError
 from shared.kafka.dead_letters import told_by
 from shared.kafka.faults import RecordTooLarge
 from shared.kafka.record import Record
@@ -89,7 +89,7 @@ class Rulings:
         assert project is not None
         halt = self._parts.book.halt(project.name, guarded.operation.workflow)
         if halt is not None:
-            raise WorkflowStopped(halt.told, headers={"Retry-After": "60"})
+            raise halt.refusal
 
     def _fits(self, hearing: Hearing) -> None:
         """Whether a record can hold it: who is told that it runs is told nothing else. Raises BodyTooLarge."""

@@ -32,7 +32,7 @@ import orjson
 from msgspec import Meta
 
 from shared.contracts import codec
-from shared.errors import BadRecord
+from shared.errors import BadRecord, WorkflowStopped
 
 # what the admin API gives, and room for what it adds up
 Amount = Annotated[int, Meta(ge=-2**62, le=2**62)]
@@ -204,6 +204,11 @@ class Halt:
     def told(self) -> str:
         """What callers read."""
         return f"workflow {self.workflow!r} is stopped by an operator{f': {self.reason}' if self.reason else ''}"
+
+    @property
+    def refusal(self) -> WorkflowStopped:
+        """Of a run that would begin."""
+        return WorkflowStopped(self.told, headers={"Retry-After": "60"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

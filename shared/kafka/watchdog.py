@@ -13,7 +13,7 @@ outside both look the same: the topic grows and the place in it does not move.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -47,7 +47,7 @@ class Watched:
     finished."""
 
     name: str
-    topics: Sequence[str]
+    topics: tuple[str, ...]
     places: Callable[[], Awaitable[Places]]
     waits: Callable[[], bool] = lambda: False
     oldest_s: Callable[[], float] = lambda: 0.0

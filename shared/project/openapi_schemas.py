@@ -12,9 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from shared.project.schema_parts import REFERENCES
+
 _COMPONENTS = "#/components/schemas/"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
-_REFERENCES, _DATA = ("$ref", "$dynamicRef"), ("const", "enum", "default", "example", "examples")
+_DATA = ("const", "enum", "default", "example", "examples")
 _BY_NAME = ("properties", "patternProperties", "$defs", "dependentSchemas")
 
 
@@ -47,7 +49,7 @@ def _moved(schema: Any, name: str) -> Any:
     # in a part with an id of its own `#` is that part, in a document, too
     if not isinstance(schema, dict) or "$id" in schema:
         return schema
-    return {key: _place(value, name) if key in _REFERENCES and isinstance(value, str)
+    return {key: _place(value, name) if key in REFERENCES and isinstance(value, str)
             else value if key in _DATA
             else {one: _moved(sub, name) for one, sub in value.items()} if key in _BY_NAME and isinstance(value, dict)
             else _moved(value, name) for key, value in schema.items()}
