@@ -127,9 +127,9 @@ async def test_partition_that_has_no_leader_for_a_while_gets_its_records_then_an
         platform: Platform, kafka: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = Outbox(kafka.model_copy(update={"request_timeout_ms": 300}))
     await outbox.start()
-    assert outbox._producer is not None
+    assert outbox._writer._producer is not None
     await outbox.send(topic, b"before", [], partition=0)
-    cluster = outbox._producer.client.cluster
+    cluster = outbox._writer._producer.client.cluster
     led, leader_of = TopicPartition(topic, 1), cluster.leader_for_partition
     with monkeypatch.context() as away:
         away.setattr(cluster, "leader_for_partition", lambda place: leader_of(place) if place == led else -1)

@@ -17,7 +17,7 @@ from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.request import HttpFacts, RequestRecord
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
-from shared.kafka.outbox import Instead
+from shared.kafka.batches import Instead
 from shared.names import headers as H
 from shared.names import topics
 from shared.project.access.budgets import Kind

@@ -29,9 +29,9 @@ from shared.contracts.usage import Envelope, UsageEvent
 from shared.decision.book import PolicyBook
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
+from shared.kafka.batches import Instead
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.outbox import Instead
 from shared.kafka.record import Record
 from shared.names import topics
 from shared.names.metrics import EXPIRED

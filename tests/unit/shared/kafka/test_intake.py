@@ -1,4 +1,4 @@
-"""A member that cannot commit may not be one any more."""
+"""A member of a group whose partitions are taken away and come back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,31 +6,28 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, OffsetMetadataTooLargeError, UnknownMemberIdError
+from aiokafka.errors import CommitFailedError, UnknownMemberIdError
 
 from shared.kafka.faults import KafkaUnavailable, SendFailed
 from shared.kafka.intake import Intake, Subscription
-from shared.kafka.offsets import OffsetTracker
 from shared.runtime.tasks import Tasks
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import FakeRecord
 from tests.support.platform import eventually
 
+PLACE = TopicPartition("t", 0)
 
-class Lost:
-    """A consumer that has lost its coordinator: it fetches, and never commits. `away`: nor does the broker answer."""
 
-    def __init__(self, *, away: bool = False) -> None:
-        self.away, self.commits = away, list[Any]()
+class Stuck:
+    """A consumer whose commits never end, and that has committed nothing before."""
 
-    async def commit(self, offsets: Any) -> None:
-        """Never returns while it is lost."""
-        self.commits.append(offsets)
+    async def commit(self, _: Any) -> None:
+        """Never returns."""
         await asyncio.Event().wait()
 
     @property
-    def _coordinator(self) -> "Lost":
+    def _coordinator(self) -> "Stuck":
         return self
 
     async def fetch_committed_offsets(self, _: Any) -> dict[Any, Any]:
@@ -38,117 +35,36 @@ class Lost:
         return {}
 
     async def end_offsets(self, _: Any) -> dict[Any, int]:
-        """Needs no coordinator."""
-        if self.away:
-            await asyncio.Event().wait()
+        """The broker answers."""
         return {}
 
 
-PLACE = TopicPartition("t", 0)
+class Unknown(Stuck):
+    """A consumer whose group does not know it."""
+
+    async def commit(self, _: Any) -> None:
+        """Fails as the client's does."""
+        raise CommitFailedError("rebalanced") from UnknownMemberIdError()
 
 
 def member(consumer: Any) -> Intake:
+    """The record at 4 is finished, and not committed."""
     intake = Intake(KafkaSettings(session_timeout_ms=50, request_timeout_ms=50, heartbeat_interval_ms=10), Tasks(),
                     Metrics(), Subscription(group="g", instance="i", topics=("t",), max_open=1))
-    # a real one loses its coordinator once in many crashes
     intake._consumer = consumer
-    tracker = intake._trackers[PLACE] = OffsetTracker()
-    tracker.fetched([FakeRecord(offset=4)])
-    tracker.finished([4])
+    record = FakeRecord(topic="t", offset=4)
+    intake._held.take(PLACE, [record])
+    intake._held.finished([record])
     return intake
 
 
-async def test_member_that_cannot_commit_though_the_broker_answers_ends() -> None:
-    consumer = Lost()
-    intake = member(consumer)
-    await intake._commit()
-    with pytest.raises(KafkaUnavailable, match="joins anew"):
-        await intake._commit()
-    assert consumer.commits == [{PLACE: (5, "")}, {PLACE: (5, "")}], "what is not committed is committed later"
-
-
-async def test_member_outlasts_a_broker_that_is_away() -> None:
-    consumer = Lost(away=True)
-    intake = member(consumer)
-    for _ in range(3):
-        await intake._commit()
-    consumer.away = False
-    await intake._commit()
-    intake._trackers[PLACE].fetched([FakeRecord(offset=5)])
-    intake._trackers[PLACE].finished([5])
-    with pytest.raises(KafkaUnavailable, match="joins anew"):
-        await intake._commit()
-    assert consumer.commits == [{PLACE: (5, "")}] * 4 + [{PLACE: (6, "")}]
-
-
-async def test_broker_that_takes_no_text_beside_an_offset_gets_the_offset_alone(
-        caplog: pytest.LogCaptureFixture) -> None:
-    class Short(Lost):
-        async def commit(self, offsets: Any) -> None:
-            """Takes offsets, and little beside them."""
-            self.commits.append(offsets)
-            if any(text for _, text in offsets.values()):
-                raise OffsetMetadataTooLargeError
-    consumer = Short()
-    intake = member(consumer)
-    intake._trackers[PLACE].fetched([FakeRecord(offset=offset) for offset in (5, 6, 7)])
-    intake._trackers[PLACE].finished([6])
-    await intake._commit()
-    await intake._commit()
-    intake._trackers[PLACE].finished([7])
-    await intake._commit()
-    told, *others = consumer.commits
-    assert told[PLACE][0] == 5
-    assert told[PLACE][1]
-    assert others == [{PLACE: (5, "")}, {PLACE: (5, "")}]
-    assert "offset.metadata.max.bytes" in caplog.text
-
-
-async def test_member_with_nothing_to_commit_asks_nobody() -> None:
-    consumer = Lost()
-    intake = member(consumer)
-    intake._trackers[PLACE].take_committable()
-    await intake._commit()
-    assert consumer.commits == []
-
-
 async def test_offset_of_a_partition_that_has_moved_meanwhile_is_not_put_back() -> None:
-    intake = member(Lost())
+    intake = member(Stuck())
     committing = asyncio.create_task(intake._commit())
     await asyncio.sleep(0)
     await intake.on_partitions_assigned([PLACE])
     await committing
-    assert intake._trackers[PLACE].take_committable() is None
-
-
-class Unknown(Lost):
-    """A consumer whose group does not know it."""
-
-    async def commit(self, offsets: Any) -> None:
-        """Fails as the client's does."""
-        self.commits.append(offsets)
-        raise CommitFailedError("rebalanced") from UnknownMemberIdError()
-
-
-async def test_member_whose_place_another_process_has_taken_ends_and_one_whose_session_is_over_joins_anew() -> None:
-    intake = member(Unknown())
-    await intake.on_partitions_assigned([])
-    await asyncio.sleep(0.06)
-    await intake._commit()
-    await intake.on_partitions_assigned([])
-    with pytest.raises(KafkaUnavailable, match="joined under this name"):
-        await intake._commit()
-
-
-async def test_of_two_processes_under_one_name_the_newer_one_stays() -> None:
-    old, new = member(Unknown()), member(Unknown())
-    await old.on_partitions_assigned([])
-    await asyncio.sleep(0.03)
-    # the old one, which has not heard of it yet, has taken the place back
-    await new.on_partitions_assigned([])
-    await new._commit()
-    with pytest.raises(KafkaUnavailable, match="joined under this name"):
-        await old._commit()
+    assert intake._held.trackers[PLACE].take_committable() is None
 
 
 async def test_member_that_is_of_no_group_yet_lets_go_of_its_partitions() -> None:
@@ -233,7 +149,7 @@ async def test_what_is_worked_on_here_does_not_begin_again_when_its_partition_co
     await intake._commit()
     assert (intake.open(), consumer.commits) == (0, [5])
     # nothing of it is kept
-    assert not intake._in_hand
+    assert not intake._held._in_hand
     polling.cancel()
 
 

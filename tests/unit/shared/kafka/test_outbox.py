@@ -10,7 +10,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from shared.kafka import connect
-from shared.kafka import outbox as module
+from shared.kafka import writer as module
 from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
@@ -55,7 +55,7 @@ class Producer:
 
 def outbox(producer: Producer) -> Outbox:
     made = Outbox(KafkaSettings(send_timeout_ms=2_000))
-    made._producer = cast(Any, producer)
+    made._writer._producer = cast(Any, producer)
     return made
 
 
