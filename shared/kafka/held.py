@@ -26,6 +26,8 @@ class Held:
         self.places: dict[TopicPartition, int] = {}
         # of partitions that were taken away and may have come back since
         self._in_hand: dict[TopicPartition, InHand] = {}
+        # records that stand where others did that still go on, and when they were written: those end, not these
+        self._replaced: dict[tuple[str, int, int], int] = {}
         # where each poll began, and when its first record was written
         self._polls: dict[TopicPartition, deque[tuple[int, int]]] = {}
 
@@ -44,6 +46,8 @@ class Held:
         # a plain pair finds what stands under a TopicPartition
         by_partition: dict[tuple[str, int], list[int]] = {}
         for record in records:
+            if self._replaced and self._was_replaced(record):
+                continue
             place = record.topic, record.partition
             if place in by_partition:
                 by_partition[place].append(record.offset)
@@ -88,6 +92,10 @@ class Held:
         return min((found for partition in self._polls if (found := self._written_ms(partition)) is not None),
                    default=None)
 
+    def _was_replaced(self, record: Record) -> bool:
+        written_ms = self._replaced.pop((record.topic, record.partition, record.offset), record.timestamp)
+        return written_ms != record.timestamp
+
     def _written_ms(self, partition: TopicPartition) -> int | None:
         polls, oldest = self._polls[partition], self.trackers[partition].oldest
         while polls and (oldest is None or (len(polls) > 1 and polls[1][0] <= oldest)):
@@ -112,6 +120,8 @@ class Held:
         if in_hand is not None and found:
             going_on, done = in_hand.among(found)
             known |= done
+            self._replaced.update({(record.topic, record.partition, record.offset): record.timestamp
+                                   for record in in_hand.replaced(found)})
             if in_hand.is_behind(found):
                 del self._in_hand[partition]
         if known:

@@ -140,6 +140,11 @@ class InHand:
         done = frozenset(offset for offset in found if self._done[offset])
         return frozenset(found) - done, done
 
+    def replaced(self, records: Sequence[Record]) -> list[Record]:
+        """Those of a poll that stand where others did that are still worked on."""
+        return [record for record in records
+                if self._done.get(record.offset) is False and record.timestamp > self._newest_ms]
+
     def is_behind(self, records: Sequence[Record]) -> bool:
         """Whether it says nothing of what comes after these."""
         return all(offset <= records[-1].offset for offset in self._done)

@@ -199,4 +199,14 @@ async def test_topic_that_has_lost_its_newest_records_is_committed_by_what_it_ha
     # by 98, which goes on, whoever came next would have passed over 94 and 95
     assert consumer.commits == [92, 94]
     assert intake.open() == 2
+    consumer.waiting = [FakeRecord(topic="t", offset=offset, timestamp=9) for offset in range(96, 100)]
+    await eventually(lambda: len(begun) == before + 9)
+    intake.finished(one for one in begun[before:] if one.offset != 98)
+    # what was at 98 ends, which says nothing of what is there now
+    intake.finished(begun[8:9])
+    await intake._commit()
+    assert (consumer.commits[-1], intake.open()) == (98, 1)
+    intake.finished(begun[before:])
+    await intake._commit()
+    assert (consumer.commits[-1], intake.open()) == (100, 0)
     polling.cancel()
