@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.executor.planned import PlannedStep
 from services.executor.steps.base import Callee
 from services.executor.steps.registry import STEPS
-from services.executor.walk import PlannedStep, Steps
+from services.executor.walk import Steps
 from shared.project.calls import reply_statuses
 from shared.project.expressions import compile_condition, compile_value
 from shared.project.inputs import ReplyValidator, ValueValidator

@@ -6,58 +6,33 @@ Never: a step kind.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
+from services.executor.failures import broken, broken_around, fell, in_catch, name
 from services.executor.journal import Journal, Superseded, error_to_doc
 from services.executor.outputs import check_size
 from services.executor.pauses import hand_on, rest, tries_before, tries_over
-from services.executor.retries import kind_of, pause_ms, status_of
+from services.executor.planned import PlannedStep
+from services.executor.retries import kind_of, pause_ms
 from services.executor.scene import Laps, Parked, Scene
 from services.executor.seen import holds, leads_on, may_be_handled, rendered, told
-from services.executor.steps.base import CompiledStep, Leap
-from shared.errors import Failed, TimedOut, WeirError, WorkflowFailed
-from shared.names import actions, spans
-from shared.project.expressions import Template, TooLong
-from shared.project.steps.base import OnError, Retry
+from services.executor.steps.base import Leap
+from shared.errors import Failed, TimedOut, WeirError
+from shared.names import spans
+from shared.project.expressions import TooLong
+from shared.project.steps.base import Retry
 from shared.telemetry.span import Span
 
-log = logging.getLogger(__name__)
 # bytes of a body over which one step can take as long as a turn of everybody else (`inbox.py`)
 LARGE_BODY = 100_000
 # steps that are done at once may take so long together before whoever else has a turn gets it, others so long
 _LONG_MS, _TURN_US = 100, 10_000
 # so often a list of steps that took longer is walked over with turns for others, before it is tried at once again
 _SLOW_WALKS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStep:
-    """One step: its condition, if any, what it does, and what a failure of it leads to.
-
-    `effect`: it changes something outside; `holds`: it runs other steps, which are noted by themselves. `now`: what it
-    does, where that is done at once: in one try, without a coroutine.
-    `mask`: what it gives is no business of those who operate Weir.
-    """
-
-    id: str
-    kind: str
-    work: CompiledStep
-    condition: Template | None = None
-    timeout_ms: int | None = None
-    retry: Retry | None = None
-    handles: OnError = "fail"
-    fallback: Template | None = None
-    catch: "Steps | None" = None
-    effect: bool = False
-    holds: bool = False
-    mask: bool = False
-    now: Callable[[Scene], Any | Leap] | None = None
 
 
 class Steps:
@@ -97,13 +72,13 @@ class Steps:
                 tally.count()
                 outcome = _at_once(step, work, scene)
             except WeirError as error:
-                _name(step, error)
+                name(step, error)
                 raise
             except TooLong:
                 self._slow_walks = _SLOW_WALKS
                 raise
             except Exception as exc:
-                raise _broken_around(step, scene, exc) from None
+                raise broken_around(step, scene, exc) from None
             if isinstance(outcome, Leap):
                 return outcome
             scene.scope["steps"][step.id] = scene.last = outcome
@@ -142,22 +117,15 @@ class Steps:
                 leap = await (_traced(step, scene) if scene.trace.sampled
                               else _one(step, scene, _inside(step, scene, None)))
             except WeirError as error:
-                _name(step, error)
+                name(step, error)
                 raise
             except (Parked, Superseded):
                 raise
             except Exception as exc:
-                raise _broken_around(step, scene, exc) from None
+                raise broken_around(step, scene, exc) from None
             if leap is not None:
                 return leap
         return None
-
-
-def _name(step: PlannedStep, error: WeirError) -> None:
-    """Say where it happened, and no more than the owner wants: before a span, a log line or an answer has it."""
-    error.members = {"step": step.id, **error.members}
-    if step.mask:
-        error.args = (f"step {step.id!r} failed, and says no more (mask)",)
 
 
 def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scene) -> Any | Leap:
@@ -170,12 +138,12 @@ def _at_once(step: PlannedStep, work: Callable[[Scene], Any | Leap], scene: Scen
     except TooLong:
         raise
     except Exception as exc:
-        error = exc if isinstance(exc, WeirError) else _broken(step, scene, exc)
+        error = exc if isinstance(exc, WeirError) else broken(step, scene, exc)
         error.members = {"step": step.id, "attempt": 1, **error.members}
-        _name(step, error)
+        name(step, error)
         if step.handles == "fail" or not may_be_handled(error, scene):
             raise error from None
-        _fell(step, scene, error)
+        fell(step, scene, error)
         leap = None if step.catch is None else step.catch.now(scene)
         return leap if leap is not None else None if step.fallback is None else _fits(
             step.fallback.render(scene.scope), scene)
@@ -206,7 +174,7 @@ async def _one(step: PlannedStep, scene: Scene, inner: Scene) -> Leap | None:
         outcome = await (_tried(step, inner) if inner.journal is None or step.holds
                          else _once(step, inner, inner.journal))
     except WeirError as error:
-        _name(step, error)
+        name(step, error)
         if step.handles == "fail" or not may_be_handled(error, scene):
             raise
         return await _handled(step, inner, scene, error)
@@ -279,24 +247,10 @@ async def _sound(step: PlannedStep, scene: Scene) -> Any | Leap:
     except (WeirError, Parked, Superseded):
         raise
     except Exception as exc:
-        raise _broken(step, scene, exc) from None
+        raise broken(step, scene, exc) from None
     if not step.holds and not isinstance(outcome, Leap):
         check_size(outcome, scene.surroundings.max_output_bytes)
     return outcome
-
-
-def _broken(step: PlannedStep, scene: Scene, exc: Exception) -> WeirError:
-    log.error("step %s (%s): %s", step.id, step.kind, type(exc).__name__, exc_info=not step.mask, extra={
-        "action": actions.REQUEST_FAILED, "request_id": scene.execution.request_id})
-    return WorkflowFailed(f"the step cannot be done with these values ({type(exc).__name__}); the executor's log "
-                          "has more", kind="step-broken")
-
-
-def _broken_around(step: PlannedStep, scene: Scene, exc: Exception) -> WeirError:
-    """Its condition or its fallback cannot be told: nothing that the step itself could handle."""
-    error = _broken(step, scene, exc)
-    _name(step, error)
-    return error
 
 
 async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
@@ -313,30 +267,13 @@ async def _timed(step: PlannedStep, scene: Scene) -> Any | Leap:
 
 
 async def _handled(step: PlannedStep, inner: Scene, scene: Scene, error: WeirError) -> Leap | None:
-    _fell(step, scene, error)
+    fell(step, scene, error)
     if step.catch is not None:
-        leap = await step.catch.walk(_in_catch(step, inner, scene))
+        leap = await step.catch.walk(in_catch(step, inner, scene))
         if leap is not None:
             return leap
     scene.keep(step.id, await _instead(step, scene))
     return None
-
-
-def _in_catch(step: PlannedStep, inner: Scene, scene: Scene) -> Scene:
-    """The place of what runs when a step has failed.
-
-    Beside what the step itself held: steps of a workflow that it called may have the same ids.
-    """
-    apart = step.holds and inner.journal is not None
-    return replace(inner.beside(), handled=scene.handled, path=f"{inner.path[:-1]}!/" if apart else inner.path)
-
-
-def _fell(step: PlannedStep, scene: Scene, error: WeirError) -> None:
-    """Whoever handles the error reads it."""
-    scene.scope["errors"][step.id] = {
-        "kind": kind_of(error), "step": error.members["step"], "message": str(error),
-        "status": status_of(error), "attempt": error.members.get("attempt", 1)}
-    scene.keep(step.id, None)
 
 
 async def _instead(step: PlannedStep, scene: Scene) -> Any:
