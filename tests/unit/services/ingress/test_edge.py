@@ -1,6 +1,7 @@
 """HTTP in and out, without HTTP: translation, answers, admission."""
 
 import json
+from itertools import count
 from urllib.parse import urlencode
 
 import pytest
@@ -137,7 +138,7 @@ KEY_DIGEST, JWT = tokens.topic_digest(KEY, topics.REQUESTS_EDGE), {"authorizatio
     ({"api_key"}, {}, QUERY, KEY_DIGEST, {}), ({"api_key"}, {}, {"key": [KEY, ""]}, None, {}),
     ({"signature"}, SIGNED, {}, None, {"signature": "v1,x"}), ({"token"}, SIGNED, {}, None, {}),
     ({"jwt", "signature", "api_key"}, {**JWT, **SIGNED, "x-key": KEY}, {}, KEY_DIGEST,
-     {"jwt": "a.b.c", "signature": "v1,x"})])
+     {"jwt": "a.b.c", "signature": "v1,x"})], ids=count())
 def test_proofs_are_looked_for_where_the_operation_takes_them(
         kinds: set[str], headers: dict[str, str], query: dict[str, list[str]], digest: str | None,
         secrets: dict[str, str]) -> None:

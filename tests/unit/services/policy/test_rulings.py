@@ -505,7 +505,8 @@ async def test_202_names_the_execution_and_where_its_result_will_be_if_it_is_kep
     assert court.store.trips == (["result"] if kept else [])
 
 
-@pytest.mark.parametrize(("whose", "asks", "status"), [("c", DIGEST, 200), ("", DIGEST, 200), ("d", DIGEST, 404)])
+@pytest.mark.parametrize(("whose", "asks", "status"), [("c", DIGEST, 200), ("", DIGEST, 200), ("d", DIGEST, 404)],
+                         ids=["its client", "no client's", "another client's"])
 async def test_execution_is_told_to_whoever_started_it_alone(whose: str, asks: str, status: int) -> None:
     court = Court(book([], operations=OPERATIONS))
     known = ExecutionResult(id=numbered(7), operation="sold", client=whose, state="accepted", accepted=NOW)

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from itertools import count
 
 import pytest
 
@@ -28,7 +29,7 @@ def line(message: str, *args: object, **extra: object) -> dict[str, object]:
 @pytest.mark.parametrize("secret", [
     TOKEN, f"Bearer {TOKEN}", "Bearer abc.def", "Basic dXNlcjpwYXNz", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
     "redis://user:pass@host/0", "a.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", f"x.{TOKEN}.y",
-    "key-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"])
+    "key-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"], ids=count())
 def test_secret_in_a_message_or_member_is_masked(secret: str) -> None:
     raw = secret.removeprefix("Bearer ").removeprefix("Basic ").removeprefix("redis://").partition("@")[0]
     for told in (line("it was %s, really", secret), line("x", detail=f"<{secret}>")):

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import time
 import zlib
+from itertools import count
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ GZIP, DEFLATE = gzip.compress(WHOLE), zlib.compress(WHOLE)
 @pytest.mark.parametrize(("raw", "coding"), [
     (WHOLE, ""), (WHOLE, "identity"), (WHOLE, "UTF-8"), (GZIP, "gzip"), (GZIP, "X-GZIP"), (DEFLATE, "deflate"),
     (DEFLATE[2:-4], "deflate"), (gzip.compress(DEFLATE), "deflate, gzip"), (GZIP + b"\0\0", "gzip"),
-    (gzip.compress(WHOLE[:9]) + gzip.compress(WHOLE[9:]), "gzip")])
+    (gzip.compress(WHOLE[:9]) + gzip.compress(WHOLE[9:]), "gzip")], ids=count())
 def test_body_is_read_without_its_coding(raw: bytes, coding: str) -> None:
     assert decoded(raw, coding, len(WHOLE)) == WHOLE
     assert decoded(b"", coding, 0) == b""
@@ -75,7 +76,7 @@ def test_body_is_read_without_its_coding(raw: bytes, coding: str) -> None:
     (GZIP[:-8] + bytes(8), "gzip", "not coded as it says"), (WHOLE, "br", "was not asked for"),
     (WHOLE, "gzip, gzip, gzip, gzip", "not coded"),
     (gzip.compress(gzip.compress(gzip.compress(GZIP))), "gzip, gzip, gzip, gzip", "was not asked for"),
-    (gzip.compress(b"") * 101, "gzip", "members")])
+    (gzip.compress(b"") * 101, "gzip", "members")], ids=count())
 def test_part_of_a_body_is_not_taken_for_the_whole(raw: bytes, coding: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         decoded(raw, coding, 100_000)
