@@ -1,6 +1,8 @@
 """The containers run what the code says: the same services, settings and broker."""
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +95,23 @@ def test_ports_are_open_to_this_machine_alone() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
     assert sorted(ports) == ["127.0.0.1:3000:3000", "127.0.0.1:8080:8080", "127.0.0.1:8081:8081",
                              "127.0.0.1:9090:9090"]
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Each package of a lock file with its version and hashes; who wants it is no matter."""
+    lines = [line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#")]
+    return {entry.split("==")[0]: entry for entry in re.split(r"\n(?=\S)", "\n".join(lines))}
+
+
+def test_image_has_what_runs_as_pinned_for_the_tests_and_nothing_of_theirs() -> None:
+    image, tested = pins(ROOT / "deploy" / "requirements.lock"), pins(ROOT / "requirements.lock")
+    assert image.items() <= tested.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+
+    def named(wanted: list[str]) -> set[str]:
+        return {re.split(r"[\[><=;]", one)[0].replace(".", "-") for one in wanted} - {"weir"}
+    assert named(project["dependencies"] + extras["parquet"] + extras["image"]) <= set(image)
+    assert not named(extras["dev"]) & set(image)
+    assert re.search(r"COPY deploy/requirements\.lock .*\nRUN pip install .*--require-hashes -r requirements\.lock",
+                     DOCKERFILE)
