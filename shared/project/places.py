@@ -7,7 +7,7 @@ Never: an exception for a wrong file: what is wrong comes back as a `Problem`.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 _MAX_CHARS = 1_000_000
 _MAX_NODES = 100_000
 _MAX_DEPTH = 60
+_NESTED = f"nested more than {_MAX_DEPTH} levels deep"
 # with what aliases stand for at each of their places; a file without one cannot have more
 _MAX_WRITTEN_OUT = _MAX_CHARS // 2
 # what JSON has, and `<<`, which takes members over from elsewhere
@@ -107,7 +108,7 @@ def read(file: str, text: str) -> Source:
                         for path in _beyond_json(source.data)]
     deepest = max(source.places, key=len, default=())
     if len(deepest) > _MAX_DEPTH:
-        source.problems.append(source.problem(deepest, "nested", f"nested more than {_MAX_DEPTH} levels deep"))
+        source.problems.append(source.problem(deepest, "nested", _NESTED))
         source.data = None
     return source
 
@@ -126,17 +127,26 @@ def _in_words(error: MarkedYAMLError, text: str) -> str:
 def _parse(text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
     """Data and places into the source; what no JSON can hold.
 
-    The scanner in C is twenty times as fast as the one in Python. It takes some characters otherwise, needs the
-    machine's stack for nesting, and words its errors otherwise: such files are read by the one in Python.
+    The scanner in C is twenty times as fast as the one in Python. It takes some characters otherwise, and words its
+    errors otherwise: such files are read by the one in Python.
     """
     if not _TAKEN_OTHERWISE.search(text):
         try:
-            if not _is_deep(text):
-                return _composed(YAML(typ="safe"), text, source)
+            return _unless_deep({}, text, source)
         except _UNUSABLE:
             source.places.clear()
             source.written.clear()
-    return _composed(YAML(typ="safe", pure=True), text, source)
+    return _unless_deep({"pure": True}, text, source)
+
+
+def _unless_deep(scanner: Mapping[str, bool], text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
+    """What nests beyond any use is not composed: that needs the machine's stack, and the scanner in Python takes
+    seconds for it."""
+    deep = _too_deep(YAML(typ="safe", **scanner), text)
+    if deep is None:
+        return _composed(YAML(typ="safe", **scanner), text, source)
+    source.problems.append(Problem(source.file, deep.line + 1, deep.column + 1, "nested", _NESTED))
+    return []
 
 
 def _composed(yaml: YAML, text: str, source: Source) -> list[tuple[tuple[Key, ...], str, str]]:
@@ -178,17 +188,18 @@ def _below(node: Node) -> list[Node]:
     return list(node.value) if isinstance(node, SequenceNode) else []
 
 
-def _is_deep(text: str) -> bool:
-    """Whether a text nests beyond any use, told without a recursion."""
+def _too_deep(yaml: YAML, text: str) -> Any:
+    """The mark of what nests beyond any use, told without a recursion."""
     depth = 0
-    for event in YAML(typ="safe").parse(text):
+    for event in yaml.parse(text):
         if isinstance(event, CollectionStartEvent):
             depth += 1
-            if depth > _MAX_DEPTH:
-                return True
+            # one that is empty may be there
+            if depth > _MAX_DEPTH + 1:
+                return event.start_mark
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
-    return False
+    return None
 
 
 def _no_json(root: Node) -> Iterator[tuple[tuple[Key, ...], str, str]]:
