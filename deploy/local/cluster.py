@@ -37,14 +37,23 @@ class LocalSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
 
     state_dir: Path = Path(".weir")
+    """Where `weir up` keeps the data, logs and tokens of the local cluster."""
     kafka_bootstrap: str | None = None
+    """An outside broker; then none is started here."""
     redis_url: str | None = Field(default=None, repr=False)
+    """An outside store; then none is started here. Never shown."""
     kafka_port: PositiveInt = 9092
+    """Of the local broker, and the port behind it of its controller."""
     redis_port: PositiveInt = 6380
+    """Of the local store."""
     ingress_port: PositiveInt = 8080
+    """Of the local API; several processes of ingress share it."""
     control_port: PositiveInt = 8081
+    """Of the local admin API."""
     stub_hr_port: PositiveInt = 8090
+    """Of the outside system of the first example."""
     health_port_base: int = 0
+    """Is added to the health ports of all services, which are 9100 and above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,22 +24,25 @@ class AnalyticsSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_ANALYTICS_", frozen=True, extra="ignore")
 
-    # how long a request record's place is remembered; the request topics keep a day
     seen_hours: PositiveInt = 26
+    """How long a request's place in its topic is remembered, so that it is counted once; the request topics keep a
+    day."""
     store_retry_s: PositiveFloat = 0.5
-    # one verification reads no more of the topic
+    """The pause before a store that failed is asked again."""
     max_verify_envelopes: PositiveInt = 500_000
-    # added up before the store is asked once
+    """One verification reads no more envelopes of the topic."""
     batch_events: PositiveInt = 2_000
-    # read and not yet counted; then reading waits
+    """Events that are added up before the store is asked once."""
     max_waiting_events: PositiveInt = 20_000
-    # what happens to whoever walks through projects that nobody has; projects say it for themselves
+    """Events that are read and not yet counted; then reading waits."""
     stray_action: Literal["observe", "throttle", "block"] = "observe"
-    # an address that hears of the signals of all projects, and the variable WEIR_SECRET_<...> that its messages are
-    # signed with; the webhook of a project stands in its access.yaml
+    """What happens to whoever walks through projects that nobody has: `observe`, `throttle` or `block`. Projects say it
+    for themselves."""
     signals_webhook: Annotated[str, AfterValidator(_address)] = ""
+    """An address that hears of the signals of all projects; the webhook of one project stands in its `access.yaml`."""
     signals_secret: SecretName = "SIGNALS"
-    # private networks where webhooks may be
+    """The name of the variable `WEIR_SECRET_<name>` whose secret signs those messages."""
     allow_networks: tuple[Network, ...] = ()
-    # how far a producer's clock may be ahead of the broker's
+    """Private networks where webhooks may be, as JSON: `["10.1.0.0/16"]`."""
     max_ahead_ms: PositiveInt = 600_000
+    """How far a producer's clock may be ahead of the broker's; what is further ahead is a dead letter."""

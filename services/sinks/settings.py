@@ -20,24 +20,31 @@ class SinkSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIR_SINK_", frozen=True, extra="ignore")
 
     kind: Literal["webhook", "parquet"] = "webhook"
+    """`webhook` or `parquet`."""
     name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")
-    # dimension -> values, as JSON: {"project": ["shop"], "status": ["4xx", "5xx"]}; empty takes all events
+    """Tells sinks apart: each remembers by it how far it has come."""
     where: dict[Dimension, list[str]] = {}
-    # webhook
+    """Which events, as JSON: `{"project": ["shop"], "status": ["4xx", "5xx"]}`; empty takes all."""
     url: str = ""
-    # whsec_...: several, by spaces, sign side by side while one replaces the other
+    """Webhook: where events are sent."""
     secret: SecretStr | None = None
+    """Webhook: `whsec_...`, which signs; several, by spaces, sign side by side while one replaces the other. Never
+    shown."""
     batch_events: PositiveInt = 500
+    """Webhook: the most events of one message."""
     max_body_bytes: PositiveInt = 512_000
+    """Webhook: the largest message."""
     timeout_s: PositiveFloat = 15
-    # between two tries of one batch; tries never end, but for 410
+    """Webhook: how long the receiver has for an answer."""
     max_pause_s: PositiveFloat = 60
-    # envelopes read and not yet taken by the webhook
+    """Webhook: the longest pause between two tries of one message; tries never end, but for 410."""
     max_open_records: PositiveInt = 200
-    # parquet
+    """Webhook: envelopes that are read and not yet taken."""
     folder: Path | None = None
-    # a set of files is written when so many events have come, or so much time has passed since the first of them
+    """Parquet: where files are written."""
     file_events: PositiveInt = 50_000
+    """Parquet: a set of files is written when so many events have come."""
     file_s: PositiveFloat = 60
-    # write what is on the topic now, then end
+    """Parquet: it is written at the latest so many seconds after the first of them."""
     once: bool = False
+    """Parquet: `true` writes what is on the topic now, then ends."""

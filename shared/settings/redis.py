@@ -16,16 +16,18 @@ class RedisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_REDIS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    # Redis 7.0 or newer, or Valkey; with maxmemory-policy noeviction, for what it forgets is lost or counted twice
     url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
-    # host:port of Redis Sentinels, which know where the primary is; the host and port of the URL are then not read
+    """Redis 7.0 or newer, or Valkey: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database;
+    never shown. Its `maxmemory-policy` has to be `noeviction`: what it forgets is lost, or counted twice."""
     sentinels: list[str] = []
-    # what the Sentinels call it
+    """Redis Sentinels, which know where the primary is, as JSON: `["sentinel-0:26379"]`. Host and port of the URL are
+    then not read."""
     primary: str = "weir"
-    # a store that answers later than this is treated as away, so that it delays nobody
+    """What the Sentinels call the primary."""
     timeout_ms: PositiveInt = 50
-    # counters of usage may wait longer than a caller
+    """A store that answers later is treated as away, so that it delays no caller."""
     patient_timeout_ms: PositiveInt = 5_000
+    """The same for those who may wait longer than a caller: durable executions, counters of usage, control."""
 
     @field_validator("url")
     @classmethod

@@ -14,6 +14,7 @@ class RequestSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_POLICY_", frozen=True, extra="ignore")
 
-    # where answers may be written: a topic's name, or a prefix that ends in a dot
     reply_prefixes: tuple[str, ...] = ("weir.replies", "replies.")
+    """Where answers to internal requests may be written, as JSON: a topic's name, or a prefix that ends in a dot."""
     max_body_bytes: PositiveInt = 900_000
+    """The largest body of an internal request."""

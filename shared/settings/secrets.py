@@ -23,10 +23,12 @@ class ClusterKey(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
 
-    # without it no JWT and no signed message can be taken: nothing else may carry them over a topic
     cluster_key: SecretStr | None = None
-    # where a key stands that no environment should show
+    """32 random bytes as base64url, which ingress, policy, executor and control share; several by commas while one
+    replaces another. Without it no JWT, no signed message and no credential is taken: nothing else may carry them over
+    a topic."""
     cluster_key_file: Path | None = None
+    """A file with the same, for who shows no secret in an environment."""
 
     def seal(self) -> Seal | None:
         """What the key closes and opens with. Raises WrongSetting for a key of another form, or without the file."""

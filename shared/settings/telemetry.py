@@ -21,16 +21,17 @@ class TraceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_TRACE_", frozen=True, extra="ignore")
 
-    # of the requests whose project says nothing about it
     ratio: float = Field(default=0.01, ge=0, le=1)
-    # of each process where requests come in; callers who sample by themselves are bounded by it as well
+    """The part of requests that are traced, 0 to 1, where their project says nothing about it."""
     max_per_s: PositiveInt = 100
-    # a request that takes longer has a trace, whatever was sampled
+    """The most traces that begin in one second in each process where requests come in; callers who sample by themselves
+    are bounded by it as well."""
     slow_ms: PositiveInt = 1_000
-    # base address of an OTLP/HTTP receiver, to which spans go beside the topic
+    """A request that takes longer has a trace, whatever was sampled."""
     otlp_endpoint: str | None = None
-    # headers for it, as in `authorization=Bearer abc,x-scope=weir`
+    """Base address of an OTLP/HTTP receiver, to which spans go beside the topic, as in `http://collector:4318`."""
     otlp_headers: SecretStr | None = None
+    """Headers for it, as in `authorization=Bearer abc,x-scope=weir`; never shown."""
 
     @field_validator("otlp_headers")
     @classmethod

@@ -14,5 +14,5 @@ class QuerySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIR_ANALYTICS_", frozen=True, extra="ignore")
 
-    # one question looks at no more
     max_query_buckets: PositiveInt = 3_000
+    """One question about usage looks at no more buckets of time; a longer range is refused, and says what would do."""

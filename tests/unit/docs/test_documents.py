@@ -20,6 +20,11 @@ def test_manual_of_settings_is_what_the_classes_say() -> None:
     assert (ROOT / "docs/settings.md").read_text().strip() == settings_manual.manual().strip()
 
 
+def test_each_setting_says_what_it_is() -> None:
+    assert [name for settings in settings_manual.CLASSES for name, _, what in settings_manual.rows(settings)
+            if not what.endswith(".")] == []
+
+
 def test_page_on_metrics_and_logs_is_what_the_lists_of_names_say() -> None:
     assert (ROOT / "docs/telling.md").read_text() == metrics_manual.manual(), (
         "run: python -m tests.support.metrics_manual > docs/telling.md")
