@@ -11,7 +11,9 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from importlib.metadata import version
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
@@ -41,16 +43,27 @@ COMMANDS = {
 }
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(version("weir"))  # noqa: T201
+        raise typer.Exit
+
+
 def application(words: Iterable[str] = ()) -> typer.Typer:
     """The command: with the files that know one of these words, or with all where none does."""
     app = typer.Typer(name="weir", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Turns workflows into a governed API, over Apache Kafka.")
     # with a callback a single command keeps its name
-    app.callback()(lambda: None)
+    app.callback()(_whole)
     first = next((word for word in words if not word.startswith("-")), "")
     for file in [file for file, names in COMMANDS.items() if first in names] or COMMANDS:
         import_module(f"services.console.cli.{file}").register(app)
     return app
+
+
+def _whole(*, _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version,
+                                              help="Print the version and exit.")] = False) -> None:
+    """What goes for all commands."""
 
 
 def _open_what_is_closed() -> None:

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -37,6 +38,14 @@ def test_every_file_with_commands_is_known() -> None:
 def test_a_command_loads_its_own_file_and_anything_else_all(words: list[str], wanted: tuple[str, ...] | None) -> None:
     everything = tuple(name for one in main.COMMANDS.values() for name in one)
     assert sorted(names(main.application(words))) == sorted(wanted or everything)
+
+
+def test_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["weir", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{wanted}\n")
 
 
 @pytest.mark.parametrize(("name", "value", "says"), [
