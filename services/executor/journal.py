@@ -150,6 +150,16 @@ class Journal:
         if self._keep_ms > 2 * _GRACE_MS:
             self._journals.note((self._key, self._walk, "over", b"{}", _GRACE_MS))
 
+    async def goes_on_elsewhere(self) -> bool:
+        """Whether another walk has opened the journal; no, where the store cannot tell."""
+        try:
+            await self._journals.note((self._key, self._walk, "failed", b"{}", self._keep_ms))
+        except Superseded:
+            return True
+        except Unavailable:
+            pass
+        return False
+
     async def settled(self) -> None:
         """Wait for all notes, those too that steps beside this one wait for. Raises Superseded.
 

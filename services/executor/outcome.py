@@ -107,6 +107,9 @@ class Outcomes:
             error = exc
         except Exception as exc:
             return _broken(execution, exc)
+        if scene.journal is not None and await scene.journal.goes_on_elsewhere():
+            # it failed because this process stood still, perhaps, and may be over there, and well
+            return Superseded("another walk goes on with this execution")
         await self._ended(scene, error)
         return _failed(execution, error)
 

@@ -146,4 +146,5 @@ def _standing(scene: Scene, state: State) -> ExecutionResult:
     execution = scene.execution
     return ExecutionResult(
         id=execution.request_id, operation=execution.operation, client=execution.client, state=state,
-        accepted=scene.accepted_ms, tasks=scene.tally.tasks, steps=tuple(scene.scope["steps"]))
+        accepted=scene.accepted_ms, resumed=execution.resumed_ms, tasks=scene.tally.tasks,
+        steps=tuple(scene.scope["steps"]))

@@ -21,13 +21,17 @@ OVER = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Times in unix ms. `client`: who may read it; empty for a public call. `steps`: ids of those that are done."""
+    """Times in unix ms. `client`: who may read it; empty for a public call. `steps`: ids of those that are done.
+
+    `resumed`: when it was last, 0: never; said while it is not over.
+    """
 
     id: str
     operation: str
     client: str
     state: State
     accepted: int
+    resumed: int = 0
     ended: int | None = None
     tasks: int = 0
     steps: tuple[str, ...] = ()

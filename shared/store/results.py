@@ -34,7 +34,10 @@ class ResultWriter:
         self._writing = False
 
     async def put(self, project: str, result: ExecutionResult, keep_ms: int) -> None:
-        """Keep how an execution stands; what is put later stands later. Raises StoreUnavailable."""
+        """Keep how an execution stands; what is put later stands later. Raises StoreUnavailable.
+
+        How it stood on its way is old, and not kept, once its end is: another walk may have told that.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((_arguments(project, result, keep_ms), done))
         if not self._writing:
@@ -96,7 +99,7 @@ async def newest(store: Store, project: str, count: int, state: State | None = N
 
 
 def _arguments(project: str, result: ExecutionResult, keep_ms: int) -> list[Argument]:
-    return [project, result.id, result.to_bytes(), keep_ms, result.accepted]
+    return [project, result.id, result.to_bytes(), keep_ms, result.accepted, "" if result.is_over else result.resumed]
 
 
 def _key(project: str, execution: str) -> str:

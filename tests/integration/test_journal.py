@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.executor.journal import Journals, Superseded
+from services.executor.journal import Journal, Journals, Superseded
 from shared.contracts.sealed import Seal
 from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
@@ -97,6 +97,13 @@ async def test_of_two_walks_of_one_execution_only_the_later_one_goes_on(
     with pytest.raises(Superseded):
         await former
     assert calls == [("r/one", json.dumps({"drawn": json.loads(answer.body)}, separators=(",", ":")))]
+
+
+async def test_walk_is_told_that_another_one_goes_on_and_nothing_where_the_store_is_away(journals: Journals) -> None:
+    former, later = [await journals.open("p", "r", 1_000) for _ in range(2)]
+    assert [await one.goes_on_elsewhere() for one in (former, later)] == [True, False]
+    away = Journal(Journals(nowhere(), Tasks()), ("weir:journal:p:r", 1), 1_000, {})
+    assert not await away.goes_on_elsewhere()
 
 
 async def test_walk_whose_journal_is_lost_keeps_a_new_one(journals: Journals, platform: Platform) -> None:

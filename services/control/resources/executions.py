@@ -76,12 +76,14 @@ async def resume_execution(call: Call) -> Result:
     if record is None:
         raise Conflict(f"the execution cannot be resumed: it is {found.state}; failed executions of durable workflows "
                        "can, as long as their results are kept")
-    now_ms = desk.clock.now_ms()
+    # after its end, whoever's clock told that
+    now_ms = max(desk.clock.now_ms(), (found.ended or 0) + 1)
     took_ms = record.deadline_ms - (record.resumed_ms or found.accepted)
     # its caller has its answer
     again = msgspec.structs.replace(record, reply_to=None, claim={}, deadline_ms=now_ms + max(took_ms, _RESUMED_MS),
                                     accepted_ms=found.accepted, resumed_ms=now_ms)
-    accepted = msgspec.structs.replace(found, state="accepted", ended=None, status=None, body=b"", headers={})
+    accepted = msgspec.structs.replace(found, state="accepted", resumed=now_ms, ended=None, status=None, body=b"",
+                                       headers={})
     try:
         await put(desk.store, project, accepted, record.keep_ms)
         await park(desk.store, again, now_ms)

@@ -1,10 +1,21 @@
 -- Keep how executions stand, and know each among those of its project.
 --
--- ARGV, five for each: project, execution, value, ms to keep, when it was accepted (unix ms)
-for at = 1, #ARGV, 5 do
+-- ARGV, six for each: project, execution, value, ms to keep, when it was accepted (unix ms), and of one that is not over
+-- when it was resumed last (unix ms, 0: never), otherwise nothing
+--
+-- Two may have the same execution for a while, when partitions move: once one of them has told its end, what the other
+-- one says of its way there is old.
+local function has_ended(key, resumed)
+    local found = resumed ~= "" and redis.call("GET", key)
+    local ended = found and cjson.decode(found).ended
+    return ended and ended >= tonumber(resumed)
+end
+
+local function keep(at)
     local project, execution, keep_ms = ARGV[at], ARGV[at + 1], ARGV[at + 3]
-    local index = "weir:executions:" .. project
-    redis.call("SET", "weir:execution:" .. project .. ":" .. execution, ARGV[at + 2], "PX", keep_ms)
+    local index, key = "weir:executions:" .. project, "weir:execution:" .. project .. ":" .. execution
+    if has_ended(key, ARGV[at + 5]) then return end
+    redis.call("SET", key, ARGV[at + 2], "PX", keep_ms)
     redis.call("SET", "weir:execution-of:" .. execution, project, "PX", keep_ms)
     redis.call("ZADD", index, "NX", ARGV[at + 4], execution)
     if redis.call("PTTL", index) < tonumber(keep_ms) then
@@ -17,3 +28,5 @@ for at = 1, #ARGV, 5 do
         end
     end
 end
+
+for at = 1, #ARGV, 6 do keep(at) end

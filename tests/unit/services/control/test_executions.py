@@ -65,14 +65,15 @@ class Failed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, record: ExecutionRecord) -> None:
         self.record: ExecutionRecord | None = record
         self.parked: list[ExecutionRecord] = []
+        self.ended, self.told = 1, list[tuple[str, int, int | None]]()
         for name in ("get", "put", "park", "failed", "take_failed", "keep_failed"):
             monkeypatch.setattr(f"services.control.resources.executions.{name}", getattr(self, name))
 
     async def get(self, *_: Any) -> ExecutionResult:
-        return ExecutionResult(id="e", operation="o", client="c", state="failed", accepted=0)
+        return ExecutionResult(id="e", operation="o", client="c", state="failed", accepted=0, ended=self.ended)
 
-    async def put(self, *_: Any) -> None:
-        """Nobody asks."""
+    async def put(self, _: Any, __: str, result: ExecutionResult, ___: int) -> None:
+        self.told.append((result.state, result.resumed, result.ended))
 
     async def park(self, _: Any, execution: ExecutionRecord, __: int) -> None:
         self.parked.append(execution)
@@ -115,6 +116,14 @@ async def test_resumed_execution_has_as_long_as_it_had_however_often_it_is_resum
         again = store.parked[-1]
         assert (again.deadline_ms, again.accepted_ms) == (resumed_ms + DAY_MS, 0)
         store.record = again
+
+
+async def test_execution_is_resumed_after_its_end_whoever_s_clock_told_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Failed(monkeypatch, FAILED)
+    store.ended = 2 * DAY_MS
+    await resume(2 * DAY_MS - 5)
+    # the store keeps no state of one that is over but was resumed later
+    assert store.told == [("accepted", store.parked[-1].resumed_ms, None)] == [("accepted", 2 * DAY_MS + 1, None)]
 
 
 @pytest.mark.parametrize("stopped", ["w", "part"], ids=["its own", "one that it calls"])

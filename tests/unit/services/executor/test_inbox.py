@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from unittest.mock import AsyncMock
 
@@ -13,7 +13,7 @@ import pytest
 from services.executor import inbox
 from services.executor.endings import Endings
 from services.executor.inbox import Stage
-from services.executor.journal import Journals, Superseded
+from services.executor.journal import Journal, Journals, Superseded
 from services.executor.keeping import Keeping
 from services.executor.outside.client import OutsideClient
 from services.executor.outside.credentials import Credentials
@@ -33,7 +33,7 @@ from shared.contracts.origin import Origin
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.contracts.usage import Envelope, UsageEvent
-from shared.errors import Cancelled, Unavailable, WeirError, WorkflowFailed, WorkflowStopped
+from shared.errors import Cancelled, TimedOut, Unavailable, WeirError, WorkflowFailed, WorkflowStopped
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
@@ -474,7 +474,7 @@ async def test_execution_that_is_cancelled_in_the_moment_in_which_it_is_put_asid
         return 1, dict(said)
 
     async def run(_: Any, scene: Any, __: int) -> None:
-        scene.journal = object()
+        scene.journal = cast("Journal", Elsewhere(said=False))
         raise Parked(2**50)
 
     async def park(_: Any, execution: ExecutionRecord, __: int) -> None:
@@ -550,7 +550,7 @@ async def test_failed_execution_can_be_resumed_where_it_is_noted_what_has_run_an
 
     async def run(_: Any, scene: Any, __: int) -> None:
         scene.tally.count()
-        scene.journal = object() if journal else None
+        scene.journal = Elsewhere(said=False) if journal else None
         raise error
 
     async def keep_failed(*_: Any) -> None:
@@ -673,8 +673,20 @@ async def test_execution_that_nobody_waits_for_begins_anew_while_the_platform_is
     assert sorted((event.id, event.status, event.tasks) for event in bed.events()) == [("r1", 503, 2), ("r2", 200, 2)]
 
 
+@dataclass
+class Elsewhere:
+    """A journal that says whether another walk has opened it."""
+
+    said: bool = True
+
+    async def goes_on_elsewhere(self) -> bool:
+        return self.said
+
+
+@pytest.mark.parametrize("error", [Superseded("elsewhere"), TimedOut("the outside system did not answer"),
+                                   Unavailable("away")])
 async def test_execution_that_goes_on_elsewhere_is_told_of_by_nobody_here(
-        monkeypatch: pytest.MonkeyPatch, given: list[Any]) -> None:
+        monkeypatch: pytest.MonkeyPatch, given: list[Any], error: Exception) -> None:
     told: list[str] = []
 
     async def beside() -> None:
@@ -683,7 +695,8 @@ async def test_execution_that_goes_on_elsewhere_is_told_of_by_nobody_here(
 
     async def run(_: Any, scene: Scene, __: int) -> None:
         scene.spawn(beside(), "beside")
-        raise Superseded("elsewhere")
+        scene.journal = cast("Journal", Elsewhere())
+        raise error
 
     async def put(_: Any, __: str, result: Any, ___: int) -> None:
         told.append(result.state)
