@@ -7,11 +7,12 @@ Never: an execution that fails because the store is away, but for one that was t
 
 import logging
 import random
-from collections.abc import Awaitable
+from functools import partial
 
 import msgspec
 
 from services.executor.journal import Journals
+from services.executor.late import Late
 from services.executor.scene import Parked, Scene
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
@@ -36,7 +37,7 @@ class Keeping:
 
     def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals, tasks: Tasks) -> None:
         """`patient`: for what nobody waits for."""
-        self._answers = AnswerKeeper(store, tasks)
+        self._answers, self._late = AnswerKeeper(store, tasks), Late(tasks)
         self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
         # by project: the end of the line of those that were put aside, by the clock that never goes back
         self._line_ms: dict[str, float] = {}
@@ -72,22 +73,23 @@ class Keeping:
 
     async def forget(self, execution: ExecutionRecord) -> None:
         """One that has ended while it was put aside goes on no more."""
-        await self._safely(waiting.forget(self._patient, execution), execution,
-                           "an execution that has ended may begin again")
+        await self._late.offer(partial(waiting.forget, self._patient, execution), execution, self._left_ms(execution),
+                               "an execution that has ended may begin again", len(execution.body))
 
     async def failed(self, execution: ExecutionRecord) -> None:
         """A durable one can be resumed for as long as its result is kept."""
         if execution.keep_ms:
-            await self._safely(self._failed(execution), execution, "a failed execution cannot be resumed")
+            await self._late.offer(partial(self._failed, execution), execution, execution.keep_ms,
+                                   "a failed execution cannot be resumed", len(execution.body))
 
     async def give_back(self, execution: ExecutionRecord, status: int) -> None:
         """What it held; after an answer of 2xx the message that it came by stays taken.
 
-        What cannot be given back ends with its time.
+        What cannot be given back now is given back a little later, and ends with its time at the latest.
         """
         once = "" if 200 <= status < 300 else execution.once
-        await self._safely(give_back(self._store, execution.request_id, execution.holds, once), execution,
-                           "what an execution held counts until its time is over")
+        await self._late.offer(partial(give_back, self._store, execution.request_id, execution.holds, once), execution,
+                               self._left_ms(execution), "what an execution held counts until its time is over")
 
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
@@ -99,17 +101,12 @@ class Keeping:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
         claimed = KeptAnswer.claimed(execution.request_id, str(claim["digest"]))
-        await self._safely(free(self._store, str(claim["key"]), claimed), execution,
-                           "an idempotency key is taken until its call's time is over")
+        await self._late.offer(partial(free, self._store, str(claim["key"]), claimed), execution,
+                               self._left_ms(execution), "an idempotency key is taken until its call's time is over")
 
     async def _failed(self, execution: ExecutionRecord) -> None:
         await waiting.keep_failed(self._patient, execution, execution.keep_ms)
         await self._journals.last_for(execution.project, execution.request_id, execution.keep_ms)
 
-    @staticmethod
-    async def _safely(work: Awaitable[None], execution: ExecutionRecord, otherwise: str) -> None:
-        try:
-            await work
-        except StoreUnavailable as exc:
-            log.warning("%s: %s", otherwise, exc,
-                        extra={"action": actions.STORE_AWAY, "request_id": execution.request_id})
+    def _left_ms(self, execution: ExecutionRecord) -> int:
+        return execution.deadline_ms - self._clock.now_ms()

@@ -2,15 +2,17 @@
 
 In:    an execution, its scene, in the end its answer.
 Out:   results in the store.
-Never: an execution that fails because the store is away: its result is then not known, and the log says so.
+Never: an execution that fails because the store is away: how it ended is told a little later then.
 """
 
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
+from services.executor.late import Late
 from services.executor.scene import Scene
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
@@ -40,7 +42,7 @@ class Progress:
 
     def __init__(self, store: Store, patient: Store, tasks: Tasks) -> None:
         """`patient`: where nobody waits for the answer, its result is worth a wait."""
-        self._patient = patient
+        self._patient, self._late = patient, Late(tasks)
         self._prompt_writer, self._patient_writer = ResultWriter(store, tasks), ResultWriter(patient, tasks)
 
     def follow(self, scene: Scene) -> Following | None:
@@ -75,7 +77,9 @@ class Progress:
             return
         steps = await self._before(scene) if _is_aside(scene) else tuple(scene.scope["steps"])
         result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps, well=well)
-        await self._put(scene, msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result)
+        result = msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result
+        await self._late.offer(partial(self._write, scene.execution, result), scene.execution, scene.execution.keep_ms,
+                               "how an execution has ended cannot be told", len(result.body))
 
     async def wait(self, scene: Scene, until_ms: int, following: Following | None) -> None:
         """Tell that it waits; for longer than results are kept, if it must."""
@@ -114,13 +118,15 @@ class Progress:
             await asyncio.sleep(_EVERY_S)
 
     async def _put(self, scene: Scene, result: ExecutionResult, more_ms: int = 0) -> None:
-        execution = scene.execution
+        try:
+            await self._write(scene.execution, result, more_ms)
+        except StoreUnavailable as exc:
+            _untold(scene.execution, exc)
+
+    async def _write(self, execution: ExecutionRecord, result: ExecutionResult, more_ms: int = 0) -> None:
         waited_for = execution.reply_to is not None and not execution.answer_by_ms
         writer = self._prompt_writer if waited_for else self._patient_writer
-        try:
-            await writer.put(execution.project, result, execution.keep_ms + more_ms)
-        except StoreUnavailable as exc:
-            _untold(execution, exc)
+        await writer.put(execution.project, result, execution.keep_ms + more_ms)
 
 
 def _is_aside(scene: Scene) -> bool:

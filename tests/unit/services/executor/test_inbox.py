@@ -48,6 +48,7 @@ from shared.telemetry.access import AccessLog
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Tracing
 from tests.support.fakes import FakeOutbox, FakeRecord, StoppedClock
+from tests.support.platform import eventually
 from tests.unit.services.executor.test_run import nobody, nowhere
 
 Json = dict[str, Any]
@@ -707,6 +708,22 @@ async def test_execution_that_goes_on_elsewhere_is_told_of_by_nobody_here(
     bed.stage.handle([bed.record(1, "slow", answer_by_ms=0, once="m", holds=("k",), **CLAIM)])
     await bed.settled(1)
     assert (bed.outbox.sent, bed.events(), given, keys.kept, keys.freed, told) == ([], [], [], [], [], ["beside"])
+
+
+async def test_end_that_the_store_did_not_take_is_told_once_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def put(_: Any, __: str, result: Any, ___: int) -> None:
+        told.append(result.state)
+        if len(told) < 3:
+            raise StoreUnavailable("away")
+    monkeypatch.setattr("services.executor.late._REST_S", 0.01)
+    monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
+    bed = Bed()
+    bed.stage.handle([bed.record(1, "slow", answer_by_ms=0)])
+    await bed.settled(1)
+    assert (told, [reply.status for reply in bed.replies()]) == (["succeeded"], [200])
+    await eventually(lambda: len(told) == 3)
 
 
 async def test_execution_past_its_deadline_does_not_run() -> None:
