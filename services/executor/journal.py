@@ -152,6 +152,9 @@ class Journal:
 
     async def goes_on_elsewhere(self) -> bool:
         """Whether another walk has opened the journal; no, where the store cannot tell."""
+        if self._broken is not None:
+            # its notes have been told already, or the store is not there to ask
+            return isinstance(self._broken, Superseded)
         try:
             await self._journals.note((self._key, self._walk, "failed", b"{}", self._keep_ms))
         except Superseded:

@@ -103,7 +103,12 @@ async def test_walk_is_told_that_another_one_goes_on_and_nothing_where_the_store
     former, later = [await journals.open("p", "r", 1_000) for _ in range(2)]
     assert [await one.goes_on_elsewhere() for one in (former, later)] == [True, False]
     away = Journal(Journals(nowhere(), Tasks()), ("weir:journal:p:r", 1), 1_000, {})
-    assert not await away.goes_on_elsewhere()
+    for journal, wrong in ((former, Superseded), (away, Unavailable)):
+        assert await journal.goes_on_elsewhere() is (wrong is Superseded)
+        journal.note("a", {"output": 1})
+        with pytest.raises(wrong):
+            await journal.settled()
+        assert await journal.goes_on_elsewhere() is (wrong is Superseded)
 
 
 async def test_walk_whose_journal_is_lost_keeps_a_new_one(journals: Journals, platform: Platform) -> None:
