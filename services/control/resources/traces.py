@@ -8,12 +8,12 @@ Never: more than the built-in store holds.
 from dataclasses import asdict
 from itertools import islice
 
-from services.control.api import TRUTH, WHOLE, Call, Result, Route, number, one_of, truth, whole
+from services.control.api import TRUTH, WHOLE, Call, Result, Route, limit, number, one_of, truth, up_to, whole
 from services.control.faults import NotFound
 from services.control.trace_store import Search, Seen
 from shared.errors import InputInvalid
 
-_LIMIT, _MOST = 50, 1_000
+_USUAL, _MOST = 50, 1_000
 _HOW = ("newest", "slowest")
 
 
@@ -39,12 +39,12 @@ async def search(call: Call) -> Result:
         status=_status(query.get("status")), errors=truth(call, "errors"),
         min_us=number(call, "min_ms", 0) * 1000, since_ms=number(call, "since", 0),
         until_ms=number(call, "until", None))
-    limit = min(_MOST, number(call, "limit", _LIMIT))
+    most = limit(call, _USUAL, _MOST)
     found = call.desk.traces.search(wanted)
     if order == "slowest":
-        rows = sorted(found, key=lambda seen: seen.duration_us, reverse=True)[:limit]
+        rows = sorted(found, key=lambda seen: seen.duration_us, reverse=True)[:most]
     else:
-        rows = list(islice(found, limit))
+        rows = list(islice(found, most))
     return Result({"traces": [_shown(seen) for seen in rows]})
 
 
@@ -70,8 +70,8 @@ ROUTES = (
         "project": "Name", "operation": "Name", "client": "Name", "status": "As in 502, or 5xx",
         "errors": "true: those that failed", "min_ms": "Took at least so many milliseconds",
         "since": "Unix milliseconds, inclusive", "until": "Unix milliseconds, exclusive",
-        "order": "newest (default) or slowest", "limit": f"At most so many; default {_LIMIT}"},
+        "order": "newest (default) or slowest", "limit": f"At most so many, up to {_MOST}; default {_USUAL}"},
           forms={"status": {"type": "string", "pattern": "^[0-9]([0-9]{2})?([xX]{2})?$"}, "errors": TRUTH,
-                 "min_ms": WHOLE, "since": WHOLE, "until": WHOLE, "order": one_of(_HOW), "limit": WHOLE}),
+                 "min_ms": WHOLE, "since": WHOLE, "until": WHOLE, "order": one_of(_HOW), "limit": up_to(_MOST)}),
     Route(method="GET", path="/traces/{id}", summary="A trace, by request id or trace id", handler=trace),
 )

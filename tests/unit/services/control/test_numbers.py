@@ -32,6 +32,14 @@ async def test_what_is_no_number_is_refused(handler: Handler, path: str, query: 
     assert len(str(refused.value)) < 300
 
 
+@pytest.mark.parametrize("handler", [list_executions, list_letters, search])
+@pytest.mark.parametrize("number", ["0", "1001"])
+async def test_more_rows_than_a_listing_has_are_refused_and_not_left_out(handler: Handler, number: str) -> None:
+    desk: Any = SimpleNamespace(traces=None, letters=None, store=None)
+    with pytest.raises(WeirError, match="limit is a whole number from 1 to 1000, not"):
+        await handler(Call(desk=desk, path={"project": "p"}, query={"limit": number}))
+
+
 @pytest.mark.parametrize("text", ["t/²/1", "t/1/²", "t/٣/1"])
 def test_place_of_a_record_has_digits_of_ascii(text: str) -> None:
     with pytest.raises(BadRecord):
