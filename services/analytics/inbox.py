@@ -110,6 +110,7 @@ class Counter:
         if not self.places.is_next(record.partition, record.offset):
             # taken before, or behind some that are read again first
             return
+        self._parts.metrics.consumed.inc(record.topic)
         envelope = await self._read(record)
         self._waiting.append((Placed(record.partition, record.offset, envelope), done))
         self._events += len(envelope.events) if envelope is not None else 1

@@ -131,11 +131,17 @@ def hop_rows(by_hop: Mapping[str, Span]) -> list[Row]:
             "per_s": round(everything.rate(f"{M.HOP_SECONDS.name}_count", hop=hop, part=M.WORK), 1),
             **_times(everything, M.HOP_SECONDS, "queue_p99_ms", hop=hop, part=M.QUEUE),
             **_times(everything, M.HOP_SECONDS, "work_p99_ms", hop=hop, part=M.WORK),
-            "in_flight": _sum(now, M.IN_FLIGHT if hop == HOPS[0] else M.RECORDS_OPEN),
-            "lag": _sum(now, M.CONSUMER_LAG),
-            "oldest_s": round(max((value for one in now for value in one.values(M.OLDEST_SECONDS.name)), default=0.0),
-                              1)})
+            **_waiting(now, M.IN_FLIGHT if hop == HOPS[0] else M.RECORDS_OPEN)})
     return rows
+
+
+def _waiting(now: Sequence[Reading], open_ones: M.Family) -> Row:
+    """What there is to do. Where no process tells it, it is not nothing: much may wait."""
+    if not now:
+        return dict.fromkeys(("in_flight", "lag", "oldest_s"))
+    return {"in_flight": _sum(now, open_ones), "lag": _sum(now, M.CONSUMER_LAG),
+            "oldest_s": round(max((value for one in now for value in one.values(M.OLDEST_SECONDS.name)), default=0.0),
+                              1)}
 
 
 def _times(span: Span, family: M.Family, name: str, **labels: str) -> Row:

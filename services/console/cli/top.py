@@ -44,19 +44,17 @@ def top(every: Annotated[str, typer.Option(help="Between two looks, as in 2s.")]
     pause_s = max(_LEAST_S, arguments.milliseconds(every, "--every") / 1000)
     terminal = output.console.is_terminal and not as_json
     left = times if times is not None else None if terminal else 1
-    known = ClusterState.load(cluster.LocalSettings().state_dir)
-    if known is None or not known.supervisor.is_alive():
-        raise Failure("no cluster is running here; `weir up` starts one")
-    asyncio.run(_show(known, pause_s, left, live=terminal, as_json=as_json))
+    asyncio.run(_show(pause_s, left, live=terminal, as_json=as_json))
 
 
-async def _show(known: ClusterState, pause_s: float, left: int | None, *, live: bool, as_json: bool) -> None:
+async def _show(pause_s: float, left: int | None, *, live: bool, as_json: bool) -> None:
+    before = await read_all(_running())
     with Live(console=output.console, auto_refresh=False, screen=False) if live else _Still() as screen:
-        before = await read_all(known)
         while left is None or left > 0:
             await asyncio.sleep(pause_s)
-            after = await read_all(known)
-            hops, operations = _rows(before, after)
+            # `weir scale` may have changed which processes there are
+            after = await read_all(_running())
+            hops, operations = seen(before, after)
             if as_json:
                 output.document({"hops": hops, "operations": operations})
             else:
@@ -79,10 +77,19 @@ class _Still:
         output.console.print(shown)
 
 
-def _rows(before: Mapping[str, Reading], after: Mapping[str, Reading]) -> tuple[list[Any], list[Any]]:
+def _running() -> ClusterState:
+    known = ClusterState.load(cluster.LocalSettings().state_dir)
+    if known is None or not known.supervisor.is_alive():
+        raise Failure("no cluster is running here; `weir up` starts one")
+    return known
+
+
+def seen(before: Mapping[str, Reading], after: Mapping[str, Reading]) -> tuple[list[Any], list[Any]]:
+    """Hops and operations, between two looks. Of a process that gave no answer to the first nobody knows what it has
+    done since: all that it ever did would be taken for that."""
     by_hop: dict[str, list[tuple[Reading, Reading]]] = {}
     for name, reading in after.items():
-        by_hop.setdefault(name.rpartition("-")[0], []).append((before.get(name, Reading(reading.at_s)), reading))
+        by_hop.setdefault(name.rpartition("-")[0], []).append((before.get(name, reading), reading))
     spans = {hop: Span(pairs) for hop, pairs in by_hop.items()}
     return hop_rows(spans), operation_rows(spans.get("ingress", Span(())))[:_MOST]
 

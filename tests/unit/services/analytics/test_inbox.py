@@ -67,16 +67,18 @@ class Full:
 
 
 async def test_counter_whose_store_answers_and_takes_nothing_is_not_ready_until_it_does() -> None:
-    ledger, done, tasks = Full(), asyncio.Event(), Tasks()
+    ledger, done, tasks, metrics = Full(), asyncio.Event(), Tasks(), Metrics()
     counter = Counter(AnalyticsParts(
         settings=AnalyticsSettings(store_retry_s=0.001), screen=cast(Any, SimpleNamespace(read=lambda _: None)),
-        catch_up=cast(Any, None), dead_letters=cast(Any, None), metrics=Metrics(), ledger=cast(Any, ledger),
+        catch_up=cast(Any, None), dead_letters=cast(Any, None), metrics=metrics, ledger=cast(Any, ledger),
         tasks=tasks))
     counter.places.begin({}, {0: 0})
     await counter.start()
     assert await counter.probe() is None
     await counter.count(FakeRecord(), done.set)
     await ledger.asked.wait()
+    # what `weir status` and dashboards tell of a consumer that works
+    assert f'weir_records_consumed_total{{topic="{FakeRecord().topic}"}} 1.0' in metrics.text()[0].decode()
     await asyncio.sleep(0.01)
     assert await counter.probe() == "the store takes no counts: OOM command not allowed"
     ledger.room.set()
