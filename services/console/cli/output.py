@@ -7,12 +7,14 @@ written.
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +23,10 @@ from services.console.cli.terminal import harmless, in_json, one_line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WIDE = 240
+# ids, times, names and numbers are read and copied as they stand; what is longer may have several lines
+_WHOLE, _WHOLE_LIVE = 40, 16
+_GAP = 2
+_BLANKS = re.compile(r" +(\x1b\[0m)?$", re.MULTILINE)
 # what JSON says by escapes can be written anywhere
 _UNICODE = (sys.stdout.encoding or "").lower().startswith("utf")
 console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
@@ -47,18 +53,36 @@ def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
     if as_json:
         document(list(found))
         return
-    console.print(table(found, columns))
+    show(table(found, columns))
 
 
-def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
-    """A listing as a table."""
+def table(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, live: bool = False) -> Table:
+    """A listing as a table. Where the terminal has no room for ids and numbers as they stand, lines are longer than it
+    is wide and go on in its next line; those of a `live` one end where it does, and names in them are narrower."""
+    # what somebody has written is shown as it stands: brackets are no styles, `:name:` is no picture
+    cells = [[Text(harmless(_cell(column, row.get(column)))) for column in columns] for row in found]
+    headers = [column.replace("_", " ") for column in columns]
+    longest = [max([cell_len(header), *(_wide(texts[number]) for texts in cells)])
+               for number, header in enumerate(headers)]
+    whole = [min(one, _WHOLE_LIVE if live else _WHOLE) for one in longest]
+    fits = live or sum(whole) + _GAP * (len(whole) - 1) <= console.width
     result = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        result.add_column(column.replace("_", " "), overflow="fold")
-    for row in found:
-        # what somebody has written is shown as it stands: brackets are no styles, `:name:` is no picture
-        result.add_row(*(Text(harmless(_cell(column, row.get(column)))) for column in columns))
+    for header, least in zip(headers, whole if fits else longest, strict=True):
+        result.add_column(header, overflow="fold", min_width=least)
+    for texts in cells:
+        result.add_row(*texts)
     return result
+
+
+def show(listing: Table) -> None:
+    """Without blanks at the ends of its lines: in a terminal that is narrower they would be empty lines."""
+    with console.capture() as held:
+        console.print(listing)
+    typer.echo(_BLANKS.sub(r"\1", held.get()), nl=False)
+
+
+def _wide(text: Text) -> int:
+    return max((cell_len(line) for line in text.plain.splitlines()), default=0)
 
 
 def moment(time_ms: int) -> str:

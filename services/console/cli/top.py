@@ -58,8 +58,8 @@ async def _show(pause_s: float, left: int | None, *, live: bool, as_json: bool) 
             if as_json:
                 output.document({"hops": hops, "operations": operations})
             else:
-                screen.update(Group(output.table(hops, _HOPS), Text(), output.table(operations, _OPERATIONS)),
-                              refresh=True)
+                tables = (output.table(hops, _HOPS, live=live), output.table(operations, _OPERATIONS, live=live))
+                screen.update(Group(tables[0], Text(), tables[1]), refresh=True)
             before, left = after, None if left is None else left - 1
 
 

@@ -82,7 +82,7 @@ def show(project: Project = None, since: Since = "24h", until: Until = None,
     elif as_json:
         output.document(answer if compare else answer["rows"])
     else:
-        output.console.print(_table(answer, names))
+        output.show(_table(answer, names))
 
 
 def verify(project: Project = None, since: Since = "1h", until: Until = None, as_json: AsJson = False) -> None:
@@ -122,14 +122,14 @@ def _where(texts: list[str] | None) -> dict[str, str]:
         raise typer.BadParameter(str(exc), param_hint="--where") from None
 
 
-def _table(answer: Any, names: list[str]) -> Any:
+def _table(answer: Any, names: list[str], *, live: bool = False) -> Any:
     rows = [_changed(row) for row in answer["rows"]]
     if answer["before"] is not None:
         names = [part for name in names for part in ((name, f"{name}_before") if name in ("requests", "tasks")
                                                      else (name,))]
     if len(rows) > 1 and "time" not in names:
         rows.append(_changed({**answer["total"], "before": answer["before"], names[0]: "all"}))
-    return output.table(rows, [name.removesuffix("_us") for name in names])
+    return output.table(rows, [name.removesuffix("_us") for name in names], live=live)
 
 
 def _changed(row: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _live(ask: Any, names: list[str], rounds: int) -> None:
     with Live(console=output.console, auto_refresh=False) as live:
         looked = 0
         while True:
-            live.update(_table(ask(), names), refresh=True)
+            live.update(_table(ask(), names, live=True), refresh=True)
             looked += 1
             if looked == rounds:
                 return
