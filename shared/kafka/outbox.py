@@ -38,6 +38,8 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.series import OTHER
 
 log = logging.getLogger(__name__)
+# what has failed, as metrics name it
+_SEND, _ELSEWHERE = "send", "elsewhere"
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ class Outbox:
         """Not connected yet. `name`: of its bound in the metrics."""
         self._settings = settings
         self._metrics = metrics or Metrics(muted=True)
-        self._metrics.kafka_errors.inc("send", by=0)
+        for what in (_SEND, _ELSEWHERE):
+            self._metrics.kafka_errors.inc(what, by=0)
         self._metrics.bound(name, lambda: self._records, settings.outbox_max_records)
         self._writer = Writer(settings)
         self._lanes: dict[tuple[str, int | None], _Lane] = {}
@@ -170,7 +173,8 @@ class Outbox:
             if isinstance(exc, MessageSizeTooLarge):
                 error = RecordTooLarge(str(error))
             log.warning("%s", error, extra={"action": actions.SEND_STALLED, "topic": lane.topic})
-            self._metrics.kafka_errors.inc("send")
+            # one that a caller or a workflow has named may not be there, or not for us: no failure of the broker
+            self._metrics.kafka_errors.inc(_SEND if lane.topic in NAMES else _ELSEWHERE)
             end(batch, error)
         else:
             self._metrics.send_us.add(int((time.monotonic() - lane.since) * 1e6), self._label(lane.topic))

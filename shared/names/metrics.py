@@ -86,7 +86,8 @@ DEAD_LETTERS = Family("weir_dead_letters", "counter", "Records moved to the dead
 DEAD_LETTERS_WAITING = Family("weir_dead_letters_waiting", "gauge",
                               "Dead letters that nobody has replayed or dropped; only control tells")
 REPLIES_DROPPED = Family("weir_replies_dropped", "counter", "Replies that nobody waits for", ("why",))
-KAFKA_ERRORS = Family("weir_kafka_errors", "counter", "What Kafka did not do: send, commit", ("what",))
+KAFKA_ERRORS = Family("weir_kafka_errors", "counter", "What Kafka did not do: send, commit; elsewhere: send to a topic "
+                      "that a caller or a workflow has named", ("what",))
 STORE_ERRORS = Family("weir_store_errors", "counter", "What Redis did not answer in time, or refused", ("command",))
 SPANS_DROPPED = Family("weir_spans_dropped", "counter", "Spans that could not be exported")
 LOG_LINES = Family("weir_log_lines", "counter", "Log lines of level warning and above", ("level", "action"))

@@ -15,6 +15,7 @@ from shared.kafka.faults import KafkaUnavailable, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.names import topics
 from shared.settings.kafka import KafkaSettings
+from shared.telemetry.metrics import Metrics
 
 
 class Producer:
@@ -53,8 +54,8 @@ class Producer:
         return asyncio.sleep(0)
 
 
-def outbox(producer: Producer) -> Outbox:
-    made = Outbox(KafkaSettings(send_timeout_ms=2_000))
+def outbox(producer: Producer, metrics: Metrics | None = None) -> Outbox:
+    made = Outbox(KafkaSettings(send_timeout_ms=2_000), metrics)
     made._writer._producer = cast(Any, producer)
     return made
 
@@ -75,6 +76,24 @@ async def test_broker_that_is_away_is_not_taken_for_one_without_the_topic() -> N
 async def test_topic_that_the_broker_does_not_have_is_told_at_once_with_who_makes_it() -> None:
     with pytest.raises(SendFailed, match=r"weir\.audit; .*`python -m shared\.kafka\.topics` make it"):
         await outbox(Producer(lambda: True)).send(topics.AUDIT, b"x", [])
+
+
+class Strange:
+    """A broker that has no topic but ours."""
+
+    async def partitions(self, _: Any, topic: str) -> list[int]:
+        raise UnknownTopicOrPartitionError(topic)
+
+
+async def test_topic_that_a_caller_has_named_and_that_is_not_there_is_no_failure_of_our_own_sends() -> None:
+    metrics = Metrics()
+    made = outbox(Producer(lambda: True), metrics)
+    made._writer._strangers = cast(Any, Strange())
+    for topic in ("replies.somebody", topics.AUDIT, "replies.somebody"):
+        with pytest.raises(SendFailed):
+            await made.send(topic, b"x", [])
+    assert [metrics.registry.get_sample_value("weir_kafka_errors_total", {"what": what})
+            for what in ("send", "elsewhere")] == [1, 2]
 
 
 class Narrow(Producer):
