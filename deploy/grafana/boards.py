@@ -12,7 +12,9 @@ from shared.names.metrics import Family
 _CHOSEN = 'project=~"$project", operation=~"$operation"'
 _PROJECT = 'project=~"$project"'
 _PER = "[$__rate_interval]"
-_SECONDS, _PER_SECOND, _PART, _NUMBER = "s", "reqps", "percentunit", "short"
+_SECONDS, _PART, _NUMBER = "s", "percentunit", "short"
+# of requests, and of whatever else is counted
+_CALLS_PER_SECOND, _PER_SECOND = "reqps", "cps"
 
 
 def rate(family: Family, by: str, where: str = "") -> str:
@@ -37,13 +39,13 @@ def newest(family: Family, by: str, where: str = "") -> str:
     return f"max by ({by}) ({family.name}{{{where}}})"
 
 
-def growth(family: Family, by: str) -> str:
+def growth(family: Family, by: str, where: str = "") -> str:
     """How much a counter grew within five minutes."""
-    return f"sum by ({by}) (increase({family.name}_total[5m]))"
+    return f"sum by ({by}) (increase({family.name}_total{{{where}}}[5m]))"
 
 
 REQUEST_PATH = Board("weir-request-path", "Weir: request path", "What callers meet, and in which hop the time goes", (
-    Panel("Answers by status", "Every HTTP answer of the edge", _PER_SECOND, (
+    Panel("Answers by status", "Every HTTP answer of the edge", _CALLS_PER_SECOND, (
         Query(rate(M.ANSWERS, "status", _CHOSEN), "{{status}}"),)),
     Panel("Answers of 500 and above", "Part of all answers, by operation", _PART, (
         Query(share(M.ANSWERS, "project, operation", 'status=~"5.."'), "{{project}}/{{operation}}"),)),
@@ -68,16 +70,16 @@ REQUEST_PATH = Board("weir-request-path", "Weir: request path", "What callers me
 ), (("project", M.ANSWERS.name + "_total"), ("operation", M.ANSWERS.name + "_total")))
 
 POLICY = Board("weir-policy", "Weir: policy", "Who is let in, who is not, and how much is left", (
-    Panel("Refusals by code", "Requests that policy or the edge ended", _PER_SECOND, (
+    Panel("Refusals by code", "Requests that policy or the edge ended", _CALLS_PER_SECOND, (
         Query(rate(M.REQUESTS, "reason", f'reason!="ok", service=~"policy|ingress", {_CHOSEN}'), "{{reason}}"),)),
-    Panel("Refusals by operation", "The same, by operation", _PER_SECOND, (
-        Query(rate(M.REQUESTS, "project, operation", f'reason!="ok", service="policy", {_CHOSEN}'),
+    Panel("Refusals by operation", "The same, by operation", _CALLS_PER_SECOND, (
+        Query(rate(M.REQUESTS, "project, operation", f'reason!="ok", service=~"policy|ingress", {_CHOSEN}'),
               "{{project}}/{{operation}}"),)),
-    Panel("Limits nearly spent", "Calls that left less than a tenth of a limit", _PER_SECOND, (
+    Panel("Limits nearly spent", "Calls that left less than a tenth of a limit", _CALLS_PER_SECOND, (
         Query(rate(M.LIMITS_NEAR, "project, limit", _PROJECT), "{{project}} {{limit}}"),)),
-    Panel("Calls decided without the store", "Each instance keeps its share of limits then", _PER_SECOND, (
-        Query(rate(M.LIMITS_LOCAL, "instance"), "{{instance}}"),)),
-    Panel("What observing policies would have done", "By outcome", _PER_SECOND, (
+    Panel("Calls decided without the store", "Each instance keeps its share of limits then", _CALLS_PER_SECOND, (
+        Query(rate(M.LIMITS_LOCAL, "instance", 'service="policy"'), "{{instance}}"),)),
+    Panel("What observing policies would have done", "By outcome", _CALLS_PER_SECOND, (
         Query(rate(M.OBSERVED, "project, outcome", _PROJECT), "{{project}} {{outcome}}"),)),
     Panel("Signals in force", "Who is watched, throttled or blocked", _NUMBER, (
         Query(newest(M.SIGNALS, "action"), "{{action}}"),)),
@@ -89,19 +91,19 @@ POLICY = Board("weir-policy", "Weir: policy", "Who is let in, who is not, and ho
 ), (("project", M.REQUESTS.name + "_total"), ("operation", M.REQUESTS.name + "_total")))
 
 WORKFLOWS = Board("weir-workflows", "Weir: workflows", "What runs, for how long, and how it ends", (
-    Panel("Executions", "By operation", _PER_SECOND, (
+    Panel("Executions", "By operation", _CALLS_PER_SECOND, (
         Query(rate(M.EXECUTION_SECONDS, "project, operation", _CHOSEN), "{{project}}/{{operation}}"),)),
     Panel("p99 of executions", "The dots are traces", _SECONDS, (
         Query(quantile(0.99, M.EXECUTION_SECONDS, "project, operation", _CHOSEN), "{{project}}/{{operation}}",
               exemplar=True),)),
-    Panel("Executions that did not end well", "By code", _PER_SECOND, (
+    Panel("Executions that did not end well", "By code", _CALLS_PER_SECOND, (
         Query(rate(M.REQUESTS, "project, reason", f'reason!="ok", service="executor", {_CHOSEN}'),
               "{{project}} {{reason}}"),)),
     Panel("Steps tried once more", "An outside system that fails shows here first", _PER_SECOND, (
         Query(rate(M.RETRIES, "project, operation", _CHOSEN), "{{project}}/{{operation}}"),)),
     Panel("Tasks", "What owners pay for", _PER_SECOND, (
         Query(rate(M.TASKS, "project", _PROJECT), "{{project}}"),)),
-    Panel("Requests that came too late", "Their deadline had passed before anything ran", _PER_SECOND, (
+    Panel("Requests that came too late", "Their deadline had passed before anything ran", _CALLS_PER_SECOND, (
         Query(rate(M.EXPIRED, "service"), "{{service}}"),)),
     Panel("Executions under way", "Per executor, beside what it may hold", _NUMBER, (
         Query(newest(M.RECORDS_OPEN, "instance", 'service="executor"'), "{{instance}}"),
@@ -115,12 +117,12 @@ USAGE = Board("weir-usage", "Weir: usage", "Is everything counted, once and soon
     Panel("Usage events that analytics read", "`repeated` ones came again and were not counted", _PER_SECOND, (
         Query(rate(M.USAGE_COUNTED, "as"), "{{as}}"),)),
     Panel("Envelopes that came again or never", "Missing ones have a number and have not come", _NUMBER, (
-        Query(growth(M.ENVELOPES_REPEATED, "instance"), "repeated"),
-        Query(newest(M.ENVELOPES_MISSING, "instance"), "missing"))),
+        Query(growth(M.ENVELOPES_REPEATED, "instance", 'service="analytics"'), "{{instance}} repeated"),
+        Query(newest(M.ENVELOPES_MISSING, "instance"), "{{instance}} missing"))),
     Panel("Age of the oldest envelope not counted", "How far usage is behind", _SECONDS, (
         Query(newest(M.OLDEST_SECONDS, "instance", 'consumer="weir-analytics"'), "{{instance}}"),)),
     Panel("Tasks by project", "Tasks run", _PER_SECOND, (Query(rate(M.TASKS, "project"), "{{project}}"),)),
-    Panel("Requests by project", "Ended at the edge, in policy or in the executor", _PER_SECOND, (
+    Panel("Requests by project", "Ended at the edge, in policy or in the executor", _CALLS_PER_SECOND, (
         Query(rate(M.REQUESTS, "project"), "{{project}}"),)),
 ))
 

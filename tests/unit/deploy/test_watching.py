@@ -144,6 +144,25 @@ def test_panels_do_not_overlap_and_say_what_they_show() -> None:
         assert all(panel["description"] and panel["fieldConfig"]["defaults"]["unit"] for panel in board["panels"])
 
 
+OF_REQUESTS = {f"weir_{name}" for name in (
+    "answers_total", "requests_total", "requests_expired_total", "limits_near_total", "limits_local_total",
+    "observed_outcomes_total", "execution_seconds_count")}
+
+
+def test_panels_say_of_requests_alone_that_they_are_requests_and_tell_their_lines_apart() -> None:
+    for board in DASHBOARDS.values():
+        for panel in board["panels"]:
+            names = {name for target in panel["targets"] for name in re.findall(r"weir_[a-z_]+", target["expr"])}
+            unit = panel["fieldConfig"]["defaults"]["unit"]
+            assert unit != "reqps" or names <= OF_REQUESTS, panel["title"]
+            assert (unit in ("reqps", "cps")) == all(
+                target["expr"].startswith("sum by") and "rate(" in target["expr"] and "/" not in target["expr"]
+                for target in panel["targets"]), panel["title"]
+            for target in panel["targets"]:
+                grouped = re.search(r"by \(((?!le\))[^)]+)\)", target["expr"])
+                assert bool(grouped) <= ("{{" in target["legendFormat"]), target["expr"]
+
+
 def test_every_service_is_scraped_where_the_containers_tell() -> None:
     job, = yaml(PROMETHEUS / "prometheus.yml")["scrape_configs"]
     targets = {static["labels"]["service"]: static["targets"] for static in job["static_configs"]}
