@@ -49,10 +49,21 @@ async def stop(process: asyncio.subprocess.Process, patience_s: float) -> None:
         await process.wait()
 
 
-def last_words(log: Path) -> str:
-    """The last line of a log that tells of an error, or else its last line; shortened, without stack frames."""
+def size_of(log: Path) -> int:
+    """Bytes; of one that is not there, none."""
     try:
-        lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return log.stat().st_size
+    except OSError:
+        return 0
+
+
+def last_words(log: Path, begin: int = 0) -> str:
+    """The last line of a log that tells of an error, or else its last line; shortened, without stack frames. `begin`:
+    what stands before it is of an earlier process."""
+    try:
+        with log.open("rb") as file:
+            file.seek(begin)
+            lines = file.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
     except OSError:
         return ""
     said = [line for line in lines if line and not line[0].isspace()]
@@ -63,6 +74,14 @@ def last_words(log: Path) -> str:
     except (ValueError, KeyError, TypeError):
         message = line
     return str(message)[:400]
+
+
+def told_end(name: str, code: int, log: Path, begin: int, pause_s: float) -> str:
+    """That a process has ended, and why where it has said so: one that was killed has not. `begin`: how long the log
+    was before it; a shorter one is a new one."""
+    words = last_words(log, begin if begin <= size_of(log) else 0) if code > 0 else ""
+    return (f"{name} ended with code {code}{f' ({words})' if words else ''}; starting it again"
+            f"{f' in {pause_s:g} s' if pause_s else ''} (log: {log})")
 
 
 def _open_log(log: Path) -> IO[bytes]:

@@ -163,7 +163,7 @@ class Supervisor:
         for good."""
         log, failures, restarts = self._plan.state_dir / "logs" / f"{name}.log", 0, 0
         while not self._stop.is_set() and name in self._wanted:
-            plan, began = self._wanted[name], time.monotonic()
+            plan, began, begin = self._wanted[name], time.monotonic(), child.size_of(log)
             process = await child.start(plan.argv, plan.env, log)
             self._running[plan.name] = process
             known = state.started(plan.name, process.pid, ready_url=plan.ready_url, log=str(log), port=plan.port)
@@ -185,8 +185,7 @@ class Supervisor:
                 failures = 0
                 continue
             pause, restarts = child.backoff_s(failures), restarts + 1
-            self._say(f"{plan.name} ended with code {code}; starting it again"
-                      + (f" in {pause:g} s" if pause else "") + f" (log: {log})")
+            self._say(child.told_end(plan.name, code, log, begin, pause))
             await asyncio.sleep(pause)
 
     async def _attend(self, plan: ProcessPlan, known: state.ProcessState, up: asyncio.Future[None],

@@ -32,7 +32,7 @@ def test_line_of_a_runbook_works(platform: Platform, line: str) -> None:
 
 
 def test_pages_name_only_metrics_and_commands_that_there_are() -> None:
-    from services.console.cli.main import application
+    from services.console.cli.application import application
     from shared.names import metrics as M
     text = "\n".join(page.read_text() for page in (ROOT / "docs/runbooks").glob("*.md"))
     known = {family.name for family in M.FAMILIES}

@@ -16,7 +16,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from services.console.cli.main import application, main
+from services.console.cli.application import application
+from services.console.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 

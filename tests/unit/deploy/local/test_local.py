@@ -60,6 +60,18 @@ def test_last_words_are_the_error_and_no_stack_frame(tmp_path: Path, text: str, 
     assert child.last_words(tmp_path / "x.log") == words
 
 
+def test_end_of_a_process_is_told_with_what_it_said_itself_and_no_process_before_it(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text('{"level":"error","message":"of yesterday"}\n')
+    begin = child.size_of(log)
+    assert child.told_end("x", 1, log, begin, 0) == f"x ended with code 1; starting it again (log: {log})"
+    with log.open("a") as file:
+        file.write('{"level":"error","message":"no broker"}\n{"level":"info","message":"bye"}\n')
+    assert child.told_end("x", 1, log, begin, 0.5) == (
+        f"x ended with code 1 (no broker); starting it again in 0.5 s (log: {log})")
+    assert "broker" not in child.told_end("x", -9, log, begin, 0)
+
+
 def test_taken_port_is_told_with_its_setting() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -13,7 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.console.cli import admin, main, stream
+from services.console.cli import admin, stream
+from services.console.cli.application import application
 from services.console.cli.failure import Failure
 
 NAME = "a b/é?x=1#y%"
@@ -35,7 +36,7 @@ def leaves(command: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, An
         yield " ".join(before), command
 
 
-COMMANDS = {name: command for name, command in leaves(typer.main.get_command(main.application()))
+COMMANDS = {name: command for name, command in leaves(typer.main.get_command(application()))
             if name.split()[0] not in _ELSEWHERE}
 
 
@@ -64,7 +65,7 @@ def test_whatever_is_said_for_a_name_goes_as_one_part(name: str, monkeypatch: py
     monkeypatch.setattr(admin, "send", send)
     monkeypatch.setenv("WEIR_CONTROL_ADMIN_TOKEN", "t")
     (tmp_path / "weir.yaml").write_text("name: p\n")
-    result = CliRunner().invoke(main.application(), words(name, COMMANDS[name], tmp_path), input="secret\n")
+    result = CliRunner().invoke(application(), words(name, COMMANDS[name], tmp_path), input="secret\n")
     assert len(asked) == 1, (result.output, result.exception)
     url, body = asked[0]
     assert re.fullmatch(r"[!-~]+", url)
@@ -76,7 +77,7 @@ def test_allowance_is_raised_by_a_number_below_zero_as_well(monkeypatch: pytest.
     asked: list[Any] = []
     monkeypatch.setattr(admin, "ask", lambda *told, **_: asked.append(told[2]) or [])
     for said in (["-5"], ["--client", "c", "-5"], ["-5", "--client", "c"]):
-        assert CliRunner().invoke(main.application(), ["allowance", "raise", "p", *said]).exit_code == 0
+        assert CliRunner().invoke(application(), ["allowance", "raise", "p", *said]).exit_code == 0
     assert [(body["by"], body["client"]) for body in asked] == [(-5, None), (-5, "c"), (-5, "c")]
 
 

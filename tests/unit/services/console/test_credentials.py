@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.console.cli import admin, main
+from services.console.cli import admin
+from services.console.cli.application import application
 from services.console.cli.failure import Failure
 
 
@@ -15,7 +16,7 @@ from services.console.cli.failure import Failure
 def test_secret_is_one_line_of_text(given: bytes, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(admin, "ask", lambda *asked: sent.append(asked[2]))
-    done = CliRunner().invoke(main.application(["credential"]), ["credential", "set", "p", "crm", "--kind", "bearer"],
+    done = CliRunner().invoke(application(["credential"]), ["credential", "set", "p", "crm", "--kind", "bearer"],
                               input=given)
     if done.exception is None:
         assert [one["secret"] for one in sent] == [taken]
