@@ -12,7 +12,6 @@ from functools import partial
 import msgspec
 
 from services.executor.journal import Journals
-from services.executor.late import Late
 from services.executor.scene import Parked, Scene
 from shared.clock import Clock
 from shared.contracts.execution import ExecutionRecord
@@ -23,8 +22,8 @@ from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.store import waiting
 from shared.store.amounts import give_back
-from shared.store.answer_keeper import AnswerKeeper
-from shared.store.idempotency import free
+from shared.store.idempotency import free, keep
+from shared.store.late import Late, Offer
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class Keeping:
 
     def __init__(self, store: Store, patient: Store, clock: Clock, journals: Journals, tasks: Tasks) -> None:
         """`patient`: for what nobody waits for."""
-        self._answers, self._late = AnswerKeeper(store, tasks), Late(tasks)
+        self._late = Late(tasks)
         self._store, self._patient, self._clock, self._journals = store, patient, clock, journals
         # by project: the end of the line of those that were put aside, by the clock that never goes back
         self._line_ms: dict[str, float] = {}
@@ -73,14 +72,16 @@ class Keeping:
 
     async def forget(self, execution: ExecutionRecord) -> None:
         """One that has ended while it was put aside goes on no more."""
-        await self._late.offer(partial(waiting.forget, self._patient, execution), execution, self._left_ms(execution),
-                               "an execution that has ended may begin again", len(execution.body))
+        await self._late.offer(Offer(
+            partial(waiting.forget, self._patient, execution), execution.request_id, self._left_ms(execution),
+            "an execution that has ended may begin again", len(execution.body)))
 
     async def failed(self, execution: ExecutionRecord) -> None:
         """A durable one can be resumed for as long as its result is kept."""
         if execution.keep_ms:
-            await self._late.offer(partial(self._failed, execution), execution, execution.keep_ms,
-                                   "a failed execution cannot be resumed", len(execution.body))
+            await self._late.offer(Offer(
+                partial(self._failed, execution), execution.request_id, execution.keep_ms,
+                "a failed execution cannot be resumed", len(execution.body)))
 
     async def give_back(self, execution: ExecutionRecord, status: int) -> None:
         """What it held; after an answer of 2xx the message that it came by stays taken.
@@ -88,21 +89,25 @@ class Keeping:
         What cannot be given back now is given back a little later, and ends with its time at the latest.
         """
         once = "" if 200 <= status < 300 else execution.once
-        await self._late.offer(partial(give_back, self._store, execution.request_id, execution.holds, once), execution,
-                               self._left_ms(execution), "what an execution held counts until its time is over")
+        await self._late.offer(Offer(
+            partial(give_back, self._store, execution.request_id, execution.holds, once), execution.request_id,
+            self._left_ms(execution), "what an execution held counts until its time is over"))
 
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
         claim = execution.claim
-        await self._answers.keep(str(claim["key"]), KeptAnswer.of(reply, str(claim["digest"])), int(claim["keep_ms"]),
-                                 execution.deadline_ms - self._clock.now_ms())
+        answer = KeptAnswer.of(reply, str(claim["digest"]))
+        await self._late.offer(Offer(
+            partial(keep, self._store, str(claim["key"]), answer, int(claim["keep_ms"])), execution.request_id,
+            self._left_ms(execution), "an answer cannot be given again", len(answer.body)))
 
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
         claimed = KeptAnswer.claimed(execution.request_id, str(claim["digest"]))
-        await self._late.offer(partial(free, self._store, str(claim["key"]), claimed), execution,
-                               self._left_ms(execution), "an idempotency key is taken until its call's time is over")
+        await self._late.offer(Offer(
+            partial(free, self._store, str(claim["key"]), claimed), execution.request_id, self._left_ms(execution),
+            "an idempotency key is taken until its call's time is over"))
 
     async def _failed(self, execution: ExecutionRecord) -> None:
         await waiting.keep_failed(self._patient, execution, execution.keep_ms)

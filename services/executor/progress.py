@@ -12,13 +12,13 @@ from functools import partial
 
 import msgspec
 
-from services.executor.late import Late
 from services.executor.scene import Scene
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.execution_result import ExecutionResult, State
 from shared.contracts.reply import ReplyRecord
 from shared.names import actions
 from shared.runtime.tasks import Tasks
+from shared.store.late import Late, Offer
 from shared.store.redis import Store, StoreUnavailable
 from shared.store.results import ResultWriter, get
 
@@ -78,8 +78,9 @@ class Progress:
         steps = await self._before(scene) if _is_aside(scene) else tuple(scene.scope["steps"])
         result = _standing(scene, "running").answered(reply, now_ms, scene.tally.tasks, steps, well=well)
         result = msgspec.structs.replace(result, state="cancelled") if scene.tally.ended else result
-        await self._late.offer(partial(self._write, scene.execution, result), scene.execution, scene.execution.keep_ms,
-                               "how an execution has ended cannot be told", len(result.body))
+        await self._late.offer(Offer(
+            partial(self._write, scene.execution, result), scene.execution.request_id, scene.execution.keep_ms,
+            "how an execution has ended cannot be told", len(result.body)))
 
     async def wait(self, scene: Scene, until_ms: int, following: Following | None) -> None:
         """Tell that it waits; for longer than results are kept, if it must."""

@@ -8,10 +8,9 @@ A store that answers too late may have claimed a key for a call that was refused
 be told that it runs. What may be claimed in vain is freed when the store answers again.
 """
 
-import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from secrets import token_hex
 
 from services.policy.hearing import Hearing
@@ -23,15 +22,11 @@ from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
 from shared.runtime.tasks import Tasks
-from shared.store.answer_keeper import AnswerKeeper
-from shared.store.idempotency import claim, free
+from shared.store.idempotency import claim, free, keep
+from shared.store.late import Late, Offer
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
-# less than callers are told to wait
-_REST_S = 1.0
-# of more than these the oldest are free after their deadline
-_MOST_IN_VAIN = 10_000
 
 
 class Claims:
@@ -39,10 +34,7 @@ class Claims:
 
     def __init__(self, store: Store, tasks: Tasks) -> None:
         """Ready at once."""
-        self._store, self._tasks = store, tasks
-        self._answers = AnswerKeeper(store, tasks)
-        self._in_vain: deque[tuple[str, KeptAnswer]] = deque(maxlen=_MOST_IN_VAIN)
-        self._freeing = False
+        self._store, self._late = store, Late(tasks)
 
     async def take(self, hearings: Sequence[Hearing]) -> list[Decision | KeptAnswer | None]:
         """Claim the keys of those that have one; some do."""
@@ -53,7 +45,8 @@ class Claims:
             found = dict(zip(claims, await claim(self._store, [*claims.values()]), strict=True))
         except StoreUnavailable as exc:
             log.warning("calls with an idempotency key are refused: %s", exc, extra={"action": actions.STORE_AWAY})
-            self._free_later((key, value) for key, value, _ in claims.values())
+            for key, value, hold_ms in claims.values():
+                self._late.later(self._freed(key, value, hold_ms), exc)
             away = Unavailable("the store is away that knows what was asked under this idempotency key before; "
                                "try again shortly", headers={"Retry-After": "2"})
             return [Decision(away, 0) if index in claims else None for index in range(len(hearings))]
@@ -62,35 +55,20 @@ class Claims:
 
     async def keep(self, made: Claim, reply: ReplyRecord) -> None:
         """For the next call with this key. What cannot be kept is free again after its deadline."""
-        await self._answers.keep(made.key, KeptAnswer.of(reply, made.digest), made.keep_ms, made.hold_ms)
+        answer = KeptAnswer.of(reply, made.digest)
+        await self._late.offer(Offer(partial(keep, self._store, made.key, answer, made.keep_ms), reply.request_id,
+                                     made.hold_ms, "an answer cannot be given again", len(answer.body)))
 
     async def give_up(self, hearing: Hearing) -> None:
         """Free the key of a call that was refused after all, unless whoever tried again has it by now."""
         made, claimed = hearing.case.claim, hearing.case.claimed
         if made is None or claimed is None:
             return
-        try:
-            await free(self._store, made.key, claimed)
-        except StoreUnavailable:
-            self._free_later([(made.key, claimed)])
+        await self._late.offer(self._freed(made.key, claimed, made.hold_ms))
 
-    def _free_later(self, claimed: Iterable[tuple[str, KeptAnswer]]) -> None:
-        self._in_vain.extend(claimed)
-        if not self._freeing:
-            self._freeing = True
-            self._tasks.spawn(self._free_in_vain(), "keys claimed in vain")
-
-    async def _free_in_vain(self) -> None:
-        """Until the store has answered for all of them."""
-        await asyncio.sleep(_REST_S)
-        while self._in_vain:
-            key, claimed = self._in_vain.popleft()
-            try:
-                await free(self._store, key, claimed)
-            except StoreUnavailable:
-                self._in_vain.appendleft((key, claimed))
-                await asyncio.sleep(_REST_S)
-        self._freeing = False
+    def _freed(self, key: str, claimed: KeptAnswer, hold_ms: int) -> Offer:
+        return Offer(partial(free, self._store, key, claimed), claimed.request_id, hold_ms,
+                     "an idempotency key is taken until its call's time is over")
 
 
 def _judged(hearing: Hearing, claimed: KeptAnswer, kept: KeptAnswer | None) -> Decision | KeptAnswer | None:

@@ -11,24 +11,31 @@ which hangs does not cost every poll its time-out; then the calls of one poll as
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from shared.clock import Clock
 from shared.decision.amounts import UNKNOWN, Amounts, Ask, Doubted, Outcome
 from shared.names import actions
 from shared.project.access.budgets import Kind
+from shared.runtime.tasks import Tasks
 from shared.store.amounts import give_back, spend
+from shared.store.late import Late, Offer
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+# no call runs for longer
+_HELD_MS = 300_000
 
 
 class Counters:
     """Amounts spent, by all instances together."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, *, instances: int, rest_ms: int) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, tasks: Tasks, *, instances: int,
+                 rest_ms: int) -> None:
         """`instances`: how many share the limits while the store is away; `rest_ms`: how long it is left alone then."""
         self._store, self._clock, self._metrics, self._rest_us = store, clock, metrics, rest_ms * 1000
+        self._late = Late(tasks)
         self._memory = Amounts(share=instances)
         # when to ask again, 0 while the store answers; whether somebody is asking
         self._again_us, self._probing = 0, False
@@ -61,10 +68,8 @@ class Counters:
                 for ask, one in zip(asks, outcomes, strict=True)]
 
     async def release(self, request_id: str, keys: Sequence[str], once: str = "") -> None:
-        """Give back what a call held that is not going to run; what cannot be given back ends with its time."""
+        """Give back what a call held that is not going to run."""
         # wherever it was taken: the store may have gone or come back since
         self._memory.release(request_id, keys)
-        try:
-            await give_back(self._store, request_id, keys, once)
-        except StoreUnavailable:
-            return
+        await self._late.offer(Offer(partial(give_back, self._store, request_id, keys, once), request_id, _HELD_MS,
+                                     "what a call held counts until its time is over"))

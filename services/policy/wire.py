@@ -69,7 +69,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         last_used=last_used, keep_addresses=service.usage_addresses,
         claims=Claims(store, tasks),
         results=Results(store, tasks, own.result_keep_ms), counters=Counters(
-            store, clock, metrics, instances=own.instances, rest_ms=own.store_rest_ms))).handle
+            store, clock, metrics, tasks, instances=own.instances, rest_ms=own.store_rest_ms))).handle
 
     def take(entities: Sequence[Entity]) -> None:
         book.take(entities)

@@ -12,6 +12,7 @@ from services.policy.counters import Counters
 from shared.clock import SystemClock
 from shared.decision.amounts import Amounts, Ask
 from shared.project.access.budgets import Demand, Kind
+from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.amounts import pack, spend
 from shared.store.redis import Store
@@ -28,7 +29,7 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
 
 
 def counters(store: Store, **more: Any) -> Counters:
-    return Counters(store, SystemClock(), Metrics(), **{"instances": 1, "rest_ms": 1000, **more})
+    return Counters(store, SystemClock(), Metrics(), Tasks(), **{"instances": 1, "rest_ms": 1000, **more})
 
 
 def some_demand(name: str, chance: random.Random, now_ms: int) -> Demand:
@@ -132,7 +133,7 @@ async def test_limits_hold_where_the_clock_of_policy_is_not_that_of_the_store(
     clock = StoppedClock(SystemClock().now_ms())
     clock.set_ms = set_ms
     soon = clock.now_ms() + 5_000
-    kept = Counters(store, clock, Metrics(), instances=1, rest_ms=1000)
+    kept = Counters(store, clock, Metrics(), Tasks(), instances=1, rest_ms=1000)
     for kind, limit, extra in ((Kind.PERIOD, 2, soon), (Kind.CONCURRENT, 2, 0), (Kind.ONCE, 1, soon)):
         demand = Demand(f"weir:test:{name}:{kind}", kind, limit, 60_000, extra, 1, True, "n")
         found = [(await kept.spend([Ask(request, soon, [demand])]))[0][0] for request in "abc"]
@@ -183,7 +184,7 @@ async def test_message_is_free_again_when_its_own_request_gives_it_back(store: S
 
 async def test_without_a_store_each_instance_admits_its_share_and_says_so() -> None:
     away, metrics = Store(RedisSettings(url="redis://127.0.0.1:9/0")), Metrics()
-    kept = Counters(away, SystemClock(), metrics, instances=3, rest_ms=60_000)
+    kept = Counters(away, SystemClock(), metrics, Tasks(), instances=3, rest_ms=60_000)
     demand = Demand("k", Kind.WINDOW, 9, 60_000, 1, 1, True, "n")
     found = [outcome for number in range(6) for outcome in await kept.spend([Ask(str(number), 0, [demand])])]
     assert [outcome[0].wait_ms == 0 for outcome in found] == [True, True, True, False, False, False]

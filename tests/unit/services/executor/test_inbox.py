@@ -221,7 +221,7 @@ class Keys:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kept: list[int] = []
         self.freed: list[tuple[str, KeptAnswer]] = []
-        monkeypatch.setattr("shared.store.answer_keeper.keep", self.keep)
+        monkeypatch.setattr("services.executor.keeping.keep", self.keep)
         monkeypatch.setattr("services.executor.keeping.free", self.free)
 
     async def keep(self, _: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:
@@ -717,7 +717,7 @@ async def test_end_that_the_store_did_not_take_is_told_once_it_listens(monkeypat
         told.append(result.state)
         if len(told) < 3:
             raise StoreUnavailable("away")
-    monkeypatch.setattr("services.executor.late._REST_S", 0.01)
+    monkeypatch.setattr("shared.store.late._REST_S", 0.01)
     monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
     bed = Bed()
     bed.stage.handle([bed.record(1, "slow", answer_by_ms=0)])

@@ -1,6 +1,8 @@
 """When those are looked at again that there was no room for, and how long failed ones can be resumed."""
 
+import asyncio
 from collections import Counter
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,10 +12,15 @@ import pytest
 from services.executor.journal import Journals
 from services.executor.keeping import Keeping
 from shared.contracts.execution import ExecutionRecord
+from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.origin import Origin
+from shared.contracts.reply import ReplyRecord
 from shared.errors import Unavailable
 from shared.runtime.tasks import Tasks
+from shared.store import late
+from shared.store.redis import StoreUnavailable
 from tests.support.fakes import StoppedClock
+from tests.support.platform import eventually
 from tests.unit.services.executor.test_run import nowhere
 
 HOUR_MS = 3_600_000
@@ -77,3 +84,30 @@ async def test_journal_of_a_failed_execution_lasts_for_as_long_as_it_can_be_resu
         request_id="r", project="p", version=1, operation="o", client="c", source="edge", origin=Origin("t", 0, 0),
         deadline_ms=HOUR_MS, keep_ms=keep_ms))
     assert kept == lasts
+
+
+async def test_place_key_and_answer_of_a_call_are_told_once_the_store_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "_REST_S", 0.01)
+    tries, done = count(), list[tuple[Any, ...]]()
+
+    async def told(_: Any, *what: Any) -> None:
+        if next(tries) < 4:
+            raise StoreUnavailable("no answer")
+        done.append(what[:2])
+    for name in ("give_back", "free", "keep"):
+        monkeypatch.setattr(f"services.executor.keeping.{name}", told)
+    clock, tasks = StoppedClock(), Tasks()
+    keeping = Keeping(nowhere(), nowhere(), cast(Any, clock), Journals(nowhere(), Tasks()), tasks)
+    call = ExecutionRecord(
+        request_id="r", project="p", version=1, operation="o", client="c", source="edge", origin=Origin("t", 0, 0),
+        deadline_ms=clock.now + 60_000, holds=("place",), claim={"key": "k", "digest": "d", "keep_ms": 1})
+    reply = ReplyRecord(request_id="r", status=200)
+    await keeping.give_back(call, 200)
+    await keeping.free(call)
+    await keeping.answer(call, reply)
+    assert done == []
+    await eventually(lambda: len(done) == 3)
+    assert (done[0], done[1][0], done[2]) == (("r", ("place",)), "k", ("k", KeptAnswer.of(reply, "d")))
+    await asyncio.sleep(0.03)
+    assert len(done) == 3
+    await tasks.stop()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.policy import claims
 from services.policy.claims import Claims
 from services.policy.hearing import Hearing
 from shared.contracts.kept_answer import KeptAnswer
@@ -15,6 +14,7 @@ from shared.decision.decide import Decision, look
 from shared.kafka.record import Record
 from shared.names.reasons import Reason
 from shared.runtime.tasks import Tasks
+from shared.store import late
 from shared.store.connection import Argument
 from shared.store.redis import StoreUnavailable
 from tests.support.calls import book, case
@@ -66,7 +66,7 @@ class Asking:
 
 @pytest.fixture
 async def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
-    monkeypatch.setattr(claims, "_REST_S", 0)
+    monkeypatch.setattr(late, "_REST_S", 0)
     return Asking()
 
 

@@ -122,7 +122,7 @@ class Door:
             traces=PolicyTraces(Tracing("policy", "i"), Sampler(clock, ratio=0, max_per_s=0), clock, 1_000),
             intake=self.ends, dead_letters=DeadLetters(cast(Any, self.letters), metrics, clock, "policy"),
             claims=Claims(self.store, tasks),
-            counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
+            counters=Counters(self.store, clock, metrics, tasks, instances=1, rest_ms=1_000))))
         self._number = 0
 
     def poll(self, count: int, **call: Any) -> None:

@@ -37,6 +37,7 @@ from shared.names import topics
 from shared.names.metrics import EXPIRED
 from shared.project.canary import CANARY
 from shared.runtime.tasks import Tasks
+from shared.store import late
 from shared.store.connection import Argument
 from shared.store.last_used import LastUsed
 from shared.store.redis import StoreUnavailable
@@ -156,7 +157,7 @@ class Court:
             answers=Answers(sender, letters), usage=self.usage, access=AccessLog(0),
             last_used=self.last_used, keep_addresses=keep_addresses,
             results=Results(self.store, self.tasks, 1_000), claims=Claims(self.store, self.tasks),
-            counters=Counters(self.store, clock, metrics, instances=1, rest_ms=1_000))))
+            counters=Counters(self.store, clock, metrics, self.tasks, instances=1, rest_ms=1_000))))
 
     def _finish_after(self, records: Iterable[Record], effects: Iterable[asyncio.Future[None]]) -> None:
         self.done.extend(records)
@@ -185,7 +186,7 @@ class Court:
         """A poll comes, and everything that follows from it."""
         self._bench.handle(records)
         async with asyncio.timeout(5):
-            while any(task.get_name() not in {"keys claimed in vain", "late answers"} for task in self.tasks._running):
+            while any(task.get_name() != late.LATE for task in self.tasks._running):
                 self.usage.flush()
                 await asyncio.sleep(0)
 
