@@ -13,14 +13,20 @@ from shared.errors import WeirError
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store.redis import Store
+from shared.telemetry.metrics import Metrics
 from tests.support.platform import Platform, eventually
 from tests.support.stores import running
 from tests.unit.services.executor.test_run import nowhere, perform
 
 
 @pytest.fixture
-async def store(platform: Platform) -> AsyncIterator[Store]:
-    made = Store(RedisSettings(url=platform.redis_url), patient=True)
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def store(platform: Platform, metrics: Metrics) -> AsyncIterator[Store]:
+    made = Store(RedisSettings(url=platform.redis_url), metrics, patient=True)
     yield made
     await made.stop()
 
@@ -52,12 +58,14 @@ async def test_value_is_set_read_and_deleted(store: Store, key: str) -> None:
     assert await outputs(store, act(key, "get"), act(key, "delete"), act(key, "delete")) == [value, True, False]
 
 
-async def test_list_is_first_in_first_out_and_bounded(store: Store, key: str) -> None:
+async def test_list_is_first_in_first_out_and_bounded(store: Store, key: str, metrics: Metrics) -> None:
     appends = [act(key, "append", value=value) for value in ("a", {"b": 1}, 3)]
     assert await outputs(store, *appends, act(key, "get")) == [1, 2, 3, ["a", {"b": 1}, 3]]
     assert await error(store, act(key, "append", value=4)) == "stored-too-large"
     assert await outputs(store, act(key, "shift"), act(key, "shift")) == ["a", {"b": 1}]
     assert await outputs(store, act(key, "shift"), act(key, "shift")) == [3, None]
+    # nobody is to be paged for what a workflow does
+    assert b"weir_store_errors_total{" not in metrics.text()[0]
 
 
 async def test_increments_of_many_executions_add_up(store: Store, key: str) -> None:
@@ -91,9 +99,10 @@ async def test_value_is_forgotten_after_its_time(store: Store, key: str) -> None
                                                                       "stored-otherwise"),
     ({"action": "append", "value": 1}, "increment", "stored-otherwise")])
 async def test_action_that_does_not_fit_what_is_stored_fails(
-        store: Store, key: str, before: dict[str, Any], action: str, kind: str) -> None:
+        store: Store, key: str, metrics: Metrics, before: dict[str, Any], action: str, kind: str) -> None:
     await outputs(store, {"id": "a", "storage": {"key": key, **before}})
     assert await error(store, act(key, action, value=1)) == kind
+    assert b"weir_store_errors_total{" not in metrics.text()[0]
 
 
 async def test_value_that_is_too_large_and_store_that_is_away(store: Store, key: str) -> None:

@@ -50,7 +50,9 @@ class StorageStep:
                 place, settings.action, value, ttl_ms, bounds.max_items, scene.surroundings.max_output_bytes,
                 journal, f"{scene.path}done", scene.left_ms() + _GRACE_MS])
         except StoreUnavailable as exc:
-            raise _told(exc, bounds.max_items) from exc
+            raise WorkflowFailed("the store does not answer", kind="store-unavailable", status=503) from exc
+        if answer.startswith(b"!"):
+            raise _told(answer.decode()[1:], bounds.max_items)
         return orjson.loads(answer)
 
     async def _render(self, scene: Scene) -> bytes:
@@ -73,15 +75,13 @@ class StorageStep:
         return f"weir:storage:{scene.execution.project}:{inside}:{key}"
 
 
-def _told(error: StoreUnavailable, most: int) -> WorkflowFailed:
-    text = str(error)
-    if "FULL" in text:
+def _told(why: str, most: int) -> WorkflowFailed:
+    """What cannot be done with what is there, as the script says it."""
+    if why == "FULL":
         return WorkflowFailed(f"the list has {most} items and takes no more (WEIR_EXECUTOR_STORAGE_MAX_ITEMS)",
                               kind="stored-too-large")
-    if "LARGE" in text:
+    if why == "LARGE":
         return WorkflowFailed("the list has more bytes than a step may give (WEIR_EXECUTOR_MAX_OUTPUT_BYTES); `shift` "
                               "takes its items one by one", kind="output-too-large")
-    if "KIND" in text:
-        return WorkflowFailed(f"what is stored there is {text.partition('KIND ')[2][:40]}; this action does not fit it",
-                              kind="stored-otherwise")
-    return WorkflowFailed("the store does not answer", kind="store-unavailable", status=503)
+    return WorkflowFailed(f"what is stored there is {why.removeprefix('KIND ')}; this action does not fit it",
+                          kind="stored-otherwise")

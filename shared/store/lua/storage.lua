@@ -1,8 +1,9 @@
 -- One value of a workflow, whatever is done with it.
 -- ARGV: key, action, value (JSON or ''), ms to live or 0, most items of a list, most bytes that are read; the journal of
 -- the execution or '', the name of the effect in it, ms until the journal is forgotten, where it has no end yet.
--- Returns JSON. An effect that the journal remembers is not done again: its result is. What is only read has none. Releases
--- of before remembered it under weir:storage-done:<project>:<execution>/<path of the step>; such a key is read as well.
+-- Returns JSON. '!KIND <what is there>', '!LARGE', '!FULL': the action does not fit, which is no failure of the store. An
+-- effect that the journal remembers is not done again: its result is. What is only read has none. Releases of before
+-- remembered it under weir:storage-done:<project>:<execution>/<path of the step>; such a key is read as well.
 local key, action, value, ttl, most, readable, journal, effect, remember = unpack(ARGV)
 local remembered = journal ~= '' and action ~= 'get'
 if remembered then
@@ -12,7 +13,7 @@ if remembered then
 end
 local kind = redis.call('TYPE', key).ok
 if kind == 'list' and (action == 'increment') or kind == 'string' and (action == 'append' or action == 'shift') then
-  return redis.error_reply('KIND ' .. (kind == 'list' and 'a list' or 'a single value'))
+  return '!KIND ' .. (kind == 'list' and 'a list' or 'a single value')
 end
 local result = 'null'
 if action == 'get' then
@@ -22,7 +23,7 @@ if action == 'get' then
       for _, item in ipairs(redis.call('LRANGE', key, start, start + 99)) do
         items[#items + 1], size = item, size + #item + 1
       end
-      if size > tonumber(readable) then return redis.error_reply('LARGE') end
+      if size > tonumber(readable) then return '!LARGE' end
     end
     result = '[' .. table.concat(items, ',') .. ']'
   else
@@ -32,7 +33,7 @@ elseif action == 'set' then
   redis.call('SET', key, value)
   result = value
 elseif action == 'append' then
-  if redis.call('LLEN', key) >= tonumber(most) then return redis.error_reply('FULL') end
+  if redis.call('LLEN', key) >= tonumber(most) then return '!FULL' end
   result = tostring(redis.call('RPUSH', key, value))
 elseif action == 'shift' then
   result = redis.call('LPOP', key) or 'null'
@@ -40,9 +41,9 @@ elseif action == 'increment' then
   local done = redis.pcall('INCRBY', key, value)
   if type(done) == 'table' then
     if string.find(done.err, 'overflow', 1, true) then
-      return redis.error_reply('KIND too far from 0: the sum leaves 64 bits')
+      return '!KIND too far from 0: the sum leaves 64 bits'
     end
-    if string.find(done.err, 'not an integer', 1, true) then return redis.error_reply('KIND no whole number') end
+    if string.find(done.err, 'not an integer', 1, true) then return '!KIND no whole number' end
     -- the store takes nothing now: it is full, or a replica
     return done
   end
