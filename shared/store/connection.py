@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._asked: deque[_Asked] = deque()
         self._looks = self._heard = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.lost = True
+        self.lost, self._ended = True, "the connection is lost"
 
     def ask(self, commands: Iterable[Sequence[Argument]]) -> "asyncio.Future[list[Any]]":
         """The answers to commands that go out together, with nobody else's between them; errors are among them.
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]  # of any length
         done: asyncio.Future[list[Any]] = self._loop.create_future()
         if self.lost:
-            done.set_exception(ConnectionError("the connection is lost"))
+            done.set_exception(ConnectionError(self._ended))
             return done
         if not self._asked:
             self._heard = self._looks
@@ -94,14 +94,16 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It answers no more."""
-        self.lost = True
+        why = exc or ConnectionError("the store has closed the connection")
+        if not self.lost:
+            self.lost, self._ended = True, str(why)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while self._asked:
             done = self._asked.popleft().done
             if not done.done():
-                done.set_exception(exc or ConnectionError("the store has closed the connection"))
+                done.set_exception(why)
 
     def data_received(self, data: bytes) -> None:
         """Hand answers to those who asked, the first to the first; nobody needs to wait for it any more."""
@@ -109,13 +111,17 @@ class Connection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (answer := gets()) is not _MORE:
+                if not self._asked:
+                    # that it has as many clients as it takes, for one, it says before anybody has asked
+                    self.close(str(answer) if isinstance(answer, Refused) else "it answers what nobody has asked")
+                    return
                 asked = self._asked[0]
                 asked.found.append(answer)
                 if len(asked.found) == asked.wanted:
                     self._asked.popleft()
                     if not asked.done.done():
                         asked.done.set_result(asked.found)
-        except (hiredis.ProtocolError, IndexError) as exc:
+        except hiredis.ProtocolError as exc:
             self.close(f"these are not answers of a store: {exc!r}")
 
     def _look(self) -> None:

@@ -50,10 +50,12 @@ class Store:
     def __init__(self, settings: RedisSettings, metrics: Metrics | None = None, *, patient: bool = False) -> None:
         """`patient` allows the longer time-out, for work that no caller waits for."""
         self._metrics = metrics or Metrics(muted=True)
-        self._address = Address(settings, (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000)
+        self._timeout_s = (settings.patient_timeout_ms if patient else settings.timeout_ms) / 1000
+        self._address = Address(settings, self._timeout_s)
         self._connection: Connection | None = None
-        self._opening, self._tries = asyncio.Lock(), 0
-        self._failure: Exception | None = None
+        self._opening: asyncio.Future[Connection] | None = None
+        # whether the last connection could not be opened
+        self._unreachable = False
         self._elsewhere_s = -math.inf
         self._scripts: dict[str, _Script] = {}
 
@@ -62,6 +64,8 @@ class Store:
 
     async def stop(self) -> None:
         """Close the connection."""
+        if self._opening is not None:
+            self._opening.add_done_callback(_close)
         if self._connection is not None and not self._connection.lost:
             self._connection.close()
 
@@ -133,24 +137,39 @@ class Store:
         return StoreUnavailable(f"{what}: {type(why).__name__}: {why}")
 
     async def _open(self) -> Connection:
-        """Whoever waits while another opens the connection gets that one, or the same failure."""
-        tries = self._tries
-        async with self._opening:
-            if tries == self._tries:
-                try:
-                    self._connection, self._failure = await self._address.open(), None
-                except (Refused, OSError, TimeoutError) as exc:
-                    self._connection, self._failure = None, exc
-                self._tries += 1
-        if self._connection is None:
-            raise self._failure or ConnectionError("not open")
-        return self._connection
+        """Whoever waits while another opens the connection gets that one, or the same failure.
+
+        To open one takes longer than a command. A store that could not be reached is tried for as long, but keeps
+        nobody for longer than one that is late.
+        """
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._address.open())
+            self._opening.add_done_callback(self._opened)
+        opening = self._opening
+        if self._unreachable:
+            await asyncio.wait([opening], timeout=self._timeout_s)
+            if not opening.done():
+                raise TimeoutError(f"no connection within {self._timeout_s:g} s")
+        return await asyncio.shield(opening)
+
+    def _opened(self, opening: "asyncio.Future[Connection]") -> None:
+        self._opening = None
+        if opening.cancelled():
+            return
+        self._unreachable = opening.exception() is not None
+        if not self._unreachable:
+            self._connection = opening.result()
 
     def _read(self, script: str) -> _Script:
         source = resources.files("shared.store.lua").joinpath(f"{script}.lua").read_text()
         found = self._scripts[script] = _Script(
             f"script {script}", source, sha1(source.encode(), usedforsecurity=False).hexdigest())
         return found
+
+
+def _close(opening: "asyncio.Future[Connection]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _check(answers: list[Any]) -> list[Any]:

@@ -8,6 +8,8 @@ import hiredis
 import pytest
 
 from shared.settings.redis import RedisSettings
+from shared.store.address import Address
+from shared.store.connection import Connection
 from shared.store.redis import Store, StoreUnavailable
 
 Answer = Callable[[list[bytes]], bytes]
@@ -34,6 +36,35 @@ async def test_store_that_takes_connections_and_says_nothing_is_told_of() -> Non
         store = Store(RedisSettings(url=f"redis://127.0.0.1:{port}/0", patient_timeout_ms=500), patient=True)
         with pytest.raises(StoreUnavailable, match=r"PING: TimeoutError: no connection within 0\.5 s"):
             await store.ping()
+
+
+async def test_store_that_cannot_be_reached_keeps_nobody_for_longer_than_one_that_is_late(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, there = 0, asyncio.Event()
+    open_ = Address.open
+
+    async def open_late(address: Address) -> Connection:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise TimeoutError("no connection within 0.5 s")
+        await there.wait()
+        return await open_(address)
+    monkeypatch.setattr(Address, "open", open_late)
+    async with answering(lambda _: b"+PONG\r\n") as port:
+        store = Store(RedisSettings(url=f"redis://127.0.0.1:{port}/0", timeout_ms=20))
+        with pytest.raises(StoreUnavailable, match=r"within 0\.5 s"):
+            await store.ping()
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*(store.ping() for _ in range(3)), return_exceptions=True)
+        assert [str(one) for one in found] == ["PING: TimeoutError: no connection within 0.02 s"] * 3
+        assert tries == 2, "it is opened for all of them"
+        # whoever comes when it is there at last finds it open
+        there.set()
+        await asyncio.sleep(0.1)
+        await store.ping()
+        assert tries == 2
+        await store.stop()
 
 
 @pytest.mark.parametrize("refusal", ["READONLY You can't write against a read only replica.",

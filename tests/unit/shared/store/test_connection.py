@@ -139,6 +139,14 @@ async def test_what_is_no_answer_ends_the_connection(said: bytes) -> None:
     assert asked.exception() is not None or asked.result() == [b"a"]
 
 
+async def test_what_the_store_refuses_before_anybody_has_asked_is_told_to_whoever_asks_then() -> None:
+    connection, _ = connected()
+    connection.data_received(b"-ERR max number of clients reached\r\n")
+    connection.connection_lost(None)
+    with pytest.raises(ConnectionError, match="max number of clients"):
+        await connection.ask([("GET", "a")])
+
+
 async def test_errors_are_among_the_answers() -> None:
     connection, _ = connected()
     asked = connection.ask([("GET", "a"), ("GET", "b"), ("GET", "c")])
