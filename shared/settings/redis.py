@@ -18,7 +18,9 @@ class RedisSettings(BaseSettings):
 
     url: str = Field(default="redis://127.0.0.1:6380/0", repr=False)
     """Redis 7.0 or newer, or Valkey: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database;
-    never shown. Its `maxmemory-policy` has to be `noeviction`: what it forgets is lost, or counted twice."""
+    never shown. `rediss://` takes `?ssl_ca_certs=/path` for an authority of one's own, `ssl_certfile` and `ssl_keyfile`
+    where the store asks for a certificate. Its `maxmemory-policy` has to be `noeviction`: what it forgets is lost, or
+    counted twice."""
     sentinels: list[str] = []
     """Redis Sentinels, which know where the primary is, as JSON: `["sentinel-0:26379"]`. Host and port of the URL are
     then not read."""

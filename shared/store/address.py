@@ -7,16 +7,23 @@ Never: a command of those who ask.
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from ssl import SSLContext
 from typing import Any
+from urllib.parse import urlsplit
 
+from redis import RedisError
 from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
 
 from shared.settings.redis import RedisSettings
+from shared.settings.wrong import WrongSetting
 from shared.store.connection import Argument, Connection, Refused
 
 # opening a connection takes longer than a command
 _LEAST_CONNECT_S = 0.5
+# of the URL, behind `ssl_`; the name of the store is checked, and who has signed it, unless they say otherwise
+_TLS_FILES = ("ca_certs", "certfile", "keyfile")
+_TLS_PARTS = (*_TLS_FILES, "ca_path", "password", "check_hostname", "cert_reqs", "ciphers", "min_version")
 Place = tuple[str, int]
 
 
@@ -24,13 +31,13 @@ class Address:
     """Opens connections."""
 
     def __init__(self, settings: RedisSettings, timeout_s: float) -> None:
-        """`timeout_s`: of a command. Raises ValueError for a URL that is none."""
-        known = dict[str, Any](parse_url(settings.url))
+        """`timeout_s`: of a command. Raises WrongSetting for a URL that cannot be used."""
+        known = _parts(settings.url)
         self._connect_s = max(timeout_s, _LEAST_CONNECT_S)
         self._make = partial(Connection, timeout_s, self._connect_s)
         self._place: Place = known.get("host", "localhost"), known.get("port", 6379)
         self._path: str | None = known.get("path")
-        self._tls = _tls(known) if known.get("connection_class") is SSLConnection else None
+        self._tls = _tls(known)
         self._primary = settings.primary
         self._sentinels: list[Place] = [
             (host, int(port)) for host, _, port in (one.rpartition(":") for one in settings.sentinels)]
@@ -90,7 +97,31 @@ class Address:
             made.close()
 
 
-def _tls(known: dict[str, Any]) -> SSLContext:
-    """As the URL's `ssl_...` parts say; by default the store has to prove its name."""
+def _parts(url: str) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = dict(parse_url(url))
+    except ValueError as exc:
+        raise WrongSetting(f"WEIR_REDIS_URL: {exc}") from exc
+    if "path" not in known and "db" not in known and urlsplit(url).path.strip("/"):
+        # the library takes it for 0, and another installation may have that; what stands there may be of a password
+        raise WrongSetting("WEIR_REDIS_URL: what follows the port has to be the number of a database, as in "
+                           "redis://127.0.0.1:6379/0")
+    return known
+
+
+def _tls(known: dict[str, Any]) -> SSLContext | None:
+    """As the URL's `ssl_...` parts say; by default the store has to prove its name. Raises WrongSetting."""
     options = {name.removeprefix("ssl_"): value for name, value in known.items() if name.startswith("ssl_")}
-    return RedisSSLContext(**{"cert_reqs": "required", "check_hostname": True, **options}).get()
+    if known.get("connection_class") is not SSLConnection:
+        if options:
+            raise WrongSetting(f"WEIR_REDIS_URL: has ssl_{min(options)}, and without rediss:// there is no TLS")
+        return None
+    for name, value in options.items():
+        if name not in _TLS_PARTS:
+            raise WrongSetting(f"WEIR_REDIS_URL: there is no ssl_{name}; known are ssl_{', ssl_'.join(_TLS_PARTS)}")
+        if name in _TLS_FILES and not Path(value).is_file():
+            raise WrongSetting(f"WEIR_REDIS_URL: ssl_{name}: there is no file {value}")
+    try:
+        return RedisSSLContext(**{"cert_reqs": "required", "check_hostname": True, **options}).get()
+    except (OSError, RedisError, TypeError, ValueError) as exc:
+        raise WrongSetting(f"WEIR_REDIS_URL: its ssl_... parts cannot be used: {exc}") from exc

@@ -8,6 +8,7 @@ import hiredis
 import pytest
 
 from shared.settings.redis import RedisSettings
+from shared.settings.wrong import WrongSetting
 from shared.store.address import Address
 from shared.store.connection import Connection
 from shared.store.redis import Store, StoreUnavailable
@@ -36,6 +37,23 @@ async def test_store_that_takes_connections_and_says_nothing_is_told_of() -> Non
         store = Store(RedisSettings(url=f"redis://127.0.0.1:{port}/0", patient_timeout_ms=500), patient=True)
         with pytest.raises(StoreUnavailable, match=r"PING: TimeoutError: no connection within 0\.5 s"):
             await store.ping()
+
+
+@pytest.mark.parametrize(("rest", "told"), [
+    ("s://:h1dden@a/0?ssl_ca_certs=/none/here", "ssl_ca_certs: there is no file /none/here"),
+    ("s://:h1dden@a/0?ssl_ca_cert=/etc/hosts", "there is no ssl_ca_cert; known are ssl_ca_certs, "),
+    (f"s://:h1dden@a/0?ssl_certfile={__file__}&ssl_password=h1dden", "its ssl_... parts cannot be used: "),
+    ("s://:h1dden@a/0?ssl_cert_reqs=maybe", "its ssl_... parts cannot be used: "),
+    ("s://:h1dden@a/0?ssl_min_version=h1dden", "Invalid value for 'ssl_min_version'"),
+    # as the plain text that it would be, nobody wants it
+    (f"://:h1dden@a/0?ssl_ca_certs={__file__}", "has ssl_ca_certs, and without rediss:// there is no TLS"),
+    ("://:h1dden@a/staging", "the number of a database"), ("://user/h1dden@a:6379/0", "the number of a database")])
+def test_url_that_cannot_be_used_is_told_of_without_its_secret(rest: str, told: str) -> None:
+    with pytest.raises(WrongSetting) as found:
+        Store(RedisSettings(url=f"redis{rest}"))
+    assert str(found.value).startswith("WEIR_REDIS_URL: ")
+    assert told in str(found.value)
+    assert "h1dden" not in str(found.value)
 
 
 async def test_store_that_cannot_be_reached_keeps_nobody_for_longer_than_one_that_is_late(
