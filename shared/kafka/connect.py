@@ -21,6 +21,7 @@ from shared.kafka import header_names
 from shared.kafka.faults import CLIENT_ERRORS, KafkaUnavailable, translate
 from shared.names import actions
 from shared.settings.kafka import KafkaSettings
+from shared.settings.wrong import WrongSetting
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", AIOKafkaConsumer, AIOKafkaProducer)
@@ -75,10 +76,17 @@ def access(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def tls(settings: KafkaSettings) -> ssl.SSLContext:
-    """What a connection is encrypted with, and who is believed. Raises OSError for a file that cannot be read."""
-    context = ssl.create_default_context(cafile=settings.ssl_ca_file)
+    """What a connection is encrypted with, and who is believed. Raises WrongSetting for a file that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_ca_file)
+    except OSError as exc:
+        raise WrongSetting(f"WEIR_KAFKA_SSL_CA_FILE: {settings.ssl_ca_file} cannot be used: {exc}") from exc
     if settings.ssl_cert_file is not None:
-        context.load_cert_chain(settings.ssl_cert_file, settings.ssl_key_file)
+        try:
+            context.load_cert_chain(settings.ssl_cert_file, settings.ssl_key_file)
+        except OSError as exc:
+            raise WrongSetting(f"WEIR_KAFKA_SSL_CERT_FILE: {settings.ssl_cert_file} cannot be used with "
+                               f"WEIR_KAFKA_SSL_KEY_FILE, {settings.ssl_key_file}: {exc}") from exc
     return context
 
 

@@ -5,6 +5,8 @@ Out:   `KafkaUnavailable` (try again), `SendFailed` (this batch is lost), one se
 Never: aiokafka.errors imported anywhere else.
 """
 
+import logging
+
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -39,6 +41,21 @@ _TO_DO: dict[type[KafkaError], str] = {
     ClusterAuthorizationFailedError: _MAY_NOT,
     MessageSizeTooLargeError: "the broker takes less than this process sends at once: raise max.message.bytes of the "
                               "topic to 1048588, or lower WEIR_KAFKA_MAX_BATCH_BYTES"}
+
+
+class _Overheard(logging.Handler):
+    """Why the client got no connection: it says so in its log, and its error leaves it out."""
+
+    why = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Of each try."""
+        if str(record.msg).startswith("Unable connect to") and isinstance(record.args, tuple):
+            self.why = str(record.args[-1])
+
+
+_overheard = _Overheard(logging.ERROR)
+logging.getLogger("aiokafka").addHandler(_overheard)
 
 
 class KafkaUnavailable(WeirError):
@@ -96,7 +113,8 @@ def forbidden(topic: str) -> WeirError:
 def translate(error: BaseException, doing: str) -> WeirError:
     """A foreign error as one of ours; `doing` says what was tried, with the address or topic."""
     if isinstance(error, (KafkaConnectionError, NodeNotReadyError, TimeoutError, OSError)):
-        return KafkaUnavailable(f"{doing}: the broker does not answer ({type(error).__name__}); "
+        why = f": {_overheard.why}" if str(error).startswith("KafkaConnectionError: Unable to bootstrap") else ""
+        return KafkaUnavailable(f"{doing}: the broker does not answer ({type(error).__name__}{why}); "
                                 "is it up, and is WEIR_KAFKA_BOOTSTRAP its address?")
     to_do = next((text for kind, text in _TO_DO.items() if isinstance(error, kind)), None)
     return SendFailed(f"{doing}: {error}: {to_do}" if to_do else f"{doing}: {type(error).__name__}: {error}")

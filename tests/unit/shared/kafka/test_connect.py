@@ -1,11 +1,16 @@
 """Clients that begin while a broker hangs."""
 
 import asyncio
+import logging
 from typing import Any, cast
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from shared.kafka import connect
+from shared.kafka.faults import translate
+from shared.settings.kafka import KafkaSettings
+from shared.settings.wrong import WrongSetting
 
 
 class Client:
@@ -51,3 +56,19 @@ async def test_client_whose_start_is_given_up_is_stopped() -> None:
     assert starting.cancelled()
     # else it is told as lost, after what has ended the process
     assert client.stopped
+
+
+def test_why_no_broker_could_be_reached_is_said_as_the_client_says_it_in_its_log() -> None:
+    for why in ("certificate has expired", "SaslAuthenticationFailed"):
+        logging.getLogger("aiokafka").error('Unable connect to "%s:%s": %s', "a", 9092, OSError(why))
+        logging.getLogger("aiokafka").error("Unable to update metadata from %s", [1])
+        told = str(translate(KafkaConnectionError("Unable to bootstrap from [('a', 9092)]"), "connecting to a:9092"))
+        assert told.startswith(f"connecting to a:9092: the broker does not answer (KafkaConnectionError: {why}); is it")
+    assert "Sasl" not in str(translate(KafkaConnectionError("Connection at a:9092 closed"), "connecting"))
+
+
+@pytest.mark.parametrize("name", ["ca", "cert"])
+def test_certificate_that_is_none_is_told_by_its_setting(name: str) -> None:
+    settings = KafkaSettings(**cast(Any, {f"ssl_{name}_file": __file__}))
+    with pytest.raises(WrongSetting, match=f"WEIR_KAFKA_SSL_{name.upper()}_FILE: .*{__name__.rpartition('.')[2]}"):
+        connect.tls(settings)
