@@ -119,6 +119,8 @@ async def store_outside(settings: RedisSettings) -> Finding:
         wrong = f"Redis {version}; {_LEAST_REDIS}.0 or newer is needed, or Valkey"
     elif known.get("cluster_enabled", "0") != "0":
         wrong = "it is a Redis Cluster, whose keys are divided; one primary is needed, which Sentinels may name"
+    elif known.get("role", "master") != "master":
+        wrong = "it is a replica, which takes no writes; name the primary, or the Sentinels that know it"
     elif evicts != "noeviction" and known.get("maxmemory", "0") != "0":
         wrong = (f"when it is full it forgets (maxmemory-policy {evicts}): limits, idempotency keys and executions are "
                  "lost, and usage is counted twice; set noeviction, and give it room")

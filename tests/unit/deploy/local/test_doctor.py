@@ -12,7 +12,8 @@ from tests.unit.shared.store.test_address import answering
     ("# Server\r\nredis_version:7.0.15\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru", True, "7.0.15"),
     ("redis_version:7.2.4\r\nmaxmemory:100\r\nmaxmemory_policy:volatile-lru", False, "set noeviction"),
     ("redis_version:6.2.5\r\nmaxmemory:0", False, "7.0 or newer"),
-    ("redis_version:8.0.1\r\ncluster_enabled:1", False, "Redis Cluster")])
+    ("redis_version:8.0.1\r\ncluster_enabled:1", False, "Redis Cluster"),
+    ("redis_version:7.2.4\r\nrole:master", True, "7.2.4"), ("redis_version:7.2.4\r\nrole:slave", False, "replica")])
 async def test_store_that_would_lose_what_is_counted_is_found(told: str, ok: bool, said: str) -> None:
     def answer(command: list[bytes]) -> bytes:
         return b"$%d\r\n%s\r\n" % (len(told), told.encode()) if command == [b"INFO"] else b"+OK\r\n"
