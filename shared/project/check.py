@@ -6,7 +6,7 @@ Never: YAML, files.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.project.allowance import Allowance
@@ -56,7 +56,7 @@ def check_project(checked: Checked) -> list[Problem]:
 def _operations(checked: Checked) -> Iterator[Problem]:
     names: set[str] = set()
     routes: dict[tuple[str, str], str] = {}
-    durable = frozenset(workflow.name for workflow, _ in checked.workflows if workflow.durable)
+    durable = {workflow.name: workflow.durable for workflow, _ in checked.workflows}
     access = Access() if checked.access is None else checked.access[0]
     for operation, source, path in checked.operations:
         if operation.name in names:
@@ -109,15 +109,17 @@ def _path(operation: Operation, source: Source, path: tuple[Key, ...]) -> Iterat
                                      f"the path {operation.path} has no parameter {name!r}")
 
 
-def _times(operation: Operation, source: Source, path: tuple[Key, ...], durable: frozenset[str]) -> Iterator[Problem]:
+def _times(operation: Operation, source: Source, path: tuple[Key, ...],
+           durable: Mapping[str, bool]) -> Iterator[Problem]:
     run_ms = operation.run_timeout_ms
     if run_ms is not None and run_ms < operation.timeout_ms:
         yield source.problem((*path, "run_timeout"), "shape", "the work cannot end before its caller stops to wait: "
                              "`run_timeout` is at least `timeout`")
-    if run_ms is not None and run_ms > MAX_LIVE_RUN_MS and operation.workflow not in durable:
+    # of one whose file has another mistake nobody knows what it says
+    if run_ms is not None and run_ms > MAX_LIVE_RUN_MS and durable.get(operation.workflow) is False:
         yield source.problem((*path, "run_timeout"), "shape", f"only a durable workflow may run for longer than "
                              f"{MAX_LIVE_RUN_MS // 60_000} minutes; say `durable: true` in its file")
-    if operation.mode == "events" and operation.workflow in durable:
+    if operation.mode == "events" and durable.get(operation.workflow):
         yield source.problem((*path, "mode"), "shape", "a workflow with events cannot be durable: its caller hears "
                              "them now, or never")
 

@@ -416,6 +416,13 @@ def test_mode_and_times_of_an_operation_fit_its_workflow(operation: str, workflo
     assert says in found[0].message
 
 
+def test_durable_workflow_with_a_mistake_is_not_said_to_be_none() -> None:
+    operations = "operations:\n  - { name: o, method: GET, path: /, workflow: w, run_timeout: 2h }\n"
+    found = load_project({"weir.yaml": "name: p\n", "operations.yaml": operations,
+                          "workflows/w.yaml": f"durable: true\nsteps:\n  - {{ id: d, delay: {{ for: x }} }}\n{ANSWER}"})
+    assert [one.file for one in found.problems] == ["workflows/w.yaml"]
+
+
 def test_events_of_a_called_workflow_are_its_callers() -> None:
     called = "steps:\n  - { id: e, emit: { data: 1 } }\n"
     calls = "steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER
