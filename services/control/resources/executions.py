@@ -55,7 +55,7 @@ async def cancel_execution(call: Call) -> Result:
     """End an execution that runs, or waits."""
     found, desk = await _found(call), call.desk
     if found.is_over:
-        raise Conflict(f"the execution is over already: it has {found.state}")
+        raise Conflict(f"the execution is over already: its status is {found.state}")
     await cancel(desk.store, found.id, "operator")
     await wake(desk.store, found.id, desk.clock.now_ms())
     desk.registry.audit("cancel execution", call.path["project"], found.id)
@@ -74,8 +74,8 @@ async def resume_execution(call: Call) -> Result:
                        f"`weir workflow start {project} {halt.workflow}`")
     record = await take_failed(desk.store, project, found.id)
     if record is None:
-        raise Conflict(f"the execution cannot be resumed: it is {found.state}; failed executions of durable workflows "
-                       "can, as long as their results are kept")
+        raise Conflict(f"the execution cannot be resumed: its status is {found.state}; failed executions of "
+                       "durable workflows can, as long as their results are kept")
     # after its end, whoever's clock told that
     now_ms = max(desk.clock.now_ms(), (found.ended or 0) + 1)
     took_ms = record.deadline_ms - (record.resumed_ms or found.accepted)

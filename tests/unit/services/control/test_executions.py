@@ -14,6 +14,7 @@ from services.control.resources.clients import list_clients, list_tokens
 from services.control.resources.credentials import list_credentials
 from services.control.resources.executions import (
     Reason,
+    cancel_execution,
     list_executions,
     list_halts,
     resume_execution,
@@ -23,7 +24,7 @@ from services.control.resources.executions import (
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import Halt, ProjectVersion
 from shared.contracts.execution import ExecutionRecord
-from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.execution_result import ExecutionResult, State
 from shared.contracts.origin import Origin
 from shared.store import results
 from tests.support.fakes import StoppedClock
@@ -147,6 +148,19 @@ async def test_workflow_that_the_version_in_force_dropped_is_stopped_and_started
     assert (await list_halts(desks.call())).body == []
     with pytest.raises(NotFound, match="'no', in none of its versions"):
         await stop_workflow(desks.call(Reason(), workflow="no"))
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+async def test_execution_that_is_over_is_not_cancelled(monkeypatch: pytest.MonkeyPatch, state: State) -> None:
+    async def get(*_: Any) -> ExecutionResult:
+        return ExecutionResult(id="e", operation="o", client="c", state=state, accepted=0)
+
+    monkeypatch.setattr("services.control.resources.executions.get", get)
+    desks = Desks()
+    desks.put(1, {})
+    desk: Any = SimpleNamespace(store=None, registry=desks.registry)
+    with pytest.raises(Conflict, match=f"over already: its status is {state}"):
+        await cancel_execution(Call(desk=desk, path={"project": "p", "execution": "e"}, query={}))
 
 
 @pytest.mark.parametrize("listing", [list_executions, list_halts, list_credentials, list_clients, list_tokens])
