@@ -37,7 +37,9 @@ def caller_is_known(case: Case) -> Refused | None:
         return refusal
     if case.guarded is not None and case.guarded.operation.public:
         return None
-    how = " or ".join(text for kind, text in _HOW.items() if kind in case.kinds)
+    key = None if case.project is None else case.project.authentication.api_key
+    how = " or ".join(text if kind != "api_key" or key is None else f"{text} in {key.place}"
+                      for kind, text in _HOW.items() if kind in case.kinds)
     return CredentialsMissing(f"operation {case.operation!r} needs {how or 'a token'}; on the internal topic, a "
                               "token's digest in `weir-token-digest`", headers=CHALLENGE)
 

@@ -46,6 +46,12 @@ class ApiKey(Sparse):
                              "x-api-key")
         return self
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        places = (("the header", self.header), ("the query parameter", self.query))
+        return " or ".join(f"{kind} {name}" for kind, name in places if name is not None)
+
 
 class Jwt(Sparse):
     """JSON Web Tokens of one issuer (RFC 7519). `client`, `roles`: the claims that say them, or their JSON pointers."""

@@ -312,3 +312,13 @@ def test_secrets_of_signatures_are_those_of_the_environment_and_are_shown_to_nob
 def test_no_text_opens_by_chance(text: str) -> None:
     with pytest.raises(SealBroken):
         SEAL.open(text, "r")
+
+
+@pytest.mark.parametrize(("key", "says"), [
+    ({"header": "X-Api-Key"}, "an API key in the header x-api-key"),
+    ({"query": "key"}, "an API key in the query parameter key"),
+    ({"header": "X-Api-Key", "query": "key"}, "an API key in the header x-api-key or the query parameter key")])
+def test_who_comes_without_a_key_is_told_where_it_stands(key: dict[str, str], says: str) -> None:
+    decision, _ = by(None, known({"token": False, "api_key": key}))
+    assert decision.reason is Reason.CREDENTIALS_MISSING
+    assert f"needs {says};" in str(decision.refusal)
