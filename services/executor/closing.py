@@ -12,8 +12,9 @@ from services.executor.parts import ExecutorParts
 from services.executor.progress import Following
 from services.executor.scene import Scene
 from services.executor.traces import with_steps
+from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord
-from shared.contracts.usage import UsageEvent
+from shared.contracts.usage import LONGEST_US, UsageEvent
 from shared.kafka.record import Record
 from shared.names.reasons import Reason
 from shared.project.canary import CANARY
@@ -98,13 +99,25 @@ class Closing:
         if execution.project == CANARY.name:
             return []
         parts.metrics.tasks.inc(execution.project, by=scene.tally.tasks)
+        now_ms = parts.surroundings.clock.now_ms()
         return [parts.usage.add(UsageEvent(
-            kind="request", id=execution.request_id, time=parts.surroundings.clock.now_ms(),
+            kind="request", id=execution.request_id, time=now_ms,
             project=execution.project, operation=execution.operation, client=execution.client,
             source=execution.source, status=reply.status, reason=str(reason), tasks=scene.tally.tasks,
-            bytes_in=len(execution.body), timing=timing,
+            bytes_in=len(execution.body), timing=_since_it_came(execution, timing, now_ms),
             bytes_out=len(reply.body) if scene.stream is None else scene.stream.bytes_out or len(reply.body),
             trace_id=scene.trace.trace_id,
             span_id=scene.trace.span_id if scene.trace.sampled else None,
             origin=str(execution.origin), observed=list(execution.observed),
             step=step, address=execution.address or None, token=execution.token or None))]
+
+
+def _since_it_came(execution: ExecutionRecord, timing: dict[str, int], now_ms: int) -> dict[str, int]:
+    """Of one that was put aside its last record tells of the last walk alone: what it has waited for counts, too.
+
+    In usage, not in its answer: the edge takes what stands there for a queue before executors that are busy.
+    """
+    if not execution.accepted_ms:
+        return timing
+    waited_us = (now_ms - execution.accepted_ms) * 1000 - timing["executor"]
+    return {**timing, "executor-queue": min(max(timing["executor-queue"], waited_us), LONGEST_US)}

@@ -521,6 +521,8 @@ async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(mon
         await bed.settled(number + 1)
         record = FakeRecord(topics.EXECUTIONS, 0, number, bed.clock.now, headers=[*parked[-1].to_headers()])
     assert told == [("waiting", came_ms), ("waiting", came_ms), ("succeeded", came_ms)]
+    timing = bed.events()[0].timing
+    assert timing["executor-queue"] + timing["executor"] == 15_000_000, "it is counted with all that it has waited for"
 
 
 @pytest.mark.parametrize("more", [{"deadline_ms": 2}, {"operation": "gone"}], ids=["too late", "stopped"])
