@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from shared.project.model import Operation, Project, Schema
+from shared.project.modes import RESULTS
 from shared.project.openapi_schemas import Components
 
 _PROBLEM_REF, _RESPONSE = {"$ref": "#/components/schemas/Problem"}, "#/components/responses/Problem"
@@ -17,15 +18,17 @@ _REQUEST_ID = {"X-Request-Id": {"description": "Id of the request; say it when y
                                 "schema": {"type": "string", "format": "uuid"}}}
 _RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
 _RESULT = {"Location": {"description": "Where its result will be", "schema": {"type": "string"}}}
+_APPLIED = {"Preference-Applied": {"description": "What of `Prefer` was followed", "schema": {"type": "string"}}}
 _SAID = {
     401: {"WWW-Authenticate": {"description": "How to prove who calls", "schema": {"type": "string"}}},
     405: {"Allow": {"description": "Methods that the path takes", "schema": {"type": "string"}}},
-    409: _RETRY, 429: _RETRY, 503: _RETRY, 504: _RESULT}
+    403: _RETRY, 409: _RETRY, 429: _RETRY, 503: _RETRY, 504: _RESULT}
 _TEXTS = {
     400: "The request or its idempotency key is not as it has to be (`input-invalid`); `errors` lists the misfits of "
          "the schemas",
     401: "Credentials are missing, not valid or expired (`credentials-missing`, `-invalid`, `-expired`)",
-    403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`)",
+    403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`, with `Retry-After` where "
+         "that ends by itself)",
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
     408: "The body came too slowly (`body-too-slow`)",
@@ -36,8 +39,9 @@ _TEXTS = {
     500: "The workflow failed (`workflow-failed`, `tasks-spent`), or its reply does not fit (`reply-invalid`)",
     502: "An outside system failed (`upstream-failed`)",
     503: "Overloaded, disabled, stopped or unavailable (`overloaded`, `operation-disabled`, `workflow-stopped`, "
-         "`unavailable`)",
-    504: "No answer in time (`timeout`)",
+         "`unavailable`), or ended by an operator (`cancelled`)",
+    504: "No answer in time, or within what `Prefer: wait` allows (`timeout`); `Location` says where it will be if the "
+         "work goes on",
 }
 _PROBLEM: dict[str, Any] = {
     "type": "object", "description": "RFC 9457 problem details",
@@ -46,12 +50,29 @@ _PROBLEM: dict[str, Any] = {
         "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
         "detail": {"type": "string"}, "code": {"type": "string", "description": "Stable reason code"},
         "request_id": {"type": "string"}, "retry": {"enum": ["never", "later"]},
+        **{name: {"type": kind, "description": text} for name, kind, text in (
+            ("policy", "string", "Which one rejects"), ("limit", "string", "Which one is spent"),
+            ("allowance", "string", "Which one is spent"), ("signal", "string", "Who has found that the caller is to "
+             "be blocked or throttled"), ("step", "string", "Of the workflow, that failed"),
+            ("attempt", "integer", "Which try of the step failed last"), ("error", "string", "What the workflow's "
+             "owner calls it"), ("upstream_status", "integer", "What the outside system answered"),
+            ("execution", "string", "What goes on"), ("result", "string", "Where its result will be"))},
         "errors": {"type": "array", "items": {"type": "object", "properties": {
             "in": {"enum": ["body", "query", "path", "headers"]},
             "pointer": {"type": "string", "description": "JSON pointer (RFC 6901)"},
             "message": {"type": "string"}}}},
     },
 }
+_EXECUTION: dict[str, Any] = {
+    "type": "object", "description": "How an execution stands; times in unix milliseconds",
+    "required": ["execution", "operation", "status", "steps", "tasks", "accepted"],
+    "properties": {
+        "execution": {"type": "string"}, "operation": {"type": "string"},
+        "status": {"enum": ["accepted", "running", "waiting", "succeeded", "failed", "cancelled"]},
+        "steps": {"type": "array", "items": {"type": "string"}, "description": "Those that are done"},
+        "tasks": {"type": "integer"}, "accepted": {"type": "integer"}, "ended": {"type": "integer"},
+        "result": {"type": "object", "description": "Once it has ended: the answer", "properties": {
+            "status": {"type": "integer"}, "headers": {"type": "object"}, "body": {}}}}}
 
 
 def openapi(project: Project, base_url: str) -> dict[str, Any]:
@@ -60,6 +81,9 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
     components = Components({"Problem": _PROBLEM})
     for operation in project.operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(project, operation, components)
+    if any(operation.mode != "events" for operation in project.operations):
+        components.schemas["Execution"] = _EXECUTION
+        paths[RESULTS.path] = {"get": _results(project)}
     used = [response.get("$ref") for path in paths.values() for one in path.values()
             for response in one["responses"].values()]
     tags = dict.fromkeys(tag for operation in project.operations for tag in operation.tags)
@@ -77,6 +101,21 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
         },
         "security": _any_of(project, project.authentication.kinds()),
     }
+
+
+def _results(project: Project) -> dict[str, Any]:
+    """What became of a call that was answered before it had run."""
+    open_to_all: list[dict[str, list[str]]] = [{}] if any(operation.public for operation in project.operations) else []
+    return {
+        "operationId": RESULTS.name, "summary": RESULTS.title,
+        "parameters": [_parameter("path", "id", {"type": "string"}, required=True)],
+        "security": _any_of(project, project.authentication.kinds()) + open_to_all,
+        "responses": {
+            "200": {"description": "How it stands, to the client that made the call; `Retry-After` says when to ask "
+                                   "again, if it goes on", "headers": {**_REQUEST_ID, **_RETRY},
+                    "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Execution"}}}},
+            "404": _answer("No such execution of the caller, or its result is not kept any more (`not-found`)"),
+            **{str(status): {"$ref": _RESPONSE + str(status)} for status in (401, 403, 429, 500, 503, 504)}}}
 
 
 def _schemes(project: Project) -> dict[str, Any]:
@@ -139,6 +178,11 @@ def _parameters(project: Project, operation: Operation, components: Components) 
     sent = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
     for name in _asked_headers(project, operation):
         sent.setdefault(name.lower(), _parameter("header", name, text, required=True))["required"] = True
+    for form in project.headers:
+        for name, pattern in form.match.items() if form.speaks_of(operation.name) else ():
+            # not as `pattern`, which is of JavaScript
+            sent.setdefault(name.lower(), _parameter("header", name, text, required=False)).setdefault(
+                "description", f"Has to match {pattern}")
     return [one for one in parameters if one["in"] != "header"] + list(sent.values())
 
 
@@ -167,8 +211,7 @@ def _responses(project: Project, operation: Operation, components: Components) -
         responses = {"202": _accepted("it runs after this answer", kept=operation.mode == "validate")}
     else:
         responses = _replies(operation, components)
-        responses.setdefault("202", _accepted("the call asked for it by `Prefer: respond-async`, or for a shorter "
-                                              "wait by `Prefer: wait`", kept=True))
+        responses.setdefault("202", _accepted("the call asked for it by `Prefer: respond-async`", kept=True))
     for status in _problems_of(operation):
         declared = responses.setdefault(str(status), {"$ref": _RESPONSE + str(status)})
         if "$ref" not in declared:
@@ -196,7 +239,7 @@ def _replies(operation: Operation, components: Components) -> dict[str, Any]:
 
 def _accepted(why: str, *, kept: bool) -> dict[str, Any]:
     return {"description": f"Accepted; {why}", "content": {_JSON: {}},
-            "headers": {**_REQUEST_ID, **(_RESULT if kept else {})}}
+            "headers": {**_REQUEST_ID, **(_RESULT if kept else {}), **_APPLIED}}
 
 
 def _problems_of(operation: Operation) -> list[int]:

@@ -51,5 +51,5 @@ def test_parts_that_refer_to_others_are_found_from_wherever_they_are_used() -> N
     validate(document)
     assert document["tags"] == [{"name": "b"}, {"name": "a"}]
     assert set(document["components"]["schemas"]) == {
-        "Problem", *(f"order.{place}{part}" for place in ("body", "query", "replies.success.body")
+        "Problem", "Execution", *(f"order.{place}{part}" for place in ("body", "query", "replies.success.body")
                      for part in ("", ".n"))}

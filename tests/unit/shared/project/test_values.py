@@ -1,10 +1,12 @@
 """Inputs, expressions, durations, documents of a project."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
 from ruamel.yaml import YAML
 
+from shared.contracts.execution_result import ExecutionResult
+from shared.contracts.reply import ReplyRecord
 from shared.errors import WorkflowFailed
 from shared.project.config_values import resolve_config
 from shared.project.durations import to_ms
@@ -207,18 +211,49 @@ def test_openapi_names_the_headers_that_a_call_has_to_have_and_the_statuses_of_p
         "operations.yaml": "operations:\n  - name: order\n    method: POST\n    path: /orders\n    workflow: w\n"
                            "    idempotency: {required: true}\n    input: {headers: {required: [X-Shop, x-till]}}\n"
                            "    replies: {success: {}, sold_out: {status: 409}}\n",
-        "access.yaml": "headers: [{require: [x-shop, x-zone]}, {operations: [order], require: [x-area]}]\n"
+        "access.yaml": "headers: [{require: [x-shop, x-zone], match: {x-zone: '^[a-z]+$'}},\n"
+                       "          {operations: [order], require: [x-area]}]\n"
                        "policies:\n  - {name: closed, action: reject, status: 423, rules: [{method: POST}]}\n"
                        "  - {name: tried, action: reject, status: 418, mode: observe, rules: [{method: POST}]}\n"})
     assert loaded.project is not None, loaded.problems
     document = openapi(loaded.project, "/shop")
     validate(document)
     order = document["paths"]["/orders"]["post"]
+    assert [one["description"] for one in order["parameters"] if one["name"] == "x-zone"] == ["Has to match ^[a-z]+$"]
     assert [(one["name"], one["in"], one["required"]) for one in order["parameters"]] == [
         (name, "header", True) for name in ("X-Shop", "x-till", "Idempotency-Key", "x-zone", "x-area")]
     assert "423" in order["responses"]
     assert "418" not in order["responses"]
     assert set(order["responses"]["409"]["content"]) == {"application/json", "application/problem+json"}
+
+
+def test_openapi_tells_how_to_ask_for_a_result_where_there_may_be_one() -> None:
+    document = openapi(example(), "/employee-directory")
+    asked = document["paths"]["/-/executions/{id}"]["get"]
+    told = ExecutionResult(id="e", operation="o", client="c", state="running", accepted=1)
+    answered = told.answered(ReplyRecord.of_json("e", 200, {"n": 1}, {}), 2, 3, ("s",), well=True)
+    inside = {**document["components"]["schemas"]["Execution"], "unevaluatedProperties": False}
+    for one in (told, answered):
+        Draft202012Validator(inside).validate(json.loads(orjson.dumps(one.to_doc())))
+    assert [one["name"] for one in asked["parameters"]] == ["id"]
+    # the result of a public operation is for whoever knows its id
+    assert asked["security"] == [*document["security"], {}]
+    assert {"200", "401", "404", "429", "503"} <= set(asked["responses"])
+    heard = {"name": "p", "operations": [{"name": "o", "method": "GET", "path": "/o", "workflow": "w",
+                                          "mode": "events"}]}
+    assert set(openapi(Project.model_validate(heard), "/p")["paths"]) == {"/o"}
+
+
+def test_openapi_says_what_answers_are_made_of() -> None:
+    document = openapi(example(), "/employee-directory")
+    parts = document["components"]
+    assert {"policy", "limit", "allowance", "signal", "step", "attempt", "error", "upstream_status", "execution",
+            "result"} <= set(parts["schemas"]["Problem"]["properties"])
+    assert "Retry-After" in parts["responses"]["Problem403"]["headers"]
+    later = document["paths"]["/info"]["get"]["responses"]["202"]
+    # who waits for less time than it takes gets 504
+    assert "wait" not in later["description"]
+    assert set(later["headers"]) == {"X-Request-Id", "Location", "Preference-Applied"}
 
 
 @cache
