@@ -123,6 +123,7 @@ class InputValidator:
         self._headers = None if given.headers is None else _Headers(given.headers)
         self._body = None if given.body is None else _Part("body", given.body)
         self.reads_body = self._body is not None
+        self._in_path = operation.path_parameters
 
     def check(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]], headers: Mapping[str, str],
               body: bytes, document: Any = MISSING) -> Checked:
@@ -136,6 +137,8 @@ class InputValidator:
         if self._path is not None:
             checked.path, misfits = self._path.checked({name: [value] for name, value in path.items()})
             checked.errors += misfits
+        if len(path) < len(self._in_path):
+            checked.errors += [error for error in self._left_out(path) if error not in checked.errors]
         if self._query is not None:
             checked.query, misfits = self._query.checked(query)
             checked.errors += misfits
@@ -144,6 +147,12 @@ class InputValidator:
         if self._body is not None:
             checked.errors += _body_errors(self._body, body) if document is MISSING else self._body.errors(document)
         return checked
+
+
+    def _left_out(self, path: Mapping[str, str]) -> list[InputError]:
+        """No URL is without them, but a call by its operation's name may be; in the words of a schema."""
+        return [InputError("path", "", f'"{name}" is a required property')
+                for name in sorted(self._in_path) if name not in path]
 
 
 class _Reply:

@@ -538,8 +538,9 @@ async def test_question_what_became_of_an_execution_holds_no_place_and_no_key_on
     assert [await court.hear(number, **call) for number in (1, 2, 3)] == [200, 200, 200]
 
 
-async def test_question_without_an_id_is_told_that_there_is_no_such_execution(here: PolicyBook) -> None:
-    assert await Court(here).hear(1, "weir-execution", token=DIGEST, params={"other": "1"}) == 404
+async def test_question_what_became_of_no_execution_is_refused(here: PolicyBook) -> None:
+    assert await Court(here).hear(1, "weir-execution", token=DIGEST, params={"other": "1"}) == 400
+    assert await Court(here).hear(1, "weir-execution", token=DIGEST, params={"id": "1"}) == 404
 
 
 async def test_result_that_is_nested_as_deep_as_can_be_written_is_told_as_it_is(here: PolicyBook) -> None:

@@ -141,10 +141,22 @@ def test_every_misfit_is_told_with_its_pointer() -> None:
         ("path", "/id"), ("headers", ""), ("body", "/a~1b"), ("body", "/l/1")}
 
 
+@pytest.mark.parametrize("schema", [None, {"properties": {"id": {"type": "integer"}}}, {"required": ["id"]}])
+def test_parameter_of_the_path_is_required_though_no_schema_says_so(schema: Any) -> None:
+    # a call by the name of its operation may leave it out, and what it is a part of would be everybody's
+    inputs = InputValidator(Operation.model_validate({
+        "name": "o", "method": "GET", "path": "/things/{id}/{part}", "workflow": "w",
+        "input": {} if schema is None else {"path": schema}}))
+    errors = inputs.check({"part": "x"}, {}, {}, b"").errors
+    assert [(error.where, error.pointer, error.message) for error in errors] == [
+        ("path", "", '"id" is a required property')]
+    assert inputs.check({"id": "7", "part": "x"}, {}, {}, b"").errors == []
+
+
 def test_body_that_somebody_has_read_is_checked_as_it_was_read() -> None:
     inputs = InputValidator(operation(input={"body": {"type": "integer"}}))
-    assert inputs.check({}, {}, {}, b"1", 1).errors == []
-    assert [error.where for error in inputs.check({}, {}, {}, b"null", None).errors] == ["body"]
+    assert inputs.check({"id": "1"}, {}, {}, b"1", 1).errors == []
+    assert [error.where for error in inputs.check({"id": "1"}, {}, {}, b"null", None).errors] == ["body"]
 
 
 def test_long_values_are_not_echoed() -> None:
@@ -170,9 +182,9 @@ def test_headers_of_a_reply_are_checked_as_the_types_of_their_schema_and_without
 def test_headers_of_a_call_are_checked_as_the_types_of_their_schema_and_without_the_case_of_their_names() -> None:
     inputs = InputValidator(operation(input={"headers": {
         "required": ["X-Left"], "properties": {"X-Left": {"type": "integer"}, "x-told": {"type": "boolean"}}}}))
-    assert inputs.check({}, {}, {"x-left": "7", "x-told": "true", "user-agent": "curl"}, b"").errors == []
+    assert inputs.check({"id": "1"}, {}, {"x-left": "7", "x-told": "true", "user-agent": "curl"}, b"").errors == []
     for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-told": "7"}):
-        assert [error.where for error in inputs.check({}, {}, headers, b"").errors] == ["headers"]
+        assert [error.where for error in inputs.check({"id": "1"}, {}, headers, b"").errors] == ["headers"]
 
 
 def test_status_alone_means_the_one_declared_reply_that_has_it() -> None:
@@ -305,5 +317,5 @@ def test_published_schema_and_validation_agree_on_a_step(step: str, fits: bool) 
 
 def test_body_that_is_nested_too_deep_to_be_told_of_is_refused_like_any_other() -> None:
     validator = InputValidator(operation(input={"body": {"type": "object"}}))
-    checked = validator.check({}, {}, {}, b"[" * 900 + b"]" * 900)
+    checked = validator.check({"id": "1"}, {}, {}, b"[" * 900 + b"]" * 900)
     assert [(error.where, "nested too deep" in error.message) for error in checked.errors] == [("body", True)]
