@@ -51,10 +51,20 @@ def limits_allow(case: Case) -> Refused | None:
     if not refusing:
         return None
     demand, outcome = max(refusing, key=lambda pair: pair[1].wait_ms)
+    return RateLimited(_told(demand, outcome), headers={
+        **case.answer_headers, "Retry-After": str(_seconds(outcome.wait_ms))}, members={"limit": demand.name})
+
+
+def _told(demand: Demand, outcome: Outcome) -> str:
+    """Why it refuses: whoever waits for what is never let in waits in vain."""
     what = (f"{demand.limit} calls at the same time" if demand.kind is Kind.CONCURRENT
             else f"{demand.limit} per {demand.width_ms // 1000} s")
-    return RateLimited(f"limit {demand.name!r} ({what}) is spent; wait {_seconds(outcome.wait_ms)} s", headers={
-        **case.answer_headers, "Retry-After": str(_seconds(outcome.wait_ms))}, members={"limit": demand.name})
+    # a smooth one has no size
+    dearest = demand.extra or demand.limit if demand.kind is Kind.BUCKET else demand.limit
+    if demand.cost > dearest:
+        return (f"the call costs {demand.cost}, and limit {demand.name!r} ({what}) never lets in one that costs more "
+                f"than {dearest}")
+    return f"limit {demand.name!r} ({what}) is spent; wait {_seconds(outcome.wait_ms)} s"
 
 
 def _note_headers(headers: dict[str, str], windows: Sequence[tuple[Demand, Outcome]]) -> None:

@@ -222,3 +222,16 @@ def test_every_reason_has_its_row_in_one_of_both_tables() -> None:
     assert decided.isdisjoint(others)
     # the one that is no refusal
     assert decided | others == set(Reason) - {Reason.OK}
+
+
+@pytest.mark.parametrize(("limit", "says"), [
+    ({"limit": 10, "per": "minute", "cost": "11"}, "the call costs 11, and limit 'fair' (10 per 60 s) never lets in"),
+    ({"limit": 10, "per": "month", "calendar": "UTC", "cost": "11"}, "never lets in one that costs more than 10"),
+    ({"limit": 60, "per": "minute", "burst": 5, "cost": "6"}, "never lets in one that costs more than 5"),
+    ({"limit": 10, "per": "minute", "cost": "10"}, ""), ({"limit": 60, "per": "minute", "burst": 5, "cost": "5"}, ""),
+    ({"limit": 10, "per": "minute", "smooth": True, "cost": "11"}, "never lets in one that costs more than 10")])
+def test_call_that_is_never_let_in_is_not_told_to_wait(limit: dict[str, Any], says: str) -> None:
+    here = book([{"name": "fair", "action": "accept", "limits": [limit]}])
+    refusal = decide(case(here), Amounts()).refusal
+    assert (refusal is None) == (not says)
+    assert says in str(refusal)
