@@ -272,7 +272,8 @@ def _reply(step: Step, settings: ReplySettings, path: Path, around: _Around) -> 
     if settings.status is not None or settings.name is None:
         return
     for operation in around.users:
-        if operation.reply_status(settings.name) is None:
+        # one that is declared there without a status is told of there
+        if settings.name not in operation.replies and operation.reply_status(settings.name) is None:
             yield around.source.problem((*path, step.kind, "name"), "dangling",
                                         f"operation {operation.name!r} declares no reply {settings.name!r}; "
                                         "give it one there, or a `status` here")

@@ -423,6 +423,13 @@ def test_durable_workflow_with_a_mistake_is_not_said_to_be_none() -> None:
     assert [one.file for one in found.problems] == ["workflows/w.yaml"]
 
 
+def test_reply_that_is_declared_without_its_status_is_told_of_once() -> None:
+    operations = "operations:\n  - { name: o, method: GET, path: /, workflow: w, replies: { sold-out: {} } }\n"
+    found = load_project({"weir.yaml": "name: p\n", "operations.yaml": operations,
+                          "workflows/w.yaml": "steps:\n  - { id: r, reply: { name: sold-out } }\n"})
+    assert [(one.file, "needs a status" in one.message) for one in found.problems] == [("operations.yaml", True)]
+
+
 def test_events_of_a_called_workflow_are_its_callers() -> None:
     called = "steps:\n  - { id: e, emit: { data: 1 } }\n"
     calls = "steps:\n  - { id: c, call: { workflow: a } }\n" + ANSWER
