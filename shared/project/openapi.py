@@ -14,6 +14,7 @@ from shared.project.openapi_schemas import Components
 
 _PROBLEM_REF, _RESPONSE = {"$ref": "#/components/schemas/Problem"}, "#/components/responses/Problem"
 _JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _REQUEST_ID = {"X-Request-Id": {"description": "Id of the request; say it when you ask for help",
                                 "schema": {"type": "string", "format": "uuid"}}}
 _RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
@@ -32,7 +33,8 @@ _TEXTS = {
     404: "No such operation (`operation-not-found`)",
     405: "The path takes other methods (`method-not-allowed`)",
     408: "The body came too slowly (`body-too-slow`)",
-    409: "The idempotency key belongs to another request, or to one that runs (`idempotency-mismatch`, `-running`)",
+    409: "The idempotency key belongs to another request, or to one that runs (`idempotency-mismatch`, `-running`); a "
+         "stream that cannot go on after one of its events (`conflict`)",
     413: "The body is too large (`body-too-large`)",
     415: "The body is not JSON (`media-type-unsupported`)",
     429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
@@ -161,6 +163,9 @@ def _operation(project: Project, operation: Operation, components: Components) -
     if operation.input.body is not None:
         out["requestBody"] = {"required": True, "content": {
             _JSON: {"schema": components.use(f"{operation.name}.body", operation.input.body)}}}
+    elif operation.method in _WITH_BODY:
+        # its workflow may read one all the same, and of a document that names none no client is made that sends it
+        out["requestBody"] = {"content": {_JSON: {"schema": {}}}}
     return out
 
 

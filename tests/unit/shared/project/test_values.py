@@ -256,6 +256,18 @@ def test_openapi_tells_how_to_ask_for_a_result_where_there_may_be_one() -> None:
     assert set(openapi(Project.model_validate(heard), "/p")["paths"]) == {"/o"}
 
 
+@pytest.mark.parametrize(("method", "body", "told"), [
+    ("POST", None, {"content": {"application/json": {"schema": {}}}}), ("GET", None, None), ("DELETE", None, None),
+    ("PUT", True, {"required": True, "content": {"application/json": {"schema": True}}})])
+def test_openapi_lets_a_call_have_a_body_that_no_schema_describes(method: str, body: Any, told: Any) -> None:
+    project = Project.model_validate({"name": "p", "operations": [{
+        "name": "o", "method": method, "path": "/o", "workflow": "w",
+        "input": {} if body is None else {"body": body}}]})
+    document = openapi(project, "/p")
+    validate(document)
+    assert document["paths"]["/o"][method.lower()].get("requestBody") == told
+
+
 def test_openapi_says_what_answers_are_made_of() -> None:
     document = openapi(example(), "/employee-directory")
     parts = document["components"]
