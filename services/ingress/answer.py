@@ -14,7 +14,7 @@ from msgspec import Struct
 from services.ingress import cors
 from services.ingress.routes import Target
 from shared.contracts.reply import ReplyRecord
-from shared.errors import TimedOut, WeirError, problem
+from shared.errors import Retry, TimedOut, WeirError, problem
 from shared.names import headers as H
 from shared.project.access.forms import changed
 from shared.project.access.traffic import Cors
@@ -54,11 +54,15 @@ def of_reply(reply: ReplyRecord, request_id: str) -> Answer:
     return Answer(reply.status, headers, reply.body)
 
 
-def still_running(project: str, request_id: str, waited_ms: int) -> TimedOut:
-    """The wait is over, and the work is not."""
+def still_running(project: str, request_id: str, waited_ms: int, *, keyed: bool) -> TimedOut:
+    """The wait is over, and the work is not. `keyed`: with an idempotency key the same call is done once."""
     link = result_path(project, request_id)
-    return TimedOut(f"no answer within {waited_ms} ms; the work goes on, and {link} tells how it stands",
+    told = TimedOut(f"no answer within {waited_ms} ms; the work goes on, and {link} tells how it stands",
                     headers={"Location": link}, members={"execution": request_id, "result": link})
+    if not keyed:
+        # who calls again would have it done twice
+        told.retry = Retry.NEVER
+    return told
 
 
 def of_error(error: WeirError, request_id: str) -> Answer:

@@ -209,7 +209,8 @@ class Door:
             visit.caller = parts.callers.owner(seen, target)
             # of one that ends before its caller would have been told where, no result is kept
             if how.kept and not isinstance(error, Stopped):
-                raise answer.still_running(target.project, visit.request_id, how.wait_ms) from error
+                raise answer.still_running(target.project, visit.request_id, how.wait_ms,
+                                           keyed=H.IDEMPOTENCY_KEY in seen.headers) from error
             raise
         parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing)
         parts.traces.answered(visit, reply)

@@ -297,3 +297,9 @@ def test_plain_path_leads_where_the_table_leads_and_parameters_still_count() -> 
         "/a": ("all", {}), "/a/me": ("own", {}), "/a/7": ("one", {"id": "7"}), "/a/m%65": ("own", {}),
         "/a/{id}": ("one", {"id": "{id}"})}
     assert routes.find("HEAD", "p", "/a/me").operation.name == "own"
+
+
+@pytest.mark.parametrize(("keyed", "retry"), [(True, "later"), (False, "never")])
+def test_call_whose_work_goes_on_is_to_be_made_again_with_an_idempotency_key_alone(keyed: bool, retry: str) -> None:
+    told = json.loads(answer.of_error(answer.still_running("p", "r", 1_000, keyed=keyed), "r").body)
+    assert (told["retry"], told["result"]) == (retry, "/p/-/executions/r")
