@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
 import tests.bench.__main__ as bench
 from shared.names import spans, topics
@@ -23,6 +24,19 @@ def test_manual_of_settings_is_what_the_classes_say() -> None:
 def test_each_setting_says_what_it_is() -> None:
     assert [name for settings in settings_manual.CLASSES for name, _, what in settings_manual.rows(settings)
             if not what.endswith(".")] == []
+
+
+@pytest.mark.parametrize("settings", settings_manual.CLASSES)
+def test_default_is_shown_as_it_is_written_in_its_variable(
+        settings: type[BaseSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, default, _ in settings_manual.rows(settings):
+        monkeypatch.delenv(name, raising=False)
+        if default.startswith("`"):
+            monkeypatch.setenv(name, default.strip("`"))
+    read = settings()
+    for name, field in settings.model_fields.items():
+        if not field.is_required() and field.default_factory is None:
+            assert getattr(read, name) == field.default, name
 
 
 def test_page_on_metrics_and_logs_is_what_the_lists_of_names_say() -> None:
