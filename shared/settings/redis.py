@@ -7,7 +7,7 @@ Never: clients.
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,6 +26,12 @@ class RedisSettings(BaseSettings):
     then not read."""
     primary: str = "weir"
     """What the Sentinels call the primary."""
+    sentinel_username: str | None = None
+    """Who we are to Sentinels that ask; without it their default user."""
+    sentinel_password: SecretStr | None = None
+    """The password for them; never shown. That of the store stands in its URL."""
+    sentinel_tls: bool = False
+    """Whether Sentinels are asked over TLS, which is that of the URL (`rediss://`)."""
     timeout_ms: PositiveInt = 50
     """A store that answers later is treated as away, so that it delays no caller."""
     patient_timeout_ms: PositiveInt = 5_000

@@ -41,6 +41,13 @@ class Address:
         self._primary = settings.primary
         self._sentinels: list[Place] = [
             (host, int(port)) for host, _, port in (one.rpartition(":") for one in settings.sentinels)]
+        if settings.sentinel_tls and self._tls is None:
+            raise WrongSetting("WEIR_REDIS_SENTINEL_TLS: without rediss:// in WEIR_REDIS_URL there is no TLS")
+        self._sentinel_tls = self._tls if settings.sentinel_tls else None
+        password = settings.sentinel_password
+        self._question: list[list[Argument]] = [["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._primary]]
+        if password is not None:
+            self._question.insert(0, ["AUTH", settings.sentinel_username or "default", password.get_secret_value()])
         hello: list[Argument] = ["HELLO", 3]
         if "username" in known or "password" in known:
             hello += ["AUTH", known.get("username", "default"), known.get("password", "")]
@@ -78,7 +85,7 @@ class Address:
         for sentinel in tuple(self._sentinels):
             try:
                 async with asyncio.timeout(self._connect_s):
-                    [answer] = await self._asked(sentinel)
+                    answer = await self._asked(sentinel)
             except (OSError, TimeoutError) as exc:
                 failures.append(f"{sentinel[0]}:{sentinel[1]}: {exc!r}")
                 continue
@@ -89,12 +96,14 @@ class Address:
             failures.append(f"{sentinel[0]}:{sentinel[1]}: {answer!r}")
         raise ConnectionError(f"no Sentinel knows a primary named {self._primary!r}: {'; '.join(failures)}")
 
-    async def _asked(self, sentinel: Place) -> list[Any]:
-        made = await self._dial(sentinel, None)
+    async def _asked(self, sentinel: Place) -> Any:
+        made = await self._dial(sentinel, self._sentinel_tls)
         try:
-            return await made.ask([["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._primary]])
+            answers = await made.ask(self._question)
         finally:
             made.close()
+        # a password that is not taken says more than what follows from it
+        return next((one for one in answers if isinstance(one, Refused)), answers[-1])
 
 
 def _parts(url: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import hiredis
 import pytest
+from pydantic import SecretStr
 
 from shared.settings.redis import RedisSettings
 from shared.settings.wrong import WrongSetting
@@ -37,6 +38,30 @@ async def test_store_that_takes_connections_and_says_nothing_is_told_of() -> Non
         store = Store(RedisSettings(url=f"redis://127.0.0.1:{port}/0", patient_timeout_ms=500), patient=True)
         with pytest.raises(StoreUnavailable, match=r"PING: TimeoutError: no connection within 0\.5 s"):
             await store.ping()
+
+
+async def test_sentinels_that_want_a_password_get_it_and_say_so_where_it_is_wrong() -> None:
+    heard: list[list[bytes]] = []
+
+    def sentinel(command: list[bytes]) -> bytes:
+        heard.append(command)
+        if command[0] == b"AUTH":
+            return b"+OK\r\n" if command[2] == b"right" else b"-WRONGPASS invalid\r\n"
+        return b"*2\r\n$9\r\n127.0.0.1\r\n$1\r\n1\r\n" if heard[-2][2] == b"right" else b"-NOAUTH needed\r\n"
+    async with answering(sentinel) as port:
+        for password, says in (("wrong", "WRONGPASS"), ("right", "Connect call failed")):
+            settings = RedisSettings(sentinels=[f"127.0.0.1:{port}"], sentinel_username="weir",
+                                     sentinel_password=SecretStr(password))
+            with pytest.raises(OSError, match=says):
+                await Address(settings, 1).open()
+    assert [command[:2] for command in heard] == [[b"AUTH", b"weir"], [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME"]] * 2
+
+
+def test_tls_of_sentinels_is_that_of_the_url() -> None:
+    with pytest.raises(WrongSetting, match="WEIR_REDIS_SENTINEL_TLS: without rediss://"):
+        Address(RedisSettings(sentinels=["a:1"], sentinel_tls=True), 1)
+    made = Address(RedisSettings(url="rediss://a/0", sentinels=["a:1"], sentinel_tls=True), 1)
+    assert made._sentinel_tls is made._tls is not None
 
 
 @pytest.mark.parametrize(("rest", "told"), [
