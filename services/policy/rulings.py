@@ -95,8 +95,7 @@ class Rulings:
         """Whether a record can hold it: who is told that it runs is told nothing else. Raises BodyTooLarge."""
         body = hearing.case.request.body
         try:
-            self._parts.outbox.check(
-                topics.EXECUTIONS, body, self._execution(hearing, hearing.trace, answered=True).to_headers())
+            self._parts.outbox.check(body, self._execution(hearing, hearing.trace, answered=True).to_headers())
         except RecordTooLarge as exc:
             raise _too_large(exc) from exc
 
@@ -122,7 +121,7 @@ class Rulings:
             return
         headers = msgspec.structs.replace(told, traceparent=str(hearing.trace)).to_headers()
         try:
-            self._parts.outbox.check(address.topic, told.body, [*address.answer_headers(), *headers])
+            self._parts.outbox.check(told.body, [*address.answer_headers(), *headers])
         except RecordTooLarge as exc:
             raise ReplyInvalid("the execution has ended, and its answer is too large to be told here, where it is a "
                                f"text inside of JSON: {exc}; it has to be smaller, or waited for") from exc
@@ -145,7 +144,8 @@ class Rulings:
         """Its topic takes less than that of requests: it would end this service each time it is delivered."""
         why = f"{topics.EXECUTIONS} takes no record of that size: raise its max.message.bytes to 1048588"
         if not answered:
-            return self._refuse(hearing, BodyTooLarge(f"body and headers together are too large: {why}"))
+            return self._refuse(hearing, BodyTooLarge("body and headers together are larger than this gateway's broker "
+                                                      "takes"))
         self.give_back(hearing)
         return [self._parts.dead_letters.bury(hearing.record, why)]
 

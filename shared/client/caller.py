@@ -94,7 +94,9 @@ class Caller:
         except RecordTooLarge as exc:
             raise BodyTooLarge(f"body and headers together are too large: {exc}") from exc
         except SendFailed as exc:
-            raise Unavailable(str(exc), headers={"Retry-After": "2"}) from exc
+            # whoever calls from outside is not told of topics and brokers; the log has it, and who asks for the cause
+            raise Unavailable("the request could not be handed on; nothing was published, try again shortly",
+                              headers={"Retry-After": "2"}) from exc
         if sent is not self._batch:
             self._batch, self._aboard = sent, []
             sent.add_done_callback(partial(self._settled, self._aboard))
@@ -107,5 +109,7 @@ class Caller:
         error = None if done.cancelled() else done.exception()
         if error is not None:
             for correlation_id in aboard:
-                self._pending.fail(correlation_id, NotAcknowledged(
-                    f"the broker did not acknowledge the request: {error}", headers={"Retry-After": "2"}))
+                untold = NotAcknowledged("the broker did not acknowledge the request, which may run all the same; try "
+                                         "again shortly", headers={"Retry-After": "2"})
+                untold.__cause__ = error
+                self._pending.fail(correlation_id, untold)

@@ -93,7 +93,7 @@ class Outbox:
         """
         if self._records >= self._settings.outbox_max_records:
             raise OutboxFull(f"{self._records} records wait for the broker (WEIR_KAFKA_OUTBOX_MAX_RECORDS)")
-        self.check(topic, value, headers, key=key)
+        self.check(value, headers, key=key)
         lane = self._lanes.get((topic, partition))
         if lane is None:
             lane = self._lanes[topic, partition] = _Lane(topic, partition)
@@ -113,11 +113,11 @@ class Outbox:
         self._records += 1
         return batch.acknowledged
 
-    def check(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
+    def check(self, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
         """Raises RecordTooLarge for a record that no batch can hold."""
         size = size_of(key, value, headers)
         if size > LARGEST_RECORD:
-            raise RecordTooLarge(f"a record of {size} bytes for {topic[:200]} is larger than {LARGEST_RECORD}")
+            raise RecordTooLarge(f"{size} bytes are more than the {LARGEST_RECORD} that a record can have")
 
     async def partitions(self, topic: str) -> list[int]:
         """The partitions of a topic. Raises SendFailed where the broker knows none, KafkaUnavailable where it does not

@@ -47,16 +47,16 @@ class FakeOutbox:
              partition: int | None = None, instead: Callable[[], Iterable[asyncio.Future[None]]] | None = None
              ) -> asyncio.Future[None]:
         """As the outbox."""
-        self.check(topic, value, headers, key=key)
+        self.check(value, headers, key=key)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append(Sent(topic, value, headers, key, partition, done, instead))
         return done
 
-    def check(self, topic: str, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
+    def check(self, value: bytes | None, headers: Headers, *, key: bytes | None = None) -> None:
         """As the outbox."""
         size = len(value or b"") + len(key or b"") + sum(len(name) + len(data) for name, data in headers)
         if size > self._largest:
-            raise RecordTooLarge(f"{size} bytes for {topic}")
+            raise RecordTooLarge(f"{size} bytes are too many")
 
 
 class StoppedClock:

@@ -29,7 +29,6 @@ from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import ReplyInvalid, TimedOut, UpstreamFailed, WeirError, WorkflowFailed
 from shared.kafka.outbox import Outbox
-from shared.names.topics import REPLIES
 from shared.project.model import Project
 from shared.runtime.addresses import Addresses
 from shared.runtime.tasks import Tasks
@@ -236,7 +235,7 @@ async def test_reply_is_as_large_as_its_body_and_its_headers() -> None:
 async def test_failure_is_told_in_an_answer_that_fits_into_a_record() -> None:
     error, _ = await perform([{"id": "f", "fail": {"message": "it said {% $pad('', 1500000, 'x') %}"}}])
     told = error_reply(error, "r")
-    Outbox(KafkaSettings()).check(REPLIES, told.body, told.to_headers())
+    Outbox(KafkaSettings()).check(told.body, told.to_headers())
     assert orjson.loads(told.body)["detail"].startswith("it said xx")
 
 

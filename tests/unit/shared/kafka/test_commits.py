@@ -57,11 +57,12 @@ class Unknown(Lost):
 class Member:
     """Its commits, and one partition of which the record at 4 is finished."""
 
-    def __init__(self, consumer: Lost) -> None:
+    def __init__(self, consumer: Lost, session_ms: int = 50) -> None:
         # a real one loses its coordinator once in many crashes
         self.consumer, self.tracker = consumer, OffsetTracker()
-        self.commits = Commits(KafkaSettings(session_timeout_ms=50, request_timeout_ms=50, heartbeat_interval_ms=10),
-                               Metrics(), "g", "i")
+        self.commits = Commits(
+            KafkaSettings(session_timeout_ms=session_ms, request_timeout_ms=50, heartbeat_interval_ms=10), Metrics(),
+            "g", "i")
         self.fetched(4)
         self.tracker.finished([4])
 
@@ -130,7 +131,7 @@ async def test_member_whose_place_another_process_has_taken_ends_and_one_whose_s
 
 
 async def test_of_two_processes_under_one_name_the_newer_one_stays() -> None:
-    old, new = Member(Unknown()), Member(Unknown())
+    old, new = Member(Unknown(), session_ms=60_000), Member(Unknown(), session_ms=60_000)
     old.commits.joined()
     await asyncio.sleep(0.03)
     # the old one, which has not heard of it yet, has taken the place back

@@ -47,10 +47,11 @@ class Unknown(Stuck):
         raise CommitFailedError("rebalanced") from UnknownMemberIdError()
 
 
-def member(consumer: Any) -> Intake:
+def member(consumer: Any, session_ms: int = 50) -> Intake:
     """The record at 4 is finished, and not committed."""
-    intake = Intake(KafkaSettings(session_timeout_ms=50, request_timeout_ms=50, heartbeat_interval_ms=10), Tasks(),
-                    Metrics(), Subscription(group="g", instance="i", topics=("t",), max_open=1))
+    intake = Intake(
+        KafkaSettings(session_timeout_ms=session_ms, request_timeout_ms=50, heartbeat_interval_ms=10), Tasks(),
+        Metrics(), Subscription(group="g", instance="i", topics=("t",), max_open=1))
     intake._consumer = consumer
     record = FakeRecord(topic="t", offset=4)
     intake._held.take(PLACE, [record])
@@ -72,7 +73,7 @@ async def test_member_that_is_of_no_group_yet_lets_go_of_its_partitions() -> Non
 
 
 async def test_place_that_is_taken_while_the_group_rebalances_ends_the_process() -> None:
-    intake = member(Unknown())
+    intake = member(Unknown(), session_ms=60_000)
     await intake.on_partitions_assigned([])
     await asyncio.sleep(0.03)
     # what a listener raises the client passes over
