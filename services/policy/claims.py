@@ -35,6 +35,8 @@ class Claims:
     def __init__(self, store: Store, tasks: Tasks) -> None:
         """Ready at once."""
         self._store, self._late = store, Late(tasks)
+        # said once, not for each poll
+        self._is_away = False
 
     async def take(self, hearings: Sequence[Hearing]) -> list[Decision | KeptAnswer | None]:
         """Claim the keys of those that have one; some do."""
@@ -44,12 +46,15 @@ class Claims:
         try:
             found = dict(zip(claims, await claim(self._store, [*claims.values()]), strict=True))
         except StoreUnavailable as exc:
-            log.warning("calls with an idempotency key are refused: %s", exc, extra={"action": actions.STORE_AWAY})
+            if not self._is_away:
+                log.warning("calls with an idempotency key are refused: %s", exc, extra={"action": actions.STORE_AWAY})
+            self._is_away = True
             for key, value, hold_ms in claims.values():
                 self._late.later(self._freed(key, value, hold_ms), exc)
             away = Unavailable("the store is away that knows what was asked under this idempotency key before; "
                                "try again shortly", headers={"Retry-After": "2"})
             return [Decision(away, 0) if index in claims else None for index in range(len(hearings))]
+        self._is_away = False
         return [_judged(hearing, claims[index][1], found[index]) if index in claims else None
                 for index, hearing in enumerate(hearings)]
 

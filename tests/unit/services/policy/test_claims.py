@@ -71,9 +71,11 @@ async def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
 
 
 async def test_while_the_store_is_away_only_calls_with_a_key_are_refused_and_told_when_to_try_again(
-        asking: Asking) -> None:
+        asking: Asking, caplog: pytest.LogCaptureFixture) -> None:
     asking.store.gone = True
+    assert await asking.take(hearing("before")) is Reason.UNAVAILABLE
     without, having = await asking.take_all(hearing("first", key=None), hearing("second"))
+    assert caplog.text.count("calls with an idempotency key are refused") == 1
     assert without is None
     assert isinstance(having, Decision)
     assert having.refusal is not None
