@@ -41,6 +41,7 @@ def create_client(project: ProjectName, name: ClientName,
         output.document(answer)
     else:
         output.say(f"client {name} of {project} is there; `weir token create {project} {name}` gives it a token")
+    _doubt(project, answer)
 
 
 def change_client(project: ProjectName, name: ClientName,
@@ -53,6 +54,13 @@ def change_client(project: ProjectName, name: ClientName,
         output.document(answer)
     else:
         output.say(f"client {name} of {project} has {', '.join(answer['roles']) or 'no roles'}")
+    _doubt(project, answer)
+
+
+def _doubt(project: str, client: dict[str, Any]) -> None:
+    for role in client.get("undeclared_roles", ()):
+        typer.echo(f"note: {project} declares no role {role!r}; no rule can ask for it until `roles` of its "
+                   "access.yaml has it", err=True)
 
 
 def remove_client(project: ProjectName, name: ClientName, as_json: AsJson = False) -> None:

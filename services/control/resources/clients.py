@@ -57,7 +57,7 @@ async def create_client(call: Call) -> Result:
             raise Conflict(f"project {project!r} has a client {call.body.name!r} already")
         client = Client(project=project, name=call.body.name, roles=call.body.roles, time=desk.clock.now_ms())
         await write(client, "create client")
-    return Result(_client(client, declared=False), 201)
+    return Result(_client(client, declared=False) | _undeclared(call, client), 201)
 
 
 async def list_clients(call: Call) -> Result:
@@ -73,7 +73,7 @@ async def change_client(call: Call) -> Result:
     async with desk.registry.changing() as write:
         client = replace(_made(call), roles=call.body.roles, time=desk.clock.now_ms())
         await write(client, "change client")
-    return Result(_client(client, declared=False))
+    return Result(_client(client, declared=False) | _undeclared(call, client))
 
 
 async def remove_client(call: Call) -> Result:
@@ -195,6 +195,14 @@ def _declared(call: Call, project: str) -> dict[str, Client]:
     documents = newest.document.get("clients", ()) if newest is not None else ()
     return {raw["name"]: Client(project=project, name=raw["name"], roles=list(raw.get("roles", ())),
                                 time=newest.time if newest is not None else 0) for raw in documents}
+
+
+def _undeclared(call: Call, client: Client) -> dict[str, list[str]]:
+    """Roles for which no rule can ask: a slip, or of a version that is to come."""
+    newest = call.desk.registry.catalogue.newest(client.project)
+    known = newest.document.get("roles", ()) if newest is not None else ()
+    found = [role for role in client.roles if role not in known]
+    return {"undeclared_roles": found} if found else {}
 
 
 def _client(client: Client, *, declared: bool) -> dict[str, object]:

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from services.console.cli import access, admin
 from services.control.api import Call, Result
 from services.control.faults import Conflict, NotFound
 from services.control.resources.clients import (
@@ -93,6 +96,21 @@ async def test_client_that_was_made_by_the_command_is_changed_and_removed() -> N
     # somebody else who is called the same
     await create_client(desks.call(NewClient(name="c", roles=["admin"])))
     assert who() is None
+
+
+async def test_role_that_the_project_does_not_declare_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    desks = Desks()
+    desks.put(1, {"access.yaml": "roles: [reader, editor]\n"})
+    answers = [await create_client(desks.call(NewClient(name="c", roles=["reader", "raeder"]))),
+               await change_client(desks.call(Roles(roles=["writer"]), client="c")),
+               await change_client(desks.call(Roles(roles=["editor"]), client="c"))]
+    assert [answer.body.get("undeclared_roles") for answer in answers] == [["raeder"], ["writer"], None]
+    app = typer.Typer()
+    access.register(app)
+    for answer, told in zip(answers, ("declares no role 'raeder'", "declares no role 'writer'", ""), strict=True):
+        monkeypatch.setattr(admin, "ask", lambda *_, answer=answer: answer.body)
+        found = CliRunner().invoke(app, ["client", "change", "p", "c"])
+        assert (told in found.stderr, bool(found.stderr)) == (True, bool(told))
 
 
 @pytest.mark.parametrize("make", [create_token, rotate_token])
