@@ -183,7 +183,8 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
         expression = _environment().compile(text)
     except RuntimeError as exc:
         found = _WHERE.search(str(exc))
-        raise BadCel(f"not CEL: {found[3]} (at {found[1]}:{found[2]} of the expression)" if found
+        known = f"; an expression knows {', '.join(sorted(_READ))}" if "undeclared reference" in str(exc) else ""
+        raise BadCel(f"not CEL: {found[3]} (at {found[1]}:{found[2]} of the expression){known}" if found
                      else f"not CEL: {str(exc)[:300]}") from None
     kind = expression.return_type()
     if kind not in kinds:

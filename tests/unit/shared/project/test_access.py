@@ -32,6 +32,9 @@ CASES = [
     (POLICY + "    rules:\n      - when: size + 'a' == 'b'\n", "rule", (5, 9), "no matching overload"),
     (POLICY + "    rules:\n      - when: size\n", "rule", (5, 9), "gives int"),
     (POLICY + "    rules:\n      - when: sise > 3\n", "rule", (5, 9), "undeclared reference to 'sise'"),
+    (POLICY + "    rules:\n      - when: request.ip == '10.0.0.1'\n", "rule", (5, 9),
+     "undeclared reference to 'request.ip' (in container '') (at 1:8 of the expression); an expression knows "
+     "authenticated, body, claim, client, header, ip, method, now, operation, path, query, roles, size, source"),
     (POLICY + "    rules:\n      - when: size >\n", "rule", (5, 9), "Syntax error"),
     (POLICY + "    rules:\n      - when: 'method.matches(\"(\")'\n", "rule", (5, 9), "missing ): ( (at 1:16 of the"),
     (POLICY + "    rules:\n      - when: matches(method, '(a{1000}){1000}') || true\n", "rule", (5, 9), "repetition"),
