@@ -22,7 +22,7 @@ from deploy.local.valkey import Valkey
 
 SERVICES = ("policy", "executor", "analytics", "control", "ingress")
 # first health port of each service; instance n listens n ports further
-_HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
+HEALTH_PORTS = {"policy": 9100, "executor": 9120, "analytics": 9140, "control": 9160, "ingress": 9180}
 _KEY_HOLDERS = ("ingress", "policy", "executor", "control")
 _MOST_INSTANCES = 20
 _LOOPBACK = '["127.0.0.0/8", "::1/128"]'
@@ -149,7 +149,7 @@ def plan(settings: LocalSettings, jars: list[Path], scale: Mapping[str, int], *,
 
 
 def _service(settings: LocalSettings, name: str, number: int, common: Mapping[str, str]) -> ProcessPlan:
-    health = _HEALTH_PORTS[name] + number + settings.health_port_base
+    health = HEALTH_PORTS[name] + number + settings.health_port_base
     ports = {health: (f"the health of {name}", "WEIR_HEALTH_PORT_BASE")}
     if name == "ingress":
         ports[settings.ingress_port] = ("the API", "WEIR_INGRESS_PORT")

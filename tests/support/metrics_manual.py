@@ -1,5 +1,6 @@
 """The page on metrics and logs: `python -m tests.support.metrics_manual > docs/telling.md`."""
 
+from deploy.local.cluster import HEALTH_PORTS
 from shared.names import actions
 from shared.names import metrics as M
 from shared.telemetry.series import BOUNDS_S, MAX_SERIES
@@ -10,7 +11,9 @@ METRICS = f"""# What services tell: metrics and logs
 
 Every service tells its metrics at `/metrics` of its health port (`WEIR_HEALTH_PORT`), the ingress and control at
 `/-/metrics` of their own ports, too: Prometheus text, or OpenMetrics for
-those who accept it, with the ids of traces as exemplars. Beside these stand `process_*` (CPU, memory, files) of the
+those who accept it, with the ids of traces as exemplars. `weir up` gives the first process of a service the health port
+{', '.join(f'{port} ({name})' for name, port in HEALTH_PORTS.items())}, the second the next one, and
+adds `WEIR_HEALTH_PORT_BASE` to each. Beside these stand `process_*` (CPU, memory, files) of the
 Prometheus client. Times are histograms with
 bounds at {', '.join(f'{bound:g}' for bound in BOUNDS_S)} seconds. A metric has at most {MAX_SERIES:,} series; what
 comes then is counted under the label `other`, and `weir_series_folded` says so.
