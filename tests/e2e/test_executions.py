@@ -202,7 +202,7 @@ async def test_failed_durable_execution_is_resumed_at_its_first_unfinished_step(
     assert sorted(project.asked) == sorted(["/first", "/beside", "/after", "/last", "/last"])
     again = await asyncio.to_thread(
         project.platform.weir, "executions", "resume", project.name, execution, check=False)
-    assert (again.returncode, "it is succeeded" in again.stderr) == (1, True)
+    assert (again.returncode, "its status is succeeded" in again.stderr) == (1, True)
     # trigger, first, both, pause, after, beside, last: as it was when it failed
     assert await counted(project) == [("far", 502, 1, 7)]
 
