@@ -75,8 +75,11 @@ def answer(method: str, parts: Parts, body: Any = None, timeout_s: float = TIMEO
     except ValueError:
         raise Failure(f"what answers at {control_url()} is not control ({status}); WEIR_CONTROL_URL or "
                       "WEIR_CONTROL_PORT says where it is") from None
+    if status >= 500:
+        raise Failure(f"{found['title']}: {explain(found, status)}" if isinstance(found, dict) and found.get("title")
+                      else explain(found, status))
     if status >= 400:
-        raise (Refused if status < 500 else Failure)(explain(found, status))
+        raise Refused(explain(found, status))
     return found, headers
 
 

@@ -106,11 +106,11 @@ async def _why(call: Call) -> str:
 async def _ask(call: Call, query: UsageQuery) -> dict[str, Any]:
     reply = await call.desk.caller.ask(topics.QUERIES, query.to_json(), lambda address: address.to_headers(),
                                        call.desk.verify_timeout_ms)
-    if reply.status == InputInvalid.status:
-        raise InputInvalid(str(orjson.loads(reply.body).get("detail", "analytics refuses the query")))
-    if reply.status != 200:
-        raise Unavailable(f"analytics answered {reply.status}: {reply.body[:500].decode(errors='replace')}")
     answer: dict[str, Any] = orjson.loads(reply.body)
+    if reply.status == InputInvalid.status:
+        raise InputInvalid(str(answer.get("detail", "analytics refuses the query")))
+    if reply.status != 200:
+        raise Unavailable(f"analytics answered {reply.status}: {answer.get('title')}: {answer.get('detail')}")
     return answer
 
 

@@ -93,7 +93,10 @@ def test_bytes_of_the_terminal_that_are_no_text_go_as_they_are() -> None:
 
 @pytest.mark.parametrize(("answer", "says"), [
     (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is not control"), (b"nonsense\r\n\r\n", "nobody answers"),
-    (b"HTTP/1.1 404 X\r\n\r\n" + json.dumps({"detail": "nothing"}).encode(), "nothing")])
+    (b"HTTP/1.1 404 X\r\n\r\n" + json.dumps({"detail": "nothing"}).encode(), "^nothing"),
+    # what a part says of its failure does not say which part it is
+    (b"HTTP/1.1 503 X\r\n\r\n" + json.dumps({"title": "The store is not available", "detail": "HSET: gone"}).encode(),
+     "^The store is not available: HSET: gone$")])
 def test_answer_that_is_none_of_control_is_a_sentence(answer: bytes, says: str,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):

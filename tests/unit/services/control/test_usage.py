@@ -8,8 +8,8 @@ import pytest
 
 from services.control.api import Call
 from services.control.resources import usage as module
-from services.control.resources.usage import usage_of_all
-from shared.errors import TimedOut
+from services.control.resources.usage import usage_of_all, verify_all
+from shared.errors import TimedOut, Unavailable
 from tests.support.fakes import StoppedClock
 
 
@@ -36,3 +36,11 @@ async def test_query_without_an_answer_says_whether_the_store_hangs_or_has_much_
     desk: Any = SimpleNamespace(clock=StoppedClock(), store=store, queries=store, query_timeout_ms=20)
     with pytest.raises(TimedOut, match=f"no answer within 20 ms: .*{why}"):
         await usage_of_all(Call(desk=desk, path={}, query={}))
+
+
+async def test_recount_that_analytics_cannot_do_says_why_in_words() -> None:
+    async def ask(*_: Any) -> Any:
+        return SimpleNamespace(status=503, body=b'{"title":"The store is not available","status":503,"detail":"gone"}')
+    desk: Any = SimpleNamespace(clock=StoppedClock(), caller=SimpleNamespace(ask=ask), verify_timeout_ms=20)
+    with pytest.raises(Unavailable, match=r"^analytics answered 503: The store is not available: gone$"):
+        await verify_all(Call(desk=desk, path={}, query={}))
