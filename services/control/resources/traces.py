@@ -21,8 +21,9 @@ async def trace(call: Call) -> Result:
     """All spans of one trace, by start."""
     found = call.desk.traces.find(call.path["id"])
     if found is None:
-        raise NotFound(f"no trace for {call.path['id']!r}: the request was not sampled and went well, is older than "
-                       "the spans topic keeps, or its spans are on their way")
+        raise NotFound(f"no trace for {call.path['id']!r}: the request was not sampled and was neither slow nor "
+                       "answered by 500 or above, is older than the spans topic keeps, or its spans are on their way; "
+                       "`weir tail --since 1h --no-follow` has a line for each request, with its id, status and reason")
     trace_id, rows, linked = found
     return Result({"trace_id": trace_id, "spans": [asdict(row) for row in rows],
                    "linked": [asdict(row) for row in linked]})
