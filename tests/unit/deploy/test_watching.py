@@ -167,6 +167,9 @@ def test_every_service_is_scraped_where_the_containers_tell() -> None:
     job, = yaml(PROMETHEUS / "prometheus.yml")["scrape_configs"]
     targets = {static["labels"]["service"]: static["targets"] for static in job["static_configs"]}
     assert targets == {name: [f"{name}:9100"] for name in SERVICES}
+    # one of which no process is left is told by nobody
+    absent = re.findall(r'absent\(up\{job="weir", service="(\w+)"', ALERTS["WeirServiceDown"]["expr"])
+    assert sorted(absent) == sorted(SERVICES)
     assert [(found["names"], found["port"]) for found in job["dns_sd_configs"]] == [([*SINKS.values()], 9100)]
     for name in (*SERVICES, *SINKS.values()):
         assert COMPOSE["services"][name]["environment"]["WEIR_HEALTH_PORT"] == "9100"
