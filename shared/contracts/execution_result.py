@@ -23,7 +23,7 @@ OVER = frozenset({"succeeded", "failed", "cancelled"})
 class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times in unix ms. `client`: who may read it; empty for a public call. `steps`: ids of those that are done.
 
-    `resumed`: when it was last, 0: never; said while it is not over.
+    `resumed`: when it was last, 0: never.
     """
 
     id: str

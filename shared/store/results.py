@@ -36,7 +36,7 @@ class ResultWriter:
     async def put(self, project: str, result: ExecutionResult, keep_ms: int) -> None:
         """Keep how an execution stands; what is put later stands later. Raises StoreUnavailable.
 
-        How it stood on its way is old, and not kept, once its end is: another walk may have told that.
+        The first end stands, unless the execution was resumed since: another walk may have told it.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((_arguments(project, result, keep_ms), done))
@@ -99,7 +99,7 @@ async def newest(store: Store, project: str, count: int, state: State | None = N
 
 
 def _arguments(project: str, result: ExecutionResult, keep_ms: int) -> list[Argument]:
-    return [project, result.id, result.to_bytes(), keep_ms, result.accepted, "" if result.is_over else result.resumed]
+    return [project, result.id, result.to_bytes(), keep_ms, result.accepted, result.resumed]
 
 
 def _key(project: str, execution: str) -> str:

@@ -94,13 +94,14 @@ async def test_result_is_kept_for_as_long_as_it_is_said_and_listed_no_longer(sto
     assert (await project_of(store, brief.id), (await newest(store, name, 10)).results) == (None, [lasting])
 
 
-async def test_what_is_said_of_the_way_after_the_end_is_old_unless_the_execution_was_resumed(
+async def test_first_end_of_an_execution_stands_unless_it_was_resumed_since(
         store: Store, name: str) -> None:
     writer = ResultWriter(store, Tasks())
     way = ExecutionResult(id=name, operation="o", client="c", state="running", accepted=1, steps=("a",))
     end = msgspec.structs.replace(way, state="succeeded", ended=1_000, body=b'{"a": 1}', status=200)
+    later = msgspec.structs.replace(end, state="failed", ended=5_000, status=504)
     again = msgspec.structs.replace(way, resumed=1_001)
-    for result, kept in ((way, way), (end, end), (way, end), (msgspec.structs.replace(way, resumed=1_000), end),
+    for result, kept in ((way, way), (end, end), (way, end), (later, end), (msgspec.structs.replace(way, resumed=1_000), end),
                          (again, again), (end, end)):
         await writer.put(name, result, 60_000)
         assert await get(store, name, name) == kept

@@ -1,12 +1,12 @@
 -- Keep how executions stand, and know each among those of its project.
 --
--- ARGV, six for each: project, execution, value, ms to keep, when it was accepted (unix ms), and of one that is not over
--- when it was resumed last (unix ms, 0: never), otherwise nothing
+-- ARGV, six for each: project, execution, value, ms to keep, when it was accepted and when it was resumed last (unix ms,
+-- 0: never)
 --
--- Two may have the same execution for a while, when partitions move: once one of them has told its end, what the other
--- one says of its way there is old.
+-- Two may have the same execution for a while, when partitions move, and its record may come again long afterwards: the
+-- first end stands, unless the execution was resumed since.
 local function has_ended(key, resumed)
-    local found = resumed ~= "" and redis.call("GET", key)
+    local found = redis.call("GET", key)
     local ended = found and cjson.decode(found).ended
     return ended and ended >= tonumber(resumed)
 end
