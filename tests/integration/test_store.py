@@ -101,8 +101,8 @@ async def test_first_end_of_an_execution_stands_unless_it_was_resumed_since(
     end = msgspec.structs.replace(way, state="succeeded", ended=1_000, body=b'{"a": 1}', status=200)
     later = msgspec.structs.replace(end, state="failed", ended=5_000, status=504)
     again = msgspec.structs.replace(way, resumed=1_001)
-    for result, kept in ((way, way), (end, end), (way, end), (later, end), (msgspec.structs.replace(way, resumed=1_000), end),
-                         (again, again), (end, end)):
+    for result, kept in ((way, way), (end, end), (way, end), (later, end),
+                         (msgspec.structs.replace(way, resumed=1_000), end), (again, again), (end, end)):
         await writer.put(name, result, 60_000)
         assert await get(store, name, name) == kept
 
