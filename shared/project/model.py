@@ -90,7 +90,7 @@ class Operation(Model):
     timeout_ms: Duration = Field(default=30_000, alias="timeout", ge=1, le=MAX_TIMEOUT_MS)
     run_timeout_ms: Duration | None = Field(default=None, alias="run_timeout", ge=1, le=MAX_RUN_MS, description=
                                             "How long the work may go on when nobody waits any more; five minutes if "
-                                            "unset, and `timeout` in the other modes")
+                                            "unset, and `timeout` in the mode `events`")
     authentication: tuple[Kind, ...] | None = Field(default=None, min_length=1, description=
                                                     "Kinds of proof of this operation; without it those of the project")
     idempotency: Idempotency = Idempotency()

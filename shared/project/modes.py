@@ -47,8 +47,6 @@ def answering(operation: Operation, prefer: str | None, *, edge: bool) -> Answer
     that waits on a topic: its work ends with its wait.
     """
     wait_ms, run_ms = operation.timeout_ms, max(operation.timeout_ms, operation.run_timeout_ms or 0)
-    if edge and operation.mode == "request_response" and operation.run_timeout_ms is None:
-        run_ms = max(run_ms, _LINGER_MS)
     if operation.mode == "events":
         # whoever hears events hears them as they come: no preference changes that
         return Answering(at_once=False, kept=False, wait_ms=run_ms, run_ms=run_ms)
@@ -64,6 +62,10 @@ def answering(operation: Operation, prefer: str | None, *, edge: bool) -> Answer
             waits = True
             wait_ms = min(wait_ms, max(1, int(wait[1])) * 1000)
             applied = f"wait={wait_ms // 1000}"
+    if operation.run_timeout_ms is None and (edge or at_once):
+        # how long a caller waits says nothing of work that goes on without one: a 202 would be lost where no executor
+        # had the time for it
+        run_ms = max(run_ms, _LINGER_MS)
     return Answering(at_once, kept or (not at_once and wait_ms < run_ms), wait_ms, run_ms, applied)
 
 

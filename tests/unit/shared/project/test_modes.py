@@ -27,10 +27,10 @@ def operation(**more: object) -> Operation:
     ({"run_timeout": "10s"}, "wait=3", Answering(False, True, 3_000, 10_000, "wait=3")),
     ({"mode": "events"}, "wait=3", Answering(False, False, 10_000, 10_000)),
     ({"run_timeout": "60s"}, None, Answering(False, True, 10_000, 60_000)),
-    ({"mode": "validate"}, None, Answering(True, True, 10_000, 10_000)),
-    ({"mode": "validate"}, "wait=3", Answering(True, True, 10_000, 10_000)),
+    ({"mode": "validate"}, None, Answering(True, True, 10_000, 300_000)),
+    ({"mode": "validate"}, "wait=3", Answering(True, True, 10_000, 300_000)),
     ({"mode": "fire_and_forget", "run_timeout": "60s"}, None, Answering(True, False, 10_000, 60_000)),
-    ({"mode": "fire_and_forget"}, "respond-async", Answering(True, True, 10_000, 10_000, "respond-async"))])
+    ({"mode": "fire_and_forget"}, "respond-async", Answering(True, True, 10_000, 300_000, "respond-async"))])
 def test_mode_and_preference_say_how_a_call_is_answered(
         more: dict[str, object], prefer: str | None, expected: Answering) -> None:
     assert answering(operation(**more), prefer, edge=True) == expected
@@ -39,6 +39,8 @@ def test_mode_and_preference_say_how_a_call_is_answered(
 def test_work_of_a_service_that_waits_on_a_topic_ends_with_its_wait() -> None:
     assert answering(operation(), None, edge=False) == Answering(False, False, 10_000, 10_000)
     assert answering(operation(run_timeout="60s"), None, edge=False) == Answering(False, True, 10_000, 60_000)
+    # of who does not wait it does not
+    assert answering(operation(mode="fire_and_forget"), None, edge=False) == Answering(True, False, 10_000, 300_000)
 
 
 @pytest.mark.parametrize(("line", "says"), [
