@@ -90,7 +90,7 @@ class Late(Store):
 @pytest.mark.parametrize("comes_again", [False, True], ids=["refused", "delivered again"])
 async def test_key_that_the_store_has_claimed_too_late_is_free_unless_the_call_runs_since(
         platform: Platform, store: Store, name: str, comes_again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.policy.claims._REST_S", 0.2)
+    monkeypatch.setattr("shared.store.late._REST_S", 0.2)
     late = Late(RedisSettings(url=platform.redis_url), patient=True)
     claims, first = Claims(late, Tasks()), hearing("a", name)
     assert [told(one) for one in await claims.take([first])] == [Reason.UNAVAILABLE]
