@@ -21,8 +21,8 @@ from shared.errors import Unavailable
 from shared.names import actions
 from shared.runtime.tasks import Tasks
 from shared.store import waiting
-from shared.store.amounts import give_back
-from shared.store.idempotency import free, keep
+from shared.store.amounts import given_back
+from shared.store.idempotency import freed, kept
 from shared.store.late import Late, Offer
 from shared.store.redis import Store, StoreUnavailable
 
@@ -89,25 +89,21 @@ class Keeping:
         What cannot be given back now is given back a little later, and ends with its time at the latest.
         """
         once = "" if 200 <= status < 300 else execution.once
-        await self._late.offer(Offer(
-            partial(give_back, self._store, execution.request_id, execution.holds, once), execution.request_id,
-            self._left_ms(execution), "what an execution held counts until its time is over"))
+        await self._late.offer(given_back(self._store, execution.request_id, execution.holds, once,
+                                          self._left_ms(execution)))
 
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
         """For the next call with this idempotency key. What cannot be kept is free again after its deadline."""
         claim = execution.claim
         answer = KeptAnswer.of(reply, str(claim["digest"]))
-        await self._late.offer(Offer(
-            partial(keep, self._store, str(claim["key"]), answer, int(claim["keep_ms"])), execution.request_id,
-            self._left_ms(execution), "an answer cannot be given again", len(answer.body)))
+        await self._late.offer(kept(self._store, str(claim["key"]), answer, int(claim["keep_ms"]),
+                                    self._left_ms(execution)))
 
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
         claimed = KeptAnswer.claimed(execution.request_id, str(claim["digest"]))
-        await self._late.offer(Offer(
-            partial(free, self._store, str(claim["key"]), claimed), execution.request_id, self._left_ms(execution),
-            "an idempotency key is taken until its call's time is over"))
+        await self._late.offer(freed(self._store, str(claim["key"]), claimed, self._left_ms(execution)))
 
     async def _failed(self, execution: ExecutionRecord) -> None:
         await waiting.keep_failed(self._patient, execution, execution.keep_ms)

@@ -10,7 +10,6 @@ be told that it runs. What may be claimed in vain is freed when the store answer
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from secrets import token_hex
 
 from services.policy.hearing import Hearing
@@ -22,8 +21,8 @@ from shared.decision.decide import Decision
 from shared.errors import Unavailable
 from shared.names import actions
 from shared.runtime.tasks import Tasks
-from shared.store.idempotency import claim, free, keep
-from shared.store.late import Late, Offer
+from shared.store.idempotency import claim, freed, kept
+from shared.store.late import Late
 from shared.store.redis import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Claims:
                 log.warning("calls with an idempotency key are refused: %s", exc, extra={"action": actions.STORE_AWAY})
             self._is_away = True
             for key, value, hold_ms in claims.values():
-                self._late.later(self._freed(key, value, hold_ms), exc)
+                self._late.later(freed(self._store, key, value, hold_ms), exc)
             away = Unavailable("the store is away that knows what was asked under this idempotency key before; "
                                "try again shortly", headers={"Retry-After": "2"})
             return [Decision(away, 0) if index in claims else None for index in range(len(hearings))]
@@ -60,20 +59,15 @@ class Claims:
 
     async def keep(self, made: Claim, reply: ReplyRecord) -> None:
         """For the next call with this key. What cannot be kept is free again after its deadline."""
-        answer = KeptAnswer.of(reply, made.digest)
-        await self._late.offer(Offer(partial(keep, self._store, made.key, answer, made.keep_ms), reply.request_id,
-                                     made.hold_ms, "an answer cannot be given again", len(answer.body)))
+        await self._late.offer(kept(self._store, made.key, KeptAnswer.of(reply, made.digest), made.keep_ms,
+                                    made.hold_ms))
 
     async def give_up(self, hearing: Hearing) -> None:
         """Free the key of a call that was refused after all, unless whoever tried again has it by now."""
         made, claimed = hearing.case.claim, hearing.case.claimed
         if made is None or claimed is None:
             return
-        await self._late.offer(self._freed(made.key, claimed, made.hold_ms))
-
-    def _freed(self, key: str, claimed: KeptAnswer, hold_ms: int) -> Offer:
-        return Offer(partial(free, self._store, key, claimed), claimed.request_id, hold_ms,
-                     "an idempotency key is taken until its call's time is over")
+        await self._late.offer(freed(self._store, made.key, claimed, made.hold_ms))
 
 
 def _judged(hearing: Hearing, claimed: KeptAnswer, kept: KeptAnswer | None) -> Decision | KeptAnswer | None:

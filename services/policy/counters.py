@@ -11,15 +11,14 @@ which hangs does not cost every poll its time-out; then the calls of one poll as
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 from shared.clock import Clock
 from shared.decision.amounts import UNKNOWN, Amounts, Ask, Doubted, Outcome
 from shared.names import actions
 from shared.project.access.budgets import Kind
 from shared.runtime.tasks import Tasks
-from shared.store.amounts import give_back, spend
-from shared.store.late import Late, Offer
+from shared.store.amounts import given_back, spend
+from shared.store.late import Late
 from shared.store.redis import Store, StoreUnavailable
 from shared.telemetry.metrics import Metrics
 
@@ -71,5 +70,4 @@ class Counters:
         """Give back what a call held that is not going to run."""
         # wherever it was taken: the store may have gone or come back since
         self._memory.release(request_id, keys)
-        await self._late.offer(Offer(partial(give_back, self._store, request_id, keys, once), request_id, _HELD_MS,
-                                     "what a call held counts until its time is over"))
+        await self._late.offer(given_back(self._store, request_id, keys, once, _HELD_MS))

@@ -7,11 +7,13 @@ Never: what the numbers mean; `shared/decision/checks/limits.py` has that.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from shared.decision.amounts import Ask, Outcome
+from shared.store.late import Offer
 from shared.store.redis import Store
 
 _ANSWER = msgspec.json.Decoder(tuple[Any, list[list[Outcome]]])
@@ -35,6 +37,12 @@ async def give_back(store: Store, request_id: str, keys: Sequence[str], once: st
         await asyncio.gather(places, store.run("give_back", [], [once, request_id]))
     else:
         await places
+
+
+def given_back(store: Store, request_id: str, keys: Sequence[str], once: str, left_ms: int) -> Offer:
+    """The same as an offer; `left_ms`: until what it held ends by itself."""
+    return Offer(partial(give_back, store, request_id, keys, once), request_id, left_ms,
+                 "what a call held counts until its time is over")
 
 
 def pack(asks: Sequence[Ask]) -> bytes:

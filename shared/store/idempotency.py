@@ -6,9 +6,11 @@ Never: a decision about what stands there.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from shared.contracts.kept_answer import KeptAnswer
 from shared.store.connection import Argument
+from shared.store.late import Offer
 from shared.store.redis import Store
 
 
@@ -34,3 +36,15 @@ async def free(store: Store, key: str, claimed: KeptAnswer) -> None:
     Another request's claim and an answer that is kept there by now stay.
     """
     await store.run("give_back", [], [key, claimed.to_bytes()])
+
+
+def kept(store: Store, key: str, answer: KeptAnswer, keep_ms: int, held_ms: int) -> Offer:
+    """`keep` as an offer; `held_ms`: for how long nobody else has the key."""
+    return Offer(partial(keep, store, key, answer, keep_ms), answer.request_id, held_ms,
+                 "an answer cannot be given again", len(answer.body))
+
+
+def freed(store: Store, key: str, claimed: KeptAnswer, held_ms: int) -> Offer:
+    """`free` as an offer; `held_ms`: until the key is free by itself."""
+    return Offer(partial(free, store, key, claimed), claimed.request_id, held_ms,
+                 "an idempotency key is taken until its call's time is over")

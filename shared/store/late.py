@@ -43,7 +43,7 @@ class Offer(NamedTuple):
 
 
 class Late:
-    """Of all calls of this process."""
+    """What one part of a service has to tell, of all calls of its process."""
 
     def __init__(self, tasks: Tasks) -> None:
         """Nothing is late yet."""

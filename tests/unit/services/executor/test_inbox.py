@@ -193,7 +193,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...], s
 
     async def give_back(_: Any, request_id: str, keys: tuple[str, ...], once: str) -> None:
         found.append((request_id, keys, once))
-    monkeypatch.setattr("services.executor.keeping.give_back", give_back)
+    monkeypatch.setattr("shared.store.amounts.give_back", give_back)
     return found
 
 
@@ -221,8 +221,8 @@ class Keys:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kept: list[int] = []
         self.freed: list[tuple[str, KeptAnswer]] = []
-        monkeypatch.setattr("services.executor.keeping.keep", self.keep)
-        monkeypatch.setattr("services.executor.keeping.free", self.free)
+        monkeypatch.setattr("shared.store.idempotency.keep", self.keep)
+        monkeypatch.setattr("shared.store.idempotency.free", self.free)
 
     async def keep(self, _: Any, key: str, answer: KeptAnswer, keep_ms: int) -> None:
         self.kept.append(answer.status)
@@ -335,7 +335,7 @@ async def test_message_is_given_back_before_the_answer_is_given(monkeypatch: pyt
 
     async def give_back(*_: Any) -> None:
         replies.append(len(bed.replies()))
-    monkeypatch.setattr("services.executor.keeping.give_back", give_back)
+    monkeypatch.setattr("shared.store.amounts.give_back", give_back)
     bed.stage.handle([bed.record(1, "fails", once="m")])
     await bed.settled(1)
     assert (replies, len(bed.replies())) == ([0], 1)

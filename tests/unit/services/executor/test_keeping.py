@@ -94,8 +94,8 @@ async def test_place_key_and_answer_of_a_call_are_told_once_the_store_listens(mo
         if next(tries) < 4:
             raise StoreUnavailable("no answer")
         done.append(what[:2])
-    for name in ("give_back", "free", "keep"):
-        monkeypatch.setattr(f"services.executor.keeping.{name}", told)
+    for name in ("amounts.give_back", "idempotency.free", "idempotency.keep"):
+        monkeypatch.setattr(f"shared.store.{name}", told)
     clock, tasks = StoppedClock(), Tasks()
     keeping = Keeping(nowhere(), nowhere(), cast(Any, clock), Journals(nowhere(), Tasks()), tasks)
     call = ExecutionRecord(
