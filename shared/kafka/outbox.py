@@ -27,6 +27,7 @@ from shared.kafka.faults import (
     NoSuchPartition,
     OutboxFull,
     RecordTooLarge,
+    SendFailed,
     translate,
 )
 from shared.kafka.writer import Writer
@@ -159,9 +160,20 @@ class Outbox:
         if lane.busy or not lane.waiting:
             return
         lane.busy, lane.since = True, time.monotonic()
-        task = asyncio.get_running_loop().create_task(self._deliver(lane, lane.waiting.popleft()))
+        batch = lane.waiting.popleft()
+        task = asyncio.get_running_loop().create_task(self._deliver(lane, batch))
         self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        task.add_done_callback(lambda done: self._delivered(done, lane, batch))
+
+    def _delivered(self, task: asyncio.Task[None], lane: _Lane, batch: Batch) -> None:
+        """Whoever needs a batch does not wait for ever for one whose delivery ended in a way that nobody foresaw."""
+        self._deliveries.discard(task)
+        cause = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if cause is None or batch.acknowledged.done():
+            return
+        error = SendFailed(f"publishing {batch.records} records to {lane.topic}: {cause!r}")
+        log.error("%s", error, exc_info=cause, extra={"action": actions.TASK_FAILED, "topic": lane.topic})
+        batch.acknowledged.set_exception(error)
 
     async def _deliver(self, lane: _Lane, batch: Batch) -> None:
         try:

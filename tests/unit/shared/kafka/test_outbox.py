@@ -197,3 +197,20 @@ async def test_batches_behind_one_that_the_broker_refuses_wait_for_a_client_from
         await refused
     await sent
     assert written == [b"y"]
+
+
+@pytest.mark.parametrize("unforeseen", [ValueError("a defect of the client"), asyncio.CancelledError()])
+async def test_delivery_that_ends_in_a_way_that_nobody_foresaw_fails_what_waits_for_it(
+    unforeseen: BaseException, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def send_batch(*_: Any, partition: int) -> Any:
+        raise unforeseen
+
+    producer = Producer(lambda: True)
+    sender = outbox(producer)
+    with monkeypatch.context() as patched:
+        patched.setattr(producer, "send_batch", send_batch)
+        with pytest.raises(SendFailed, match=r"publishing 1 records to weir\.usage: (ValueError|CancelledError)"):
+            await asyncio.wait_for(sender.send(topics.USAGE, b"x", []), 1)
+    await asyncio.wait_for(sender.send(topics.USAGE, b"y", []), 1)
+    assert producer.sent == [(topics.USAGE, 0)]
