@@ -44,10 +44,19 @@ def test_page_on_metrics_and_logs_is_what_the_lists_of_names_say() -> None:
         "run: python -m tests.support.metrics_manual > docs/telling.md")
 
 
+def anchors(page: Path) -> set[str]:
+    """Of the headings of a page, as GitHub names them."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+        led = page.parent / target if target else page
+        assert led.exists(), target
+        if anchor:
+            assert anchor in anchors(led), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
