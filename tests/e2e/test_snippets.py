@@ -11,7 +11,7 @@ from tests.support.platform import ROOT, Platform
 from tests.support.snippets import Snippet, snippets
 from tests.support.warm_home import command
 
-PAGES = ("README.md", "docs/policies.md", "docs/usage.md", "docs/abuse.md", "docs/operations.md")
+PAGES = ("README.md", "docs/policies.md", "docs/workflows.md", "docs/usage.md", "docs/abuse.md", "docs/operations.md")
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(ROOT / page)]
 
 
