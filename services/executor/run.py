@@ -99,7 +99,7 @@ def _reply(plan: Plan, scene: Scene, replied: Replied, max_reply_bytes: int) -> 
 
 
 def _type_of(scene: Scene, headers: Mapping[str, str]) -> str:
-    """What the reply says its body is; without a word it is JSON."""
+    """What the reply says its body is; by default it is JSON."""
     said = next((value for name, value in headers.items() if name.lower() == CONTENT_TYPE), JSON)
     try:
         return media_type_of(said)

@@ -56,6 +56,6 @@ class ExecutorSettings(BaseSettings):
     http_connections: PositiveInt = 200
     """Connections to one outside host."""
     allow_networks: tuple[Network, ...] = ()
-    """Private networks that `http` steps may call, as JSON: `["10.1.0.0/16"]`; none without a word."""
+    """Private networks that `http` steps may call, as JSON: `["10.1.0.0/16"]`; none by default."""
     version_wait_ms: PositiveInt = 2_000
     """How long an execution waits for a version that policy knows and this process has not read yet."""

@@ -151,7 +151,7 @@ def _text(raw: bytes | None) -> str | None:
 ROUTES = (
     Route(method="GET", path="/dead-letters", summary="Records that could not be used, newest first",
           handler=list_letters, query={
-              "state": "waiting (without a word), replayed, dropped or all", "project": "of one project",
+              "state": "waiting (the default), replayed, dropped or all", "project": "of one project",
               "service": "of the service that could not use them", "topic": "of one topic",
               "request_id": "of one request", "error": "text that the error holds", "limit": f"at most {_MOST}"},
           forms={"state": one_of(_STATES), "limit": up_to(_MOST)}),

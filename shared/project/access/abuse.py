@@ -31,7 +31,7 @@ class Exempt(Sparse):
 
 
 class Detecting(Sparse):
-    """What every detector has; without a word the settings of `abuse` hold."""
+    """What every detector has; where it says nothing the settings of `abuse` hold."""
 
     # two settings of which the first can never be more than the second
     BOUNDED: ClassVar[tuple[str, str] | None] = None
