@@ -2,7 +2,7 @@
 
 In:    an expression.
 Out:   a function of `Facts`, checked for types when it is compiled.
-Never: more than the library's iteration budget spent on one evaluation, or than `_MOST_WORK` on what passes look at.
+Never: more than the library's iteration budget spent on one evaluation; a loop that looks at too much (`cel_work.py`).
 
 Variables: client, roles, authenticated, operation, method, source, ip, header (map of text), query (map of lists of
 text), path (map of text), claim, body (JSON; an empty map when there is none, null when it is not JSON), size (bytes),
@@ -13,17 +13,14 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from math import prod
 from typing import Any
 
 from cel_expr_python import cel
-from msgspec import Struct
 
+from shared.project.access.cel_work import Path, Repeated, is_much, longest
 from shared.project.access.facts import MISSING, Facts
 from shared.project.access.spelled import Spelled, arguments, compared, loops, members, receivers, variables
 
-# a fact and its members, or places in lists, from there
-_Path = list[str | int]
 _T = cel.Type
 _TEXT_MAP = _T.Map(_T.STRING, _T.STRING)
 _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
@@ -47,9 +44,7 @@ _READ: dict[str, tuple[cel.Type, Callable[[Facts], Any]]] = {
 _LARGE = 1_000
 # the library copies the list that these make with each item that it adds: 10,000 of them take it 1.5 s
 _MAKE_LISTS, _MOST_ITEMS = ("map", "filter"), 1_000
-# the library counts the passes of loops, and not what each of them looks at: 10,000 times the length of a text of 800
-# KB take it 20 s, and comparisons of two long lists minutes. Characters, and ten for each item, times passes
-_LOOPS, _PASSES, _MOST_WORK, _ITEM = ("all", "exists", "exists_one", *_MAKE_LISTS), 10_000, 10_000_000, 10
+_LOOPS = ("all", "exists", "exists_one", *_MAKE_LISTS)
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 # functions that take a text of some form, each called with nothing but that text
 _EPOCH = 'timestamp("1970-01-01T00:00:00Z")'
@@ -197,9 +192,9 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     def evaluate(facts: Facts) -> Any:
         try:
             values = {name: read(facts) for name, read in reads}
-            if repeats and _is_much(values, repeats):
+            if repeats and is_much(values, repeats):
                 raise Undecided(f"`{text[:100]}` looks at too much in each pass of a loop: shorten what it reads there")
-            if any(_longest(values, path) > _MOST_ITEMS for path in made_of):
+            if any(longest(values, path) > _MOST_ITEMS for path in made_of):
                 raise Undecided(f"`{text[:100]}` makes a list of what has over {_MOST_ITEMS} items")
             if reads_body and len(facts.body) > _LARGE:
                 return expression.eval(_bound(facts)).value()
@@ -209,12 +204,12 @@ def _compile(text: str, kinds: tuple[cel.Type, ...], what: str) -> Callable[[Fac
     return evaluate
 
 
-def _made_of(text: str) -> list[_Path | None]:
+def _made_of(text: str) -> list[Path | None]:
     """Paths of what lists are made of; None for what may be anything that the expression reads."""
     return [_of_facts(path) for path in receivers(text, _MAKE_LISTS)]
 
 
-def _of_facts(path: Sequence[Spelled] | None) -> _Path | None:
+def _of_facts(path: Sequence[Spelled] | None) -> Path | None:
     return None if path is None or path[0].text not in _READ else [_member(spelled) for spelled in path]
 
 
@@ -224,18 +219,7 @@ def _member(spelled: Spelled) -> str | int:
     return int(spelled.text) if spelled.kind == "number" else spelled.text
 
 
-class _Repeated(Struct, frozen=True):
-    """What a loop looks at in each pass. `over`: paths of the lists that it and those around it go through.
-
-    `items`: of the items of lists, each with the path of its list. None is a list that may be any.
-    """
-
-    over: list[_Path | None]
-    reads: list[_Path]
-    items: list[tuple[_Path | None, _Path]]
-
-
-def _repeats(text: str) -> list[_Repeated]:
+def _repeats(text: str) -> list[Repeated]:
     found = []
     for loop in loops(text, _LOOPS):
         around = {outer.each: _of_facts(outer.over) for outer in loop.inside}
@@ -246,66 +230,8 @@ def _repeats(text: str) -> list[_Repeated]:
         items += [(around[path[0].text], [_member(spelled) for spelled in path[1:]])
                   for path in loop.reads_one_of if path[0].text in around]
         if of_facts or items:
-            found.append(_Repeated([_of_facts(loop.over), *around.values()], of_facts, items))
+            found.append(Repeated([_of_facts(loop.over), *around.values()], of_facts, items))
     return found
-
-
-def _is_much(values: dict[str, Any], repeats: Sequence[_Repeated]) -> bool:
-    """Whether passes, times what each of them may look at, are more work than an expression may make."""
-    work = 0
-    for repeated in repeats:
-        # a list that may be any is no longer than two that are there: few expressions add more of them
-        passes = min(_PASSES, prod(_longest(values, path) * (1 if path else 2) for path in repeated.over))
-        if passes:
-            enough = (_MOST_WORK - work) // passes
-            work += passes * (_weight([_at(values, path) for path in repeated.reads], enough)
-                              + sum(_heaviest(values, path, members, enough) for path, members in repeated.items))
-    return work > _MOST_WORK
-
-
-def _longest(values: dict[str, Any], path: _Path | None) -> int:
-    """Items of a list, or names of an object; of the longest that there is where it may be any."""
-    if path is not None:
-        here = _at(values, path)
-        return len(here) if isinstance(here, dict | list) else 0
-    longest, left = 0, list[Any](values.values())
-    while left:
-        here = left.pop()
-        if isinstance(here, dict | list):
-            longest = max(longest, len(here))
-            left.extend(here.values() if isinstance(here, dict) else here)
-    return longest
-
-
-def _heaviest(values: dict[str, Any], path: _Path | None, members: _Path, enough: int) -> int:
-    """Of what is read of each item of a list."""
-    over = None if path is None else _at(values, path)
-    if not isinstance(over, dict | list):
-        return 0 if path else _weight([values], enough)
-    return max((_weight([_at(item, members)], enough) for item in over), default=0)
-
-
-def _weight(left: list[Any], enough: int) -> int:
-    """Characters, and something for each item, of all that is in some values; no more is counted once it is enough."""
-    weight = 0
-    while left and weight <= enough:
-        here = left.pop()
-        if isinstance(here, str | bytes):
-            weight += len(here)
-        elif isinstance(here, dict | list):
-            weight += _ITEM * len(here)
-            if weight <= enough:
-                left.extend(here.values() if isinstance(here, dict) else here)
-    return weight
-
-
-def _at(value: Any, path: _Path) -> Any:
-    for name in path:
-        if isinstance(value, dict):
-            value = value.get(name)
-        else:
-            value = value[name] if isinstance(value, list) and isinstance(name, int) and name < len(value) else None
-    return value
 
 
 def _bound(facts: Facts) -> cel.Activation:
