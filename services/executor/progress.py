@@ -88,7 +88,7 @@ class Progress:
             return
         await self._end(scene, following)
         left_ms = until_ms - scene.surroundings.clock.now_ms()
-        await self._put(scene, _standing(scene, "waiting"), left_ms)
+        await self._put(scene, _standing(scene, "waiting", until_ms), left_ms)
 
     async def leave(self, scene: Scene, following: Following | None) -> None:
         """Tell no more: somebody else does."""
@@ -149,9 +149,9 @@ def _from_ms(execution: ExecutionRecord) -> int:
     return execution.answer_by_ms - _EARLY_MS
 
 
-def _standing(scene: Scene, state: State) -> ExecutionResult:
+def _standing(scene: Scene, state: State, until_ms: int = 0) -> ExecutionResult:
     execution = scene.execution
     return ExecutionResult(
         id=execution.request_id, operation=execution.operation, client=execution.client, state=state,
-        accepted=scene.accepted_ms, resumed=execution.resumed_ms, tasks=scene.tally.tasks,
+        accepted=scene.accepted_ms, resumed=execution.resumed_ms, until=until_ms, tasks=scene.tally.tasks,
         steps=tuple(scene.scope["steps"]))

@@ -23,7 +23,7 @@ OVER = frozenset({"succeeded", "failed", "cancelled"})
 class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times in unix ms. `client`: who may read it; empty for a public call. `steps`: ids of those that are done.
 
-    `resumed`: when it was last, 0: never.
+    `resumed`: when it was last, 0: never. `until`: when one that waits goes on, 0: it does not wait.
     """
 
     id: str
@@ -32,6 +32,7 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State
     accepted: int
     resumed: int = 0
+    until: int = 0
     ended: int | None = None
     tasks: int = 0
     steps: tuple[str, ...] = ()
@@ -64,6 +65,8 @@ class ExecutionResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What the caller reads."""
         doc: dict[str, Any] = {"execution": self.id, "operation": self.operation, "status": self.state,
                                "steps": self.steps, "tasks": self.tasks, "accepted": self.accepted}
+        if self.until:
+            doc["until"] = self.until
         if self.is_over:
             doc |= {"ended": self.ended, "result": {
                 "status": self.status, "headers": self.headers, "body": self._readable()}}

@@ -73,6 +73,7 @@ _EXECUTION: dict[str, Any] = {
         "status": {"enum": ["accepted", "running", "waiting", "succeeded", "failed", "cancelled"]},
         "steps": {"type": "array", "items": {"type": "string"}, "description": "Those that are done"},
         "tasks": {"type": "integer"}, "accepted": {"type": "integer"}, "ended": {"type": "integer"},
+        "until": {"type": "integer", "description": "Of one that waits: when it goes on"},
         "result": {"type": "object", "description": "Once it has ended: the answer", "properties": {
             "status": {"type": "integer"}, "headers": {"type": "object"}, "body": {}}}}}
 

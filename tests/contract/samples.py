@@ -199,6 +199,9 @@ SAMPLES: dict[str, Any] = {
     "result-waiting": ExecutionResult(
         id=REQUEST_ID, operation="order", client="chat", state="waiting", accepted=1_700_000_000_000, tasks=4,
         steps=("a", "b")),
+    "result-waiting-until": ExecutionResult(
+        id=REQUEST_ID, operation="order", client="chat", state="waiting", accepted=1_700_000_000_000, tasks=4,
+        steps=("a", "b"), until=1_700_000_600_000),
     "result-ended": ExecutionResult(
         id=REQUEST_ID, operation="order", client="chat", state="succeeded", accepted=1_700_000_000_000,
         ended=1_700_000_005_000, tasks=9, steps=("a", "b", "c"), status=201, headers={"Location": "/employees/e-101"},

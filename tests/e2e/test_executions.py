@@ -116,6 +116,8 @@ async def test_long_delay_of_a_durable_execution_holds_no_worker(make: Any) -> N
     await eventually(lambda: nobody_works(project, before), within_s=2)
     listed = json.loads(await project.weir("executions", "list", project.name, "--json"))
     assert [(one["execution"], one["status"], one["operation"]) for one in listed] == [(execution, "waiting", "far")]
+    shown = json.loads(await project.weir("executions", "show", project.name, execution))
+    assert 0 < shown["until"] - shown["accepted"] < 8_000
     await project.until(execution, "succeeded", within_s=8)
     assert project.asked == ["/first", "/beside", "/after", "/last"]
     assert time.monotonic() - began >= 3 > PARK_AFTER_MS / 1000

@@ -496,7 +496,7 @@ async def test_execution_that_is_cancelled_in_the_moment_in_which_it_is_put_asid
 
 async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     parked: list[ExecutionRecord] = []
-    told: list[tuple[str, int]] = []
+    told: list[tuple[str, int, int]] = []
 
     async def run(_: Any, scene: Any, __: int) -> ReplyRecord:
         if len(parked) < 2:
@@ -507,7 +507,7 @@ async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(mon
         parked.append(execution)
 
     async def put(_: Any, __: str, result: Any, ___: int) -> None:
-        told.append((result.state, result.accepted))
+        told.append((result.state, result.accepted, result.until))
     monkeypatch.setattr("services.executor.outcome.run", run)
     monkeypatch.setattr("services.executor.keeping.waiting.park", park)
     monkeypatch.setattr("shared.store.results.ResultWriter.put", put)
@@ -520,7 +520,7 @@ async def test_execution_that_was_put_aside_still_tells_when_it_was_accepted(mon
         bed.stage.handle([record])
         await bed.settled(number + 1)
         record = FakeRecord(topics.EXECUTIONS, 0, number, bed.clock.now, headers=[*parked[-1].to_headers()])
-    assert told == [("waiting", came_ms), ("waiting", came_ms), ("succeeded", came_ms)]
+    assert told == [("waiting", came_ms, 2**50), ("waiting", came_ms, 2**50), ("succeeded", came_ms, 0)]
     timing = bed.events()[0].timing
     assert timing["executor-queue"] + timing["executor"] == 15_000_000, "it is counted with all that it has waited for"
 
