@@ -13,6 +13,7 @@ from services.policy.counters import Counters
 from services.policy.inbox import Bench
 from services.policy.parts import PolicyParts
 from services.policy.results import Results
+from services.policy.secrets import tell_missing
 from services.policy.settings import PolicySettings
 from services.policy.traces import GROUP, PolicyTraces
 from shared.clock import SystemClock
@@ -74,6 +75,7 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
     def take(entities: Sequence[Entity]) -> None:
         book.take(entities)
         key_sets.want(book.key_addresses())
+        tell_missing(book, entities)
 
     metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
     signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take)
