@@ -18,7 +18,7 @@ from shared.errors import Retry, TimedOut, WeirError, problem
 from shared.names import headers as H
 from shared.project.access.forms import changed
 from shared.project.access.traffic import Cors
-from shared.project.modes import result_path
+from shared.project.modes import Answering, result_path
 
 # a workflow may not set what the connection or the platform owns
 _NOT_FROM_WORKFLOWS = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te",
@@ -54,11 +54,12 @@ def of_reply(reply: ReplyRecord, request_id: str) -> Answer:
     return Answer(reply.status, headers, reply.body)
 
 
-def still_running(project: str, request_id: str, waited_ms: int, *, keyed: bool) -> TimedOut:
+def still_running(project: str, request_id: str, how: Answering, *, keyed: bool) -> TimedOut:
     """The wait is over, and the work is not. `keyed`: with an idempotency key the same call is done once."""
     link = result_path(project, request_id)
-    told = TimedOut(f"no answer within {waited_ms} ms; the work goes on, and {link} tells how it stands",
-                    headers={"Location": link}, members={"execution": request_id, "result": link})
+    told = TimedOut(f"no answer within {how.wait_ms} ms; the work goes on, and {link} tells how it stands",
+                    headers={"Location": link, **({H.HTTP_PREFERENCE_APPLIED: how.applied} if how.applied else {})},
+                    members={"execution": request_id, "result": link})
     if not keyed:
         # who calls again would have it done twice
         told.retry = Retry.NEVER

@@ -5,17 +5,16 @@ Out:   records on the edge topic; answers.
 Never: a rule; `routes`, `admission`, `translate` and `answer` have them.
 """
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 from msgspec import structs
 
-from services.ingress import admission, answer, coding, cors, message, translate
+from services.ingress import admission, answer, cors, message, reading, translate
 from services.ingress.again import AGAIN, Again
-from services.ingress.bodies import Bodies, Share
+from services.ingress.bodies import Bodies
 from services.ingress.callers import Callers
 from services.ingress.doorstep import is_half
 from services.ingress.endings import Endings
@@ -35,8 +34,6 @@ from shared.contracts.request import RequestRecord
 from shared.contracts.sealed import Seal
 from shared.contracts.traceparent import TraceContext
 from shared.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
     ClientGone,
     Refused,
     StreamBroken,
@@ -48,8 +45,6 @@ from shared.names import actions, topics
 from shared.names import headers as H
 from shared.names.metrics import WORK
 from shared.project.modes import OWN_PATHS, Answering
-from shared.runtime.bodies import whole
-from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
 from shared.store.cancels import cancel
 from shared.store.redis import Store, StoreUnavailable
@@ -58,7 +53,6 @@ from shared.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 HOP = "ingress"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +163,7 @@ class Door:
                                      "without Last-Event-ID, and the work begins anew")
         with parts.bodies.share() as share:
             # before it has a place: whoever sends it slowly keeps nobody out
-            seen.body = await self._body(request, visit, share)
+            seen.body = await reading.body(request, visit, share, parts.settings)
             return await self._placed(request, visit, seen, target)
 
     async def _placed(self, request: web.BaseRequest, visit: Visit, seen: translate.HttpParts,
@@ -209,12 +203,16 @@ class Door:
             visit.caller = parts.callers.owner(seen, target)
             # of one that ends before its caller would have been told where, no result is kept
             if how.kept and not isinstance(error, Stopped):
-                raise answer.still_running(target.project, visit.request_id, how.wait_ms,
+                raise answer.still_running(target.project, visit.request_id, how,
                                            keyed=H.IDEMPOTENCY_KEY in seen.headers) from error
             raise
         parts.gate.told(parts.clock.elapsed_us() - visit.published_us, reply.timing)
         parts.traces.answered(visit, reply)
-        return answer.of_reply(reply, visit.request_id)
+        made = answer.of_reply(reply, visit.request_id)
+        if how.applied and not how.at_once:
+            # policy, which answers at once, says so itself
+            made.headers[H.HTTP_PREFERENCE_APPLIED] = how.applied
+        return made
 
     async def _events(self, request: web.BaseRequest, visit: Visit, record: RequestRecord,
                       how: Answering) -> answer.Answer | web.StreamResponse:
@@ -259,45 +257,6 @@ class Door:
         except StoreUnavailable as exc:
             log.warning("an execution that nobody hears goes on: %s", exc,
                         extra={"action": actions.STORE_AWAY, "request_id": request_id})
-
-    async def _body(self, request: web.BaseRequest, visit: Visit, share: Share) -> bytes:
-        limit, content = self._parts.settings.max_body_bytes, request.content
-        if content.is_eof():
-            # most come whole with their headers
-            body = content.read_nowait()
-            how = coding.of(request.headers) if body else None
-            share.take(len(body))
-        else:
-            how = coding.of(request.headers)
-            admission.check_size(request.content_length or 0, limit)
-            self._ask_for_body(request)
-            try:
-                async with asyncio.timeout(self._parts.settings.body_ms / 1000):
-                    found = await whole(content, limit, share.take)
-            except TimeoutError as exc:
-                raise BodyTooSlow(f"the body was not there after {self._parts.settings.body_ms} ms "
-                                  "(WEIR_INGRESS_BODY_MS)") from exc
-            except UNREADABLE as exc:
-                raise unreadable(exc) from None
-            except ConnectionError as exc:
-                raise ClientGone("the caller has closed the connection before all of the body had come") from exc
-            if found is None:
-                raise BodyTooLarge(f"the body is larger than {limit} bytes (WEIR_INGRESS_MAX_BODY_BYTES)")
-            body = found
-        visit.bytes_in = len(body)
-        admission.check_size(len(body), limit)
-        if how is not None and body:
-            body = coding.decoded(body, how, limit)
-            share.take(max(0, len(body) - visit.bytes_in))
-            visit.bytes_in = len(body)
-        return body
-
-    def _ask_for_body(self, request: web.BaseRequest) -> None:
-        """Whoever waits for it is told to go on (RFC 9110, 10.1.1)."""
-        expected = request.headers.get("Expect")
-        if (expected is not None and expected.lower() == "100-continue" and request.version >= HttpVersion11
-                and request.transport is not None):
-            request.transport.write(_CONTINUE)
 
     def _may_ask(self, request: web.BaseRequest, path: str, query: str, target: Target) -> bool:
         """Whether the client may ask for a trace: by its token, for a JWT is verified further in."""

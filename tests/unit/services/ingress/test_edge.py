@@ -24,6 +24,7 @@ from shared.names import topics
 from shared.names.headers import SECRET_HEADERS, UNSEEN_HEADERS
 from shared.project.access.authentication import ApiKey
 from shared.project.model import Operation
+from shared.project.modes import Answering
 from shared.telemetry.sampling import Sampler
 from shared.telemetry.tracing import Tracing
 from tests.support.fakes import StoppedClock
@@ -301,5 +302,6 @@ def test_plain_path_leads_where_the_table_leads_and_parameters_still_count() -> 
 
 @pytest.mark.parametrize(("keyed", "retry"), [(True, "later"), (False, "never")])
 def test_call_whose_work_goes_on_is_to_be_made_again_with_an_idempotency_key_alone(keyed: bool, retry: str) -> None:
-    told = json.loads(answer.of_error(answer.still_running("p", "r", 1_000, keyed=keyed), "r").body)
+    how = Answering(at_once=False, kept=True, wait_ms=1_000, run_ms=2_000)
+    told = json.loads(answer.of_error(answer.still_running("p", "r", how, keyed=keyed), "r").body)
     assert (told["retry"], told["result"]) == (retry, "/p/-/executions/r")

@@ -293,6 +293,22 @@ async def test_no_answer_says_what_the_edge_is_made_of(edge: Edge, path: bytes) 
     assert b"aiohttp" not in head
 
 
+async def test_who_says_how_long_it_waits_is_told_that_this_is_done(edge: Edge) -> None:
+    reader, writer = await edge.connect()
+    for prefer, answered, said in ((b"wait=9", True, b"wait=9"), (b"wait=90", True, b"wait=30"), (b"x", True, None),
+                                   (b"wait=1", False, b"wait=1")):
+        edge.outbox.sent.clear()
+        writer.write(HEAD + b"Prefer: " + prefer + b"\r\nContent-Length: 0\r\n\r\n")
+        if answered:
+            await eventually(lambda: len(edge.outbox.sent) == 1, every_s=0.005)
+            edge.reply(status=204)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+        assert head.startswith(b"HTTP/1.1 204 " if answered else b"HTTP/1.1 504 ")
+        found = re.search(rb"Preference-Applied: (.*)\r\n", head)
+        assert (found[1] if found else None) == said
+    writer.close()
+
+
 async def test_who_still_waits_when_the_edge_stops_is_told_so(edge: Edge) -> None:
     caller, hearer = await edge.connect(), await edge.connect()
     caller[1].write(HEAD + b"Prefer: wait=9\r\nContent-Length: 0\r\n\r\n")
