@@ -98,10 +98,10 @@ def test_very_long_row_of_calls_is_refused_soon(last: str, code: str, told: int)
     workflows = {f"c{n}": (Workflow.model_validate({"name": f"c{n}", "steps": [
         {"id": "c", "call": {"workflow": f"c{n + 1}"}} if n + 1 < length else {"id": "c", **YAML().load(last)}]}),
         Source(f"workflows/c{n}.yaml")) for n in range(length)}
-    began = time.perf_counter()
+    began = time.process_time()
     found = list(check_calls(workflows, (), set(workflows)))
     assert ({one.code for one in found}, len(found)) == ({code}, told)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_hundreds_of_calls_of_one_workflow_read_its_schema_once() -> None:

@@ -35,9 +35,9 @@ def test_what_is_no_charset_is_utf_8(charset: str | None) -> None:
 
 
 def test_no_charset_takes_long() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(text_of(b"a" * 1_000_000, "punycode")) == 1_000_000
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize(("raw", "charset", "value"), [
@@ -84,9 +84,9 @@ def test_part_of_a_body_is_not_taken_for_the_whole(raw: bytes, coding: str, says
 
 def test_body_that_is_coded_to_be_large_takes_no_more_than_it_may() -> None:
     bomb = gzip.compress(bytes(100_000_000))
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert decoded(bomb, "gzip", 900_000) is None
     assert decoded(gzip.compress(bomb), "gzip, gzip", 900_000) is None
     with pytest.raises(ValueError, match="members"):
         decoded(gzip.compress(b"") * 45_000, "gzip", 900_000)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
