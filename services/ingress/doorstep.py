@@ -256,10 +256,12 @@ class Server(web.Server):
         """A connection for a new caller."""
         return Connection(self, self._heads, self._count, loop=self._loop, access_log=None, auto_decompress=False)
 
-    def wind_up(self) -> None:
+    async def wind_up(self) -> None:
         """Each connection ends with the answer that is under way on it, at once where there is none."""
         self.winding_up = True
-        for connection in self.connections:
+        for connection in list(self.connections):
+            # what has come by now is read, also while the others were ended
+            await asyncio.sleep(0)
             if isinstance(connection, Connection):
                 connection.wind_up()
 

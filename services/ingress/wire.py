@@ -54,16 +54,19 @@ from shared.telemetry.tracing import Tracing
 
 # of the time to stop: the rest is for last words
 _PATIENCE = 0.8
+# of the event loop, in which a call that has come is begun
+_TURNS = 5
 
 
 class HttpServer:
     """Listens last, when everything behind it is ready, and stops first."""
 
     def __init__(self, door: Door, heads: Heads, endings: Endings, pending: Pending,
-                 service: ServiceSettings, port: int) -> None:
+                 service: ServiceSettings, own: IngressSettings) -> None:
         """Port 0 lets the system choose."""
         self._door, self._heads, self._endings, self._pending = door, heads, endings, pending
-        self._host, self._port, self._drain_s = service.bind_host, port, service.drain_ms / 1000
+        self._host, self._port = service.bind_host, own.port
+        self._patience_s, self._parting_s = service.drain_ms / 1000 * _PATIENCE, own.parting_ms / 1000
         self._server: Server | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -75,23 +78,31 @@ class HttpServer:
         await web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_port=True).start()
 
     async def stop(self) -> None:
-        """Take no new connections, refuse new calls, let those under way end, tell the others that they will not,
-        close."""
+        """Take leave, take no new connections, refuse new calls, let those under way end, tell the others that they
+        will not, close."""
+        until_s = asyncio.get_running_loop().time() + self._patience_s
+        if self._runner is not None and self._server is not None:
+            await self._take_leave(self._runner, self._server)
         self._door.draining = True
         self._heads.forget()
-        if self._runner is not None and self._server is not None:
-            for site in self._runner.sites:
-                await site.stop()
-            # what has come by now is read
-            await asyncio.sleep(0)
-            self._server.wind_up()
         try:
-            async with asyncio.timeout(self._drain_s * _PATIENCE):
+            async with asyncio.timeout_at(until_s):
                 await self._pending.empty()
         except TimeoutError:
             self._pending.give_up()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _take_leave(self, runner: web.ServerRunner, server: Server) -> None:
+        """Connections end with the next answer at first: one that ends while nothing is under way may do so in the
+        moment in which a pool sends a call over it, and nobody knows then whether that call has come."""
+        server.winding_up = True
+        await asyncio.sleep(min(self._parting_s, self._patience_s))
+        for site in runner.sites:
+            await site.stop()
+        await server.wind_up()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
 
 async def build(service: ServiceSettings, own: IngressSettings) -> Service:
@@ -139,4 +150,4 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
         HealthServer(health, service.bind_host, service.health_port),
         store, outbox, side_outbox, envelopes, *exporters(tracing, side_outbox, tasks, metrics, traces),
         signals, config, replies, watchdog,
-        HttpServer(door, heads, endings, pending, service, own.port)))
+        HttpServer(door, heads, endings, pending, service, own)))

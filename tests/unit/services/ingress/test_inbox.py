@@ -61,7 +61,8 @@ class Edge:
 
     def __init__(self, **settings: Any) -> None:
         """Inside the running loop."""
-        own, clock, metrics = IngressSettings(port=0, **settings), SystemClock(), Metrics(muted=True)
+        own = IngressSettings(**{"port": 0, "parting_ms": 0, **settings})
+        clock, metrics = SystemClock(), Metrics(muted=True)
         self.counted, self.outbox, self.routes, heads = list[UsageEvent](), Outbox(), EdgeRoutes(), Heads()
         self.routes.take([ProjectVersion(project="p", version=1, document=DOCUMENT, files={}, time=0)])
         self.pending = Pending(own.max_in_flight, metrics)
@@ -82,7 +83,7 @@ class Edge:
             settings=own, clock=clock, routes=self.routes, caller=caller, gate=self.gate, bodies=self.bodies,
             again=again, callers=callers, endings=endings, metrics=metrics, traces=traces, pages=Pages(self.routes),
             health=Health("ingress", metrics), seal=None, store=store))
-        self.http = HttpServer(door, heads, endings, self.pending, ServiceSettings(drain_ms=1_000), 0)
+        self.http = HttpServer(door, heads, endings, self.pending, ServiceSettings(drain_ms=1_000), own)
 
     async def _run(self, *said: Any) -> None:
         self.said.append(said)
@@ -462,6 +463,34 @@ async def test_edge_that_stops_leaves_new_calls_to_others(edge: Edge) -> None:
     for (_, writer), answer, status in ((new, told, b"503"), (busy, answered, b"200"), (idle, None, None)):
         writer.close()
         assert answer is None or (answer.split()[1], b"\r\nConnection: close\r\n" in answer) == (status, True)
+
+
+async def test_edge_that_stops_ends_connections_of_pools_with_an_answer_first() -> None:
+    edge, call = Edge(parting_ms=150), HEAD + b"Content-Length: 0\r\n\r\n"
+    await edge.listen()
+    used, unused = [await edge.connect() for _ in range(2)]
+    for number, (_, writer) in enumerate((used, unused), 1):
+        writer.write(call)
+        await eventually(lambda number=number: len(edge.outbox.sent) == number, every_s=0.005)
+        edge.reply(status=200, body=b"1")
+    for reader, _ in (used, unused):
+        assert b"Connection: close" not in await reader.readuntil(b"\r\n\r\n1")
+    stopping = asyncio.create_task(edge.http.stop())
+    await asyncio.sleep(0.03)
+    late = await edge.connect()
+    for number, (reader, writer) in enumerate((used, late), 3):
+        writer.write(call)
+        await eventually(lambda number=number: len(edge.outbox.sent) == number, every_s=0.005)
+        edge.reply(status=200, body=b"1")
+        answered = await asyncio.wait_for(reader.read(), 0.5)
+        assert (answered.split()[1], b"\r\nConnection: close\r\n" in answered) == (b"200", True)
+    assert not stopping.done()
+    assert await asyncio.wait_for(unused[0].read(), 0.5) == b""
+    await stopping
+    with pytest.raises(ConnectionRefusedError):
+        await edge.connect()
+    for _, writer in (used, unused, late):
+        writer.close()
 
 
 async def test_nothing_is_done_for_a_caller_that_has_gone_while_it_stood_in_line(edge: Edge) -> None:
