@@ -118,8 +118,10 @@ def message(request: Manner, answer: Answer, now_s: int, *, keep_alive: bool) ->
 
 def _leaves_unread(request: web.BaseRequest, status: int) -> bool:
     """Whether the answer comes before the body, and the body is not worth waiting for: it may never come (RFC 9110,
-    10.1.1), or it has been waited for."""
-    return not request.content.is_eof() and (status == BodyTooSlow.status or "Expect" in request.headers)
+    10.1.1), or it has been waited for. Who has begun to send it sends the rest, and may read nothing before."""
+    body = request.content
+    return not body.is_eof() and (status == BodyTooSlow.status or (
+        "Expect" in request.headers and not body.total_bytes))
 
 
 def _lines(headers: Mapping[str, str]) -> str:
