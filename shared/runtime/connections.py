@@ -54,8 +54,9 @@ class Connection(web.RequestHandler):
 
     @property
     def ends(self) -> bool:
-        """Whether it ends with the answer that is under way."""
-        return self._close or self._force_close
+        """Whether it ends with the answer that is under way. Of a body in chunks that has not ended nobody knows yet
+        what follows it, and once it has the answer could not say so any more."""
+        return self._close or self._force_close or self._chunks is not None
 
     def data_received(self, data: bytes) -> None:
         """Let the library read, and nothing behind what it may mistake."""
