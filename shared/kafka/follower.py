@@ -1,7 +1,7 @@
 """Follow a compacted topic: read it to its end before the service is ready, then stay with it.
 
 In:    `weir.config` or `weir.signals` from the beginning.
-Out:   what the records hold, to one callback: all that is there at the start at once, then poll by poll.
+Out:   what the records hold, to one callback, in parts: of all that is there at the start, then poll by poll.
 Never: a consumer group: every process reads the whole topic.
 
 Anything unreadable is logged and passed over: one bad record must not keep a cluster from starting. What the topic has
@@ -10,7 +10,7 @@ lost is logged: processes that run know it still, and those that start do not.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -31,6 +31,8 @@ from shared.telemetry.verbosity import VERBOSITY
 log = logging.getLogger(__name__)
 _CONFIG, _SIGNALS = TopicPartition(topics.CONFIG, 0), TopicPartition(topics.SIGNALS, 0)
 T = TypeVar("T")
+# taken in without a turn for others: a few projects, for each is compiled, or many clients and tokens
+_PROJECTS_AT_ONCE, _AT_ONCE = 4, 1_000
 
 
 class TopicFollower(Generic[T]):
@@ -53,7 +55,8 @@ class TopicFollower(Generic[T]):
     async def start(self) -> None:
         """Return once everything that was in the topic has been applied.
 
-        At once: a project has a record for each of its versions, and only the newest one is worth compiling.
+        Not before all has been read: a project has a record for each of its versions, and only the newest one is worth
+        compiling.
         """
         self._consumer = consumer = await self._tail.open()
         end = (await consumer.end_offsets([self._place]))[self._place]
@@ -61,7 +64,7 @@ class TopicFollower(Generic[T]):
         while await consumer.position(self._place) < end:
             found += await self._poll()
             self._thin_out(found)
-        self._take(found)
+        await self._take(found)
         await self._look_at_start(consumer)
         await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
@@ -92,7 +95,7 @@ class TopicFollower(Generic[T]):
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            self._take(await self._poll())
+            await self._take(await self._poll())
             await self._arrived(await consumer.position(self._place))
 
     async def _poll(self) -> list[T]:
@@ -115,9 +118,16 @@ class TopicFollower(Generic[T]):
     def _thin_out(self, found: list[T]) -> None:
         """What is there at the start is held all together."""
 
-    def _take(self, found: Sequence[T]) -> None:
+    async def _take(self, found: Sequence[T]) -> None:
+        """Part by part: the process has its other work, and has to be seen to live, however much is taken in."""
+        for part in self._parts(found):
+            self._apply(part)
+            await asyncio.sleep(0)
+
+    def _parts(self, found: Sequence[T]) -> Iterator[Sequence[T]]:
+        """What is taken in without a turn for others."""
         if found:
-            self._apply(found)
+            yield found
 
     async def _arrived(self, offset: int) -> None:
         """Everything before `offset` has been applied."""
@@ -170,6 +180,14 @@ class ConfigFollower(TopicFollower[Entity]):
                     found[before] = older.packed()
                 self._newest[entity.project] = entity.version, place
         self._thinned = len(found)
+
+    def _parts(self, found: Sequence[Entity]) -> Iterator[Sequence[Entity]]:
+        begin = projects = 0
+        for place, entity in enumerate(found, 1):
+            projects += isinstance(entity, ProjectVersion)
+            if projects == _PROJECTS_AT_ONCE or place - begin == _AT_ONCE or place == len(found):
+                yield found[begin:place]
+                begin, projects = place, 0
 
 
 class SignalFollower(TopicFollower[Signal]):

@@ -1,10 +1,13 @@
 """A topic that is followed and does not hold any more what it held: who starts knows less than who runs."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from shared.contracts.config import Client, Entity, ProjectVersion
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.names import actions
 from shared.runtime.tasks import Tasks
@@ -44,3 +47,25 @@ async def test_configuration_whose_first_records_are_gone_is_told(
     config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda _: None)
     await config._look_at_start(Topic(start))
     assert [record.__dict__["action"] for record in caplog.records] == told
+
+
+async def test_others_have_their_turn_while_thousands_of_projects_are_taken_in_each_in_its_order() -> None:
+    found: list[Entity] = [
+        *(ProjectVersion(project=f"p{number}", version=1, document={}, files={}, time=0) for number in range(50)),
+        *(Client(project="p0", name=f"c{number}", time=0) for number in range(2_500))]
+    taken, turns = list[Sequence[Entity]](), list[int]()
+
+    async def others() -> None:
+        while True:
+            turns.append(len(taken))
+            await asyncio.sleep(0)
+
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), taken.append)
+    working = asyncio.ensure_future(others())
+    await config._take(found)
+    working.cancel()
+    assert [entity for part in taken for entity in part] == found
+    assert max(sum(isinstance(entity, ProjectVersion) for entity in part) for part in taken) <= 4
+    assert len(taken) < 20
+    # after each part
+    assert set(turns) >= set(range(1, len(taken)))
