@@ -6,7 +6,7 @@ Never: compiled things; each service compiles what it needs from what `put` says
 """
 
 import logging
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -38,17 +38,21 @@ class Catalogue:
         # all but the newest of each project packed: they are many, and few are ever asked for
         self._versions: dict[str, dict[int, ProjectVersion | OldVersion]] = {}
         self.clients: dict[tuple[str, str], Client] = {}
+        # the same by project: there are many projects, and who asks means one
+        self._clients_of: dict[str, dict[str, Client]] = {}
         self.credentials: dict[tuple[str, str], Credential] = {}
         self.halts: dict[tuple[str, str], Halt] = {}
         self.adjustments: dict[tuple[str, str], Adjustment] = {}
         self.log_levels: dict[str, LogLevel] = {}
         self.tokens: dict[str, Token] = {}
+        self._tokens_of: dict[str, dict[str, Token]] = {}
         self.tokens_by_digest: dict[str, Token] = {}
 
     def as_it_is(self) -> "Catalogue":
         """The same, in which nothing that decides calls changes any more."""
         other = copy(self)
         other.clients, other.adjustments = {**self.clients}, {**self.adjustments}
+        other._clients_of = {project: {**known} for project, known in self._clients_of.items()}
         other.tokens, other.tokens_by_digest = {**self.tokens}, {**self.tokens_by_digest}
         return other
 
@@ -75,9 +79,11 @@ class Catalogue:
             self._put_token(entity)
 
     def _put_client(self, client: Client) -> None:
+        of_project = self._clients_of.setdefault(client.project, {})
         self.clients.pop((client.project, client.name), None)
+        of_project.pop(client.name, None)
         if not client.removed:
-            self.clients[client.project, client.name] = client
+            self.clients[client.project, client.name] = of_project[client.name] = client
 
     def _put_version(self, version: ProjectVersion | OldVersion | DroppedVersion) -> None:
         versions = self._versions.get(version.project, {})
@@ -96,16 +102,26 @@ class Catalogue:
 
     def _put_token(self, token: Token | DroppedToken) -> None:
         before = self.tokens.pop(token.id, None)
+        if before is not None:
+            self._tokens_of[before.project].pop(token.id)
         for digest in () if before is None else before.digests.values():
             self.tokens_by_digest.pop(digest, None)
         if isinstance(token, Token):
-            self.tokens[token.id] = token
+            self.tokens[token.id] = self._tokens_of.setdefault(token.project, {})[token.id] = token
             for digest in token.digests.values():
                 self.tokens_by_digest[digest] = token
 
     def projects(self) -> list[str]:
         """Names of all projects, sorted."""
         return sorted(self._versions)
+
+    def clients_of(self, project: str) -> Mapping[str, Client]:
+        """Those of a project that were made one by one, by name."""
+        return self._clients_of.get(project, {})
+
+    def tokens_of(self, project: str) -> Collection[Token]:
+        """The tokens of a project."""
+        return self._tokens_of.get(project, {}).values()
 
     def newest(self, project: str) -> ProjectVersion | None:
         """The version in force."""

@@ -146,8 +146,7 @@ class PolicyBook:
         """All clients of a project with their roles."""
         guarded = self._projects.get(project)
         declared = guarded.roles if guarded is not None else {}
-        made = {name for owner, name in self._catalogue.clients if owner == project}
-        return {name: self.roles(project, name) for name in {*declared, *made}}
+        return {name: self.roles(project, name) for name in {*declared, *self._catalogue.clients_of(project)}}
 
     def key_addresses(self) -> set[str]:
         """Where the token issuers of all projects publish their keys."""

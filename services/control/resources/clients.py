@@ -84,8 +84,8 @@ async def remove_client(call: Call) -> Result:
         client = _made(call)
         if client.name not in _declared(call, project):
             # whoever is called the same later is somebody else
-            for token in [token for token in desk.registry.catalogue.tokens.values()
-                          if (token.project, token.client) == (project, client.name) and token.revoked is None]:
+            for token in [token for token in desk.registry.catalogue.tokens_of(project)
+                          if token.client == client.name and token.revoked is None]:
                 await write(replace(token, revoked=now_ms), "revoke token")
         await write(replace(client, removed=True, time=now_ms), "remove client")
     return Result(_client(client, declared=False))
@@ -107,8 +107,8 @@ async def rotate_token(call: Call) -> Result:
     async with desk.registry.changing() as write:
         made, shown = _new_token(call)
         ends_ms = desk.clock.now_ms() + call.body.overlap_s * 1000
-        others = [token for token in desk.registry.catalogue.tokens.values()
-                  if (token.project, token.client) == (made.project, made.client) and token.revoked is None
+        others = [token for token in desk.registry.catalogue.tokens_of(made.project)
+                  if token.client == made.client and token.revoked is None
                   and (token.expires is None or token.expires > ends_ms)]
         await write(made, "create token")
         for token in others:
@@ -120,8 +120,7 @@ async def rotate_token(call: Call) -> Result:
 async def list_tokens(call: Call) -> Result:
     """All tokens of a project, without their secrets; `used`: the last use, to within seconds."""
     project = known_project(call)
-    found = sorted((token for token in call.desk.registry.catalogue.tokens.values() if token.project == project),
-                   key=lambda token: token.created)
+    found = sorted(call.desk.registry.catalogue.tokens_of(project), key=lambda token: token.created)
     used = await last_used(call.desk.store, [token.id for token in found])
     return Result([{**_token(token), "used": used.get(token.id)} for token in found])
 
@@ -168,8 +167,8 @@ def _drop_outlived(call: Call, made: Token) -> None:
     there is none: clients that rotate daily would leave all services more of them with each day."""
     registry, before_ms = call.desk.registry, call.desk.clock.now_ms() - _ENDED_MS
     registry.drop(made.project, [
-        DroppedToken(id=token.id) for token in registry.catalogue.tokens.values()
-        if (token.project, token.client) == (made.project, made.client)
+        DroppedToken(id=token.id) for token in registry.catalogue.tokens_of(made.project)
+        if token.client == made.client
         and min(token.expires or before_ms, token.revoked or before_ms) < before_ms])
 
 
@@ -186,8 +185,7 @@ def _made(call: Call) -> Client:
 
 def _known_clients(call: Call, project: str) -> dict[str, Client]:
     """Clients that the project's files declare, and those made one by one."""
-    return _declared(call, project) | {
-        name: client for (owner, name), client in call.desk.registry.catalogue.clients.items() if owner == project}
+    return {**_declared(call, project), **call.desk.registry.catalogue.clients_of(project)}
 
 
 def _declared(call: Call, project: str) -> dict[str, Client]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import typer
@@ -16,6 +17,7 @@ from services.control.resources.clients import (
     Roles,
     Rotation,
     change_client,
+    check_client,
     create_client,
     create_token,
     list_clients,
@@ -64,6 +66,34 @@ async def test_client_that_rotates_daily_keeps_the_tokens_of_the_last_days() -> 
     await create_token(desks.call(NewToken(), client="c"))
     await asyncio.sleep(0)
     assert set(catalogue.tokens) & {*kept, *made} == {kept[1]}
+
+
+class Unread(dict[Any, Any]):
+    """What may be asked for one of its members alone."""
+
+    def _refuse(self) -> Any:
+        raise AssertionError("all of it was gone through")
+
+    __iter__ = values = items = _refuse
+
+
+async def test_clients_and_tokens_of_other_projects_are_not_gone_through_for_those_of_one() -> None:
+    desks = Desks()
+    desks.put(1, {})
+    catalogues = desks.registry.catalogue, desks.book._catalogue
+    for catalogue in catalogues:
+        catalogue.clients, catalogue.tokens = Unread(catalogue.clients), Unread(catalogue.tokens)
+    await create_client(desks.call(NewClient(name="c")))
+    token = (await create_token(desks.call(NewToken(), client="c"))).body["id"]
+    await rotate_token(desks.call(Rotation(), client="c"))
+    check_client(desks.call(), "p", "c")
+    assert await listed(desks) == {"c": ([], "command")}
+    assert {token.client for token in desks.registry.catalogue.tokens_of("p")} == {"c"}
+    assert len(desks.registry.catalogue.tokens_of("p")) == 2
+    await revoke_token(desks.call(token=token))
+    await remove_client(desks.call(client="c"))
+    assert all(token.revoked for token in desks.registry.catalogue.tokens_of("p"))
+    assert {**desks.registry.catalogue.clients_of("p")} == {}
 
 
 async def listed(desks: Desks) -> dict[str, tuple[list[str], str]]:
