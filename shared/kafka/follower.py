@@ -9,6 +9,7 @@ lost is logged: processes that run know it still, and those that start do not.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -64,7 +65,8 @@ class TopicFollower(Generic[T]):
         while await consumer.position(self._place) < end:
             found += await self._poll()
             self._thin_out(found)
-        await self._take(found)
+            gc.freeze()
+        await self._take(found, at_start=True)
         await self._look_at_start(consumer)
         await self._arrived(await consumer.position(self._place))
         self._tail.follow(self._follow(consumer))
@@ -118,10 +120,13 @@ class TopicFollower(Generic[T]):
     def _thin_out(self, found: list[T]) -> None:
         """What is there at the start is held all together."""
 
-    async def _take(self, found: Sequence[T]) -> None:
+    async def _take(self, found: Sequence[T], *, at_start: bool = False) -> None:
         """Part by part: the process has its other work, and has to be seen to live, however much is taken in."""
         for part in self._parts(found):
             self._apply(part)
+            if at_start:
+                # it stays: a collector that walks all of it again and again takes more time than taking it in
+                gc.freeze()
             await asyncio.sleep(0)
 
     def _parts(self, found: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -1,6 +1,7 @@
 """A topic that is followed and does not hold any more what it held: who starts knows less than who runs."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -69,3 +70,15 @@ async def test_others_have_their_turn_while_thousands_of_projects_are_taken_in_e
     assert len(taken) < 20
     # after each part
     assert set(turns) >= set(range(1, len(taken)))
+
+
+async def test_collector_does_not_walk_again_what_was_taken_in_at_the_start() -> None:
+    kept = list[object]()
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda part: kept.extend([one] for one in part))
+    found = [ProjectVersion(project=f"p{number}", version=1, document={}, files={}, time=0) for number in range(50)]
+    # those of the tests may be frozen already
+    before = gc.get_freeze_count()
+    await config._take(found)
+    assert gc.get_freeze_count() == before
+    await config._take(found, at_start=True)
+    assert gc.get_freeze_count() >= before + len(kept)
