@@ -5,7 +5,7 @@ Out:   their fields, as the store has them.
 Never: the store, or this process, held by one large bucket: nobody else would be answered.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.store.redis import Store
@@ -15,13 +15,16 @@ from shared.usage.ranges import Bucket
 Fields = Mapping[bytes, bytes]
 # a field of each bucket, beside the counters
 CHANGES = b"changes"
-# buckets asked for at once; fields that one command may return
-_AT_ONCE, _LARGE, _SCAN = 50, 2_000, 1_000
+# buckets asked for at once, of however many projects
+AT_ONCE = 100
+# fields that one command may return, and one round trip
+_LARGE, _SCAN = 2_000, 1_000
 
 
 class State(NamedTuple):
-    """A bucket: how many fields it has, how often it has changed."""
+    """A bucket of a project: how many fields it has, how often it has changed."""
 
+    project: str
     bucket: Bucket
     size: int
     changes: int
@@ -34,30 +37,29 @@ class Counters:
         """Reads when asked."""
         self._store = store
 
-    async def states(self, project: str, buckets: Sequence[Bucket]) -> list[State]:
-        """Those of the buckets that hold something. Raises StoreUnavailable."""
+    async def states(self, places: Sequence[tuple[str, Bucket]]) -> list[State]:
+        """Those of the buckets of projects that hold something. Raises StoreUnavailable."""
         found: list[State] = []
-        for at in range(0, len(buckets), _AT_ONCE):
-            part = buckets[at:at + _AT_ONCE]
-            told = await self._store.many([command for grain, index in part for command in (
-                ("HLEN", key(project, grain, index)), ("HGET", key(project, grain, index), CHANGES))])
-            found.extend(State(bucket, size, int(changes or 0)) for bucket, size, changes in zip(
+        for at in range(0, len(places), AT_ONCE):
+            part = places[at:at + AT_ONCE]
+            keys = [key(project, *bucket) for project, bucket in part]
+            told = await self._store.many([command for one in keys for command in (
+                ("HLEN", one), ("HGET", one, CHANGES))])
+            found.extend(State(*place, size, int(changes or 0)) for place, size, changes in zip(
                 part, told[::2], told[1::2], strict=True) if size)
         return found
 
-    async def read(self, project: str, states: Sequence[State]) -> AsyncIterator[tuple[Bucket, Fields]]:
+    async def read(self, states: Sequence[State]) -> AsyncIterator[tuple[State, Fields]]:
         """Fields with their buckets; a large one comes in parts. Raises StoreUnavailable."""
-        small = [state.bucket for state in states if state.size <= _LARGE]
-        for at in range(0, len(small), _AT_ONCE):
-            part = small[at:at + _AT_ONCE]
-            for bucket, fields in zip(part, await self._store.hashes([key(project, *one) for one in part]),
-                                      strict=True):
+        for part in _together(state for state in states if state.size <= _LARGE):
+            for state, fields in zip(part, await self._store.hashes([key(one.project, *one.bucket) for one in part]),
+                                     strict=True):
                 fields.pop(CHANGES, None)
-                yield bucket, fields
+                yield state, fields
         for state in states:
             if state.size > _LARGE:
-                async for some in self._scan(key(project, *state.bucket)):
-                    yield state.bucket, some
+                async for some in self._scan(key(state.project, *state.bucket)):
+                    yield state, some
 
     async def _scan(self, name: str) -> AsyncIterator[Fields]:
         cursor, seen = 0, {CHANGES}
@@ -69,3 +71,16 @@ class Counters:
             yield fresh
             if cursor == 0:
                 return
+
+
+def _together(states: Iterable[State]) -> Iterator[list[State]]:
+    """Buckets that are read in one round trip."""
+    part, size = list[State](), 0
+    for state in states:
+        if part and (len(part) == AT_ONCE or size + state.size > _LARGE):
+            yield part
+            part, size = [], 0
+        part.append(state)
+        size += state.size
+    if part:
+        yield part

@@ -6,12 +6,14 @@ Never: a look at more buckets than the bound allows.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from shared.clock import Clock
 from shared.contracts.query import UsageQuery
 from shared.errors import InputInvalid
 from shared.usage.buckets import key
-from shared.usage.counters import Counters, State
+from shared.usage.counters import AT_ONCE, Counters, State
 from shared.usage.decoded import Decoded
 from shared.usage.measures import Measures
 from shared.usage.past import Past, asked_of
@@ -52,20 +54,40 @@ class Queries:
 
     async def _collect(self, query: UsageQuery, wanted: Range, now_ms: int) -> Found:
         result: Found = {}
-        for project in sorted(self._projects()) if query.project is None else [query.project]:
-            kept, past, present = self._kept_of(query, project), list[State](), list[State]()
-            for state in await self._counters.states(project, wanted.buckets):
+        names = sorted(self._projects()) if query.project is None else [query.project]
+        # several projects share a round trip where each has few buckets
+        step = max(1, AT_ONCE // max(1, len(wanted.buckets)))
+        for at in range(0, len(names), step):
+            states = await self._counters.states(
+                [(project, bucket) for project in names[at:at + step] for bucket in wanted.buckets])
+            for place, rows in (await self._read_all(query, states, now_ms)).items():
+                result.setdefault(place, []).extend(rows)
+        return result
+
+    async def _read_all(self, query: UsageQuery, states: Sequence[State], now_ms: int) -> Found:
+        """Of a few projects: what is known of their past, and what has to be read for the rest."""
+        result, unknown, to_read = Found(), dict[str, list[State]](), list[State]()
+        for project, found in groupby(states, attrgetter("project")):
+            past, present = list[State](), list[State]()
+            for state in found:
                 grain, index = state.bucket
                 (past if grain.start(index + 1) <= now_ms else present).append(state)
             told = self._past.told(query, project, past)
             if told is None:
-                found = await self._read(query, kept, past)
-                told = {place: Measures.of(rows).row() for place, rows in found.items()}
-                self._past.keep(query, project, past, told)
-            for place, row_ in told.items():
+                unknown[project] = past
+                to_read += past
+            else:
+                for place, row_ in told.items():
+                    result.setdefault(place, []).append(row_)
+            to_read += present
+        made, rest = await self._read(query, to_read, now_ms)
+        for project, past in unknown.items():
+            sums = {place: Measures.of(rows).row() for place, rows in made.get(project, {}).items()}
+            self._past.keep(query, project, past, sums)
+            for place, row_ in sums.items():
                 result.setdefault(place, []).append(row_)
-            for place, rows in (await self._read(query, kept, present)).items():
-                result.setdefault(place, []).extend(rows)
+        for place, rows in rest.items():
+            result.setdefault(place, []).extend(rows)
         return result
 
     def _kept_of(self, query: UsageQuery, project: str) -> Kept:
@@ -79,12 +101,17 @@ class Queries:
             del self._kept[next(iter(self._kept))]
         return kept
 
-    async def _read(self, query: UsageQuery, kept: Kept, states: Sequence[State]) -> Found:
-        found: Found = {}
-        async for (grain, index), fields in self._counters.read(kept.project, states):
-            time = grain.start(index) if query.per is not None else None
-            for name, row in self._decoded.rows(key(kept.project, grain, index), fields):
-                group = kept[name]
+    async def _read(self, query: UsageQuery, states: Sequence[State], now_ms: int) -> tuple[dict[str, Found], Found]:
+        """What was found of the past, by project, and of the present."""
+        past, present, kept = dict[str, Found](), Found(), dict[str, Kept]()
+        async for state, fields in self._counters.read(states):
+            grain, index = state.bucket
+            if state.project not in kept:
+                kept[state.project] = self._kept_of(query, state.project)
+            into = past.setdefault(state.project, {}) if grain.start(index + 1) <= now_ms else present
+            groups, time = kept[state.project], grain.start(index) if query.per is not None else None
+            for name, row in self._decoded.rows(key(state.project, grain, index), fields):
+                group = groups[name]
                 if group is not None:
-                    found.setdefault((time, group), []).append(row)
-        return found
+                    into.setdefault((time, group), []).append(row)
+        return past, present

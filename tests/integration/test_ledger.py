@@ -20,7 +20,6 @@ from shared.usage.counters import Counters, Fields, State
 from shared.usage.dimensions import Dimensions, read_field
 from shared.usage.measures import Measures, stored, total
 from shared.usage.queries import Queries
-from shared.usage.ranges import Bucket
 from tests.support.fakes import StoppedClock
 from tests.support.platform import Platform
 from tests.support.usage import event
@@ -54,8 +53,8 @@ def envelope(producer: str, sequence: int, events: Sequence[UsageEvent]) -> Enve
 async def counters(store: Store, project: str, *spans: tuple[buckets.Grain, int]) -> dict[Dimensions, Measures]:
     found: dict[Dimensions, Measures] = {}
     read = Counters(store)
-    states = await read.states(project, spans or list(buckets.cover(TIME, TIME + 1)))
-    async for _, fields in read.read(project, states):
+    states = await read.states([(project, span) for span in spans or buckets.cover(TIME, TIME + 1)])
+    async for _, fields in read.read(states):
         for name, value in fields.items():
             found.setdefault(read_field(name), Measures(slots={})).add(stored(value))
     return found
@@ -200,9 +199,9 @@ async def test_question_about_the_past_is_answered_from_memory_until_something_c
     reads: list[int] = []
 
     class Watched(Counters):
-        async def read(self, project: str, states: Sequence[State]) -> AsyncIterator[tuple[Bucket, Fields]]:
+        async def read(self, states: Sequence[State]) -> AsyncIterator[tuple[State, Fields]]:
             reads.append(len(states))
-            async for found in super().read(project, states):
+            async for found in super().read(states):
                 yield found
 
     queries = Queries(Watched(store), SystemClock(), lambda: [name], 1_000)

@@ -100,7 +100,8 @@ async def _why(call: Call) -> str:
             await call.desk.store.ping()
     except (TimeoutError, StoreUnavailable):
         return "the store does not answer, and counters are read from there; look whether it hangs"
-    return "the store answers, so there is much to read; ask for a shorter range, or for fewer dimensions"
+    return ("the store answers, so there is much to read; ask for a shorter range, or for fewer dimensions, or give it "
+            "more time (WEIR_CONTROL_QUERY_TIMEOUT_MS)")
 
 
 async def _ask(call: Call, query: UsageQuery) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from shared.usage.past import Past, Rows
 from shared.usage.rows import Group
 
 QUERY = UsageQuery(project="p", since_ms=0, until_ms=60_000)
-STATES = [State((HOUR, 1), 3, 1)]
+STATES = [State("p", (HOUR, 1), 3, 1)]
 
 
 def rows(count: int) -> Rows:
@@ -21,8 +21,8 @@ def test_sums_are_told_as_long_as_nothing_has_changed() -> None:
     assert known.told(QUERY, "p", STATES) == rows(1)
     assert known.told(QUERY, "other", STATES) is None
     assert known.told(UsageQuery(project="p", since_ms=0, until_ms=60_000, by=("client",)), "p", STATES) is None
-    assert known.told(QUERY, "p", [State((HOUR, 1), 3, 2)]) is None
-    assert known.told(QUERY, "p", [*STATES, State((HOUR, 2), 1, 1)]) is None
+    assert known.told(QUERY, "p", [State("p", (HOUR, 1), 3, 2)]) is None
+    assert known.told(QUERY, "p", [*STATES, State("p", (HOUR, 2), 1, 1)]) is None
 
 
 def test_what_was_asked_for_longest_ago_is_forgotten_first() -> None:

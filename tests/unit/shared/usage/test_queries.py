@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
 
 import msgspec
 import orjson
@@ -36,14 +37,41 @@ class Hashes(Counters):
         sum_.add(Measures(1, 4, 100, 900, micros, 0, {slot_of(micros): 1}))
         self.changes[place] = self.changes.get(place, 0) + 1
 
-    async def states(self, project: str, buckets: Sequence[Bucket]) -> list[State]:
-        return [State(bucket, len(self.found[project, bucket]), self.changes[project, bucket])
-                for bucket in buckets if (project, bucket) in self.found]
+    async def states(self, places: Sequence[tuple[str, Bucket]]) -> list[State]:
+        return [State(*place, len(self.found[place]), self.changes[place]) for place in places if place in self.found]
 
-    async def read(self, project: str, states: Sequence[State]) -> AsyncIterator[tuple[Bucket, Fields]]:
+    async def read(self, states: Sequence[State]) -> AsyncIterator[tuple[State, Fields]]:
         for state in states:
-            yield state.bucket, {name: ENCODER.encode(sum_)
-                                 for name, sum_ in self.found[project, state.bucket].items()}
+            yield state, {name: ENCODER.encode(sum_)
+                          for name, sum_ in self.found[state.project, state.bucket].items()}
+
+
+class Trips:
+    """A store in which each bucket has one field; how many commands each round trip had."""
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    async def many(self, commands: Sequence[Sequence[str]]) -> list[int]:
+        self.made.append(len(commands))
+        return [1] * len(commands)
+
+    async def hashes(self, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+        self.made.append(len(keys))
+        name = field_of(Dimensions("o", "c", "edge", 200, "ok")).encode()
+        return [{name: ENCODER.encode(Measures(1, 4, 100, 900, 5, 0, {}))} for _ in keys]
+
+
+async def test_question_about_all_of_many_projects_takes_few_round_trips() -> None:
+    trips, names = Trips(), [f"p{number:04d}" for number in range(2_000)]
+    asking = Queries(Counters(cast(Any, trips)), StoppedClock(NOW), lambda: names, 3_000)
+    question = UsageQuery(since_ms=NOW, until_ms=NOW + HOUR.size_ms, per="hour", by=("project",), top=5)
+    found = orjson.loads(await asking.answer(question))
+    assert (found["groups"], found["total"]["requests"]) == (2_000, 2_000)
+    assert [row["project"] for row in found["rows"]] == names[:5]
+    # a hundred buckets each: once for how large they are, once for what they hold
+    assert len(trips.made) == 40
+    assert max(trips.made) == 200
 
 
 @pytest.mark.parametrize("bound", [3, 10_000], ids=["hardly any room", "room"])
