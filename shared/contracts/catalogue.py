@@ -35,7 +35,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         """An empty catalogue."""
-        # all but the newest of each project packed: they are many, and few are ever asked for
+        # all but the newest of each project packed, and that, too, once it is compiled: few are ever asked for
         self._versions: dict[str, dict[int, ProjectVersion | OldVersion]] = {}
         self.clients: dict[tuple[str, str], Client] = {}
         # the same by project: there are many projects, and who asks means one
@@ -142,6 +142,8 @@ class Catalogue:
                     break
                 if (compiled := self.compile(newest, compile_version)) is not None:
                     in_force[project] = compiled
+                    # what was made of it is asked from now on: of thousands of projects it would be most of the memory
+                    self._versions[project][newest.version] = newest.packed()
                     break
 
     def compile(self, version: ProjectVersion, compile_version: Callable[[ProjectVersion], T]) -> T | None:

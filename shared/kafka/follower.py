@@ -11,7 +11,7 @@ lost is logged: processes that run know it still, and those that start do not.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -120,19 +120,21 @@ class TopicFollower(Generic[T]):
     def _thin_out(self, found: list[T]) -> None:
         """What is there at the start is held all together."""
 
-    async def _take(self, found: Sequence[T], *, at_start: bool = False) -> None:
+    async def _take(self, found: list[T], *, at_start: bool = False) -> None:
         """Part by part: the process has its other work, and has to be seen to live, however much is taken in."""
-        for part in self._parts(found):
+        while found:
+            part = found[:self._at_once(found)]
+            # what is made of it takes its room
+            del found[:len(part)]
             self._apply(part)
             if at_start:
                 # it stays: a collector that walks all of it again and again takes more time than taking it in
                 gc.freeze()
             await asyncio.sleep(0)
 
-    def _parts(self, found: Sequence[T]) -> Iterator[Sequence[T]]:
-        """What is taken in without a turn for others."""
-        if found:
-            yield found
+    def _at_once(self, found: Sequence[T]) -> int:
+        """How many are taken in without a turn for others."""
+        return len(found)
 
     async def _arrived(self, offset: int) -> None:
         """Everything before `offset` has been applied."""
@@ -186,13 +188,13 @@ class ConfigFollower(TopicFollower[Entity]):
                 self._newest[entity.project] = entity.version, place
         self._thinned = len(found)
 
-    def _parts(self, found: Sequence[Entity]) -> Iterator[Sequence[Entity]]:
-        begin = projects = 0
-        for place, entity in enumerate(found, 1):
+    def _at_once(self, found: Sequence[Entity]) -> int:
+        projects = 0
+        for count, entity in enumerate(found[:_AT_ONCE], 1):
             projects += isinstance(entity, ProjectVersion)
-            if projects == _PROJECTS_AT_ONCE or place - begin == _AT_ONCE or place == len(found):
-                yield found[begin:place]
-                begin, projects = place, 0
+            if projects == _PROJECTS_AT_ONCE:
+                return count
+        return _AT_ONCE
 
 
 class SignalFollower(TopicFollower[Signal]):

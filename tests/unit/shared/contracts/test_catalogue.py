@@ -143,3 +143,14 @@ def test_names_are_bounded(member: str) -> None:
     too_long = ExecutionRecord(**{**fields, member: "x" * (MAX_NAME + 1)})
     with pytest.raises(BadRecord, match=f"{MAX_NAME}.*{member}"):
         ExecutionRecord.from_headers(header_map(too_long.to_headers()), b"")
+
+
+def test_version_in_force_is_held_packed_once_something_was_made_of_it_and_the_next_follows_it() -> None:
+    known = catalogue(replace(VERSION, files={"weir.yaml": "name: p\n"}))
+    assert renewed(known) == {"p": 1}
+    assert [type(version) for version in known.history("p")] == [OldVersion]
+    assert known.newest("p") == replace(VERSION, files={"weir.yaml": "name: p\n"})
+    known.put(replace(VERSION, version=2))
+    assert renewed(known, p=1) == {"p": 2}
+    known.put(replace(VERSION, version=3, document={"name": "p", "broken": True}))
+    assert renewed(known, p=2) == {"p": 2}

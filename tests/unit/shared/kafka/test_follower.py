@@ -63,7 +63,7 @@ async def test_others_have_their_turn_while_thousands_of_projects_are_taken_in_e
 
     config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), taken.append)
     working = asyncio.ensure_future(others())
-    await config._take(found)
+    await config._take([*found])
     working.cancel()
     assert [entity for part in taken for entity in part] == found
     assert max(sum(isinstance(entity, ProjectVersion) for entity in part) for part in taken) <= 4
@@ -78,7 +78,7 @@ async def test_collector_does_not_walk_again_what_was_taken_in_at_the_start() ->
     found = [ProjectVersion(project=f"p{number}", version=1, document={}, files={}, time=0) for number in range(50)]
     # those of the tests may be frozen already
     before = gc.get_freeze_count()
-    await config._take(found)
+    await config._take([*found])
     assert gc.get_freeze_count() == before
-    await config._take(found, at_start=True)
+    await config._take([*found], at_start=True)
     assert gc.get_freeze_count() >= before + len(kept)
