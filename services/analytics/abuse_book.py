@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Entity, ProjectVersion
+from shared.contracts.config import Entity, OfVersions, ProjectVersion
 from shared.project.access.abuse import Abuse, Action
 from shared.project.access.facts import packed
 from shared.project.access.networks import Networks
@@ -49,7 +49,9 @@ class AbuseBook:
     def take(self, entities: Sequence[Entity]) -> None:
         """Take in what the config topic says."""
         for entity in entities:
-            self._catalogue.put(entity)
+            # clients and tokens are many, and nobody asks for them here
+            if isinstance(entity, OfVersions):
+                self._catalogue.put(entity)
         self._catalogue.renew(self._watched, entities, Watched.of)
 
     def of(self, project: str) -> Watched:

@@ -15,7 +15,7 @@ import orjson
 from services.analytics.fold import Folded
 from services.analytics.ledger import Addition
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Adjustment, DroppedVersion, Entity, OldVersion, ProjectVersion
+from shared.contracts.config import Adjustment, Entity, OfVersions, ProjectVersion
 from shared.contracts.signal import Signal
 from shared.contracts.usage import UsageEvent
 from shared.decision.allowances import CompiledAllowance, Grant, compile_allowances
@@ -51,7 +51,7 @@ class Spending:
         """Configuration, as it comes. Returns the projects whose allowances may have changed."""
         changed = set()
         for entity in entities:
-            if isinstance(entity, ProjectVersion | OldVersion | DroppedVersion | Adjustment):
+            if isinstance(entity, OfVersions | Adjustment):
                 self._catalogue.put(entity)
             if isinstance(entity, ProjectVersion | Adjustment):
                 changed.add(entity.project)

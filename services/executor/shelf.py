@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.plan import Plan, compile_plans
 from shared.contracts.catalogue import Catalogue
-from shared.contracts.config import Credential, Entity, Halt, ProjectVersion
+from shared.contracts.config import Credential, Entity, Halt, OfVersions, ProjectVersion
 from shared.errors import Unavailable
 from shared.project.canary import CANARY
 from shared.project.config_values import resolve_config
@@ -35,8 +35,10 @@ class Shelf:
     def take(self, entities: Sequence[Entity]) -> None:
         """Take in what the config topic says; the newest version is compiled at once."""
         for entity in entities:
-            self._catalogue.put(entity)
-            if isinstance(entity, Credential):
+            # clients and tokens are many, and nobody asks for them here
+            if isinstance(entity, OfVersions):
+                self._catalogue.put(entity)
+            elif isinstance(entity, Credential):
                 self._credential(entity)
             elif isinstance(entity, Halt):
                 self._halt(entity)

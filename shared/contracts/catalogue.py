@@ -19,6 +19,7 @@ from shared.contracts.config import (
     Entity,
     Halt,
     LogLevel,
+    OfVersions,
     OldVersion,
     Pin,
     ProjectVersion,
@@ -58,7 +59,7 @@ class Catalogue:
 
     def put(self, entity: Entity) -> None:
         """Take one entity in; the same one twice changes nothing."""
-        if isinstance(entity, ProjectVersion | OldVersion | DroppedVersion):
+        if isinstance(entity, OfVersions):
             self._put_version(entity)
         elif isinstance(entity, Client):
             self._put_client(entity)
@@ -85,7 +86,7 @@ class Catalogue:
         if not client.removed:
             self.clients[client.project, client.name] = of_project[client.name] = client
 
-    def _put_version(self, version: ProjectVersion | OldVersion | DroppedVersion) -> None:
+    def _put_version(self, version: OfVersions) -> None:
         versions = self._versions.get(version.project, {})
         newest = versions.get(max(versions, default=0))
         if isinstance(version, DroppedVersion):

@@ -276,6 +276,8 @@ _MOST_DIGITS = 18
 Written = ProjectVersion | Client | Token | Credential | Halt | Adjustment | LogLevel | Pin
 Dropped = DroppedVersion | DroppedToken
 Entity = Written | OldVersion | Dropped
+# all that is said of versions
+OfVersions = ProjectVersion | OldVersion | DroppedVersion
 _KINDS: dict[str, type[Written]] = {
     "project": ProjectVersion, "client": Client, "token": Token, "credential": Credential, "halt": Halt,
     "allowance": Adjustment, "log-level": LogLevel, "pin": Pin}

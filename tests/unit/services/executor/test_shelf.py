@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from services.analytics.abuse_book import AbuseBook
 from services.executor import shelf as module
 from services.executor.shelf import Shelf
-from shared.contracts.config import ProjectVersion
+from shared.contracts.config import Client, ProjectVersion, Token
 from shared.errors import Unavailable
 
 
@@ -28,6 +29,15 @@ def shelf_of(versions: int) -> Shelf:
         shelf.take([ProjectVersion(project="p", version=number, files={}, time=0,
                                    document={"name": "p", "title": f"v{number}"})])
     return shelf
+
+
+def test_clients_and_tokens_are_not_held_where_nobody_asks_for_them() -> None:
+    shelf, book = shelf_of(1), AbuseBook("observe")
+    for keeper in (shelf, book):
+        keeper.take([Client(project="p", name="c", time=0),
+                     Token(id="t", project="p", client="c", digests={"a": "b"}, created=0)])
+        assert (keeper._catalogue.clients, keeper._catalogue.tokens_by_digest) == ({}, {})
+    assert shelf._catalogue.version("p", 1) is not None
 
 
 def test_old_version_that_executions_have_waited_with_is_compiled_once_for_all_of_them(compiled: list[str]) -> None:
