@@ -69,3 +69,14 @@ async def last_used(store: Store, tokens: Sequence[str]) -> dict[str, int]:
     except StoreUnavailable:
         return {}
     return {token: int(at) for token, at in zip(tokens, found, strict=True) if at is not None}
+
+
+async def forget(store: Store, tokens: Sequence[str]) -> None:
+    """Tokens that are kept no longer: each would take its room for ever. While the store is away, they stay."""
+    if not tokens:
+        return
+    try:
+        await store.command("HDEL", _KEY, *tokens)
+    except StoreUnavailable as exc:
+        log.warning("the last use of %d tokens that are kept no longer stays in the store: %s", len(tokens), exc,
+                    extra={"action": actions.STORE_AWAY})

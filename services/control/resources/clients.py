@@ -18,7 +18,7 @@ from shared.contracts import token as tokens
 from shared.contracts.config import Client, DroppedToken, Token
 from shared.names import topics
 from shared.project.base import Name, RoleName
-from shared.store.last_used import last_used
+from shared.store.last_used import forget, last_used
 
 _TOPICS = (topics.REQUESTS_EDGE, topics.REQUESTS_INTERNAL)
 _ENDED_MS = 30 * topics.DAY_MS
@@ -96,7 +96,8 @@ async def create_token(call: Call) -> Result:
     async with call.desk.registry.changing() as write:
         made, shown = _new_token(call)
         await write(made, "create token")
-        _drop_outlived(call, made)
+        outlived = _drop_outlived(call, made)
+    await forget(call.desk.store, outlived)
     return Result(shown, 201)
 
 
@@ -113,7 +114,8 @@ async def rotate_token(call: Call) -> Result:
         await write(made, "create token")
         for token in others:
             await write(replace(token, expires=ends_ms), "rotate token")
-        _drop_outlived(call, made)
+        outlived = _drop_outlived(call, made)
+    await forget(call.desk.store, outlived)
     return Result(shown, 201)
 
 
@@ -162,14 +164,14 @@ def _new_token(call: Call) -> tuple[Token, dict[str, object]]:
     return token, {**_token(token), "token": text, "internal_digest": digests[topics.REQUESTS_INTERNAL]}
 
 
-def _drop_outlived(call: Call, made: Token) -> None:
+def _drop_outlived(call: Call, made: Token) -> list[str]:
     """Of a client that gets another token, those that ended so long ago that whoever still shows one may be told that
     there is none: clients that rotate daily would leave all services more of them with each day."""
     registry, before_ms = call.desk.registry, call.desk.clock.now_ms() - _ENDED_MS
-    registry.drop(made.project, [
-        DroppedToken(id=token.id) for token in registry.catalogue.tokens_of(made.project)
-        if token.client == made.client
-        and min(token.expires or before_ms, token.revoked or before_ms) < before_ms])
+    outlived = [token.id for token in registry.catalogue.tokens_of(made.project) if token.client == made.client
+                and min(token.expires or before_ms, token.revoked or before_ms) < before_ms]
+    registry.drop(made.project, [DroppedToken(id=one) for one in outlived])
+    return outlived
 
 
 def _made(call: Call) -> Client:

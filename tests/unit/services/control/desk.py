@@ -15,14 +15,28 @@ from tests.support.calls import NOW, SEAL
 from tests.support.fakes import StoppedClock
 
 
+class Forgetting:
+    """The store, as far as tokens go that are kept no longer."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    async def command(self, name: str, key: str, *tokens: str) -> int:
+        """Only that."""
+        assert (name, key) == ("HDEL", "weir:token:used")
+        self.forgotten += tokens
+        return len(tokens)
+
+
 class Desks:
     """One desk; `topic`: keys and values of the config topic."""
 
     def __init__(self) -> None:
         self.clock, self.book = StoppedClock(NOW), PolicyBook(Vault(seal=SEAL))
+        self.store = Forgetting()
         self.registry = Registry(cast(Any, self), self.clock)
         self.desk = cast(Desk, SimpleNamespace(
-            outbox=self, registry=self.registry, book=self.book, clock=self.clock, store=None,
+            outbox=self, registry=self.registry, book=self.book, clock=self.clock, store=self.store,
             max_project_bytes=450_000, keep_versions=2))
 
     def send(self, topic: str, value: bytes | None, _: Any, key: bytes, partition: int = 0) -> "asyncio.Future[None]":

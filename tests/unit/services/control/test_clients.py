@@ -57,6 +57,8 @@ async def test_client_that_rotates_daily_keeps_the_tokens_of_the_last_days() -> 
         made.append((await create_token(desks.call(NewToken(expires_in_s=3600), client="c"))).body["id"])
         await asyncio.sleep(0)
     catalogue = desks.registry.catalogue
+    gone = {revoked, *made[:-31]}
+    assert sorted(desks.store.forgotten) == sorted(gone)
     # a day's token ends an hour later, and is told of for thirty days
     assert set(catalogue.tokens) == {*kept, *made[-31:]}
     assert {token.id for token in catalogue.tokens_by_digest.values()} == set(catalogue.tokens)

@@ -9,7 +9,7 @@ from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
 from shared.store import last_used as module
 from shared.store.connection import Argument
-from shared.store.last_used import LastUsed, last_used
+from shared.store.last_used import LastUsed, forget, last_used
 from shared.store.redis import Store, StoreUnavailable
 
 
@@ -27,6 +27,8 @@ class Counting(Store):
         if self.away:
             raise StoreUnavailable(what)
         [(_, _, *parts)] = commands
+        if what == "HDEL":
+            return [sum(self.used.pop(token, None) is not None for token in parts)]
         if what == "HMGET":
             return [[self.used.get(token) for token in parts]]
         self.used.update(zip(parts[::2], parts[1::2], strict=True))
@@ -70,3 +72,13 @@ async def test_what_could_not_be_written_is_written_later_and_the_last_use_count
     trips = len(store.trips)
     assert await last_used(store, []) == {}
     assert len(store.trips) == trips
+
+
+async def test_tokens_that_are_kept_no_longer_leave_nothing_in_the_store(store: Counting) -> None:
+    store.used = {"a": 1, "b": 1, "c": 1}
+    await forget(store, [])
+    assert store.trips == []
+    await forget(store, ["a", "b", "never"])
+    assert (store.used, len(store.trips)) == ({"c": 1}, 1)
+    store.away = True
+    await forget(store, ["c"])
