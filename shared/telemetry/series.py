@@ -2,7 +2,8 @@
 
 In:    increments, durations in microseconds.
 Out:   `Counts`, `Times`, `Read`: what the Prometheus client collects when somebody asks.
-Never: a lock or a look-up beyond one dictionary; more series than the bound, whatever callers send.
+Never: a lock or a look-up beyond one dictionary; more series than the bound, and one for each status or reason of all
+       others, whatever callers send.
 
 Counting and looking up happen in the event loop. What is counted is written out in a thread, for a thousand series take
 a tenth of a second: it works on copies that are made at once.
@@ -20,12 +21,19 @@ from shared.names.metrics import Family
 
 MAX_SERIES = 1_000
 OTHER = "other"
+# labels with few values that we choose, and on which alerts stand: of a failure that is the first one of its operation
+# nobody would hear if it were no failure any more
+_KEPT = frozenset(("status", "reason"))
 BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BOUNDS_US = tuple(int(bound * 1e6) for bound in BOUNDS_S)
 _LE = (*(str(bound) for bound in BOUNDS_S), "+Inf")
 Labels = tuple[str, ...]
 Fold = Callable[[], None]
 Reading = Callable[[], float | Mapping[Labels, float]]
+
+
+def _fold(family: Family, labels: Labels) -> Labels:
+    return tuple([given if name in _KEPT else OTHER for name, given in zip(family.labels, labels, strict=True)])
 
 
 class Counts(Collector):
@@ -48,7 +56,7 @@ class Counts(Collector):
         if len(labels) != len(self._family.labels):
             raise ValueError(f"{self._family.name} has the labels {self._family.labels}, not {labels}")
         if len(self._counts) >= MAX_SERIES:
-            labels = (OTHER,) * len(labels)
+            labels = _fold(self._family, labels)
             self._folded()
         self._counts[labels] = self._counts.get(labels, 0) + by
 
@@ -92,7 +100,7 @@ class Times(Collector):
         if len(labels) != len(self._family.labels):
             raise ValueError(f"{self._family.name} has the labels {self._family.labels}, not {labels}")
         if len(self._series) >= MAX_SERIES:
-            labels = (OTHER,) * len(labels)
+            labels = _fold(self._family, labels)
             self._folded()
         return self._series.setdefault(labels, _Series())
 

@@ -16,7 +16,7 @@ those who accept it, with the ids of traces as exemplars. `weir up` gives the fi
 adds `WEIR_HEALTH_PORT_BASE` to each. Beside these stand `process_*` (CPU, memory, files) of the
 Prometheus client. Times are histograms with
 bounds at {', '.join(f'{bound:g}' for bound in BOUNDS_S)} seconds. A metric has at most {MAX_SERIES:,} series; what
-comes then is counted under the label `other`, and `weir_series_folded` says so.
+comes then is counted under the labels `other`, but with its `status` or `reason`, and `weir_series_folded` says so.
 `WEIR_METRICS=false` switches off whatever costs a request anything.
 
 Scrape settings, rules, dashboards and the collector's settings stand in `deploy/`; `docker compose --profile

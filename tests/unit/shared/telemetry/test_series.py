@@ -51,9 +51,21 @@ def test_series_past_the_bound_are_folded_into_one_and_the_folding_is_told() -> 
     metrics.answers.inc("p", "o1", "200")
     text = metrics.text()[0].decode()
     assert text.count("weir_answers_total{") == text.count("weir_request_seconds_count{") == MAX_SERIES + 1
-    assert value(metrics, "weir_answers_total", project=OTHER, operation=OTHER, status=OTHER) == 50
+    assert value(metrics, "weir_answers_total", project=OTHER, operation=OTHER, status="200") == 50
     assert value(metrics, "weir_answers_total", project="p", operation="o1", status="200") == 2
     assert value(metrics, "weir_series_folded_total", metric="weir_request_seconds") == 50
+
+
+def test_failure_that_finds_no_room_for_a_series_of_its_own_is_counted_as_a_failure() -> None:
+    metrics = Metrics()
+    for number in range(MAX_SERIES):
+        metrics.answers.inc(f"p{number}", "o", "200")
+        metrics.requests.inc(f"p{number}", "o", "ok")
+    for number in range(100):
+        metrics.answers.inc(f"p{number}", "o", "503")
+        metrics.requests.inc(f"p{number}", "o", "overloaded")
+    assert value(metrics, "weir_answers_total", project=OTHER, operation=OTHER, status="503") == 100
+    assert value(metrics, "weir_requests_total", project=OTHER, operation=OTHER, reason="overloaded") == 100
 
 
 def test_wrong_number_of_labels_is_a_mistake_of_ours() -> None:
