@@ -16,6 +16,8 @@ from shared.names import metrics as M
 
 Labels = tuple[tuple[str, str], ...]
 Row = dict[str, Any]
+Whose = tuple[str, str]
+_MOST_OF = 0.99
 HOPS = ("ingress", "policy", "executor")
 
 
@@ -106,17 +108,28 @@ def process_row(before: Reading, after: Reading) -> Row:
 
 def operation_rows(span: Span) -> list[Row]:
     """By operation, the most called first: rate, errors, times at the edge."""
+    # each series is looked at once: of a cluster with many projects there are thousands
+    statuses, buckets = dict[Whose, dict[str, float]](), dict[Whose, dict[float, float]]()
+    for labels, value in span.grown(f"{M.ANSWERS.name}_total").items():
+        said = dict(labels)
+        statuses.setdefault(_whose(said), {})[said["status"]] = value
+    for labels, value in span.grown(f"{M.REQUEST_SECONDS.name}_bucket").items():
+        said = dict(labels)
+        buckets.setdefault(_whose(said), {})[float(said["le"])] = value
     rows = []
     for labels, grown in span.grown(f"{M.REQUEST_SECONDS.name}_count").items():
-        said = dict(labels)
-        statuses = {dict(one)["status"]: value for one, value in span.grown(f"{M.ANSWERS.name}_total").items()
-                    if said.items() <= dict(one).items()}
         if grown and span.seconds:
+            whose = project, operation = _whose(dict(labels))
+            answered = statuses.get(whose, {})
             rows.append({
-                "project": said["project"] or "-", "operation": said["operation"] or "-",
-                "per_s": round(grown / span.seconds, 1), **_times(span, M.REQUEST_SECONDS, "p99_ms", **said),
-                "4xx_per_s": _share(statuses, "4", span), "5xx_per_s": _share(statuses, "5", span)})
+                "project": project or "-", "operation": operation or "-", "per_s": round(grown / span.seconds, 1),
+                "p99_ms": _ms(quantile(buckets.get(whose, {}), _MOST_OF)),
+                "4xx_per_s": _share(answered, "4", span), "5xx_per_s": _share(answered, "5", span)})
     return sorted(rows, key=lambda row: -float(row["per_s"]))
+
+
+def _whose(said: Mapping[str, str]) -> Whose:
+    return said["project"], said["operation"]
 
 
 def hop_rows(by_hop: Mapping[str, Span]) -> list[Row]:
@@ -145,8 +158,11 @@ def _waiting(now: Sequence[Reading], open_ones: M.Family) -> Row:
 
 
 def _times(span: Span, family: M.Family, name: str, **labels: str) -> Row:
-    found = span.quantile(family, 0.99, **labels)
-    return {name: None if found is None else round(found * 1000, 1)}
+    return {name: _ms(span.quantile(family, _MOST_OF, **labels))}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _share(statuses: Mapping[str, float], first: str, span: Span) -> float:

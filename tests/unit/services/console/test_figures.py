@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.console.cli.figures import Reading, Span, hop_rows, operation_rows, process_row, quantile
+from services.console.cli.figures import Labels, Reading, Span, hop_rows, operation_rows, process_row, quantile
 from shared.names.metrics import IN_FLIGHT
 from shared.settings.service import ServiceSettings
 from shared.telemetry.metrics import Metrics
@@ -33,6 +33,26 @@ def test_only_what_happened_between_the_two_looks_counts() -> None:
     assert (row["project"], row["operation"], row["per_s"], row["4xx_per_s"], row["5xx_per_s"]) == (
         "shop", "order", 4.0, 0.0, 1.0)
     assert 25 < row["p99_ms"] <= 50
+
+
+def test_series_of_many_operations_are_gone_through_a_few_times_and_not_for_each_of_them(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, looks, grown = Metrics(), list[str](), Span.grown
+    before = reading(metrics, 10.0)
+    for number in range(50):
+        metrics.answers.inc(f"p{number}", "o", "503", by=number)
+        for _ in range(number):
+            metrics.request_us.add(1_000 * number, f"p{number}", "o")
+
+    def counted(span: Span, name: str) -> dict[Labels, float]:
+        looks.append(name)
+        return grown(span, name)
+    monkeypatch.setattr(Span, "grown", counted)
+    rows = operation_rows(Span([(before, reading(metrics, 11.0))]))
+    assert [(row["project"], row["per_s"], row["5xx_per_s"]) for row in rows] == [
+        (f"p{number}", number, number) for number in range(49, 0, -1)]
+    assert rows[0]["p99_ms"] > 25 > 2.5 > rows[-1]["p99_ms"]
+    assert len(looks) == 3
 
 
 def test_hop_says_how_long_requests_waited_before_it_and_were_worked_on_in_it() -> None:
