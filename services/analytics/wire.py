@@ -35,7 +35,7 @@ from shared.decision.signals import SignalBoard
 from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
-from shared.kafka.follower import ConfigFollower, SignalFollower
+from shared.kafka.follower import FEW_OLDER, ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
@@ -104,7 +104,8 @@ async def build(service: ServiceSettings, own: AnalyticsSettings) -> Service:
         watch.hear(found)
         herald.hear(found)
 
-    follower, signals = ConfigFollower(kafka, tasks, metrics, take), SignalFollower(kafka, tasks, hear)
+    follower, signals = ConfigFollower(kafka, tasks, metrics, take, older=FEW_OLDER), SignalFollower(
+        kafka, tasks, hear)
     tracing, screen = Tracing("analytics", service.instance), Screen(known.projects.__contains__, own.max_ahead_ms)
     ledger = Ledger(store, ground.clock, own.seen_hours, [known.spending.additions])
     counter = Counter(AnalyticsParts(

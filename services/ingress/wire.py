@@ -31,7 +31,7 @@ from shared.clock import SystemClock
 from shared.contracts.config import Entity
 from shared.decision.signals import SignalBoard
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.follower import ConfigFollower, SignalFollower
+from shared.kafka.follower import FEW_OLDER, ConfigFollower, SignalFollower
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import exporters
 from shared.kafka.watchdog import Watchdog
@@ -129,7 +129,8 @@ async def build(service: ServiceSettings, own: IngressSettings) -> Service:
     metrics.read(PLACES, lambda: gate.places)
     metrics.read(IN_LINE, lambda: gate.in_line)
     metrics.read(SIGNALS, lambda: board.by_action(clock.now_ms()))
-    signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(kafka, tasks, metrics, take)
+    signals, config = SignalFollower(kafka, tasks, board.take), ConfigFollower(
+        kafka, tasks, metrics, take, older=FEW_OLDER)
     watchdog = Watchdog(kafka, tasks, metrics, (replies.watched, config.watched, signals.watched))
     health = Health("ingress", metrics)
     health.probes.append(Canary(caller, clock))

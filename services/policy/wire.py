@@ -23,7 +23,7 @@ from shared.decision.vault import Vault
 from shared.kafka.answers import Answers
 from shared.kafka.dead_letters import DeadLetters
 from shared.kafka.envelopes import UsageEnvelopes
-from shared.kafka.follower import ConfigFollower, SignalFollower
+from shared.kafka.follower import FEW_OLDER, ConfigFollower, SignalFollower
 from shared.kafka.intake import Intake, Subscription
 from shared.kafka.outbox import Outbox
 from shared.kafka.spans import exporters
@@ -78,7 +78,8 @@ async def build(service: ServiceSettings, own: PolicySettings) -> Service:
         tell_missing(book, entities)
 
     metrics.read(SIGNALS, lambda: book.signals.by_action(clock.now_ms()))
-    signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(kafka, tasks, metrics, take)
+    signals, config = SignalFollower(kafka, tasks, book.signals.take), ConfigFollower(
+        kafka, tasks, metrics, take, older=FEW_OLDER)
     watchdog = Watchdog(kafka, tasks, metrics, (intake.watched, config.watched, signals.watched))
     health = Health("policy", metrics)
     health.probes += (outbox.probe, watchdog.probe)

@@ -11,12 +11,13 @@ lost is logged: processes that run know it still, and those that start do not.
 import asyncio
 import gc
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.contracts.config import Entity, ProjectVersion, from_record, removed
+from shared.contracts.config import DroppedVersion, Entity, OldVersion, ProjectVersion, from_record, removed
 from shared.contracts.signal import Signal
 from shared.errors import BadRecord
 from shared.kafka.faults import CLIENT_ERRORS, translate
@@ -34,6 +35,8 @@ _CONFIG, _SIGNALS = TopicPartition(topics.CONFIG, 0), TopicPartition(topics.SIGN
 T = TypeVar("T")
 # taken in without a turn for others: a few projects, for each is compiled, or many clients and tokens
 _PROJECTS_AT_ONCE, _AT_ONCE = 4, 1_000
+# of services that ask for the newest version alone: those before it serve where it cannot be read
+FEW_OLDER = 5
 
 
 class TopicFollower(Generic[T]):
@@ -156,8 +159,9 @@ class ConfigFollower(TopicFollower[Entity]):
              "apply the projects, and make clients, tokens and credentials anew")
 
     def __init__(self, settings: KafkaSettings, tasks: Tasks, metrics: Metrics,
-                 apply: Callable[[Sequence[Entity]], None]) -> None:
-        """`metrics` says how far this process has read."""
+                 apply: Callable[[Sequence[Entity]], None], *, older: int | None = None) -> None:
+        """`metrics` says how far this process has read. `older`: so many versions of a project that are there at the
+        start are enough beside its newest; without it all are asked for."""
         def take(found: Sequence[Entity]) -> None:
             VERBOSITY.take(found)
             apply(found)
@@ -165,6 +169,8 @@ class ConfigFollower(TopicFollower[Entity]):
         super().__init__(settings, tasks, _CONFIG, from_record, take, removed)
         # where in what is held at the start the newest version of each project stands
         self._newest: dict[str, tuple[int, int]] = {}
+        # and the older ones that are held, where not all are
+        self._older, self._held = older, dict[str, deque[int]]()
         self._thinned = 0
         metrics.read(CONFIG_OFFSET, lambda: self.next_offset)
 
@@ -180,13 +186,27 @@ class ConfigFollower(TopicFollower[Entity]):
             if isinstance(entity, ProjectVersion):
                 version, before = self._newest.get(entity.project, (0, place))
                 if entity.version < version:
-                    found[place] = entity.packed()
+                    self._set_aside(found, place)
                     continue
-                older = found[before]
-                if before != place and isinstance(older, ProjectVersion):
-                    found[before] = older.packed()
+                if before != place:
+                    self._set_aside(found, before)
                 self._newest[entity.project] = entity.version, place
         self._thinned = len(found)
+
+    def _set_aside(self, found: list[Entity], place: int) -> None:
+        """A version that is not the newest one is packed, and the oldest that is too many let go."""
+        entity = found[place]
+        if not isinstance(entity, ProjectVersion):
+            return
+        found[place] = entity.packed()
+        if self._older is None:
+            return
+        held = self._held.setdefault(entity.project, deque())
+        held.append(place)
+        if len(held) > self._older:
+            oldest = held.popleft()
+            if isinstance(gone := found[oldest], OldVersion):
+                found[oldest] = DroppedVersion(project=gone.project, version=gone.version)
 
     def _at_once(self, found: Sequence[Entity]) -> int:
         projects = 0

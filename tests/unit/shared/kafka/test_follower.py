@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.config import Client, Entity, ProjectVersion
+from shared.contracts.catalogue import Catalogue
+from shared.contracts.config import Client, Entity, OldVersion, ProjectVersion
 from shared.kafka.follower import ConfigFollower, SignalFollower
 from shared.names import actions
 from shared.runtime.tasks import Tasks
@@ -82,3 +83,19 @@ async def test_collector_does_not_walk_again_what_was_taken_in_at_the_start() ->
     assert gc.get_freeze_count() == before
     await config._take([*found], at_start=True)
     assert gc.get_freeze_count() >= before + len(kept)
+
+
+@pytest.mark.parametrize(("older", "held"), [(None, [1, 2, 4, 3, 5, 6]), (2, [5, 6]), (0, [])])
+async def test_of_a_project_with_many_versions_those_are_held_that_somebody_may_ask_for(
+        older: int | None, held: list[int]) -> None:
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda _: None, older=older)
+    found: list[Entity] = []
+    for poll in ((1, 2, 4), (3,), (5, 6, 7)):
+        found += (ProjectVersion(project="p", version=number, document={}, files={}, time=0) for number in poll)
+        config._thin_out(found)
+    assert [one.version for one in found if isinstance(one, OldVersion)] == held
+    assert [one.version for one in found if isinstance(one, ProjectVersion)] == [7]
+    known = Catalogue()
+    for one in found:
+        known.put(one)
+    assert [one.version for one in known.history("p")] == [*sorted(held), 7]
