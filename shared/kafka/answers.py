@@ -8,6 +8,7 @@ logged, and the request becomes a dead letter.
 
 import asyncio
 import logging
+from contextvars import Context
 from zlib import crc32
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.reply_address import ReplyAddress
 from shared.errors import WeirError
-from shared.kafka.dead_letters import DeadLetters
+from shared.kafka.dead_letters import DeadLetters, told_by
 from shared.kafka.faults import NoSuchPartition, RecordTooLarge, SendFailed
 from shared.kafka.outbox import Outbox
 from shared.kafka.record import Record
@@ -55,7 +56,8 @@ class Answers:
         found = self._on_their_way.get(sent)
         if found is None:
             found = self._on_their_way[sent] = asyncio.get_running_loop().create_future(), []
-            sent.add_done_callback(self._settle)
+            # of several requests: what is told of them is not about the one that came first
+            sent.add_done_callback(self._settle, context=Context())
         settled, answered = found
         answered.append((address.topic, record))
         return [settled]
@@ -70,6 +72,7 @@ class Answers:
             settled.set_exception(error)
             return
         for topic, record in answered if error is not None else ():
-            log.warning("answer to %s is lost: %s", topic, error, extra={"action": actions.REPLY_LOST})
+            log.warning("answer to %s is lost: %s", topic, error,
+                        extra={"action": actions.REPLY_LOST, **told_by(record)})
             self._dead_letters.bury(record, f"the answer to {topic} could not be sent: {error}")
         settled.set_result(None)

@@ -16,6 +16,7 @@ import logging
 import math
 import time
 from collections import deque
+from contextvars import Context
 from dataclasses import dataclass, field
 from random import getrandbits
 
@@ -160,10 +161,11 @@ class Outbox:
         if lane.busy or not lane.waiting:
             return
         lane.busy, lane.since = True, time.monotonic()
-        batch = lane.waiting.popleft()
-        task = asyncio.get_running_loop().create_task(self._deliver(lane, batch))
+        # a batch is about no request, whosever record was the first in it
+        batch, about = lane.waiting.popleft(), Context()
+        task = asyncio.get_running_loop().create_task(self._deliver(lane, batch), context=about)
         self._deliveries.add(task)
-        task.add_done_callback(lambda done: self._delivered(done, lane, batch))
+        task.add_done_callback(lambda done: self._delivered(done, lane, batch), context=about)
 
     def _delivered(self, task: asyncio.Task[None], lane: _Lane, batch: Batch) -> None:
         """Whoever needs a batch does not wait for ever for one whose delivery ended in a way that nobody foresaw."""
