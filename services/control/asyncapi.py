@@ -1,16 +1,19 @@
 """The topics as an AsyncAPI 3.0 document.
 
 In:    `names/topics.py`, the header names.
-Out:   the document: one channel per topic, its record's value and headers, who sends and who receives; the shape of
-       values that others read.
+Out:   the document: one channel per topic, its record's value and headers, who sends and who receives; where answers
+       go; the shape of values that others read, in words that makers of classes in other languages understand.
 Never: a topic or header that the code does not have.
 """
 
+import inspect
 from typing import Any
 
 import msgspec
 
+from shared.contracts.audit import AuditLine
 from shared.contracts.query import UsageAnswer, UsageQuery, Verification
+from shared.contracts.signal import Signal
 from shared.contracts.usage import UsageEvent
 from shared.names import headers as H
 from shared.names import topics
@@ -53,7 +56,9 @@ _HEADERS: dict[str, dict[str, Any]] = {
         H.REQUEST_ID: _TEXT, H.EXECUTION: {
             **_TEXT, "description": "JSON: what policy found out, from who calls to where the answer goes"}, **_AGAIN},
     topics.REPLIES: {
-        H.CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT, H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
+        H.CORRELATION_ID: {**_TEXT, "description": "As the request had it, under the name that it had there"},
+        H.SPRING_CORRELATION_ID: _TEXT, H.PLAIN_CORRELATION_ID: _TEXT, H.REQUEST_ID: _TEXT,
+        H.STATUS: {**_TEXT, "pattern": "^[1-5][0-9]{2}$"},
         H.REPLY_HEADERS: {**_TEXT, "description": "JSON {name: value}"},
         H.TIMING: {**_TEXT, "description": "JSON {hop: microseconds}"}, H.CONTENT_TYPE: _TEXT, H.TRACEPARENT: _TEXT,
         H.SEQUENCE: {**_NUMBER, "description": "Of an answer in parts: which one, from 0"},
@@ -86,8 +91,14 @@ _PAYLOADS: dict[str, tuple[Any, str]] = {
                    "may be added; readers pass over what they do not know."),
     topics.QUERIES: (UsageQuery, "The answer is a record with the headers of a reply: status 200 and a UsageAnswer (of "
                      "`verify`: a Verification), or a problem."),
+    topics.SIGNALS: (Signal, "Key: project/kind/subject; a later signal about the same one replaces the earlier one."),
+    topics.AUDIT: (AuditLine, "One line for each change. Key: the project."),
 }
 _ANSWERS = (UsageAnswer, Verification)
+# a topic of the caller's own, and what comes there, by what was asked
+_ANSWERED, _USAGE_ANSWER = "answers", "usage-answer"
+_REPLIES = {topics.REQUESTS_INTERNAL: "weir-replies", topics.QUERIES: _USAGE_ANSWER}
+_INT32 = 2**31
 
 
 def asyncapi() -> dict[str, Any]:
@@ -99,16 +110,22 @@ def asyncapi() -> dict[str, Any]:
         for action, parties in (("send", topic.writers), ("receive", topic.readers)):
             operations[f"{action}-{name}"] = {"action": action, "channel": channel,
                                               "summary": f"{action} by {', '.join(parties)}"}
+    for asked, answer in _REPLIES.items():
+        operations[f"send-{asked.replace('.', '-')}"]["reply"] = _reply(answer)
+    schemas = _schemas()
+    messages = {_name(topic): _message(topic, schemas[0]) for topic in TOPICS}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Weir topics", "version": "1", "description":
                  "Values are raw bytes, metadata stands in record headers. Whoever may write to "
                  f"{topics.REQUESTS_INTERNAL} calls any operation without HTTP. What is written in a transaction is "
-                 "read at once, committed or not: a publisher that aborts it has called nevertheless."},
+                 "read at once, committed or not: a publisher that aborts it has called nevertheless. Of a header that "
+                 "comes twice the first value counts; one that is null is not there. A record whose headers cannot be "
+                 f"read has no answer: it becomes a dead letter, which says why ({topics.DEAD_LETTERS})."},
         "defaultContentType": "application/json",
-        "channels": {_name(topic): _channel(topic) for topic in TOPICS},
+        "channels": {**{_name(topic): _channel(topic) for topic in TOPICS}, _ANSWERED: _answers()},
         "operations": operations,
-        "components": {"messages": {_name(topic): _message(topic) for topic in TOPICS}, "schemas": _schemas()[1]},
+        "components": {"messages": {**messages, _USAGE_ANSWER: _usage_answer()}, "schemas": schemas[1]},
     }
 
 
@@ -118,14 +135,32 @@ def _channel(topic: Topic) -> dict[str, Any]:
             "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": "0.5.0"}}}
 
 
-def _message(topic: Topic) -> dict[str, Any]:
+def _answers() -> dict[str, Any]:
+    return {"address": None, "description": "A topic of the caller's own, which is there: its name starts with "
+            "`replies.`, and its cleanup.policy is not compact, for answers have no key.",
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _REPLIES.values()}}
+
+
+def _reply(answer: str) -> dict[str, Any]:
+    return {"address": {"location": f"$message.header#/{H.REPLY_TOPIC}"},
+            "channel": {"$ref": f"#/channels/{_ANSWERED}"},
+            "messages": [{"$ref": f"#/channels/{_ANSWERED}/messages/{answer}"}]}
+
+
+def _usage_answer() -> dict[str, Any]:
+    return {"name": _USAGE_ANSWER, "summary": "what a usage query finds, JSON; a problem where the status is no 200",
+            "headers": {"type": "object", "properties": _HEADERS[topics.REPLIES]},
+            "payload": {"oneOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in _ANSWERS]}}
+
+
+def _message(topic: Topic, payloads: dict[str, Any]) -> dict[str, Any]:
     headers = {"type": "object", "properties": _HEADERS.get(topic.name, {})}
     message: dict[str, Any] = {"name": _name(topic), "summary": topic.value, "headers": headers,
                                "payload": {"description": topic.value}}
     if topic.name in _CONTENT_TYPES:
         message["contentType"] = _CONTENT_TYPES[topic.name]
     if topic.name in _PAYLOADS:
-        message["payload"], message["description"] = _schemas()[0][topic.name], _PAYLOADS[topic.name][1]
+        message["payload"], message["description"] = payloads[topic.name], _PAYLOADS[topic.name][1]
     return message
 
 
@@ -134,7 +169,29 @@ def _schemas() -> tuple[dict[str, Any], dict[str, Any]]:
     types = [found for found, _ in _PAYLOADS.values()]
     payloads, components = msgspec.json.schema_components([*types, *_ANSWERS],
                                                           ref_template="#/components/schemas/{name}")
-    return dict(zip(_PAYLOADS, payloads, strict=False)), components
+    return dict(zip(_PAYLOADS, payloads, strict=False)), {name: _usual(schema) for name, schema in components.items()}
+
+
+def _usual(schema: Any) -> Any:
+    """The same, as makers of classes take it.
+
+    A number that may not fit into 32 bits says so, or it becomes an `int` that overflows. What may be null is of two
+    types, not any of two schemas, which becomes an object of no type. They write no code for a list that is a default.
+    """
+    if isinstance(schema, list):
+        return [_usual(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {
+        key: inspect.cleandoc(value) if key == "description" else _usual(value)
+        for key, value in schema.items() if key != "default" or not isinstance(value, list | tuple)}
+    match found.get("anyOf"):
+        case [{"type": str(kind)} as one, {"type": "null"}]:
+            found = {**{key: value for key, value in found.items() if key != "anyOf"}, **one, "type": [kind, "null"]}
+    if found.get("type") in ("integer", ["integer", "null"]) and min(
+            found.get("maximum", _INT32), found.get("exclusiveMaximum", _INT32 + 1) - 1) >= _INT32:
+        found["format"] = "int64"
+    return found
 
 
 def _name(topic: Topic) -> str:

@@ -12,10 +12,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import orjson
-
 from services.control.faults import Conflict
 from shared.clock import Clock
+from shared.contracts.audit import AuditLine
 from shared.contracts.catalogue import Catalogue
 from shared.contracts.config import (
     Dropped,
@@ -89,8 +88,8 @@ class Registry:
 
     def audit(self, what: str, project: str, subject: str | int) -> None:
         """Say on the audit topic what was changed."""
-        line = {"time": self._clock.now_ms(), "who": "admin", "what": what, "project": project, "subject": subject}
-        self._outbox.send(topics.AUDIT, orjson.dumps(line), [], key=project.encode())
+        line = AuditLine(time=self._clock.now_ms(), who="admin", what=what, project=project, subject=subject)
+        self._outbox.send(topics.AUDIT, line.to_value(), [], key=project.encode())
 
 
 def _subject(entity: Written | Dropped) -> str | int:

@@ -31,9 +31,10 @@ Moment = Annotated[int, Meta(ge=0, lt=2**48)]
 
 
 class UsageQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`project` None: all of them. `by`: the dimensions to keep apart; the others are summed. `where`: values that a
-    dimension may have, `*` and `?` standing for any characters, `5xx` for statuses. `per`: rows for each bucket of
-    time. The `top` groups by `order`, after the first `skip`. `compare`: with the range of the same length before.
+    """`project` null: all of them. `by`: the dimensions to keep apart, `operation`, `client` and `status` where it is
+    not there; the others are summed. `where`: values that a dimension may have, `*` and `?` standing for any
+    characters, `5xx` for statuses. `per`: rows for each bucket of time. The `top` groups by `order`, after the first
+    `skip`. `compare`: with the range of the same length before.
 
     `ask: verify` counts the range again, from the topic, and answers what differs.
     """
@@ -87,7 +88,7 @@ class Sums(Struct, kw_only=True):
 
 
 class UsageRow(Sums, kw_only=True):
-    """One group; a dimension that was not asked for is None. `time`: start of its bucket. `before`: the same group in
+    """One group; a dimension that was not asked for is null. `time`: start of its bucket. `before`: the same group in
     the range before."""
 
     time: int | None = None
