@@ -38,7 +38,7 @@ _REQUEST = {
     H.PROJECT: _TEXT, H.OPERATION: {**_TEXT, "description": "Name of the operation, or method and path instead"},
     H.METHOD: _TEXT, H.PATH: {**_TEXT, "description": "Path below the project; a query may follow"},
     H.PARAMS: {**_TEXT, "description": "JSON object: path and query parameters by name, beside weir-operation"},
-    H.DEADLINE: {**_NUMBER, "description": "Unix milliseconds"},
+    H.DEADLINE: {**_NUMBER, "description": "Unix milliseconds: the caller waits until then; what it waits for ends"},
     H.TOKEN_DIGEST: {**_TEXT, "description": "Stands for a token on this topic alone, never the token itself; up to "
                      "three, with a space between: the first good one counts"},
     H.IDEMPOTENCY_KEY: _TEXT, H.CONTENT_TYPE: _TEXT,

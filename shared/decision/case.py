@@ -128,8 +128,11 @@ class Case(Struct, kw_only=True):
 
     @property
     def until_ms(self) -> int:
-        """When the call ends at the latest."""
+        """When the call ends at the latest. A service says how long it waits: one that is told 202 waits no more,
+        and its work has the time that the operation says."""
         latest_ms = self.now_ms + self.answering.run_ms
+        if self.answering.at_once and self.topic != topics.REQUESTS_EDGE:
+            return latest_ms
         return min(self.request.deadline_ms or latest_ms, latest_ms)
 
     @property
