@@ -34,7 +34,8 @@ _TRACE = {H.TRACEPARENT: {**_TEXT, "description": "W3C trace context"}, H.TRACES
           H.BAGGAGE: {**_TEXT, "description": "W3C baggage; one that is malformed or too long goes no further"}}
 _AGAIN = {H.REPLAY_OF: {**_NUMBER, "description": "Of one that is sent again: the dead letter that it was"}}
 _REQUEST = {
-    H.REQUEST_ID: {"type": "string", "format": "uuid", "description": "Made by policy when it is absent"},
+    H.REQUEST_ID: {"type": "string", "format": "uuid", "description": "Made by policy when it is absent; what is "
+                   "published twice runs twice all the same, but for an idempotency-key"},
     H.PROJECT: _TEXT, H.OPERATION: {**_TEXT, "description": "Name of the operation, or method and path instead"},
     H.METHOD: _TEXT, H.PATH: {**_TEXT, "description": "Path below the project; a query may follow"},
     H.PARAMS: {**_TEXT, "description": "JSON object: path and query parameters by name, beside weir-operation"},

@@ -102,7 +102,7 @@ class Keeping:
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
-        claimed = KeptAnswer.claimed(execution.request_id, str(claim["digest"]))
+        claimed = KeptAnswer.claimed(str(claim.get("by") or execution.request_id), str(claim["digest"]))
         await self._late.offer(freed(self._store, str(claim["key"]), claimed, self._left_ms(execution)))
 
     async def _failed(self, execution: ExecutionRecord) -> None:

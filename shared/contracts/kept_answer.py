@@ -5,7 +5,8 @@ Out:   `KeptAnswer`, both ways.
 Never: the key itself: what it is kept under is a digest.
 
 Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running;
-the body then says which attempt has claimed the key, and nothing once another one has asked for it.
+the body then says which attempt has claimed the key, and nothing once another one has asked for it. Where its publisher
+has chosen the id of one that runs, its record's place follows the id: `<id>@<topic>/<partition>/<offset>`.
 """
 
 from dataclasses import dataclass, field, fields

@@ -46,5 +46,5 @@ def kept(store: Store, key: str, answer: KeptAnswer, keep_ms: int, held_ms: int)
 
 def freed(store: Store, key: str, claimed: KeptAnswer, held_ms: int) -> Offer:
     """`free` as an offer; `held_ms`: until the key is free by itself."""
-    return Offer(partial(free, store, key, claimed), claimed.request_id, held_ms,
+    return Offer(partial(free, store, key, claimed), claimed.request_id.partition("@")[0], held_ms,
                  "an idempotency key is taken until its call's time is over")

@@ -12,7 +12,6 @@ from shared.contracts.kept_answer import KeptAnswer
 from shared.contracts.reply import ReplyRecord
 from shared.contracts.traceparent import TraceContext
 from shared.decision.decide import Decision, look
-from shared.kafka.record import Record
 from shared.names.reasons import Reason
 from shared.runtime.tasks import Tasks
 from shared.settings.redis import RedisSettings
@@ -20,6 +19,7 @@ from shared.store.connection import Argument
 from shared.store.idempotency import free, keep
 from shared.store.redis import Store, StoreUnavailable
 from tests.support.calls import book, case
+from tests.support.fakes import FakeRecord
 from tests.support.platform import Platform
 
 
@@ -30,12 +30,12 @@ async def store(platform: Platform) -> AsyncIterator[Store]:
     await found.stop()
 
 
-def hearing(request_id: str, key: str | None, body: bytes = b"") -> Hearing:
+def hearing(request_id: str, key: str | None, body: bytes = b"", *, source: str = "edge", offset: int = 0) -> Hearing:
     found = case(book([]), key=key, request_id=request_id, body=body)
     assert look(found) is None
-    record: Record = None  # type: ignore[assignment]  # nobody looks at it here
-    return Hearing(case=found, record=record, request_id=request_id, trace=TraceContext.new(sampled=False),
-                   started_us=0, timing={}, source="edge", span=None, deciding=None)
+    return Hearing(case=found, record=FakeRecord(offset=offset), request_id=request_id,
+                   trace=TraceContext.new(sampled=False), started_us=0, timing={}, source=source, span=None,
+                   deciding=None)
 
 
 def told(found: Decision | KeptAnswer | None) -> object:
@@ -53,6 +53,15 @@ async def test_first_of_a_poll_runs_and_its_answer_is_given_again(store: Store, 
     await keep(store, first.case.claim.key, KeptAnswer.of(ReplyRecord(request_id="a", status=201),
                                                           first.case.claim.digest), 60_000)
     assert [told(one) for one in await claims.take([hearing("b", name), first])] == [201, 201]
+
+
+async def test_record_that_a_publisher_writes_twice_runs_once_whatever_its_id(store: Store, name: str) -> None:
+    claims = Claims(store, Tasks())
+    first, again = (hearing("a", name, source="internal", offset=offset) for offset in range(2))
+    assert [told(one) for one in await claims.take([first, again])] == [None, Reason.IDEMPOTENCY_RUNNING]
+    assert [told(one) for one in await claims.take([first])] == [None], "delivered again, it still runs"
+    await claims.give_up(again)
+    assert [told(one) for one in await claims.take([again])] == [Reason.IDEMPOTENCY_RUNNING]
 
 
 async def test_key_of_a_refused_call_is_free_for_the_next_and_stays_with_whoever_has_it_by_then(
