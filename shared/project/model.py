@@ -31,7 +31,7 @@ MAX_LIVE_RUN_MS, MAX_RUN_MS = 1_800_000, 30 * 86_400_000
 REPLY_STATUS = {"success": 200, "invalid_input": 400, "forbidden": 403, "internal_error": 500}
 # variables of the executor that a workflow may read, among those that are Weir's
 _FOR_WORKFLOWS = ("WEIR_CONFIG_", "WEIR_EXAMPLE_")
-_PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
 def _not_ours(variable: str) -> str:
@@ -101,7 +101,7 @@ class Operation(Model):
     @property
     def path_parameters(self) -> frozenset[str]:
         """Names between braces in the path template."""
-        return frozenset(_PARAMETER.findall(self.path))
+        return frozenset(PARAMETER.findall(self.path))
 
     def reply_status(self, name: str) -> int | None:
         """The status of a reply by its name; None when neither the operation nor the well-known names have it."""

@@ -8,7 +8,7 @@ Never: anything that a caller does not see: workflows, config values.
 from collections.abc import Collection
 from typing import Any
 
-from shared.project.model import Operation, Project, Schema
+from shared.project.model import PARAMETER, Operation, Project, Schema
 from shared.project.modes import RESULTS
 from shared.project.openapi_schemas import Components
 
@@ -82,8 +82,11 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
     """OpenAPI 3.1 of all operations, the disabled ones marked as deprecated."""
     paths: dict[str, dict[str, Any]] = {}
     components = Components({"Problem": _PROBLEM})
+    spelled: dict[str, str] = {}
     for operation in project.operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(project, operation, components)
+        # two paths that differ in names of parameters alone are one (OpenAPI 3.1, 4.8.8.2): as the first spells it
+        path = spelled.setdefault(PARAMETER.sub("{}", operation.path), operation.path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(project, operation, path, components)
     if any(operation.mode != "events" for operation in project.operations):
         components.schemas["Execution"] = _EXECUTION
         paths[RESULTS.path] = {"get": _results(project)}
@@ -146,10 +149,10 @@ def _any_of(project: Project, kinds: Collection[str]) -> list[dict[str, list[str
     return [{name: []} for name in _schemes(project) if name in kinds or name.rpartition("_")[0] in kinds]
 
 
-def _operation(project: Project, operation: Operation, components: Components) -> dict[str, Any]:
+def _operation(project: Project, operation: Operation, path: str, components: Components) -> dict[str, Any]:
     out: dict[str, Any] = {
         "operationId": operation.name, "summary": operation.title or operation.summary or operation.name,
-        "parameters": _parameters(project, operation, components),
+        "parameters": _parameters(project, operation, path, components),
         "responses": _responses(project, operation, components)}
     if operation.description:
         out["description"] = operation.description
@@ -170,13 +173,13 @@ def _operation(project: Project, operation: Operation, components: Components) -
     return out
 
 
-def _parameters(project: Project, operation: Operation, components: Components) -> list[dict[str, Any]]:
+def _parameters(project: Project, operation: Operation, spelled: str, components: Components) -> list[dict[str, Any]]:
     text = {"type": "string"}
     path, query, headers = (components.take(f"{operation.name}.{place}", getattr(operation.input, place))
                             for place in ("path", "query", "headers"))
     described = _properties(path)
-    parameters = [_parameter("path", name, described.get(name, text), required=True)
-                  for name in sorted(operation.path_parameters)]
+    named = zip(PARAMETER.findall(operation.path), PARAMETER.findall(spelled), strict=True)
+    parameters = [_parameter("path", shown, described.get(name, text), required=True) for name, shown in sorted(named)]
     for place, schema in (("query", query), ("header", headers)):
         required = schema.get("required", []) if isinstance(schema, dict) else []
         known = {**_properties(schema), **{name: text for name in required if name not in _properties(schema)}}

@@ -268,6 +268,21 @@ def test_openapi_lets_a_call_have_a_body_that_no_schema_describes(method: str, b
     assert document["paths"]["/o"][method.lower()].get("requestBody") == told
 
 
+def test_openapi_has_one_path_for_those_that_differ_in_names_alone() -> None:
+    project = Project.model_validate({"name": "p", "operations": [
+        {"name": name, "method": method, "path": path, "workflow": "w", "input": {"path": {"properties": {
+            own: {"type": "integer", "maximum": most}}}}}
+        for name, method, path, own, most in (("see", "GET", "/a/{id}/{of}", "of", 1),
+                                              ("put", "PUT", "/a/{key}/{id}", "id", 2))]})
+    document = openapi(project, "/p")
+    validate(document)
+    shared = document["paths"]["/a/{id}/{of}"]
+    assert list(document["paths"]) == ["/a/{id}/{of}", "/-/executions/{id}"]
+    # a part of a path is what stands there, whoever gives it a name
+    assert {method: {one["name"]: one["schema"].get("maximum") for one in shared[method]["parameters"]}
+            for method in shared} == {"get": {"id": None, "of": 1}, "put": {"id": None, "of": 2}}
+
+
 def test_openapi_says_what_answers_are_made_of() -> None:
     document = openapi(example(), "/employee-directory")
     parts = document["components"]
