@@ -8,7 +8,7 @@ Never: anything that a caller does not see: workflows, config values.
 from collections.abc import Collection
 from typing import Any
 
-from shared.project.model import PARAMETER, Operation, Project, Schema
+from shared.project.model import PARAMETER, Operation, Project
 from shared.project.modes import RESULTS
 from shared.project.openapi_schemas import Components
 
@@ -174,15 +174,14 @@ def _operation(project: Project, operation: Operation, path: str, components: Co
 
 
 def _parameters(project: Project, operation: Operation, spelled: str, components: Components) -> list[dict[str, Any]]:
+    (path, _), query, headers = (
+        components.members(components.take(f"{operation.name}.{place}", getattr(operation.input, place)))
+        for place in ("path", "query", "headers"))
     text = {"type": "string"}
-    path, query, headers = (components.take(f"{operation.name}.{place}", getattr(operation.input, place))
-                            for place in ("path", "query", "headers"))
-    described = _properties(path)
     named = zip(PARAMETER.findall(operation.path), PARAMETER.findall(spelled), strict=True)
-    parameters = [_parameter("path", shown, described.get(name, text), required=True) for name, shown in sorted(named)]
-    for place, schema in (("query", query), ("header", headers)):
-        required = schema.get("required", []) if isinstance(schema, dict) else []
-        known = {**_properties(schema), **{name: text for name in required if name not in _properties(schema)}}
+    parameters = [_parameter("path", shown, path.get(name, text), required=True) for name, shown in sorted(named)]
+    for place, (known, required) in (("query", query), ("header", headers)):
+        known |= {name: text for name in required if name not in known}
         parameters += [_parameter(place, name, sub, required=name in required) for name, sub in known.items()]
     sent = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
     for name in _asked_headers(project, operation):
@@ -204,11 +203,6 @@ def _asked_headers(project: Project, operation: Operation) -> list[str]:
 def _parameter(place: str, name: str, schema: Any, *, required: bool) -> dict[str, Any]:
     described = {"description": schema["description"]} if isinstance(schema, dict) and "description" in schema else {}
     return {"name": name, "in": place, "required": required, **described, "schema": schema}
-
-
-def _properties(schema: Schema | None) -> dict[str, Any]:
-    found = schema.get("properties", {}) if isinstance(schema, dict) else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _responses(project: Project, operation: Operation, components: Components) -> dict[str, Any]:
@@ -236,7 +230,7 @@ def _replies(operation: Operation, components: Components) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for name, reply in operation.replies.items():
         place = f"{operation.name}.replies.{name}"
-        described = _properties(components.take(f"{place}.headers", reply.headers))
+        described, _ = components.members(components.take(f"{place}.headers", reply.headers))
         headers = {header: {"schema": schema} for header, schema in described.items()}
         answer: dict[str, Any] = {"description": reply.description or name, "headers": {**_REQUEST_ID, **headers}}
         if reply.body is not None:

@@ -9,15 +9,19 @@ parts would lead nowhere there. So such a schema becomes a component, its `$defs
 """
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from shared.project.schema_parts import REFERENCES
+from shared.project.schema_parts import REFERENCES, parts
 
 _COMPONENTS = "#/components/schemas/"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _DATA = ("const", "enum", "default", "example", "examples")
 _BY_NAME = ("properties", "patternProperties", "$defs", "dependentSchemas")
+# what an object may be held against; of `allOf` it always is
+_PERHAPS = ("anyOf", "oneOf", "dependentSchemas")
 
 
 class Components:
@@ -41,6 +45,50 @@ class Components:
             self.schemas[f"{name}.{part}"] = own.pop(part)
         self.schemas[name] = moved if own else {key: value for key, value in moved.items() if key != "$defs"}
         return self.schemas[name]
+
+    def members(self, schema: Any) -> tuple[dict[str, Any], list[str]]:
+        """Of a schema of an object that `take` gave: what it says of each member, in what it joins and refers to as
+        well, and who has to be there."""
+        always, perhaps, required = dict[str, list[Any]](), dict[str, list[Any]](), list[str]()
+        for part, holds in self._together(schema):
+            for name, sub in _object(part.get("properties")).items():
+                found = (always if holds else perhaps).setdefault(name, [])
+                if sub not in found:
+                    found.append(sub)
+            required += part.get("required", []) if holds else []
+        # who is there always says what it is; alternatives bind it in some cases only
+        return ({name: subs[0] if len(subs) == 1 else {"allOf" if name in always else "anyOf": subs}
+                 for name, subs in {**perhaps, **always}.items()}, required)
+
+    def _together(self, schema: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+        """All schemas that speak of the same object, and whether each always does."""
+        left, referred = deque([(schema, True)]), set[tuple[str, bool]]()
+        while left:
+            part, holds = left.popleft()
+            if not isinstance(part, dict):
+                continue
+            yield part, holds
+            left += [(one, holds) for one in parts(part.get("allOf"))]
+            left += [(one, False) for key in _PERHAPS for one in parts(part.get(key))]
+            left += [(part[key], False) for key in ("then", "else") if key in part]
+            reference = (part.get("$ref", ""), holds)
+            if reference not in referred:
+                referred.add(reference)
+                left.append((self._referred(reference[0]), holds))
+
+    def _referred(self, reference: str) -> Any:
+        found: Any = self.schemas if reference.startswith(_COMPONENTS) else {}
+        for step in reference.removeprefix(_COMPONENTS).split("/"):
+            name = unquote(step).replace("~1", "/").replace("~0", "~")
+            if isinstance(found, list):
+                found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
+            else:
+                found = _object(found).get(name)
+        return found
+
+
+def _object(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
 
 
 def _moved(schema: Any, name: str) -> Any:

@@ -53,3 +53,27 @@ def test_parts_that_refer_to_others_are_found_from_wherever_they_are_used() -> N
     assert set(document["components"]["schemas"]) == {
         "Problem", "Execution", *(f"order.{place}{part}" for place in ("body", "query", "replies.success.body")
                      for part in ("", ".n"))}
+
+
+@pytest.mark.parametrize(("schema", "told", "required"), [
+    (None, {}, []), (True, {}, []), ({"required": ["a"]}, {}, ["a"]),
+    ({"properties": {"a": {"type": "integer"}}, "allOf": [{"properties": {"b": True}, "required": ["b"]}]},
+     {"a": {"type": "integer"}, "b": True}, ["b"]),
+    ({"$ref": "#/$defs/page", "$defs": {"page": {"properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]},
+                                        "n": {"minimum": 1}}},
+     {"n": {"$ref": "#/components/schemas/op.query.n"}}, ["n"]),
+    ({"allOf": [{"$ref": "#/$defs/odd%20name/items/0"}, {"$ref": "#/$defs/x/nothing"}, {"$ref": "#elsewhere"}],
+      "$defs": {"odd name": {"items": [{"properties": {"a": {"const": 1}}}]}, "x": {}}}, {"a": {"const": 1}}, []),
+    # in a circle
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}], "properties": {"b": {}}}}}, {"b": {}}, []),
+    ({"allOf": [{"properties": {"a": {"minimum": 1}}}, {"properties": {"a": {"maximum": 3}}}]},
+     {"a": {"allOf": [{"minimum": 1}, {"maximum": 3}]}}, []),
+    # what holds in some cases only neither has to be there nor says more of what is there in all
+    ({"properties": {"kind": {"type": "string"}}, "oneOf": [
+        {"properties": {"kind": {"const": "x"}, "n": {"type": "integer"}}, "required": ["n"]},
+        {"properties": {"kind": {"const": "y"}, "n": {"type": "null"}}}], "if": {"properties": {"z": {"const": 1}}},
+      "then": {"properties": {"m": {}}, "required": ["m"]}},
+     {"kind": {"type": "string"}, "n": {"anyOf": [{"type": "integer"}, {"type": "null"}]}, "m": {}}, [])])
+def test_members_are_those_of_all_that_a_schema_joins(schema: Any, told: dict[str, Any], required: list[str]) -> None:
+    components = Components({})
+    assert components.members(components.take("op.query", schema)) == (told, required)

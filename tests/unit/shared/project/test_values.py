@@ -221,7 +221,8 @@ def test_openapi_names_the_headers_that_a_call_has_to_have_and_the_statuses_of_p
     loaded = load_project({
         "weir.yaml": "name: shop\n", "workflows/w.yaml": "steps:\n  - {id: r, reply: {body: 1}}\n",
         "operations.yaml": "operations:\n  - name: order\n    method: POST\n    path: /orders\n    workflow: w\n"
-                           "    idempotency: {required: true}\n    input: {headers: {required: [X-Shop, x-till]}}\n"
+                           "    idempotency: {required: true}\n"
+                           "    input: {headers: {allOf: [{required: [X-Shop, x-till]}]}}\n"
                            "    replies: {success: {}, sold_out: {status: 409}}\n",
         "access.yaml": "headers: [{require: [x-shop, x-zone], match: {x-zone: '^[a-z]+$'}},\n"
                        "          {operations: [order], require: [x-area]}]\n"
