@@ -31,16 +31,13 @@ class _Types(NamedTuple):
     own: frozenset[str]
     items: frozenset[str]
 
-    def value(self, texts: Sequence[str]) -> Any:
-        """Of texts that came under the name, one or more."""
-        return [_coerced(text, self.items) for text in texts] if "array" in self.own else _coerced(texts[-1], self.own)
-
 
 class Coercion:
     """By one schema of an object. `names`: those that it speaks of; which have to be there come last."""
 
-    def __init__(self, schema: Any) -> None:
-        """Whatever a validator takes."""
+    def __init__(self, schema: Any, *, commas: bool = False) -> None:
+        """Whatever a validator takes. `commas`: one text has all items of a list, as in a header or a path."""
+        self._commas = commas
         named: dict[str, list[_Place]] = {}
         patterns: dict[str, list[_Place]] = {}
         rest: list[_Place] = []
@@ -59,8 +56,17 @@ class Coercion:
 
     def values(self, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """By name; names without any text are left out."""
-        return {name: (self._named.get(name) or self._unnamed(name)).value(came)
+        return {name: self._value(self._named.get(name) or self._unnamed(name), came)
                 for name, came in texts.items() if came}
+
+    def _value(self, types: _Types, texts: Sequence[str]) -> Any:
+        """Of texts that came under one name."""
+        if "array" not in types.own:
+            return _coerced(texts[-1], types.own)
+        if self._commas:
+            # a list has as many items as it says something (RFC 9110, 5.6.1)
+            texts = [item for text in texts for part in text.split(",") if (item := part.strip())]
+        return [_coerced(text, types.items) for text in texts]
 
     def _unnamed(self, name: str) -> _Types:
         return next((types for pattern, types in self._patterns if pattern.is_valid(name)), self._rest)

@@ -91,7 +91,8 @@ class _Texts:
     """The schema of a part of the URL, compiled."""
 
     def __init__(self, where: str, schema: Schema) -> None:
-        self._part, self._coercion = _Part(where, schema), Coercion(schema)
+        # as OpenAPI has it: a list gives its name several times in a query, and stands in one part of a path
+        self._part, self._coercion = _Part(where, schema), Coercion(schema, commas=where == "path")
 
     def checked(self, texts: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], list[InputError]]:
         """The values that they mean, every misfit."""
@@ -103,7 +104,7 @@ class _Headers:
     """The schema of headers, compiled: names are compared without their case, texts as the types that it names."""
 
     def __init__(self, schema: Schema) -> None:
-        self._part, self._coercion = _Part("headers", schema), Coercion(schema)
+        self._part, self._coercion = _Part("headers", schema), Coercion(schema, commas=True)
         self._spelled = {name.lower(): name for name in self._coercion.names}
 
     def errors(self, headers: Mapping[str, str]) -> list[InputError]:

@@ -122,13 +122,14 @@ def test_duration_without_a_unit_is_refused(wrong: object) -> None:
 
 def test_values_of_a_url_are_coerced_to_the_types_of_their_schemas() -> None:
     inputs = InputValidator(operation(input={
-        "path": {"properties": {"id": {"type": "integer"}}},
+        "path": {"properties": {"id": {"type": "integer"}, "of": {"type": "array", "items": {"type": "integer"}}}},
         "query": {"properties": {"f": {"type": "number"}, "b": {"type": "boolean"}, "s": {"type": "string"},
                                  "l": {"type": "array", "items": {"type": "integer"}},
                                  "n": {"type": ["integer", "null"]}}}}))
-    checked = inputs.check({"id": "7"}, {"f": ["1.5"], "b": ["true"], "s": ["5"], "l": ["1", "2"], "n": [""]}, {}, b"")
+    checked = inputs.check({"id": "7", "of": "1,2"}, {"f": ["1.5"], "b": ["true"], "s": ["5"], "l": ["1", "2"],
+                                                      "n": [""]}, {}, b"")
     assert checked.errors == []
-    assert checked.path == {"id": 7}
+    assert checked.path == {"id": 7, "of": [1, 2]}
     assert checked.query == {"f": 1.5, "b": True, "s": "5", "l": [1, 2], "n": None}
 
 
@@ -181,9 +182,12 @@ def test_headers_of_a_reply_are_checked_as_the_types_of_their_schema_and_without
 
 def test_headers_of_a_call_are_checked_as_the_types_of_their_schema_and_without_the_case_of_their_names() -> None:
     inputs = InputValidator(operation(input={"headers": {
-        "required": ["X-Left"], "properties": {"X-Left": {"type": "integer"}, "x-told": {"type": "boolean"}}}}))
-    assert inputs.check({"id": "1"}, {}, {"x-left": "7", "x-told": "true", "user-agent": "curl"}, b"").errors == []
-    for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-told": "7"}):
+        "required": ["X-Left"], "properties": {"X-Left": {"type": "integer"}, "x-told": {"type": "boolean"}, "X-Ids": {
+            "type": "array", "items": {"type": "integer"}, "maxItems": 2}}}}))
+    for headers in ({"x-left": "7", "x-told": "true", "user-agent": "curl"}, {"x-left": "7", "x-ids": "5"},
+                    {"x-left": "7", "x-ids": ""}, {"x-left": "7", "x-ids": "1, 2,"}):
+        assert inputs.check({"id": "1"}, {}, headers, b"").errors == []
+    for headers in ({}, {"x-left": "many"}, {"x-left": "7", "x-told": "7"}, {"x-left": "7", "x-ids": "1,2,3"}):
         assert [error.where for error in inputs.check({"id": "1"}, {}, headers, b"").errors] == ["headers"]
 
 
