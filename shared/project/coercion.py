@@ -7,7 +7,7 @@ Never: whether they fit: what does not convert stays a text, and then misfits.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, Resolver
@@ -21,6 +21,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
 # what a record can carry as a JSON integer
 _LARGEST_INTEGER = 2**63 - 1
+_TEXT = frozenset({"string"})
 
 _Place = tuple[Any, Resolver]
 
@@ -54,10 +55,14 @@ class Coercion:
                           for pattern, places in patterns.items()]
         self._rest = _types(rest)
 
-    def values(self, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """By name; names without any text are left out."""
-        return {name: self._value(self._named.get(name) or self._unnamed(name), came)
-                for name, came in texts.items() if came}
+    def values(self, texts: Mapping[str, Sequence[str]], unfit: Collection[str] = ()) -> dict[str, Any]:
+        """By name; names without any text are left out. `unfit`: those of which a text does not fit, though the schema
+        takes some: anything else that they may mean."""
+        return {name: self._value(self._types_of(name, unfit), came) for name, came in texts.items() if came}
+
+    def _types_of(self, name: str, unfit: Collection[str]) -> _Types:
+        types = self._named.get(name) or self._unnamed(name)
+        return _Types(types.own - _TEXT, types.items - _TEXT) if name in unfit else types
 
     def _value(self, types: _Types, texts: Sequence[str]) -> Any:
         """Of texts that came under one name."""

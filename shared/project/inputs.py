@@ -88,29 +88,37 @@ class _Part:
 
 
 class _Texts:
-    """The schema of a part of the URL, compiled."""
+    """The schema of a part of the URL or of headers, compiled."""
 
     def __init__(self, where: str, schema: Schema) -> None:
-        # as OpenAPI has it: a list gives its name several times in a query, and stands in one part of a path
-        self._part, self._coercion = _Part(where, schema), Coercion(schema, commas=where == "path")
+        # as OpenAPI has it: a list gives its name several times in a query; elsewhere it is one text
+        self._part, self._coercion = _Part(where, schema), Coercion(schema, commas=where != "query")
+        self.names = self._coercion.names
 
     def checked(self, texts: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], list[InputError]]:
         """The values that they mean, every misfit."""
         values = self._coercion.values(texts)
-        return values, self._part.errors(values)
+        misfits = self._part.errors(values)
+        if misfits:
+            # `7` may be the number, where not all texts are taken
+            told = {error.pointer[1:].partition("/")[0].replace("~1", "/").replace("~0", "~") for error in misfits}
+            others = self._coercion.values(texts, unfit=texts if "" in told else told)
+            if others != values and len(still := self._part.errors(others)) < len(misfits):
+                return others, still
+        return values, misfits
 
 
 class _Headers:
     """The schema of headers, compiled: names are compared without their case, texts as the types that it names."""
 
     def __init__(self, schema: Schema) -> None:
-        self._part, self._coercion = _Part("headers", schema), Coercion(schema, commas=True)
-        self._spelled = {name.lower(): name for name in self._coercion.names}
+        self._texts = _Texts("headers", schema)
+        self._spelled = {name.lower(): name for name in self._texts.names}
 
     def errors(self, headers: Mapping[str, str]) -> list[InputError]:
         """Every misfit."""
-        named = {self._spelled.get(name.lower(), name): [value] for name, value in headers.items()}
-        return self._part.errors(self._coercion.values(named))
+        return self._texts.checked({self._spelled.get(name.lower(), name): [value]
+                                    for name, value in headers.items()})[1]
 
 
 class InputValidator:

@@ -133,6 +133,24 @@ def test_values_of_a_url_are_coerced_to_the_types_of_their_schemas() -> None:
     assert checked.query == {"f": 1.5, "b": True, "s": "5", "l": [1, 2], "n": None}
 
 
+@pytest.mark.parametrize(("schema", "text", "value"), [
+    ({"properties": {"n": {"anyOf": [{"type": "integer", "maximum": 9}, {"const": "all"}]}}}, "5", 5),
+    ({"properties": {"n": {"anyOf": [{"type": "integer"}, {"const": "all"}]}}}, "all", "all"),
+    ({"properties": {"n": {"enum": [1, True, "all"]}}}, "true", True),
+    ({"properties": {"n": {"type": ["integer", "string"]}}}, "5", "5"),
+    ({"properties": {"n": {"type": "array", "items": {"enum": [1, "all"]}}}}, "1", [1]),
+    ({"properties": {"a~/b": True, "n": {"oneOf": [{"type": "null"}, {"type": "string", "minLength": 1}]}}}, "", None),
+    # all of it has alternatives
+    ({"oneOf": [{"properties": {"n": {"type": "integer"}}}, {"properties": {"n": {"const": "all"}}}]}, "5", 5),
+    ({"properties": {"n": {"anyOf": [{"type": "integer", "maximum": 9}, {"const": "all"}]}}}, "10", "refused"),
+    ({"properties": {"n": {"enum": [1, "all"]}}, "required": ["m"]}, "1", "refused")])
+def test_text_is_a_number_where_the_text_itself_does_not_fit(schema: Any, text: str, value: Any) -> None:
+    checked = InputValidator(operation(input={"query": schema})).check({"id": "1"}, {"n": [text]}, {}, b"")
+    assert (checked.query["n"] if not checked.errors else "refused") == value
+    headers = InputValidator(operation(input={"headers": schema})).check({"id": "1"}, {}, {"n": text}, b"")
+    assert len(headers.errors) == len(checked.errors)
+
+
 def test_every_misfit_is_told_with_its_pointer() -> None:
     inputs = InputValidator(operation(input={
         "path": {"properties": {"id": {"type": "integer"}}}, "headers": {"required": ["x-a"]},
