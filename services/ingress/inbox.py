@@ -23,7 +23,7 @@ from services.ingress.gate import Gate
 from services.ingress.pages import Pages, may_be_page
 from services.ingress.routes import EdgeRoutes, Target, origin_form, split
 from services.ingress.settings import IngressSettings
-from services.ingress.streaming import OWN_HEADERS, EventStream
+from services.ingress.streaming import OWN_HEADERS, EventStream, is_whole
 from services.ingress.traces import EdgeTraces, Watching
 from services.ingress.visit import Visit
 from shared.client.caller import Caller
@@ -224,7 +224,7 @@ class Door:
                                  was_half=is_half(request))
             try:
                 first = await stream.first()
-                if first is not None and first.sequence is None:
+                if first is not None and is_whole(first):
                     self._parts.traces.answered(visit, first)
                     made = answer.of_reply(first, visit.request_id)
                     # the events of a call that has run before come as one answer, and are no page to be kept either

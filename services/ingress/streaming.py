@@ -26,6 +26,13 @@ _LOOK_S = 1.0
 OWN_HEADERS = {"Content-Type": H.EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+def is_whole(first: ReplyRecord) -> bool:
+    """Whether what came first is an answer of its own, and no event: one that is refused or failed and keeps its
+    status, or all events of a call that has run before. A workflow that has done well without any has its `end`."""
+    return first.sequence is None and (
+        not 200 <= first.status < 300 or first.content_type == H.EVENT_STREAM)
+
+
 @dataclass(slots=True)
 class EventStream:
     """One stream to one caller. `error`: why it ended early; it reaches the caller as its last event. `ended`:
@@ -97,7 +104,7 @@ class EventStream:
 
     def _event(self, part: ReplyRecord) -> bytes:
         if part.sequence is None:
-            # the whole answer came after the stream had begun: its status cannot be told any more
+            # the whole answer came after the stream had begun, or is its only event: its status is not told any more
             part = ReplyRecord(request_id=self.request_id, status=part.status, body=part.body or b"{}",
                                sequence=self.sequence,
                                event=ERROR if part.status >= 400 else END, last=True)

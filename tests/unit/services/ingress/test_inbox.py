@@ -355,6 +355,22 @@ async def test_events_of_a_call_that_has_run_before_are_kept_by_nobody_on_the_wa
     assert heard.endswith(b"\r\n\r\nevent: end\ndata: 1\n\n")
 
 
+@pytest.mark.parametrize(("status", "media", "told"), [
+    (200, "application/json", b"event: end"), (201, "application/json", b"event: end"),
+    (404, "application/json", None), (500, "application/problem+json", None), (303, "text/plain", None)])
+async def test_answer_without_an_event_before_it_is_the_last_one_if_it_is_good(
+        edge: Edge, status: int, media: str, told: bytes | None) -> None:
+    reader, writer = await edge.connect()
+    writer.write(b"GET /p/live HTTP/1.0\r\nHost: x\r\n\r\n")
+    await eventually(lambda: edge.outbox.sent, every_s=0.005)
+    edge.reply(status=status, body=b"[1]", content_type=media, headers={"x-left": "3"})
+    head, _, body = (await asyncio.wait_for(reader.read(), 2)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(f"HTTP/1.0 {200 if told else status} ".encode())
+    assert (b"x-left: 3" in head, b"text/event-stream" in head) == (True, told is not None)
+    assert (body.splitlines()[0], body.splitlines()[2:]) == (told, [b"data: [1]", b""]) if told else body == b"[1]"
+
+
 async def test_stream_to_a_caller_that_knows_no_chunks_ends_with_its_connection(edge: Edge) -> None:
     reader, writer = await edge.connect()
     writer.write(b"GET /p/live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
