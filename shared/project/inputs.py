@@ -184,9 +184,7 @@ class ReplyValidator:
         """Compile; the schemas are known to be schemas."""
         self._operation = operation
         self._replies = {name: _Reply(reply) for name, reply in operation.replies.items()}
-        statuses = {name: self.status_of(name) for name in operation.replies}
-        self._by_status = {status: name for name, status in statuses.items()
-                           if list(statuses.values()).count(status) == 1}
+        self._by_status = operation.replies_by_status()
 
     def named(self, status: int | None) -> str:
         """The reply that is meant by a status alone: the one that has it, and without such a one `success`."""

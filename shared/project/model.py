@@ -110,6 +110,11 @@ class Operation(Model):
             return declared.status
         return REPLY_STATUS.get(name)
 
+    def replies_by_status(self) -> dict[int, str]:
+        """What a status alone means: the one declared reply that has it."""
+        statuses = {name: self.reply_status(name) or 200 for name in self.replies}
+        return {status: name for name, status in statuses.items() if list(statuses.values()).count(status) == 1}
+
 
 class Workflow(Model):
     """Ordered steps; the trigger is the request, or another workflow's `call`.

@@ -6,92 +6,39 @@ Never: anything that a caller does not see: workflows, config values.
 """
 
 from collections.abc import Collection
+from fnmatch import fnmatchcase
 from typing import Any
 
+from shared.names.headers import JSON
+from shared.project.media import is_json
 from shared.project.model import PARAMETER, Operation, Project
 from shared.project.modes import RESULTS
+from shared.project.openapi_answers import EXECUTION, PROBLEM, responses_of, responses_of_results, shared_responses
 from shared.project.openapi_schemas import Components
+from shared.project.outcomes import Outcomes
 
-_PROBLEM_REF, _RESPONSE = {"$ref": "#/components/schemas/Problem"}, "#/components/responses/Problem"
-_JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_REQUEST_ID = {"X-Request-Id": {"description": "Id of the request; say it when you ask for help",
-                                "schema": {"type": "string", "format": "uuid"}}}
-_RETRY = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
-_RESULT = {"Location": {"description": "Where its result will be", "schema": {"type": "string"}}}
-_APPLIED = {"Preference-Applied": {"description": "What of `Prefer` was followed", "schema": {"type": "string"}}}
-_SAID = {
-    401: {"WWW-Authenticate": {"description": "How to prove who calls", "schema": {"type": "string"}}},
-    405: {"Allow": {"description": "Methods that the path takes", "schema": {"type": "string"}}},
-    403: _RETRY, 409: _RETRY, 429: _RETRY, 503: _RETRY, 504: _RESULT}
-_TEXTS = {
-    400: "The request or its idempotency key is not as it has to be (`input-invalid`); `errors` lists the misfits of "
-         "the schemas",
-    401: "Credentials are missing, not valid or expired (`credentials-missing`, `-invalid`, `-expired`)",
-    403: "A policy rejects the call (`access-rejected`), or the caller is blocked (`blocked`, with `Retry-After` where "
-         "that ends by itself)",
-    404: "No such operation (`operation-not-found`)",
-    405: "The path takes other methods (`method-not-allowed`)",
-    408: "The body came too slowly (`body-too-slow`)",
-    409: "The idempotency key belongs to another request, or to one that runs (`idempotency-mismatch`, `-running`); a "
-         "stream that cannot go on after one of its events (`conflict`)",
-    413: "The body is too large (`body-too-large`)",
-    415: "The body is not JSON (`media-type-unsupported`)",
-    429: "A limit or an allowance is spent (`rate-limited`, `allowance-exhausted`); `Retry-After` says how long",
-    500: "The workflow failed (`workflow-failed`, `tasks-spent`), or its reply does not fit (`reply-invalid`)",
-    502: "An outside system failed (`upstream-failed`)",
-    503: "Overloaded, disabled, stopped or unavailable (`overloaded`, `operation-disabled`, `workflow-stopped`, "
-         "`unavailable`), or ended by an operator (`cancelled`)",
-    504: "No answer in time, or within what `Prefer: wait` allows (`timeout`); `Location` says where it will be if the "
-         "work goes on",
-}
-_PROBLEM: dict[str, Any] = {
-    "type": "object", "description": "RFC 9457 problem details",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
-        "detail": {"type": "string"}, "code": {"type": "string", "description": "Stable reason code"},
-        "request_id": {"type": "string"}, "retry": {"enum": ["never", "later"]},
-        **{name: {"type": kind, "description": text} for name, kind, text in (
-            ("policy", "string", "Which one rejects"), ("limit", "string", "Which one is spent"),
-            ("allowance", "string", "Which one is spent"), ("signal", "string", "Who has found that the caller is to "
-             "be blocked or throttled"), ("step", "string", "Of the workflow, that failed"),
-            ("attempt", "integer", "Which try of the step failed last"), ("error", "string", "What the workflow's "
-             "owner calls it"), ("upstream_status", "integer", "What the outside system answered"),
-            ("execution", "string", "What goes on"), ("result", "string", "Where its result will be"))},
-        "errors": {"type": "array", "items": {"type": "object", "properties": {
-            "in": {"enum": ["body", "query", "path", "headers"]},
-            "pointer": {"type": "string", "description": "JSON pointer (RFC 6901)"},
-            "message": {"type": "string"}}}},
-    },
-}
-_EXECUTION: dict[str, Any] = {
-    "type": "object", "description": "How an execution stands; times in unix milliseconds",
-    "required": ["execution", "operation", "status", "steps", "tasks", "accepted"],
-    "properties": {
-        "execution": {"type": "string"}, "operation": {"type": "string"},
-        "status": {"enum": ["accepted", "running", "waiting", "succeeded", "failed", "cancelled"]},
-        "steps": {"type": "array", "items": {"type": "string"}, "description": "Those that are done"},
-        "tasks": {"type": "integer"}, "accepted": {"type": "integer"}, "ended": {"type": "integer"},
-        "until": {"type": "integer", "description": "Of one that waits: when it goes on"},
-        "result": {"type": "object", "description": "Once it has ended: the answer", "properties": {
-            "status": {"type": "integer"}, "headers": {"type": "object"}, "body": {}}}}}
+# how tools write a body that no schema describes, where JSON is not what they write
+_FORMS = {"text": {"type": "string"}, "multipart": {"type": "object"},
+          "application/x-www-form-urlencoded": {"type": "object"}}
+_KEY_HEADER, _KEY = "Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255}
 
 
 def openapi(project: Project, base_url: str) -> dict[str, Any]:
     """OpenAPI 3.1 of all operations, the disabled ones marked as deprecated."""
     paths: dict[str, dict[str, Any]] = {}
-    components = Components({"Problem": _PROBLEM})
+    components, outcomes = Components({"Problem": PROBLEM}), Outcomes(project)
     spelled: dict[str, str] = {}
     for operation in project.operations:
         # two paths that differ in names of parameters alone are one (OpenAPI 3.1, 4.8.8.2): as the first spells it
         path = spelled.setdefault(PARAMETER.sub("{}", operation.path), operation.path)
-        paths.setdefault(path, {})[operation.method.lower()] = _operation(project, operation, path, components)
+        told = _operation(project, operation, path, outcomes, components)
+        paths.setdefault(path, {})[operation.method.lower()] = told
     if any(operation.mode != "events" for operation in project.operations):
-        components.schemas["Execution"] = _EXECUTION
-        paths[RESULTS.path] = {"get": _results(project)}
-    used = [response.get("$ref") for path in paths.values() for one in path.values()
-            for response in one["responses"].values()]
+        components.schemas["Execution"] = EXECUTION
+        paths[RESULTS.path] = {"get": _results(project, components)}
+    used = (response.get("$ref") for path in paths.values() for one in path.values()
+            for response in one["responses"].values())
     tags = dict.fromkeys(tag for operation in project.operations for tag in operation.tags)
     return {
         "openapi": "3.1.0",
@@ -102,26 +49,21 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components.schemas,
-            "responses": {f"Problem{status}": _problem(status) for status in _TEXTS if _RESPONSE + str(status) in used},
+            "responses": shared_responses(used),
             "securitySchemes": _schemes(project),
         },
         "security": _any_of(project, project.authentication.kinds()),
     }
 
 
-def _results(project: Project) -> dict[str, Any]:
+def _results(project: Project, components: Components) -> dict[str, Any]:
     """What became of a call that was answered before it had run."""
     open_to_all: list[dict[str, list[str]]] = [{}] if any(operation.public for operation in project.operations) else []
     return {
         "operationId": RESULTS.name, "summary": RESULTS.title,
-        "parameters": [_parameter("path", "id", {"type": "string"}, required=True)],
+        "parameters": _parameters(project, RESULTS, RESULTS.path, components),
         "security": _any_of(project, project.authentication.kinds()) + open_to_all,
-        "responses": {
-            "200": {"description": "How it stands, to the client that made the call; `Retry-After` says when to ask "
-                                   "again, if it goes on", "headers": {**_REQUEST_ID, **_RETRY},
-                    "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Execution"}}}},
-            "404": _answer("No such execution of the caller, or its result is not kept any more (`not-found`)"),
-            **{str(status): {"$ref": _RESPONSE + str(status)} for status in (401, 403, 429, 500, 503, 504)}}}
+        "responses": responses_of_results(project)}
 
 
 def _schemes(project: Project) -> dict[str, Any]:
@@ -149,11 +91,14 @@ def _any_of(project: Project, kinds: Collection[str]) -> list[dict[str, list[str
     return [{name: []} for name in _schemes(project) if name in kinds or name.rpartition("_")[0] in kinds]
 
 
-def _operation(project: Project, operation: Operation, path: str, components: Components) -> dict[str, Any]:
+def _operation(project: Project, operation: Operation, path: str, outcomes: Outcomes,
+               components: Components) -> dict[str, Any]:
+    body, medias = _request_body(project, operation, components)
     out: dict[str, Any] = {
         "operationId": operation.name, "summary": operation.title or operation.summary or operation.name,
         "parameters": _parameters(project, operation, path, components),
-        "responses": _responses(project, operation, components)}
+        "responses": responses_of(project, operation, outcomes, components, body=body is not None,
+                                  media=operation.input.body is not None or bool(medias))}
     if operation.description:
         out["description"] = operation.description
     if operation.tags:
@@ -164,13 +109,26 @@ def _operation(project: Project, operation: Operation, path: str, components: Co
         out["security"] = _any_of(project, project.kinds_of(operation))
     if not operation.enabled:
         out["deprecated"] = True
+    return out if body is None else {**out, "requestBody": body}
+
+
+def _request_body(project: Project, operation: Operation,
+                  components: Components) -> tuple[dict[str, Any] | None, list[str]]:
+    """What it may be, and the media types that header policies ask for, if they do."""
+    asked = [form.content_types for form in project.headers if form.content_types and form.speaks_of(operation.name)]
+    # all of them have to be met
+    medias = [media for media in (asked[0] if asked else ())
+              if all(any(fnmatchcase(media, one) for one in other) for other in asked)]
     if operation.input.body is not None:
-        out["requestBody"] = {"required": True, "content": {
-            _JSON: {"schema": components.use(f"{operation.name}.body", operation.input.body)}}}
-    elif operation.method in _WITH_BODY:
-        # its workflow may read one all the same, and of a document that names none no client is made that sends it
-        out["requestBody"] = {"content": {_JSON: {"schema": {}}}}
-    return out
+        schema = components.use(f"{operation.name}.body", operation.input.body)
+        # what a schema looks at is JSON
+        json = [media for media in medias if is_json(media)] or [JSON]
+        return {"required": True, "content": {media: {"schema": schema} for media in json}}, medias
+    if operation.method not in _WITH_BODY:
+        return None, medias
+    # its workflow may read one all the same, and of a document that names none no client is made that sends it
+    return {"content": {media: {"schema": _FORMS.get(media) or _FORMS.get(media.partition("/")[0], {})}
+                        for media in medias or [JSON]}}, medias
 
 
 def _parameters(project: Project, operation: Operation, spelled: str, components: Components) -> list[dict[str, Any]]:
@@ -185,7 +143,8 @@ def _parameters(project: Project, operation: Operation, spelled: str, components
         parameters += [_parameter(place, name, sub, required=name in required) for name, sub in known.items()]
     sent = {one["name"].lower(): one for one in parameters if one["in"] == "header"}
     for name in _asked_headers(project, operation):
-        sent.setdefault(name.lower(), _parameter("header", name, text, required=True))["required"] = True
+        sent.setdefault(name.lower(), _parameter(
+            "header", name, _KEY if name == _KEY_HEADER else text, required=True))["required"] = True
     for form in project.headers:
         for name, pattern in form.match.items() if form.speaks_of(operation.name) else ():
             # not as `pattern`, which is of JavaScript
@@ -196,65 +155,10 @@ def _parameters(project: Project, operation: Operation, spelled: str, components
 
 def _asked_headers(project: Project, operation: Operation) -> list[str]:
     """That a call has to have beside those of its schema."""
-    key = ["Idempotency-Key"] if operation.idempotency.required else []
+    key = [_KEY_HEADER] if operation.idempotency.required else []
     return key + [name for form in project.headers if form.speaks_of(operation.name) for name in form.require]
 
 
 def _parameter(place: str, name: str, schema: Any, *, required: bool) -> dict[str, Any]:
     described = {"description": schema["description"]} if isinstance(schema, dict) and "description" in schema else {}
     return {"name": name, "in": place, "required": required, **described, "schema": schema}
-
-
-def _responses(project: Project, operation: Operation, components: Components) -> dict[str, Any]:
-    if operation.mode == "events":
-        responses: dict[str, Any] = {"200": {
-            "description": "Server-sent events as they come; the last one is `end`, or `error` with a problem document",
-            "headers": _REQUEST_ID, "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-    elif operation.mode != "request_response":
-        responses = {"202": _accepted("it runs after this answer", kept=operation.mode == "validate")}
-    else:
-        responses = _replies(operation, components)
-        responses.setdefault("202", _accepted("the call asked for it by `Prefer: respond-async`", kept=True))
-    for status in _problems_of(operation):
-        declared = responses.setdefault(str(status), {"$ref": _RESPONSE + str(status)})
-        if "$ref" not in declared:
-            declared["content"] = {_JSON: {}, **declared.get("content", {}), _PROBLEM_JSON: {"schema": _PROBLEM_REF}}
-    for policy in project.policies:
-        if policy.status is not None and policy.enforced and policy.speaks_of(operation.name):
-            responses.setdefault(str(policy.status), _answer("A policy rejects the call (`access-rejected`)"))
-    return responses
-
-
-def _replies(operation: Operation, components: Components) -> dict[str, Any]:
-    """The workflow's own answers."""
-    responses: dict[str, Any] = {}
-    for name, reply in operation.replies.items():
-        place = f"{operation.name}.replies.{name}"
-        described, _ = components.members(components.take(f"{place}.headers", reply.headers))
-        headers = {header: {"schema": schema} for header, schema in described.items()}
-        answer: dict[str, Any] = {"description": reply.description or name, "headers": {**_REQUEST_ID, **headers}}
-        if reply.body is not None:
-            answer["content"] = {_JSON: {"schema": components.use(f"{place}.body", reply.body)}}
-        responses[str(operation.reply_status(name) or 200)] = answer
-    return responses or {"200": {"description": "The workflow's answer", "headers": _REQUEST_ID,
-                                 "content": {_JSON: {}}}}
-
-
-def _accepted(why: str, *, kept: bool) -> dict[str, Any]:
-    return {"description": f"Accepted; {why}", "content": {_JSON: {}},
-            "headers": {**_REQUEST_ID, **(_RESULT if kept else {}), **_APPLIED}}
-
-
-def _problems_of(operation: Operation) -> list[int]:
-    # whatever an operation takes: a key may be none, and a proof that nobody asked for no good
-    possible = {408: operation.input.body is not None, 415: operation.input.body is not None}
-    return [status for status in _TEXTS if possible.get(status, True)]
-
-
-def _problem(status: int) -> dict[str, Any]:
-    return _answer(_TEXTS[status], _SAID.get(status))
-
-
-def _answer(description: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"description": description, "headers": {**_REQUEST_ID, **(headers or {})},
-            "content": {_PROBLEM_JSON: {"schema": _PROBLEM_REF}}}
