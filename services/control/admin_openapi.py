@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.control.api import Form, Route
+from shared.names.headers import JSON
 
 _PROBLEM = {"description": "Refused or failed", "content": {"application/problem+json": {
     "schema": {"$ref": "#/components/schemas/Problem"}}}}
@@ -25,7 +26,8 @@ def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
     for route in routes:
         paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(route, schemas)
     return {
-        "openapi": "3.1.0", "info": {"title": "Weir admin API", "version": "1"}, "paths": paths,
+        "openapi": "3.1.0", "info": {"title": "Weir admin API", "version": "1"}, "servers": [{"url": "/"}],
+        "paths": paths,
         "components": {"schemas": schemas,
                        "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}}},
         "security": [{"adminToken": []}],
@@ -33,7 +35,8 @@ def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    content: dict[str, Any] = {media: {} for media in route.medias}
+    # of a media type without a schema tools make answers without a body
+    content: dict[str, Any] = {media: {"schema": {} if media == JSON else {"type": "string"}} for media in route.medias}
     done = {str(route.status): {"description": "Done", "content": content}}
     return done | ({"200": {"description": route.unchanged, "content": content}} if route.unchanged else {})
 

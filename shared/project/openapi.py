@@ -13,14 +13,19 @@ from shared.names.headers import JSON
 from shared.project.media import is_json
 from shared.project.model import PARAMETER, Operation, Project
 from shared.project.modes import RESULTS
-from shared.project.openapi_answers import EXECUTION, PROBLEM, responses_of, responses_of_results, shared_responses
+from shared.project.openapi_answers import (
+    ACCEPTED,
+    EXECUTION,
+    PROBLEM,
+    any_body,
+    responses_of,
+    responses_of_results,
+    shared_responses,
+)
 from shared.project.openapi_schemas import Components
 from shared.project.outcomes import Outcomes
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# how tools write a body that no schema describes, where JSON is not what they write
-_FORMS = {"text": {"type": "string"}, "multipart": {"type": "object"},
-          "application/x-www-form-urlencoded": {"type": "object"}}
 _KEY_HEADER, _KEY = "Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255}
 
 
@@ -35,7 +40,7 @@ def openapi(project: Project, base_url: str) -> dict[str, Any]:
         told = _operation(project, operation, path, outcomes, components)
         paths.setdefault(path, {})[operation.method.lower()] = told
     if any(operation.mode != "events" for operation in project.operations):
-        components.schemas["Execution"] = EXECUTION
+        components.schemas |= {"Execution": EXECUTION, "Accepted": ACCEPTED}
         paths[RESULTS.path] = {"get": _results(project, components)}
     used = (response.get("$ref") for path in paths.values() for one in path.values()
             for response in one["responses"].values())
@@ -127,8 +132,7 @@ def _request_body(project: Project, operation: Operation,
     if operation.method not in _WITH_BODY:
         return None, medias
     # its workflow may read one all the same, and of a document that names none no client is made that sends it
-    return {"content": {media: {"schema": _FORMS.get(media) or _FORMS.get(media.partition("/")[0], {})}
-                        for media in medias or [JSON]}}, medias
+    return {"content": {media: any_body(media) for media in medias or [JSON]}}, medias
 
 
 def _parameters(project: Project, operation: Operation, spelled: str, components: Components) -> list[dict[str, Any]]:

@@ -15,6 +15,9 @@ from shared.project.openapi_schemas import Components
 from shared.project.outcomes import Outcomes, Replied
 
 _PROBLEM_REF, _RESPONSE = {"$ref": "#/components/schemas/Problem"}, "#/components/responses/Problem"
+_ACCEPTED_REF = {"$ref": "#/components/schemas/Accepted"}
+_FORMS = {"text": {"type": "string"}, "multipart": {"type": "object"},
+          "application/x-www-form-urlencoded": {"type": "object"}}
 _BODILESS = (204, 205, 304)
 _UNTOLD = "The workflow's answer"
 _UNDECLARED = ReplySchema(description=_UNTOLD)
@@ -68,6 +71,10 @@ PROBLEM: dict[str, Any] = {
             "message": {"type": "string"}}}},
     },
 }
+ACCEPTED: dict[str, Any] = {
+    "type": "object", "description": "It will run, or runs", "required": ["execution", "status"],
+    "properties": {"execution": {"type": "string"}, "status": {"enum": ["accepted"]},
+                   "result": {"type": "string", "description": "Where its result will be, if anybody may ask for it"}}}
 EXECUTION: dict[str, Any] = {
     "type": "object", "description": "How an execution stands; times in unix milliseconds",
     "required": ["execution", "operation", "status", "steps", "tasks", "accepted"],
@@ -120,6 +127,11 @@ def responses_of_results(project: Project) -> dict[str, Any]:
     return responses
 
 
+def any_body(media: str) -> dict[str, Any]:
+    """One that no schema describes. Of a media type without any, tools make answers and requests without a body."""
+    return {"schema": _FORMS.get(media) or _FORMS.get(media.partition("/")[0], {})}
+
+
 def shared_responses(used: Iterable[str | None]) -> dict[str, Any]:
     """Components, by name. `used`: all references."""
     there = set(used)
@@ -132,7 +144,8 @@ def _add_problem(responses: dict[str, Any], status: int, why: str = "") -> None:
     ours = {"$ref": _RESPONSE + str(status)} if status in _TEXTS else _answer(why)
     declared = responses.setdefault(str(status), ours)
     if "$ref" not in declared:
-        declared["content"] = {**(declared.get("content") or {JSON: {}}), PROBLEM_JSON: {"schema": _PROBLEM_REF}}
+        own = declared.get("content") or {JSON: any_body(JSON)}
+        declared["content"] = {**own, PROBLEM_JSON: {"schema": _PROBLEM_REF}}
 
 
 def _add_refusals(project: Project, operation: Operation, responses: dict[str, Any]) -> None:
@@ -149,7 +162,7 @@ def _replies(operation: Operation, replies: Iterable[Replied], components: Compo
     for reply in replies:
         given.setdefault(reply.status, {}).setdefault(reply.name, []).append(reply)
     return {str(status): _given(operation, status, named, components) for status, named in given.items()} or {
-        "200": _answer(_UNTOLD, content={JSON: {}})}
+        "200": _answer(_UNTOLD, content={JSON: any_body(JSON)})}
 
 
 def _given(operation: Operation, status: int, named: Mapping[str, list[Replied]], components: Components) -> Any:
@@ -164,19 +177,17 @@ def _given(operation: Operation, status: int, named: Mapping[str, list[Replied]]
         medias = {step.media for step in steps if step.media is not None} or ({JSON} if reply.body is not None else ())
         for media in sorted(medias) if status not in _BODILESS else ():
             bodies.setdefault(media, []).append(
-                {} if reply.body is None else {"schema": components.use(f"{place}.body", reply.body)})
+                any_body(media) if reply.body is None else {"schema": components.use(f"{place}.body", reply.body)})
     return _answer("; ".join(dict.fromkeys(told)), headers, {media: _one_of(any_) for media, any_ in bodies.items()})
 
 
 def _one_of(bodies: list[dict[str, Any]]) -> dict[str, Any]:
-    """Some body of several; without a schema it may be any."""
-    if len(bodies) == 1 or {} in bodies:
-        return {} if {} in bodies else bodies[0]
-    return {"schema": {"anyOf": [body["schema"] for body in bodies]}}
+    """Some body of several."""
+    return bodies[0] if len(bodies) == 1 else {"schema": {"anyOf": [body["schema"] for body in bodies]}}
 
 
 def _accepted(why: str, *, kept: bool) -> dict[str, Any]:
-    return _answer(f"Accepted; {why}", {**(_RESULT if kept else {}), **_APPLIED}, {JSON: {}})
+    return _answer(f"Accepted; {why}", {**(_RESULT if kept else {}), **_APPLIED}, {JSON: {"schema": _ACCEPTED_REF}})
 
 
 def _answer(description: str, headers: dict[str, Any] | None = None,

@@ -51,8 +51,8 @@ def test_parts_that_refer_to_others_are_found_from_wherever_they_are_used() -> N
     validate(document)
     assert document["tags"] == [{"name": "b"}, {"name": "a"}]
     assert set(document["components"]["schemas"]) == {
-        "Problem", "Execution", *(f"order.{place}{part}" for place in ("body", "query", "replies.success.body")
-                     for part in ("", ".n"))}
+        "Problem", "Execution", "Accepted", *(
+            f"order.{place}{part}" for place in ("body", "query", "replies.success.body") for part in ("", ".n"))}
 
 
 @pytest.mark.parametrize(("schema", "told", "required"), [

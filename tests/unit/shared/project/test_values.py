@@ -316,6 +316,7 @@ def test_openapi_says_what_answers_are_made_of() -> None:
     # who waits for less time than it takes gets 504
     assert "wait" not in later["description"]
     assert set(later["headers"]) == {"X-Request-Id", "Location", "Preference-Applied"}
+    assert later["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}}
 
 
 @cache
