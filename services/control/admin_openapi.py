@@ -14,6 +14,9 @@ from shared.names.headers import JSON
 
 _PROBLEM = {"description": "Refused or failed", "content": {"application/problem+json": {
     "schema": {"$ref": "#/components/schemas/Problem"}}}}
+_PROBLEM_REF = {"$ref": "#/components/responses/Problem"}
+# some tools make typed errors of `default` alone, others of all but that
+_PROBLEMS = {"4XX": _PROBLEM_REF, "5XX": _PROBLEM_REF, "default": _PROBLEM_REF}
 
 
 def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def admin_openapi(routes: Sequence[Route]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0", "info": {"title": "Weir admin API", "version": "1"}, "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas,
+        "components": {"schemas": schemas, "responses": {"Problem": _PROBLEM},
                        "securitySchemes": {"adminToken": {"type": "http", "scheme": "bearer"}}},
         "security": [{"adminToken": []}],
     }
@@ -49,7 +52,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
                    for name, told in route.query.items()]
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__, "summary": route.summary, "parameters": parameters,
-        "responses": {**_responses(route), "default": _PROBLEM}}
+        "responses": {**_responses(route), **_PROBLEMS}}
     if route.body is not None:
         schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

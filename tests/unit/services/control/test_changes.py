@@ -134,7 +134,8 @@ def test_admin_document_is_valid_and_has_every_route() -> None:
     validate(document)
     assert {f"/v1{route.path}" for route in ROUTES} == set(document["paths"])
     # what a client made from it meets: files that are in force already, a table
-    assert set(document["paths"]["/v1/projects/{project}/versions"]["post"]["responses"]) == {"200", "201", "default"}
+    assert set(document["paths"]["/v1/projects/{project}/versions"]["post"]["responses"]) == {
+        "200", "201", "4XX", "5XX", "default"}
     for path in ("/v1/usage", "/v1/projects/{project}/usage"):
         assert document["paths"][path]["get"]["responses"]["200"]["content"] == {
             "application/json": {"schema": {}}, "text/csv": {"schema": {"type": "string"}}}
