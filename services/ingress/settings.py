@@ -48,6 +48,5 @@ class IngressSettings(BaseSettings):
     """An answer that is under way when the deadline passes still arrives within so long."""
     parting_ms: NonNegativeInt = 500
     """An instance that is told to stop takes calls for so long, ends each connection with its answer, and says at
-    `/-/ready` that it stops: longer than a load balancer takes to notice that is no part of the cluster, `6000` where
-    it looks every two seconds and believes the third answer. `WEIR_DRAIN_MS` has to be longer by what calls under way
-    need."""
+    `/-/ready` that it stops: longer than a load balancer that looks there takes to notice, `6000` where it looks every
+    two seconds and believes the third answer. `WEIR_DRAIN_MS` has to be longer by what calls under way need."""
