@@ -129,7 +129,7 @@ class TopicFollower(Generic[T]):
             part = found[:self._at_once(found)]
             # what is made of it takes its room
             del found[:len(part)]
-            self._apply(part)
+            self._apply(self._whole(part))
             if at_start:
                 # it stays: a collector that walks all of it again and again takes more time than taking it in
                 gc.freeze()
@@ -138,6 +138,10 @@ class TopicFollower(Generic[T]):
     def _at_once(self, found: Sequence[T]) -> int:
         """How many are taken in without a turn for others."""
         return len(found)
+
+    def _whole(self, part: Sequence[T]) -> Sequence[T]:
+        """As it was before it was thinned out, as far as anybody needs it so."""
+        return part
 
     async def _arrived(self, offset: int) -> None:
         """Everything before `offset` has been applied."""
@@ -182,8 +186,10 @@ class ConfigFollower(TopicFollower[Entity]):
                       "`compact`, as it has to be", self._place.topic, start, extra={"action": actions.STREAM_LOST})
 
     def _thin_out(self, found: list[Entity]) -> None:
+        """Versions wait packed: what all projects take whole is most of the memory, and a process gives none back."""
         for place, entity in enumerate(found[self._thinned:], self._thinned):
             if isinstance(entity, ProjectVersion):
+                found[place] = entity.packed()
                 version, before = self._newest.get(entity.project, (0, place))
                 if entity.version < version:
                     self._set_aside(found, place)
@@ -194,12 +200,9 @@ class ConfigFollower(TopicFollower[Entity]):
         self._thinned = len(found)
 
     def _set_aside(self, found: list[Entity], place: int) -> None:
-        """A version that is not the newest one is packed, and the oldest that is too many let go."""
+        """Of the versions of a project that are not its newest one the oldest is let go where they are too many."""
         entity = found[place]
-        if not isinstance(entity, ProjectVersion):
-            return
-        found[place] = entity.packed()
-        if self._older is None:
+        if self._older is None or not isinstance(entity, OldVersion):
             return
         held = self._held.setdefault(entity.project, deque())
         held.append(place)
@@ -208,13 +211,20 @@ class ConfigFollower(TopicFollower[Entity]):
             if isinstance(gone := found[oldest], OldVersion):
                 found[oldest] = DroppedVersion(project=gone.project, version=gone.version)
 
+    def _is_newest(self, entity: Entity) -> bool:
+        return isinstance(entity, OldVersion) and self._newest[entity.project][0] == entity.version
+
     def _at_once(self, found: Sequence[Entity]) -> int:
         projects = 0
         for count, entity in enumerate(found[:_AT_ONCE], 1):
-            projects += isinstance(entity, ProjectVersion)
+            projects += isinstance(entity, ProjectVersion) or self._is_newest(entity)
             if projects == _PROJECTS_AT_ONCE:
                 return count
         return _AT_ONCE
+
+    def _whole(self, part: Sequence[Entity]) -> Sequence[Entity]:
+        return [entity.unpacked() if isinstance(entity, OldVersion) and self._is_newest(entity) else entity
+                for entity in part]
 
 
 class SignalFollower(TopicFollower[Signal]):

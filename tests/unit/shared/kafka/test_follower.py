@@ -88,14 +88,21 @@ async def test_collector_does_not_walk_again_what_was_taken_in_at_the_start() ->
 @pytest.mark.parametrize(("older", "held"), [(None, [1, 2, 4, 3, 5, 6]), (2, [5, 6]), (0, [])])
 async def test_of_a_project_with_many_versions_those_are_held_that_somebody_may_ask_for(
         older: int | None, held: list[int]) -> None:
-    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), lambda _: None, older=older)
-    found: list[Entity] = []
+    def of_p(version: int) -> ProjectVersion:
+        return ProjectVersion(project="p", version=version, document={"name": "p", "number": version}, files={}, time=0)
+
+    taken, found = list[Entity](), list[Entity]()
+    config = ConfigFollower(KafkaSettings(), Tasks(), Metrics(), taken.extend, older=older)
     for poll in ((1, 2, 4), (3,), (5, 6, 7)):
-        found += (ProjectVersion(project="p", version=number, document={}, files={}, time=0) for number in poll)
+        found += map(of_p, poll)
         config._thin_out(found)
-    assert [one.version for one in found if isinstance(one, OldVersion)] == held
-    assert [one.version for one in found if isinstance(one, ProjectVersion)] == [7]
+    # one alone is ever whole, and not before it is its turn
+    assert [one.version for one in found if isinstance(one, OldVersion)] == [*held, 7]
+    assert not any(isinstance(one, ProjectVersion) for one in found)
+    await config._take(found, at_start=True)
+    assert [one.version for one in taken if isinstance(one, OldVersion)] == held
+    assert [one for one in taken if isinstance(one, ProjectVersion)] == [of_p(7)]
     known = Catalogue()
-    for one in found:
+    for one in taken:
         known.put(one)
     assert [one.version for one in known.history("p")] == [*sorted(held), 7]
