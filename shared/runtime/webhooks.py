@@ -59,7 +59,9 @@ class Webhooks:
 
     async def start(self) -> None:
         """Ready to send."""
-        self._http = ClientSession(connector=guarded.connector(self._addresses), cookie_jar=DummyCookieJar(),
+        # no bound on connections, of which each webhook has one at a time: those that wait for an answer in vain would
+        # leave none for the others
+        self._http = ClientSession(connector=guarded.connector(self._addresses, limit=0), cookie_jar=DummyCookieJar(),
                                    timeout=ClientTimeout(total=_TIMEOUT_S))
 
     async def stop(self) -> None:

@@ -1,5 +1,6 @@
 """A webhook is posted to where its name was found to lead when that was checked, and nowhere else."""
 
+import asyncio
 import base64
 import socket
 
@@ -69,6 +70,28 @@ async def test_webhook_at_a_listed_network_is_called() -> None:
     async with listening(Hook(KEY)) as hook:
         await post(hook.url, "127.0.0.1/32")
         assert len(hook.taken) == 1
+
+
+async def test_many_webhooks_that_never_answer_keep_no_other_one_from_being_told() -> None:
+    # the system takes their connections, and nobody else ever does
+    silent, asked = socket.create_server(("127.0.0.1", 0), backlog=200), set[asyncio.Task[None]]()
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    webhooks = Webhooks({"S": "whsec_" + base64.b64encode(KEY).decode()}, Addresses(["127.0.0.1/32"]), SystemClock())
+    await webhooks.start()
+    try:
+        async with listening(Hook(KEY)) as hook:
+            for number in range(120):
+                asked.add(asyncio.create_task(webhooks.post(f"{url}/{number}", "S", "m", b"{}")))
+            # all of them wait by now
+            await asyncio.sleep(0)
+            await asyncio.wait_for(webhooks.post(hook.url, "S", "m", b"{}"), 5)
+            assert len(hook.taken) == 1
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await webhooks.stop()
+        silent.close()
 
 
 @pytest.mark.parametrize(("url", "text", "told"), [
