@@ -24,6 +24,8 @@ _VIEWER = "/-/viewer/"
 DOCUMENTS, _READS = ("/openapi.json", "/reference"), ("GET", "HEAD")
 _TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+# some 30 KB each of a small project
+_MOST_DOCUMENTS = 200
 _FOLDER, _OWN = "flask_swagger_ui/dist/", "reference.js"
 # the viewer writes styles and small pictures of its own, and nothing else that is not in its files
 _GUARDED = {
@@ -48,8 +50,8 @@ class Pages:
         self._files = {**{name: Path(str(viewer.locate_file(_FOLDER + name))).read_bytes() for name in _FILES},
                        _OWN: own.joinpath(_OWN).read_bytes()}
         self._page = own.joinpath("reference.html").read_text()
-        # of each project the newest that was asked for
-        self._documents: dict[str, tuple[Served, bytes]] = {}
+        # of the projects that were asked for last, in the version that was
+        self._documents: dict[str, tuple[int, bytes]] = {}
 
     def answer(self, path: str) -> web.Response | None:
         """The document at a path, or None when it is none."""
@@ -71,7 +73,11 @@ class Pages:
         return web.Response(text=page, content_type="text/html", headers=_GUARDED)
 
     def _document(self, project: str, served: Served) -> bytes:
-        made = self._documents.get(project)
-        if made is None or made[0] is not served:
-            made = self._documents[project] = served, orjson.dumps(openapi(served.project, f"/{project}"))
+        # not the version itself: one that was replaced would stay for as long as nobody asks again
+        made = self._documents.pop(project, None)
+        if made is None or made[0] != served.version:
+            made = served.version, orjson.dumps(openapi(served.project, f"/{project}"))
+        self._documents[project] = made
+        if len(self._documents) > _MOST_DOCUMENTS:
+            del self._documents[next(iter(self._documents))]
         return made[1]

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import pytest
 
 from services.ingress import message
+from services.ingress import pages as module
 from services.ingress.again import Again
 from services.ingress.bodies import Bodies
 from services.ingress.callers import Callers
@@ -471,6 +472,18 @@ def test_description_of_a_version_that_was_replaced_is_kept_no_longer() -> None:
             page: Any = pages.answer("/p/openapi.json")
             assert json.loads(page.body)["info"]["version"] == f"{version}.0.0"
     assert len(pages._documents) == 1
+
+
+def test_descriptions_of_the_projects_that_were_asked_for_last_are_kept_and_nothing_else_of_them(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_DOCUMENTS", 3)
+    routes = EdgeRoutes()
+    pages = Pages(routes)
+    for name in ("a", "b", "c", "a", "d"):
+        routes.take([ProjectVersion(project=name, version=1, document={**DOCUMENT, "name": name}, files={}, time=0)])
+        assert pages.answer(f"/{name}/openapi.json") is not None
+    assert list(pages._documents) == ["c", "a", "d"]
+    assert all(isinstance(version, int) for version, _ in pages._documents.values())
 
 
 async def test_edge_that_stops_leaves_new_calls_to_others(edge: Edge) -> None:
