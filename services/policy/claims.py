@@ -40,7 +40,7 @@ class Claims:
     async def take(self, hearings: Sequence[Hearing]) -> list[Decision | KeptAnswer | None]:
         """Claim the keys of those that have one; some do."""
         attempt = token_hex(8)
-        claims = {index: (made.key, KeptAnswer.claimed(hearing.claimant, made.digest, attempt), made.hold_ms)
+        claims = {index: (made.key, KeptAnswer.claimed(hearing.holder, made.digest, attempt), made.hold_ms)
                   for index, hearing in enumerate(hearings) if (made := hearing.case.claim) is not None}
         try:
             found = dict(zip(claims, await claim(self._store, [*claims.values()]), strict=True))
@@ -73,7 +73,7 @@ class Claims:
 def _judged(hearing: Hearing, claimed: KeptAnswer, kept: KeptAnswer | None) -> Decision | KeptAnswer | None:
     """`claimed`: what was to stand there; `kept`: what stood there already."""
     case = hearing.case
-    refusal = may_run(case, hearing.claimant, kept)
+    refusal = may_run(case, hearing.holder, kept)
     if refusal is not None:
         return Decision(refusal, case.version)
     if kept is not None and not kept.is_running:

@@ -75,8 +75,8 @@ class Hearing(Struct, frozen=True, kw_only=True):
         return mark(digest or "".join(sealed.values())) if digest or sealed else None
 
     @property
-    def claimant(self) -> str:
-        """Who has claimed an idempotency key: this request, and it alone when its record is delivered again.
+    def holder(self) -> str:
+        """Who has an idempotency key and places: this request, and it alone when its record is delivered again.
 
         A publisher chooses ids, and may publish a record twice: the second is another one, though it has the same id.
         """
@@ -84,12 +84,9 @@ class Hearing(Struct, frozen=True, kw_only=True):
         return f"{self.request_id}@{self.origin}" if chosen else self.request_id
 
     def claim(self) -> dict[str, Any]:
-        """Where the executor keeps the answer, and whose the key is; empty without an idempotency key."""
+        """Where the executor keeps the answer; empty without an idempotency key."""
         claim = self.case.claim
-        if claim is None:
-            return {}
-        by = {} if self.claimant == self.request_id else {"by": self.claimant}
-        return {"key": claim.key, "digest": claim.digest, "keep_ms": claim.keep_ms, **by}
+        return {} if claim is None else {"key": claim.key, "digest": claim.digest, "keep_ms": claim.keep_ms}
 
     def measure(self, metrics: Metrics) -> None:
         """How long it waited and was worked on; which limits are nearly spent; what was only observed."""

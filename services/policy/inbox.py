@@ -97,7 +97,7 @@ class Bench:
                     effects.extend(self._end(hearing, held))
         limited = [hearing for hearing in going if hearing.case.demands]
         if limited:
-            outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.request_id) for hearing in limited])
+            outcomes = await self._parts.counters.spend([hearing.case.ask(hearing.holder) for hearing in limited])
             for hearing, outcome in zip(limited, outcomes, strict=True):
                 hearing.case.outcomes = outcome
         for hearing in going:

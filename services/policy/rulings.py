@@ -153,13 +153,13 @@ class Rulings:
         case, request = hearing.case, hearing.case.request
         assert case.project is not None
         assert case.guarded is not None
-        kept = case.answering.kept or case.guarded.durable
+        kept, holder = case.answering.kept or case.guarded.durable, hearing.holder
         return ExecutionRecord(
             request_id=hearing.request_id, project=case.project.name, version=case.project.version,
             operation=case.operation, client=case.client, source=hearing.source, origin=hearing.origin,
             deadline_ms=case.until_ms, answer_by_ms=hearing.answer_by_ms, trigger=case.trigger,
             timing=hearing.timing, observed=tuple(case.observed), holds=case.holds,
-            once=case.once_held,
+            once=case.once_held, holder="" if holder == hearing.request_id else holder,
             claim={} if answered else hearing.claim(),
             keep_ms=self._parts.results.keep_ms if kept else 0,
             answer_headers=case.answer_headers, reply_to=None if answered else request.reply_to,
@@ -178,7 +178,7 @@ class Rulings:
         """Places and a key of a call that ends here: no executor gives them back."""
         parts, case = self._parts, hearing.case
         if case.holds or once:
-            await parts.counters.release(hearing.request_id, case.holds, once)
+            await parts.counters.release(hearing.holder, case.holds, once)
         if case.claimed is not None:
             await parts.claims.give_up(hearing)
 

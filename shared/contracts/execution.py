@@ -12,8 +12,8 @@ third of the time. The form of before, with a header for each fact, is still rea
 `trigger` {method, path, query, headers, client, ip}, its values already coerced by the input schemas; `timing`
 {hop: microseconds}; `observed`: outcomes of policies that only report; `answer_headers`: what the answer gets; `holds`:
 keys of amounts that are given back when it ends; `once`: key of the signed message that it came by, which no other
-request may hold; given back, too, unless the answer is 2xx; `claim` {key, digest, keep_ms} of the idempotency key,
-`by` whom it was claimed where that is not the request's id alone;
+request may hold; given back, too, unless the answer is 2xx; `claim` {key, digest, keep_ms} of the idempotency key;
+`holder`: who has both, where that is not the request's id alone;
 `keep_ms`: for how long its result can be asked for; `answer_by_ms`: until when its caller waits, where the work may go
 on after that; `spent`: tasks that were run before it was put aside; `accepted_ms`: when it came, of one that was put
 aside or resumed, `resumed_ms`: when it was resumed last; `depth`: operations behind this one; `client` is empty for a
@@ -51,6 +51,7 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     observed: tuple[str, ...] = ()
     answer_headers: dict[str, str] = {}
     holds: tuple[str, ...] = ()
+    holder: str = ""
     once: str = ""
     claim: dict[str, Any] = {}
     keep_ms: int = 0

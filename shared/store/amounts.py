@@ -41,7 +41,7 @@ async def give_back(store: Store, request_id: str, keys: Sequence[str], once: st
 
 def given_back(store: Store, request_id: str, keys: Sequence[str], once: str, left_ms: int) -> Offer:
     """The same as an offer; `left_ms`: until what it held ends by itself."""
-    return Offer(partial(give_back, store, request_id, keys, once), request_id, left_ms,
+    return Offer(partial(give_back, store, request_id, keys, once), request_id.partition("@")[0], left_ms,
                  "what a call held counts until its time is over")
 
 

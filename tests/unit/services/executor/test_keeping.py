@@ -110,9 +110,9 @@ async def test_place_key_and_answer_of_a_call_are_told_once_the_store_listens(mo
     assert (done[0], done[1][0], done[2]) == (("r", ("place",)), "k", ("k", KeptAnswer.of(reply, "d")))
     await asyncio.sleep(0.03)
     assert len(done) == 3
-    # a key that was claimed by one record of an id is not that of another one
-    claims = [call.claim, {**call.claim, "by": "r@t/0/0"}]
-    for claim in claims:
-        await keeping.free(msgspec.structs.replace(call, claim=claim))
-    assert [freed[1].request_id for freed in done[3:]] == ["r", "r@t/0/0"]
+    # what one record of an id has is not that of another one
+    one = msgspec.structs.replace(call, holder="r@t/0/0")
+    await keeping.give_back(one, 200)
+    await keeping.free(one)
+    assert (done[3][0], done[4][1].request_id) == ("r@t/0/0", "r@t/0/0")
     await tasks.stop()

@@ -220,6 +220,20 @@ async def test_admitted_message_stays_taken_and_its_execution_knows_what_to_give
     assert court.store.freed == []
 
 
+async def test_calls_to_which_a_publisher_gives_one_id_have_a_place_each() -> None:
+    few = {"name": "few", "action": "accept", "limits": [{"concurrent": 1, "by": "project"}]}
+    court, to = Court(book([few])), ReplyAddress(correlation_id=b"1", topic=topics.REPLIES, partition=0)
+    request = msgspec.structs.replace(case(book([])).request, request_id=numbered(1))
+    records = [FakeRecord(topics.REQUESTS_INTERNAL, offset=offset, timestamp=NOW, headers=[*request.addressed(to)])
+               for offset in range(2)]
+    await court.take(*records)
+    assert ([one.holder for one in court.executions()], [told.status for told in court.replies()]) == (
+        [f"{numbered(1)}@weir.requests.internal/0/0"], [429])
+    # delivered again it finds its own
+    await court.take(records[0])
+    assert len(court.executions()) == 2
+
+
 @pytest.mark.parametrize(("prefer", "durable", "waits", "keep_ms", "answer_by_ms"), [
     (None, False, True, 1_000, NOW + 30_000), (None, True, True, 1_000, 0), ("respond-async", False, False, 1_000, 0)])
 async def test_execution_knows_what_the_executor_needs_and_whom_to_answer_unless_that_is_done(
