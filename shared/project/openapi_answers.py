@@ -146,6 +146,7 @@ def _add_problem(responses: dict[str, Any], status: int, why: str = "") -> None:
     if "$ref" not in declared:
         own = declared.get("content") or {JSON: any_body(JSON)}
         declared["content"] = {**own, PROBLEM_JSON: {"schema": _PROBLEM_REF}}
+        declared["headers"] = {**_SAID.get(status, {}), **declared["headers"]}
 
 
 def _add_refusals(project: Project, operation: Operation, responses: dict[str, Any]) -> None:

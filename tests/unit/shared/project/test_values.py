@@ -260,6 +260,8 @@ def test_openapi_names_the_headers_that_a_call_has_to_have_and_the_statuses_of_p
     assert "423" in order["responses"]
     assert "418" not in order["responses"]
     assert set(order["responses"]["409"]["content"]) == {"application/json", "application/problem+json"}
+    # of the platform's own answer of that status
+    assert set(order["responses"]["409"]["headers"]) == {"Retry-After", "X-Request-Id"}
 
 
 def test_openapi_tells_how_to_ask_for_a_result_where_there_may_be_one() -> None:
