@@ -82,7 +82,8 @@ class ClusterPlan:
     control_url: str
 
     def ports(self) -> dict[int, tuple[str, str]]:
-        """All ports that have to be free. Raises LocalFault for one that two of its own need."""
+        """All ports that have to be free; processes of ingress share one. Raises LocalFault for one that is needed
+        twice."""
         uses = [(number, use) for plan in self.services for number, use in plan.ports.items()]
         if self.broker is not None:
             uses.append((self.broker.port, ("Kafka", "WEIR_KAFKA_PORT, or name an outside broker with "
@@ -93,7 +94,7 @@ class ClusterPlan:
             uses.append((self.store.port, ("Valkey", "WEIR_REDIS_PORT, or name an outside Redis with WEIR_REDIS_URL")))
         ports = dict[int, tuple[str, str]]()
         for number, use in uses:
-            if number in ports:
+            if ports.get(number, use) != use:
                 raise LocalFault(f"port {number} is needed for {ports[number][0]}, and for {use[0]}; choose another "
                                  f"port with {use[1]}")
             ports[number] = use

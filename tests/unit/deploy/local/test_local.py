@@ -119,6 +119,8 @@ def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
     made = cluster.plan(LocalSettings(state_dir=tmp_path), [], scale, example=True)
     health = [service.port for service in made.services]
     assert len(set(health)) == len(health)
+    # but for that of the API, which all of ingress share
+    assert made.ports()[LocalSettings().ingress_port][0] == "the API"
 
 
 def test_port_that_two_of_the_cluster_need_is_told_before_anything_starts(tmp_path: Path) -> None:
