@@ -83,6 +83,13 @@ class Connection(web.RequestHandler):
                 self._close = self._close or self._tail != _LAST_CHUNK or self._buffer_paused
                 self._chunks = None
 
+    async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse,
+                              start_time: float | None) -> tuple[web.StreamResponse, bool]:
+        """The library's own answers say so where the connection ends with them."""
+        if self.ends and isinstance(resp, web.StreamResponse) and not resp.prepared:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
+
     def refused(self, error: Refused) -> None:
         """What came could not be read; for whoever counts."""
 

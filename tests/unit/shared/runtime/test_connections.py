@@ -137,6 +137,16 @@ async def test_connection_goes_on_behind_a_body_without_trailers(port: int, part
     writer.close()
 
 
+@pytest.mark.parametrize("asked", [CHUNKED + TRAILER, CHUNKED.replace(b"POST /", b"POST /lazy") + b"1\r\na\r\n"])
+async def test_answer_says_that_its_connection_ends(port: int, asked: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked)
+    assert b"\r\nConnection: close\r\n" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.write(b"0\r\n\r\n")
+    await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
 async def test_chunk_that_cannot_be_read_is_told_at_once_though_its_head_came_before(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for part in (CHUNKED + b"2\r\n{}\r\n", b"zz\r\n"):
