@@ -36,7 +36,8 @@ class ResultWriter:
     async def put(self, project: str, result: ExecutionResult, keep_ms: int) -> None:
         """Keep how an execution stands; what is put later stands later. Raises StoreUnavailable.
 
-        The first end stands, unless the execution was resumed since: another walk may have told it.
+        The first end stands, unless the execution was resumed since: another walk may have told it. So does what
+        another client has started under this id.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((_arguments(project, result, keep_ms), done))
@@ -99,7 +100,7 @@ async def newest(store: Store, project: str, count: int, state: State | None = N
 
 
 def _arguments(project: str, result: ExecutionResult, keep_ms: int) -> list[Argument]:
-    return [project, result.id, result.to_bytes(), keep_ms, result.accepted, result.resumed]
+    return [project, result.id, result.to_bytes(), keep_ms, result.accepted, result.resumed, result.client]
 
 
 def _key(project: str, execution: str) -> str:

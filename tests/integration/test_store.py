@@ -111,6 +111,17 @@ async def gone(store: Store, project: str, execution: str) -> bool:
     return await get(store, project, execution) is None
 
 
+async def test_result_of_one_client_stands_whatever_another_one_starts_under_its_id(store: Store, name: str) -> None:
+    writer = ResultWriter(store, Tasks())
+    mine = ExecutionResult(id=name, operation="o", client="c", state="running", accepted=1)
+    for project, client in (("p", "c"), ("p", "other"), ("q", "other")):
+        await writer.put(f"{name}-{project}", msgspec.structs.replace(mine, client=client), 60_000)
+    assert (await get(store, f"{name}-p", name), await project_of(store, name)) == (mine, f"{name}-p")
+    found = await get(store, f"{name}-q", name)
+    assert found is not None
+    assert found.client == "other"
+
+
 async def test_result_that_cannot_be_written_is_told_to_whoever_has_it(name: str) -> None:
     away = Store(RedisSettings(url="redis://127.0.0.1:1/0"))
     writer = ResultWriter(away, Tasks())

@@ -1,22 +1,25 @@
 -- Keep how executions stand, and know each among those of its project.
 --
--- ARGV, six for each: project, execution, value, ms to keep, when it was accepted and when it was resumed last (unix ms,
--- 0: never)
+-- ARGV, seven for each: project, execution, value, ms to keep, when it was accepted and when it was resumed last (unix
+-- ms, 0: never), client
 --
 -- Two may have the same execution for a while, when partitions move, and its record may come again long afterwards: the
--- first end stands, unless the execution was resumed since.
-local function has_ended(key, resumed)
+-- first end stands, unless the execution was resumed since. Publishers choose ids: what one client started stands,
+-- whatever another one starts under its id, in this project or in another.
+local function stands(key, resumed, client)
     local found = redis.call("GET", key)
-    local ended = found and cjson.decode(found).ended
-    return ended and ended >= tonumber(resumed)
+    if not found then return false end
+    local there = cjson.decode(found)
+    return there.client ~= client or (there.ended and there.ended >= tonumber(resumed))
 end
 
 local function keep(at)
     local project, execution, keep_ms = ARGV[at], ARGV[at + 1], ARGV[at + 3]
     local index, key = "weir:executions:" .. project, "weir:execution:" .. project .. ":" .. execution
-    if has_ended(key, ARGV[at + 5]) then return end
+    if stands(key, ARGV[at + 5], ARGV[at + 6]) then return end
     redis.call("SET", key, ARGV[at + 2], "PX", keep_ms)
-    redis.call("SET", "weir:execution-of:" .. execution, project, "PX", keep_ms)
+    local of = "weir:execution-of:" .. execution
+    if (redis.call("GET", of) or project) == project then redis.call("SET", of, project, "PX", keep_ms) end
     redis.call("ZADD", index, "NX", ARGV[at + 4], execution)
     if redis.call("PTTL", index) < tonumber(keep_ms) then
         redis.call("PEXPIRE", index, keep_ms)
@@ -29,4 +32,4 @@ local function keep(at)
     end
 end
 
-for at = 1, #ARGV, 6 do keep(at) end
+for at = 1, #ARGV, 7 do keep(at) end
