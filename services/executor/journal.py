@@ -18,6 +18,7 @@ import orjson
 from shared.contracts.sealed import Seal, SealBroken
 from shared.errors import ReplyInvalid, TimedOut, Unavailable, UpstreamFailed, WeirError, WorkflowFailed
 from shared.names import actions
+from shared.project.written import to_json
 from shared.runtime.tasks import Tasks, heard
 from shared.store.journal import Note, begin, begun, keep, write
 from shared.store.redis import Store, StoreUnavailable
@@ -132,8 +133,8 @@ class Journal:
             seal = self._journals.seal
             if seal is None:
                 return
-            what = {"sealed": seal.close({"note": orjson.dumps(what).decode()}, self._place(path))}
-        noting = self._journals.note((self._key, self._walk, path, orjson.dumps(what), self._keep_ms))
+            what = {"sealed": seal.close({"note": to_json(what).decode()}, self._place(path))}
+        noting = self._journals.note((self._key, self._walk, path, to_json(what), self._keep_ms))
         self._open.add(noting)
         noting.add_done_callback(self._noted_now)
 

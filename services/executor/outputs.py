@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from shared.errors import WorkflowFailed
+from shared.project.written import to_json
 
 _PLAIN = (bool, float, type(None))
 # what fits in a number of JSON, as everybody reads it
@@ -25,7 +26,7 @@ def size_of(value: Any) -> int:
     if isinstance(value, _PLAIN) or (isinstance(value, int) and _SMALLEST <= value < _LARGEST):
         return 8
     try:
-        return len(orjson.dumps(value))
+        return len(to_json(value))
     except orjson.JSONEncodeError as exc:
         raise WorkflowFailed(f"what the step gives is no JSON: {exc}", kind="output-unusable") from None
 

@@ -20,6 +20,7 @@ from shared.names import spans
 from shared.names.headers import CONTENT_TYPE, JSON
 from shared.project.media import is_json
 from shared.project.steps.values import BadValue, media_type_of
+from shared.project.written import to_json
 
 # whoever gets one of them reads no body (RFC 9110, 15.3.5, 15.3.6, 15.4.5)
 _BODILESS = frozenset({204, 205, 304})
@@ -113,7 +114,7 @@ def _bytes_of(body: Any, content_type: str) -> bytes:
         return b""
     if isinstance(body, str) and not is_json(content_type):
         return body.encode()
-    return orjson.dumps(body)
+    return to_json(body)
 
 
 def _invalid(scene: Scene, why: str) -> ReplyInvalid:

@@ -21,6 +21,7 @@ import orjson
 from services.executor.script_process import ASKED, DEEP, GIVEN, MEMORY, TIMEOUT, TOLD
 from services.executor.turns import Turns
 from shared.errors import WorkflowFailed
+from shared.project.written import to_json
 
 _PROGRAM = "services.executor.script_process"
 # read ahead from a pipe; answers are longer at times
@@ -47,7 +48,7 @@ class Scripts:
 
     async def run(self, code: str, given: Any, project: str = "") -> Any:
         """Run a function's body with `input`. Raises WorkflowFailed: script-timeout, script-memory, script-error."""
-        asked = [code.encode(errors="surrogatepass"), orjson.dumps(given)]
+        asked = [code.encode(errors="surrogatepass"), to_json(given)]
         async with self._turns.of(project):
             kind, answer = await self._ask(asked)
         if kind != GIVEN:

@@ -9,8 +9,6 @@ import asyncio
 from collections import deque
 from typing import Any
 
-import orjson
-
 from shared.contracts.execution import ExecutionRecord
 from shared.contracts.reply import ReplyRecord, error_reply
 from shared.contracts.server_sent import END, ERROR, event_of
@@ -18,6 +16,7 @@ from shared.errors import StreamNotResumable, WorkflowFailed
 from shared.kafka.answers import Answers
 from shared.kafka.record import Record
 from shared.names.headers import EVENT_STREAM, JSON, TEXT
+from shared.project.written import to_json
 
 _MAX_OPEN = 64
 
@@ -41,7 +40,7 @@ class Stream:
 
     async def emit(self, event: str, data: Any) -> None:
         """Send an event. Raises WorkflowFailed: event-too-large, stream-ended."""
-        body = data.encode() if isinstance(data, str) else orjson.dumps(data)
+        body = data.encode() if isinstance(data, str) else to_json(data)
         if len(body) > self._max_bytes:
             raise WorkflowFailed(f"the event has {len(body)} bytes, the limit is {self._max_bytes} "
                                  "(WEIR_EXECUTOR_MAX_REPLY_BYTES)", kind="event-too-large")

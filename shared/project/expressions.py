@@ -20,6 +20,7 @@ from jlens import Expression, JlensError
 from shared.errors import WorkflowFailed
 from shared.project.crowds import LONG, MOST_ITEMS, TOO_MANY, crowd_in
 from shared.project.plain_paths import UNSURE, lookup, place_of, with_integers
+from shared.project.written import to_json
 
 Scope = Mapping[str, Any]
 Render = Callable[[Scope], Any]
@@ -289,4 +290,4 @@ def as_text(value: Any) -> str:
     """A value inside a text: null is nothing, what is no text is JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else orjson.dumps(value).decode()
+    return "" if value is None else to_json(value).decode()

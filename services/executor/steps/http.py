@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from aiohttp import ClientConnectorError, ClientError, InvalidURL, MultipartWriter
 from aiohttp.hdrs import CONTENT_TYPE
 from yarl import URL
@@ -31,6 +30,7 @@ from shared.project.expressions import as_text, compile_value
 from shared.project.media import is_json
 from shared.project.steps.values import BadValue, bytes_of, url_of
 from shared.project.steps.work import HttpSettings, is_expected
+from shared.project.written import to_json
 from shared.telemetry.span import Attributes, Kind
 from shared.telemetry.tracing import context_of
 
@@ -150,13 +150,13 @@ def _payload(wanted: dict[str, Any]) -> tuple[str, bytes | None]:
     if body is None:
         return "", None
     # without a word many take a text for Latin-1, or for ASCII (RFC 2046, 4.1.2)
-    return ("text/plain; charset=utf-8", body.encode()) if isinstance(body, str) else (JSON, orjson.dumps(body))
+    return ("text/plain; charset=utf-8", body.encode()) if isinstance(body, str) else (JSON, to_json(body))
 
 
 async def _multipart(parts: dict[str, Any]) -> tuple[str, bytes]:
     """RFC 7578, names in UTF-8 as they are. The boundary is that of the same parts each time: a call that is made again
     has the same body."""
-    writer = MultipartWriter("form-data", boundary=hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40])
+    writer = MultipartWriter("form-data", boundary=hashlib.sha256(to_json(parts)).hexdigest()[:40])
     count = sum(len(value) if isinstance(value, list) else 1 for value in parts.values())
     if count > _MOST_PARTS:
         raise WorkflowFailed(f"`multipart` has {count} parts, and may have {_MOST_PARTS}")

@@ -27,6 +27,7 @@ from shared.names.headers import HTTP_REPLAYED, JSON
 from shared.project.expressions import compile_value
 from shared.project.media import is_json
 from shared.project.steps.work import OperationSettings, is_expected
+from shared.project.written import to_json
 from shared.telemetry.span import Span
 from shared.telemetry.tracing import context_of, sent
 
@@ -57,7 +58,7 @@ class OperationStep:
         if settings.credential is not None:
             digest = surroundings.credentials.digest(execution.project, settings.credential, topics.REQUESTS_INTERNAL)
         timeout_ms, now_ms = min(settings.timeout_ms, scene.left_ms()), surroundings.clock.now_ms()
-        body = b"" if wanted["body"] is None else orjson.dumps(wanted["body"])
+        body = b"" if wanted["body"] is None else to_json(wanted["body"])
         request = RequestRecord(
             request_id="", project=settings.project, operation=settings.operation, body=body,
             params={name: value for name, value in wanted["params"].items() if value is not None},

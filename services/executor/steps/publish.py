@@ -8,7 +8,6 @@ Never: a topic that the settings do not list; Weir's own topics, whatever they l
 import asyncio
 from collections.abc import Sequence
 
-import orjson
 from aiokafka.partitioner import DefaultPartitioner
 
 from services.executor.scene import Scene
@@ -21,6 +20,7 @@ from shared.names import headers as H
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.values import is_own_topic
 from shared.project.steps.work import PublishSettings
+from shared.project.written import to_json
 from shared.telemetry.tracing import context_of, sent
 
 # the one that Kafka's own clients use: a key goes where they would send it
@@ -55,7 +55,7 @@ class PublishStep:
             # also without a key: a record for a topic that is not there would look as if the broker did not answer
             partitions = await self._partitions(outbox)
             partition = None if raw_key is None else int(_partition_of(raw_key, partitions, partitions))
-            acknowledged = outbox.send(self._topic, value.encode() if isinstance(value, str) else orjson.dumps(value),
+            acknowledged = outbox.send(self._topic, value.encode() if isinstance(value, str) else to_json(value),
                               [(name, one.encode()) for name, one in headers.items()], key=raw_key,
                                        partition=partition)
             sent(sending, [acknowledged])

@@ -16,6 +16,7 @@ from shared.errors import WorkflowFailed
 from shared.project.expressions import as_text, compile_value
 from shared.project.steps.values import BadValue, whole_number_of
 from shared.project.steps.work import StorageSettings
+from shared.project.written import to_json
 from shared.store.redis import StoreUnavailable
 
 # what an execution keeps for itself is forgotten so long after its deadline
@@ -62,7 +63,7 @@ class StorageStep:
                 value = whole_number_of(value)
             except BadValue as exc:
                 raise WorkflowFailed(str(exc)) from exc
-        return orjson.dumps(value)
+        return to_json(value)
 
     async def _place(self, scene: Scene) -> str:
         inside = {"run": f"run:{scene.execution.request_id}", "workflow": f"workflow:{self._workflow}",

@@ -443,6 +443,19 @@ async def test_stop_ends_the_workflow_without_an_answer() -> None:
     assert "ended without a reply" in str(error)
 
 
+# what no JSON is written of
+DEEP = "{% $reduce([1..300], function($a, $b) { {'a': $a} }) %}"
+
+
+async def test_number_beyond_64_bits_is_written_as_the_number_that_it_is() -> None:
+    # it comes from callers, too: a body is JSON with any number
+    steps = [value("x", "{% trigger.body.n * 4 %}"), value("text", "{% trigger.body.n * -4 %} of them"),
+             {"id": "y", "script": {"input": "{% {'n': steps.x} %}", "code": "return input.n / 2"}}]
+    made = await body_of(*steps, reply("{% [steps.x, steps.y, steps.text] %}"), trigger={
+        "body": {"n": 18446744073709551616.0}})
+    assert made == [73786976294838206464, 36893488147419103232, "-7.378697629483821e+19 of them"]
+
+
 @pytest.mark.parametrize("step", [
     {"id": "bad", "if": "$number('x') = 1", "transform": {"value": 1}},
     {"id": "bad", "fail": {"message": "x"}, "fallback": "{% $number('x') %}"},
@@ -456,18 +469,18 @@ async def test_end_of_time_and_wrong_reply_name_the_step_that_ran() -> None:
     slow = {"id": "passes", "loop": {"while": "true", "steps": [{"id": "pause", "delay": {"for": "20ms"}}]}}
     error = await error_of(slow, reply(), left_ms=200)
     assert (type(error), error.members["step"]) == (TimedOut, "pause")
-    wrong = await error_of(reply("{% 18446744073709551616 * 4 %}"))
+    wrong = await error_of(reply(DEEP))
     assert (str(wrong.reason), wrong.members["step"]) == ("reply-invalid", "answer")
 
 
 @pytest.mark.parametrize(("step", "kind"), [
     ({"script": {"code": "return 'x'.repeat(5.01e6)"}}, "output-too-large"),
     ({"script": {"code": "return '\\ud800'"}}, "script-error"),
-    ({"transform": {"value": "{% 18446744073709551616 * 4 %}"}}, "output-unusable"),
-    ({"script": {"input": "{% 18446744073709551616 * 4 %}", "code": "return 1"}}, "step-broken"),
+    ({"transform": {"value": DEEP}}, "output-unusable"),
+    ({"script": {"input": DEEP, "code": "return 1"}}, "step-broken"),
     *(({"loop": {"over": "{% [1..99] %}", "concurrency": lanes, "steps": [
         {"id": "x", "script": {"code": "return 'x'.repeat(1e5)"}}]}}, "output-too-large") for lanes in (1, 3))],
-    ids=["too large", "half a character", "no number of JSON", "cannot go in", "passes", "passes at the same time"])
+    ids=["too large", "half a character", "nested too deep", "cannot go in", "passes", "passes at the same time"])
 async def test_value_that_cannot_be_kept_is_an_error_of_its_step(step: Json, kind: str) -> None:
     bad = {"id": "bad", **step}
     assert (await error_of(bad, reply())).members["error"] == kind
