@@ -89,7 +89,7 @@ class Keeping:
         What cannot be given back now is given back a little later, and ends with its time at the latest.
         """
         once = "" if 200 <= status < 300 else execution.once
-        await self._late.offer(given_back(self._store, _holder(execution), execution.holds, once,
+        await self._late.offer(given_back(self._store, execution.own_id, execution.holds, once,
                                           self._left_ms(execution)))
 
     async def answer(self, execution: ExecutionRecord, reply: ReplyRecord) -> None:
@@ -102,16 +102,12 @@ class Keeping:
     async def free(self, execution: ExecutionRecord) -> None:
         """It was refused, and nothing has run: its idempotency key is for whoever tries again."""
         claim = execution.claim
-        claimed = KeptAnswer.claimed(_holder(execution), str(claim["digest"]))
+        claimed = KeptAnswer.claimed(execution.own_id, str(claim["digest"]))
         await self._late.offer(freed(self._store, str(claim["key"]), claimed, self._left_ms(execution)))
 
     async def _failed(self, execution: ExecutionRecord) -> None:
         await waiting.keep_failed(self._patient, execution, execution.keep_ms)
-        await self._journals.last_for(execution.project, execution.request_id, execution.keep_ms)
+        await self._journals.last_for(execution.project, execution.own_id, execution.keep_ms)
 
     def _left_ms(self, execution: ExecutionRecord) -> int:
         return execution.deadline_ms - self._clock.now_ms()
-
-
-def _holder(execution: ExecutionRecord) -> str:
-    return execution.holder or execution.request_id

@@ -180,7 +180,7 @@ class Outcomes:
             return True
         plan = parts.shelf.known(execution.project, execution.version, execution.operation)
         return plan is not None and plan.durable and await parts.surroundings.journals.has(
-            execution.project, execution.request_id)
+            execution.project, execution.own_id)
 
     def _look_at_time(self, scene: Scene) -> None:
         """Raises TimedOut. Nothing has run then: nothing is charged, and a key is for whoever tries again."""
@@ -197,7 +197,7 @@ class Outcomes:
         if not execution.claim or (plan is not None and not plan.durable):
             return False
         try:
-            return await parts.surroundings.journals.has(execution.project, execution.request_id)
+            return await parts.surroundings.journals.has(execution.project, execution.own_id)
         except Unavailable:
             # nobody can say so
             return True

@@ -59,7 +59,7 @@ async def _in_time(plan: Plan, scene: Scene) -> Leap | None:
             if plan.durable:
                 execution = scene.execution
                 scene.journal = await scene.surroundings.journals.open(
-                    execution.project, execution.request_id, scene.left_ms())
+                    execution.project, execution.own_id, scene.left_ms())
                 scene.parks = True
             return await _walk(plan, scene)
     except TimeoutError:

@@ -13,7 +13,7 @@ third of the time. The form of before, with a header for each fact, is still rea
 {hop: microseconds}; `observed`: outcomes of policies that only report; `answer_headers`: what the answer gets; `holds`:
 keys of amounts that are given back when it ends; `once`: key of the signed message that it came by, which no other
 request may hold; given back, too, unless the answer is 2xx; `claim` {key, digest, keep_ms} of the idempotency key;
-`holder`: who has both, where that is not the request's id alone;
+`holder`: who has both, and its journal, where that is not the request's id alone;
 `keep_ms`: for how long its result can be asked for; `answer_by_ms`: until when its caller waits, where the work may go
 on after that; `spent`: tasks that were run before it was put aside; `accepted_ms`: when it came, of one that was put
 aside or resumed, `resumed_ms`: when it was resumed last; `depth`: operations behind this one; `client` is empty for a
@@ -69,6 +69,11 @@ class ExecutionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tracestate: str | None = None
     baggage: str | None = None
     body: bytes = b""
+
+    @property
+    def own_id(self) -> str:
+        """What no other execution has: publishers choose request ids, and may choose one again."""
+        return self.holder or self.request_id
 
     def to_headers(self) -> list[tuple[str, bytes]]:
         """The record's headers."""

@@ -99,6 +99,17 @@ async def test_of_two_walks_of_one_execution_only_the_later_one_goes_on(
     assert calls == [("r/one", json.dumps({"drawn": json.loads(answer.body)}, separators=(",", ":")))]
 
 
+async def test_executions_to_which_a_publisher_gives_one_id_have_a_journal_each(journals: Journals, name: str) -> None:
+    steps = [{"id": "draw", "transform": {"value": "{% $random() %}"}},
+             {"id": "answer", "reply": {"body": "{% steps.draw %}"}}]
+    drawn = []
+    for offset in (0, 1, 0):
+        made, _ = await perform(steps, workflow={"durable": True}, journals=journals, request_id=name,
+                                holder=f"{name}@t/0/{offset}")
+        drawn.append(made.body)
+    assert (len(set(drawn)), drawn[0]) == (2, drawn[2]), "delivered again it finds its own"
+
+
 async def test_walk_is_told_that_another_one_goes_on_and_nothing_where_the_store_is_away(journals: Journals) -> None:
     former, later = [await journals.open("p", "r", 1_000) for _ in range(2)]
     assert [await one.goes_on_elsewhere() for one in (former, later)] == [True, False]

@@ -93,7 +93,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 20_000, operati
                   allow: tuple[str, ...] = ("127.0.0.0/8",), outbox: Outbox | None = None,
                   sealed: tuple[Seal, list[Credential]] | None = None, park_after_ms: int = 60_000,
                   stream: Any = None, depth: int = 0, traced: list[Span] | None = None,
-                  request_id: str = "r", body: bytes = b"") -> tuple[Any, Scene]:
+                  request_id: str = "r", holder: str = "", body: bytes = b"") -> tuple[Any, Scene]:
     """`traced` gets the spans: with it the trace is sampled."""
     tracing = Tracing("t", "t")
     scripts = Scripts(time_ms=500, memory_bytes=16_000_000, threads=1)
@@ -102,7 +102,7 @@ async def perform(steps: list[dict[str, Any]], *, left_ms: int = 20_000, operati
         "operations": [{"name": "o", "method": "GET", "path": "/", "workflow": "w", **(operation or {})}]})
     execution = ExecutionRecord(request_id=request_id, project="p", version=1, operation="o", client="c", source="edge",
                                 origin=Origin("t", 0, 0), deadline_ms=int(time.time() * 1000) + left_ms,
-                                tracestate="rojo=1", baggage="tenant=acme", depth=depth, body=body)
+                                tracestate="rojo=1", baggage="tenant=acme", depth=depth, body=body, holder=holder)
     http = OutsideClient(Addresses(allow), connections=100, per_host=100)
     credentials = Credentials(None if sealed is None else sealed[0], http, SystemClock())
     for one in () if sealed is None else sealed[1]:
