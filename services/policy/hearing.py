@@ -5,10 +5,12 @@ Out:   `Hearing`.
 Never: a rule.
 """
 
+import re
 from typing import Any
 
 from msgspec import Struct
 
+from shared.contracts import codec
 from shared.contracts.origin import Origin
 from shared.contracts.token import mark
 from shared.contracts.traceparent import TraceContext
@@ -17,6 +19,7 @@ from shared.decision.case import Case
 from shared.decision.decide import Decision
 from shared.errors import WeirError
 from shared.kafka.record import Record
+from shared.names import headers as H
 from shared.names import spans
 from shared.names.metrics import QUEUE, WORK
 from shared.names.reasons import Reason
@@ -28,6 +31,7 @@ from shared.telemetry.tracing import failed
 HOP = "policy"
 # less than one of so many parts of a limit is left
 NEARLY = 10
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 class Hearing(Struct, frozen=True, kw_only=True):
@@ -79,9 +83,12 @@ class Hearing(Struct, frozen=True, kw_only=True):
         """Who has an idempotency key and places: this request, and it alone when its record is delivered again.
 
         A publisher chooses ids, and may publish a record twice: the second is another one, though it has the same id.
+        A dead letter that is sent again is the same one each time.
         """
-        chosen = self.source != "edge" and self.case.request.request_id is not None
-        return f"{self.request_id}@{self.origin}" if chosen else self.request_id
+        if self.source == "edge" or self.case.request.request_id is None:
+            return self.request_id
+        letter = codec.header_map(self.record.headers).get(H.REPLAY_OF, b"")
+        return f"{self.request_id}@{f'letter/{int(letter)}' if _NUMBER.fullmatch(letter) else self.origin}"
 
     def claim(self) -> dict[str, Any]:
         """Where the executor keeps the answer; empty without an idempotency key."""

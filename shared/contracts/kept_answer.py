@@ -6,7 +6,8 @@ Never: the key itself: what it is kept under is a digest.
 
 Value: a line of JSON {request_id, digest, status, headers, content_type}, a newline, the body. Status 0: still running;
 the body then says which attempt has claimed the key, and nothing once another one has asked for it. Where its publisher
-has chosen the id of one that runs, its record's place follows the id: `<id>@<topic>/<partition>/<offset>`.
+has chosen the id of one that runs, its record's place follows the id: `<id>@<topic>/<partition>/<offset>`, or
+`<id>@letter/<number>` of a dead letter that was sent again.
 """
 
 from dataclasses import dataclass, field, fields

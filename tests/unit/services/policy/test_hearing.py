@@ -9,6 +9,7 @@ from services.policy.hearing import Hearing
 from shared.contracts.traceparent import TraceContext
 from shared.decision.amounts import Amounts
 from shared.decision.decide import decide
+from shared.names import headers as H
 from shared.names.metrics import LIMITS_NEAR
 from shared.telemetry.metrics import Metrics
 from tests.support.calls import NOW, book, case
@@ -48,14 +49,17 @@ def test_caller_waits_since_its_record_was_written(
     assert heard.answer_by_ms == answer_by_ms
 
 
-@pytest.mark.parametrize(("source", "chosen", "holders"), [
+@pytest.mark.parametrize(("source", "chosen", "letter", "holders"), [
     # the edge's ids are its own; one that policy makes is of the record's place
-    ("edge", "r", ["r", "r"]), ("internal", None, ["r", "r"]), ("internal", "r", ["r@t/0/0", "r@t/0/1"])])
+    ("edge", "r", None, ["r", "r"]), ("internal", None, None, ["r", "r"]),
+    ("internal", "r", None, ["r@t/0/0", "r@t/0/1"]), ("internal", "r", b"x", ["r@t/0/0", "r@t/0/1"]),
+    # whoever sends a dead letter once more has nothing done again that was done the last time
+    ("internal", "r", b"7", ["r@letter/7", "r@letter/7"])])
 def test_record_that_a_publisher_writes_twice_holds_what_it_holds_twice(
-        source: str, chosen: str | None, holders: list[str]) -> None:
+        source: str, chosen: str | None, letter: bytes | None, holders: list[str]) -> None:
     looked = case(book([]))
     looked.request = structs.replace(looked.request, request_id=chosen)
-    heard = [Hearing(case=looked, record=FakeRecord(offset=offset), source=source, request_id="r",
-                     trace=TraceContext("", "", False), started_us=0, timing={}, span=None, deciding=None)
-             for offset in range(2)]
+    heard = [Hearing(case=looked, record=FakeRecord(offset=offset, headers=[(H.REPLAY_OF, letter)]), source=source,
+                     request_id="r", trace=TraceContext("", "", False), started_us=0, timing={}, span=None,
+                     deciding=None) for offset in range(2)]
     assert [one.holder for one in heard] == holders
