@@ -24,14 +24,6 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def check(ports: Mapping[int, tuple[str, str]]) -> None:
     """`ports`: number -> (what for, which setting changes it). Raises PortTaken for the first one that is taken."""
     for port, (purpose, setting) in ports.items():
