@@ -33,6 +33,7 @@ from shared.errors import (
 )
 from shared.names import actions
 from shared.names.headers import HTTP_REQUEST_ID, JSON, PROBLEM_JSON
+from shared.project.pointers import pointer_to
 from shared.project.wording import Mistake, mistakes
 from shared.runtime.connections import UNREADABLE, unreadable
 from shared.runtime.health import Health
@@ -160,7 +161,7 @@ def _body(model: type[Body], raw: bytes) -> Body:
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as exc:
-        errors = [{"in": "body", "pointer": _pointer(mistake), "message": _said(mistake)}
+        errors = [{"in": "body", "pointer": pointer_to(mistake.loc), "message": _said(mistake)}
                   for mistake in mistakes(exc, model)]
         raise InputInvalid("the body does not fit; `errors` lists what is wrong", members={"errors": errors}) from exc
 
@@ -170,8 +171,3 @@ def _said(mistake: Mistake) -> str:
     place = f"{'.'.join(map(str, mistake.loc))}: "
     said = mistake.message.removeprefix(place).replace("Invalid JSON: ", "this is no JSON: ", 1)
     return said.replace("has to be a mapping", "has to be an object", 1)
-
-
-def _pointer(mistake: Mistake) -> str:
-    # RFC 6901: the name of a file has a slash
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in mistake.loc)

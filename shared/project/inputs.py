@@ -16,6 +16,7 @@ from msgspec import Struct
 from shared.project.access.facts import MISSING
 from shared.project.coercion import Coercion
 from shared.project.model import Operation, ReplySchema, Schema
+from shared.project.pointers import names_in, pointer_to
 from shared.project.schema_work import SchemaWork
 from shared.project.schemas import compile_schema
 
@@ -66,7 +67,7 @@ class _Part:
         found = []
         try:
             for error in self._validator.iter_errors(value):
-                found.append(InputError(self._where, _pointer(error.instance_path), _message(error)))
+                found.append(InputError(self._where, pointer_to(error.instance_path), _message(error)))
                 if len(found) >= _MAX_ERRORS:
                     break
         except ValueError:
@@ -80,7 +81,7 @@ class _Part:
             try:
                 self._validator.validate(value)
             except ValidationError as error:
-                return InputError(self._where, _pointer(error.instance_path),
+                return InputError(self._where, pointer_to(error.instance_path),
                                   f"{_message(error)}; there may be more, it is too large to tell all")
             except ValueError:
                 pass
@@ -101,8 +102,8 @@ class _Texts:
         misfits = self._part.errors(values)
         if misfits:
             # `7` may be the number, where not all texts are taken
-            told = {error.pointer[1:].partition("/")[0].replace("~1", "/").replace("~0", "~") for error in misfits}
-            others = self._coercion.values(texts, unfit=texts if "" in told else told)
+            places = [names_in(error.pointer) for error in misfits]
+            others = self._coercion.values(texts, unfit={place[0] for place in places} if all(places) else texts)
             if others != values and len(still := self._part.errors(others)) < len(misfits):
                 return others, still
         return values, misfits
@@ -220,10 +221,6 @@ def _body_errors(part: _Part, body: bytes) -> list[InputError]:
         return part.errors(orjson.loads(body))
     except orjson.JSONDecodeError as exc:
         return [InputError("body", "", f"the body is not JSON: {exc}")]
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def _message(error: Any) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from shared.project.access.facts import part_of
 from shared.project.schema_parts import REFERENCES, parts
 
 _COMPONENTS = "#/components/schemas/"
@@ -77,14 +78,8 @@ class Components:
                 left.append((self._referred(reference[0]), holds))
 
     def _referred(self, reference: str) -> Any:
-        found: Any = self.schemas if reference.startswith(_COMPONENTS) else {}
-        for step in reference.removeprefix(_COMPONENTS).split("/"):
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list):
-                found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
-            else:
-                found = _object(found).get(name)
-        return found
+        inside = reference.removeprefix(_COMPONENTS)
+        return part_of(self.schemas, f"/{unquote(inside)}") if inside != reference else None
 
 
 def _object(found: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
+from shared.project.pointers import names_in, pointer_to
+
 
 class Missing:
     """Stands for a value that is not there; JSON's null is one that is."""
@@ -98,8 +100,7 @@ def packed(ip: str) -> bytes | None:
 def part_of(document: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901), or MISSING."""
     here = document
-    for token in pointer.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
+    for key in names_in(pointer):
         if isinstance(here, dict) and key in here:
             here = here[key]
         elif isinstance(here, list) and key.isascii() and key.isdigit() and int(key) < len(here):
@@ -119,4 +120,4 @@ def shown(value: Any, most: int) -> str:
 
 def claim_pointer(name: str) -> str:
     """The JSON pointer of a claim: its name, or the pointer to one inside others."""
-    return name if name.startswith("/") else "/" + name.replace("~", "~0").replace("/", "~1")
+    return name if name.startswith("/") else pointer_to([name])
