@@ -12,18 +12,16 @@ from typing import Any
 import orjson
 
 from shared.errors import WorkflowFailed
-from shared.project.written import to_json
+from shared.project.written import LARGEST, SMALLEST, to_json
 
 _PLAIN = (bool, float, type(None))
-# what fits in a number of JSON, as everybody reads it
-_SMALLEST, _LARGEST = -(2**63), 2**64
 # of a text of ASCII: `\u001f`, and what stands around it
 _LONGEST_CHARACTER, _QUOTES = 6, 2
 
 
 def size_of(value: Any) -> int:
     """Bytes, for what is no text, array or object only about so many. Raises WorkflowFailed for what is no JSON."""
-    if isinstance(value, _PLAIN) or (isinstance(value, int) and _SMALLEST <= value < _LARGEST):
+    if isinstance(value, _PLAIN) or (isinstance(value, int) and SMALLEST <= value <= LARGEST):
         return 8
     try:
         return len(to_json(value))

@@ -16,6 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from shared.project.written import LARGEST, SMALLEST
+
 _MAX_CHARS = 1_000_000
 _MAX_NODES = 100_000
 _MAX_DEPTH = 60
@@ -27,8 +29,6 @@ _TYPE = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TYPE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 # what has several spellings
 _SPELLED = frozenset(_TYPE + name for name in ("int", "float", "bool"))
-# the integers that can be written into a version
-_LEAST_INTEGER, _LARGEST_INTEGER = -2**63, 2**64 - 1
 # directives; anchors; a block whose head ends in a comment; a tab before a token; what ends a line in YAML 1.1 alone; a
 # mark of byte order, which has a column or none
 _TAKEN_OTHERWISE = re.compile(r"%YAML|(?:^|[\s\[{,])[&*][^\s&*]|[|>][-+0-9]*#|[\t\x85\u2028\u2029\ufeff]")
@@ -246,7 +246,7 @@ def _beyond_json(root: Any) -> Iterator[tuple[Key, ...]]:
 def _is_json(number: int | float) -> bool:
     if isinstance(number, float):
         return math.isfinite(number)
-    return _LEAST_INTEGER <= number <= _LARGEST_INTEGER
+    return SMALLEST <= number <= LARGEST
 
 
 def _whole(text: str) -> str:

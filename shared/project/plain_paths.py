@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.project.written import LARGEST, SMALLEST
+
 UNSURE: Any = object()
 # what stands in a scope
 Place = Callable[[Mapping[str, Any]], Any]
@@ -25,7 +27,6 @@ _NAMES, _PLACE = rf"{_NAME}(?:\.{_NAME})+", re.compile(rf"{_NAME}(?:\.{_NAME})*"
 _PATH, _EXISTS = re.compile(_NAMES), re.compile(rf"\$exists\(\s*({_NAMES})\s*\)")
 _WORDS = frozenset({"and", "or", "in", "true", "false", "null", "function"})
 _LARGEST_INTEGER = 2**53
-_SMALLEST_WRITTEN, _LARGEST_WRITTEN = -2**63, 2**64 - 1
 _MOST_MEMBERS = 8
 # bytes of JSON that a character of ASCII takes at the most; those of a number, or of quotes, a colon and a comma
 _CHARACTER_BYTES, _BYTES = 6, 24
@@ -59,7 +60,7 @@ def with_integers(made: Any, place: Any) -> Any:
 
 def _kept(made: Any, place: Any) -> Any:
     if type(place) is int:
-        return place if abs(place) > _LARGEST_INTEGER and _SMALLEST_WRITTEN <= place <= _LARGEST_WRITTEN else made
+        return place if abs(place) > _LARGEST_INTEGER and SMALLEST <= place <= LARGEST else made
     if type(place) is dict and type(made) is dict:
         return {name: _kept(value, place.get(name)) for name, value in made.items()}
     if type(place) is list and type(made) is list and len(place) == len(made):
@@ -119,6 +120,6 @@ def _size(value: Any) -> int:
     kind = type(value)
     if kind is str:
         return _BYTES + _CHARACTER_BYTES * len(value) if value.isascii() else _ENDLESS
-    if value is None or kind is bool or (kind is int and _SMALLEST_WRITTEN <= value <= _LARGEST_WRITTEN):
+    if value is None or kind is bool or (kind is int and SMALLEST <= value <= LARGEST):
         return _BYTES
     return _ENDLESS

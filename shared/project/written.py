@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-_SMALLEST, _LARGEST = -(2**63), 2**64
+# whole numbers that the library writes
+SMALLEST, LARGEST = -(2**63), 2**64 - 1
 # deeper ones are not written at all
 _DEPTH = 256
 
@@ -33,7 +34,7 @@ def _fitting(value: Any, depth: int) -> Any:
         return {name: _fitting(item, depth - 1) for name, item in value.items()}
     if isinstance(value, list | tuple) and depth:
         return [_fitting(item, depth - 1) for item in value]
-    if isinstance(value, int) and not _SMALLEST <= value < _LARGEST:
+    if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
         try:
             return float(value)
         except OverflowError:
