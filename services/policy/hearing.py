@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.contracts import codec
+from shared.contracts import codec, ids
 from shared.contracts.origin import Origin
 from shared.contracts.token import mark
 from shared.contracts.traceparent import TraceContext
@@ -88,7 +88,7 @@ class Hearing(Struct, frozen=True, kw_only=True):
         if self.source == "edge" or self.case.request.request_id is None:
             return self.request_id
         letter = codec.header_map(self.record.headers).get(H.REPLAY_OF, b"")
-        return f"{self.request_id}@{f'letter/{int(letter)}' if _NUMBER.fullmatch(letter) else self.origin}"
+        return ids.holder(self.request_id, f"letter/{int(letter)}" if _NUMBER.fullmatch(letter) else self.origin)
 
     def claim(self) -> dict[str, Any]:
         """Where the executor keeps the answer; empty without an idempotency key."""

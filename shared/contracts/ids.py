@@ -43,6 +43,16 @@ def is_request_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def holder(request_id: str, place: object) -> str:
+    """Who has what a call holds, where a publisher has chosen its id and may choose it again: the record at a place."""
+    return f"{request_id}@{place}"
+
+
+def request_of(holder: str) -> str:
+    """The request's id."""
+    return holder.partition("@")[0]
+
+
 class CorrelationIds:
     """Correlation ids of one instance: an 8-byte nonce and an 8-byte counter, as hex."""
 

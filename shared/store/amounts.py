@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shared.contracts.ids import request_of
 from shared.decision.amounts import Ask, Outcome
 from shared.store.late import Offer
 from shared.store.redis import Store
@@ -39,9 +40,9 @@ async def give_back(store: Store, request_id: str, keys: Sequence[str], once: st
         await places
 
 
-def given_back(store: Store, request_id: str, keys: Sequence[str], once: str, left_ms: int) -> Offer:
+def given_back(store: Store, holder: str, keys: Sequence[str], once: str, left_ms: int) -> Offer:
     """The same as an offer; `left_ms`: until what it held ends by itself."""
-    return Offer(partial(give_back, store, request_id, keys, once), request_id.partition("@")[0], left_ms,
+    return Offer(partial(give_back, store, holder, keys, once), request_of(holder), left_ms,
                  "what a call held counts until its time is over")
 
 

@@ -8,6 +8,7 @@ Never: a decision about what stands there.
 from collections.abc import Sequence
 from functools import partial
 
+from shared.contracts.ids import request_of
 from shared.contracts.kept_answer import KeptAnswer
 from shared.store.connection import Argument
 from shared.store.late import Offer
@@ -46,5 +47,5 @@ def kept(store: Store, key: str, answer: KeptAnswer, keep_ms: int, held_ms: int)
 
 def freed(store: Store, key: str, claimed: KeptAnswer, held_ms: int) -> Offer:
     """`free` as an offer; `held_ms`: until the key is free by itself."""
-    return Offer(partial(free, store, key, claimed), claimed.request_id.partition("@")[0], held_ms,
+    return Offer(partial(free, store, key, claimed), request_of(claimed.request_id), held_ms,
                  "an idempotency key is taken until its call's time is over")

@@ -40,13 +40,13 @@ def key_is_usable(case: Case) -> Refused | None:
     return None
 
 
-def may_run(case: Case, claimant: str, kept: KeptAnswer | None) -> Refused | None:
+def may_run(case: Case, holder: str, kept: KeptAnswer | None) -> Refused | None:
     """What is kept under the key. None: run, or give the kept answer again when there is one."""
     if kept is None or case.claim is None:
         return None
     if kept.digest != case.claim.digest:
         return IdempotencyMismatch("this idempotency key was used for another request; take a new one")
-    if kept.is_running and kept.request_id != claimant:
+    if kept.is_running and kept.request_id != holder:
         return IdempotencyRunning("the first call with this idempotency key is still running",
                                   headers={"Retry-After": "1"})
     return None
