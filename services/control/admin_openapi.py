@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.control.api import Form, Route
-from shared.names.headers import JSON
+from shared.names.headers import JSON, PROBLEM_JSON
 
-_PROBLEM = {"description": "Refused or failed", "content": {"application/problem+json": {
+_PROBLEM = {"description": "Refused or failed", "content": {PROBLEM_JSON: {
     "schema": {"$ref": "#/components/schemas/Problem"}}}}
 _PROBLEM_REF = {"$ref": "#/components/responses/Problem"}
 # some tools make typed errors of `default` alone, others of all but that

@@ -6,10 +6,10 @@ Never: anything that a caller does not see: workflows, config values.
 """
 
 from collections.abc import Collection
-from fnmatch import fnmatchcase
 from typing import Any
 
 from shared.names.headers import JSON
+from shared.project.access.forms import is_one_of
 from shared.project.media import is_json
 from shared.project.model import PARAMETER, Operation, Project
 from shared.project.modes import RESULTS
@@ -123,7 +123,7 @@ def _request_body(project: Project, operation: Operation,
     asked = [form.content_types for form in project.headers if form.content_types and form.speaks_of(operation.name)]
     # all of them have to be met
     medias = [media for media in (asked[0] if asked else ())
-              if all(any(fnmatchcase(media, one) for one in other) for other in asked)]
+              if all(is_one_of(media, other) for other in asked)]
     if operation.input.body is not None:
         schema = components.use(f"{operation.name}.body", operation.input.body)
         # what a schema looks at is JSON

@@ -52,7 +52,7 @@ class Form:
         for policy in self.policies:
             found += [Misfit("headers", f"header {name} is missing") for name in policy.require if name not in headers]
             found += [Misfit("headers", f"header {name} is not allowed") for name in policy.forbid if name in headers]
-            if policy.content_types and body and not _is_one_of(content_type, policy.content_types):
+            if policy.content_types and body and not is_one_of(content_type, policy.content_types):
                 found.append(Misfit("type", f"a body is {' or '.join(policy.content_types)}, "
                                             f"not {(content_type or 'of unknown type')[:80]}"))
         found += [Misfit("headers", f"header {name} does not match {text}") for name, text, pattern in self.patterns
@@ -168,6 +168,7 @@ def _key_that_stands_twice(body: bytes) -> str | None:
     return found[0] if found else None
 
 
-def _is_one_of(content_type: str | None, allowed: Sequence[str]) -> bool:
+def is_one_of(content_type: str | None, allowed: Sequence[str]) -> bool:
+    """Whether a body of that type, whatever its case and parameters, is one of the patterns of media types."""
     media = (content_type or "").partition(";")[0].strip().lower()
     return any(fnmatchcase(media, pattern) for pattern in allowed)
