@@ -66,8 +66,8 @@ class Counters:
                  for demand, outcome in zip(ask.demands, one, strict=True)]
                 for ask, one in zip(asks, outcomes, strict=True)]
 
-    async def release(self, request_id: str, keys: Sequence[str], once: str = "") -> None:
+    async def release(self, holder: str, keys: Sequence[str], once: str = "") -> None:
         """Give back what a call held that is not going to run."""
         # wherever it was taken: the store may have gone or come back since
-        self._memory.release(request_id, keys)
-        await self._late.offer(given_back(self._store, request_id, keys, once, _HELD_MS))
+        self._memory.release(holder, keys)
+        await self._late.offer(given_back(self._store, holder, keys, once, _HELD_MS))

@@ -27,15 +27,15 @@ async def spend(store: Store, asks: Sequence[Ask], now_ms: int, *, take: bool = 
     return _ANSWER.decode(answer)[1]
 
 
-async def give_back(store: Store, request_id: str, keys: Sequence[str], once: str = "") -> None:
+async def give_back(store: Store, holder: str, keys: Sequence[str], once: str = "") -> None:
     """Free what a call held; without this it ends with the call's deadline. Raises StoreUnavailable.
 
     `once`: a key that only one call may hold. Where another has it by now it stays.
     """
-    places = store.many([("ZREM", key, request_id) for key in keys])
+    places = store.many([("ZREM", key, holder) for key in keys])
     if once:
         # side by side: what the store is late to answer does not keep the rest
-        await asyncio.gather(places, store.run("give_back", [], [once, request_id]))
+        await asyncio.gather(places, store.run("give_back", [], [once, holder]))
     else:
         await places
 
