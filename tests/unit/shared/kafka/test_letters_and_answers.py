@@ -1,8 +1,6 @@
 """What becomes of a record that is no use, and of an answer that cannot be delivered."""
 
 import asyncio
-import json
-import logging
 from typing import Any, cast
 
 import pytest
@@ -21,6 +19,7 @@ from shared.names import topics
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import FakeOutbox, FakeRecord, StoppedClock
+from tests.support.lines import lines_of
 
 REPLY = ReplyRecord(request_id="r", status=200)
 
@@ -98,13 +97,7 @@ async def test_answer_that_can_never_be_delivered_is_buried_and_the_record_is_do
 
 
 async def test_lost_answers_of_one_batch_are_each_told_with_the_ids_of_their_own_request() -> None:
-    told: list[dict[str, object]] = []
-
-    class Told(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(json.loads(logs.JsonLines({}).format(record)))
-
-    outbox, handler = FakeOutbox(), Told()
+    outbox = FakeOutbox()
     batch = asyncio.get_running_loop().create_future()
     outbox.send = lambda *_, **__: batch  # type: ignore[method-assign]
     made = answers(outbox)
@@ -113,13 +106,10 @@ async def test_lost_answers_of_one_batch_are_each_told_with_the_ids_of_their_own
         logs.about_request(name, f"trace of {name}")
         return made.send(address("replies.x"), REPLY, FakeRecord(headers=[(H.REQUEST_ID, name.encode())]))[0]
 
-    logging.getLogger("shared.kafka").addHandler(handler)
-    try:
+    with lines_of("shared.kafka") as told:
         settled = await asyncio.gather(*(asyncio.ensure_future(work(name)) for name in ("r0", "r1")))
         batch.set_exception(SendFailed("no"))
         await asyncio.gather(*settled)
-    finally:
-        logging.getLogger("shared.kafka").removeHandler(handler)
     assert [(line["action"], line["request_id"], line.get("trace_id")) for line in told] == [
         (action, name, None) for name in ("r0", "r1") for action in ("reply-lost", "record-dead")]
 

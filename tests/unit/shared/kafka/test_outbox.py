@@ -1,8 +1,6 @@
 """A topic that is written to for the first time while no broker answers; what a broker never takes."""
 
 import asyncio
-import json
-import logging
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,6 +17,7 @@ from shared.names import topics
 from shared.settings.kafka import KafkaSettings
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
+from tests.support.lines import lines_of
 
 
 class Producer:
@@ -100,23 +99,13 @@ async def test_topic_that_a_caller_has_named_and_that_is_not_there_is_no_failure
 
 
 async def test_what_is_told_of_a_batch_is_about_nobodys_request() -> None:
-    told: list[dict[str, object]] = []
-
-    class Told(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(json.loads(logs.JsonLines({}).format(record)))
-
     async def work() -> None:
         logs.about_request("r", "t")
         with pytest.raises(SendFailed):
             await outbox(Producer(lambda: True)).send(topics.AUDIT, b"x", [])
 
-    handler = Told()
-    logging.getLogger("shared.kafka.outbox").addHandler(handler)
-    try:
+    with lines_of("shared.kafka.outbox") as told:
         await asyncio.ensure_future(work())
-    finally:
-        logging.getLogger("shared.kafka.outbox").removeHandler(handler)
     assert [(line["action"], "request_id" in line) for line in told] == [("send-stalled", False)]
 
 
