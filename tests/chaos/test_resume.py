@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
-import psutil
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
 from aiokafka import AIOKafkaConsumer
@@ -139,9 +138,9 @@ class Runs:
     async def kill(self) -> None:
         """Once nothing moves any more."""
         await eventually(self._still, within_s=40, every_s=0.05)
-        kept, process = self._outside.kept, psutil.Process(self._platform.processes()["executor-0"].pid)
-        os.kill(process.pid, signal.SIGKILL)
-        await eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, every_s=0.005)
+        kept, executor = self._outside.kept, self._platform.processes()["executor-0"]
+        os.kill(executor.pid, signal.SIGKILL)
+        await eventually(lambda: not executor.is_alive(), every_s=0.005)
         for execution, place in [*((one, "pause") for one in await self._waiting()), *kept.items()]:
             noted = await self._store.command("HKEYS", self._journal(execution))
             self.noted[place] = {path.decode().rstrip("/") for path in noted} - {"walk"}
